@@ -1,0 +1,201 @@
+"""The vocabulary of the project: everything that can happen to a peer, and everything it can ask for.
+
+The peer is a machine with one door, `handle(event, now) -> tuple[Effect, ...]`. The real node, the
+simulator and the fuzzer all feed it these events and carry out these effects; nothing else passes.
+
+    world --Event--> Peer.handle --Effect--> world
+             Found, LinkUp, Received, Trained, Stored, Timer ...
+                                   Dial, Send, Append, Train, SetTimer, Note ...
+
+`now` is seconds since the Unix epoch and never goes back. Effects are carried out in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ledger.entry import Data, Hash, PeerId, Scores
+
+LinkId = int  # chosen by the shell, never reused within a run
+
+
+# ------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The store has been read back; the machine may act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Discovery or the user names an address. A hint, never a fact."""
+
+    host: str
+    port: int
+    key: bytes | None  # 32-byte public key if the hint names one
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A link whose far end has proven `key` over the channel's own fingerprints."""
+
+    link: LinkId
+    key: bytes
+    dialled: bool  # by us
+    role: str = ""  # the role of the ticket the far end proved to know; "" if none
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    link: LinkId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    host: str
+    port: int
+    key: bytes | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    link: LinkId
+    message: bytes  # one whole wire message (wire/frames.py), at most MAX_MESSAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class DataReady:
+    """The trainer has read its data. `commitment` is a Data entry whose chain fields the machine fills in."""
+
+    commitment: Data
+    epoch_s: float  # measured or estimated time of one round
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The answer to Train. `blob` is an encoded delta (ledger/delta.py)."""
+
+    round: int
+    blob: bytes
+    steps: int
+    examples: int
+    scores: Scores
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFailed:
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Everything asked for with Append up to own entry `seq` is on disk, fsynced."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Stop training; finish what is in flight, publish a last snapshot, keep gossiping."""
+
+
+Event = (
+    Started | Found | LinkUp | LinkDown | DialFailed | Received | DataReady | Trained | TrainingFailed | Stored | Timer | Drain
+)
+
+# ------------------------------------------------------------------ effects
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    host: str
+    port: int
+    key: bytes | None  # refuse anyone else, if given
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    link: LinkId
+    message: bytes
+    bulk: bool = False  # the bulk channel: blob pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    link: LinkId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Deliver Timer(name) at `at`; a later SetTimer of the same name replaces it."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Store an own entry (and its blob) durably, then answer Stored(seq)."""
+
+    seq: int
+    entry: bytes
+    blob: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Store another peer's admitted entry (and the blob it names, if not yet kept)."""
+
+    log: PeerId
+    seq: int
+    entry: bytes
+    blob: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCheckpoint:
+    """Store the newest signed checkpoint of a log (own or another's): a C2SP signed note."""
+
+    log: PeerId
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Train from `theta` and answer Trained(round). Training reads its own data; the machine never sees it."""
+
+    round: int
+    theta: np.ndarray  # float32[parameters], read-only: the fold's model, rounded once
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person may want to see; it decides nothing. `kind` names a row of the table in docs/events.md."""
+
+    kind: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+Effect = Dial | Send | Drop | SetTimer | Append | Keep | KeepCheckpoint | Train | Note
+
+
+__all__ = [
+    "Append", "DataReady", "Dial", "DialFailed", "Drain", "Drop", "Effect", "Event", "Found", "Hash", "Keep",
+    "KeepCheckpoint", "LinkDown", "LinkId", "LinkUp", "Note", "Received", "Send", "SetTimer", "Started", "Stored",
+    "Timer", "Train", "Trained", "TrainingFailed",
+]

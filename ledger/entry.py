@@ -1,0 +1,164 @@
+"""The entry kinds: what a peer can put in its log, as frozen types with units.
+
+One real `update`, spread over lines for reading (on disk it is one line, keys sorted, no spaces):
+
+    {"bytes":1402,"codec":"gossip-delta/1","data":1,"delta":"5d1c...","examples":2048,"heads":"91e0...",
+     "kind":"update","meets":[],"norm":18231,"prev":"77ab...","scores":{"examples":412,"fn":20,"fp":11,
+     "tp":96},"seen":[[0,14],[2,9]],"seq":12,"steps":32,"swarm":"b2f9...","time":1767225600,"v":1,
+     "view":[[2,8]],"weight":29127}
+
+Rules kept here: integers within +-(2^53 - 1), no floats, no nulls, every field present, hashes as 64
+lower-case hex digits ("" where a field says it may be empty). What the fields *mean together* (chains,
+roles, weights) is decided in replica.py; this file refuses to know.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+Hash = str  # SHA-256, 64 lower-case hex digits
+PeerId = str  # the Hash of a peer's enrol entry; also the name of its log
+
+FORMAT_VERSION: Final = 1
+MAX_ENTRY_BYTES: Final = 63 * 1024  # below tlog-tiles' 65,535, and an entry with its header fits one 64 KiB message
+GRID_ONE: Final = 1 << 16  # weights, staleness and fold constants live on a grid of 2^-16
+VALUE_ONE: Final = 1 << 24  # delta values and norms live on a grid of 2^-24
+MODEL_ONE: Final = 1 << 40  # the model lives on a grid of 2^-40
+
+Role = Literal["trainer", "observer", "auditor", "relay", "admin"]
+
+
+class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of an entry."""
+
+
+class Tensor(_Value):
+    """One tensor of the model, in storage order."""
+
+    name: str
+    shape: list[int]
+    bound: int  # starting weights are uniform integers in [-bound, bound], on the 2^-24 grid
+
+
+class FoldConstants(_Value):
+    """The constants of FOLD.md, fixed for the life of a swarm. Grid 2^-16 unless said otherwise."""
+
+    eta: int  # server step: how much of a full round of deltas is applied
+    staleness: list[int]  # s(tau) for tau = 0, 1/4, 2/4, ...; the last value holds beyond the table
+    leak: int  # r: quota returned per unit of the others' progress
+    burst: int  # B: spent quota below which an update counts in full
+    kappa: int  # norm clip, in medians
+    norm0: int  # norm assumed of a trainer not yet heard, grid 2^-24
+    window: int  # progress T after which a silent trainer no longer counts as active
+    snapshot_every: int  # own updates between snapshots, at most (a count)
+
+
+class Source(_Value):
+    """A file that a data set came from; empty strings where unknown."""
+
+    name: str
+    sha256: Hash
+    licence: str  # SPDX
+    url: str
+    retrieved: str  # ISO date
+    version: str
+
+
+class Scores(_Value):
+    """Held-out results as counts at the author's threshold: an opinion, not a proof."""
+
+    examples: int
+    tp: int
+    fp: int
+    fn: int
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
+    """What every entry says.
+
+    `seen` names every log that grew since this log's previous entry as (roster index, size); the
+    roster is this log's own list of peers, in the order in which its `meets` introduced them.
+    `heads` is the SHA-256 over the whole (peer, size, root) list, see replica.heads_hash. Together:
+    "I hold, have checked and have folded every entry and blob up to there, with its whole past".
+    """
+
+    v: int
+    swarm: Hash  # "" in genesis
+    seq: int  # index in this log, from 0
+    prev: Hash  # SHA-256 of the previous entry's bytes; "" at seq 0
+    time: int  # claimed Unix time, whole seconds
+    meets: list[PeerId]
+    seen: list[tuple[int, int]]
+    heads: Hash
+
+
+class Genesis(Entry, tag="genesis"):
+    """Entry 0 of the founder's log; its hash is the swarm id."""
+
+    name: str
+    task: str  # filterlist | table | a name of the user's own
+    model: str  # the model declaration (JSON text), as the founder wrote it
+    layout: list[Tensor]
+    seed: Hash  # of the starting weights
+    fold: FoldConstants
+    policy: Hash  # of the policy text, held as a blob
+    admins: list[str]  # Ed25519 public keys, hex
+    threshold: int  # admins needed to change the policy
+    witnesses: list[str]  # Ed25519 public keys, hex
+
+
+class Enrol(Entry, tag="enrol"):
+    """First entry of every log (the founder's second); its hash is the peer id."""
+
+    key: str  # Ed25519 public key, hex
+    next: Hash  # SHA-256 of the next public key (raw bytes), for rotation
+    sponsor: PeerId  # who invited; "" for the founder
+    name: str  # chosen by the peer itself: for people, never for decisions
+
+
+class Member(Entry, tag="member"):
+    """An admin admits a peer."""
+
+    peer: PeerId
+    role: Role
+    expires: int  # Unix time, 0 = never
+
+
+class Data(Entry, tag="data"):
+    """A commitment to a data set, before any update may cite it."""
+
+    root: Hash  # Merkle root over keyed, sorted record commitments (provenance.py)
+    records: int
+    labels: dict[str, int]
+    duplicates: int
+    features: str  # feature-spec name and version
+    zone: Literal["public", "private"]
+    sources: list[Source]
+
+
+class Update(Entry, tag="update"):
+    """One compressed weight delta. `weight` depends on nothing but this entry's past (weights.py)."""
+
+    delta: Hash
+    bytes: int
+    codec: Literal["gossip-delta/1"]
+    view: list[tuple[int, int]]  # logs of which less than `seen` was in the view trained from: (roster index, size)
+    data: int  # seq of the data entry in this log
+    steps: int
+    examples: int
+    scores: Scores
+    norm: int  # floor of the delta's Euclidean norm, grid 2^-24
+    weight: int  # 0..65536
+
+
+class Snapshot(Entry, tag="snapshot"):
+    """The author's fold of its own past, so that a peer that folds wrongly convicts itself."""
+
+    model: Hash  # model_hash of the fold of everything in this entry's past, own log included
+    state: Hash  # SHA-256 of the canonical rows of weights.py for this past
+    updates: int  # folded updates in this past
+
+
+AnyEntry = Genesis | Enrol | Member | Data | Update | Snapshot
