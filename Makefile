@@ -1,0 +1,47 @@
+# Everything a newcomer types. `make demo` and `make test` need Python 3.11+, make and, on rare platforms, a C compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := install --quiet --disable-pip-version-check
+
+.PHONY: setup demo test check bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    four peers co-train on this machine, then an auditor recomputes their model"
+	@echo "make test    the test suite"
+	@echo "make check   format, lint, types, import contracts"
+	@echo "make bench   figures and ratios, printed"
+	@echo "make setup   only make $(VENV)"
+
+setup: $(VENV)/.peer
+
+demo: $(VENV)/.peer
+	@$(BIN)/gossip demo $(ARGS)
+
+test: $(VENV)/.dev
+	@.ci/test $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+$(VENV)/.peer: .ci/peer.lock pyproject.toml
+	@echo "installing into $(VENV): about 185 MB to download, 815 MB on disk (once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gossip needs Python 3.11 or newer: make PYTHON=python3.12 demo"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip $(PIP) --require-hashes -r .ci/peer.lock
+	@$(BIN)/pip $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.peer .ci/dev.lock
+	@$(BIN)/pip $(PIP) --require-hashes -r .ci/dev.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venv-3.12 .venv-3.13

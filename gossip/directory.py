@@ -1,0 +1,120 @@
+"""The directory of one peer: what lies where, and who may use it.
+
+    DIR/keys/        0700; private keys, 0600
+    DIR/peer.db      the ledger, blobs, tickets and what `run` remembers (SQLite)
+    DIR/signed       what this peer last signed, against restored backups
+    DIR/lock         held by the running node; holds its pid
+    DIR/compiled/    XLA's cache, safe to delete
+
+The control socket lives in DIR too, unless the path is too long for a socket address.
+This file opens nothing but the lock and refuses to know what the files mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import LocalError
+
+MAX_SOCKET_PATH_BYTES: Final = 100  # sun_path holds 108 on Linux, 104 on macOS
+
+
+def keys_path(directory: Path) -> Path:
+    return directory / "keys"
+
+
+def store_path(directory: Path) -> Path:
+    return directory / "peer.db"
+
+
+def mark_path(directory: Path) -> Path:
+    return directory / "signed"
+
+
+def cache_path(directory: Path) -> Path:
+    return directory / "compiled"
+
+
+def control_path(directory: Path) -> Path:
+    """Where the running node listens for its owner."""
+    near = directory.resolve() / "control.sock"
+    if len(os.fsencode(near)) <= MAX_SOCKET_PATH_BYTES:
+        return near
+    name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:24]
+    return private_runtime_directory() / f"{name}.sock"
+
+
+def private_runtime_directory() -> Path:
+    """A short directory of this user's own. Raises LocalError if somebody else owns it."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(os.path.realpath(tempfile.gettempdir())) / f"gossip-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != user) or folder.stat().st_mode & 0o077:
+        raise LocalError(f"{folder} is not yours alone", next_step="remove it, or set TMPDIR to a private directory")
+    return folder
+
+
+def make(directory: Path) -> None:
+    """Create the directory for its owner only. Raises LocalError if it already holds a peer."""
+    if store_path(directory).exists():
+        raise LocalError(f"{directory} already holds a peer", next_step="run it with `gossip run`, or name another --dir")
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalError(f"cannot create {directory}", why=error.strerror or str(error)) from error
+
+
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Hold the directory for this process. Raises LocalError with the pid of whoever holds it.
+
+    An advisory lock of the operating system, so that nothing has to be cleaned up after kill -9.
+    """
+    path = directory / "lock"
+    with path.open("a+") as file:
+        if not _try_lock(file.fileno()):
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise LocalError(f"a node already runs on {directory}", why=f"pid {pid}", next_step="`gossip stop` ends it")
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def running_pid(directory: Path) -> int | None:
+    """The pid of the node that holds this directory, or None."""
+    path = directory / "lock"
+    if not path.exists():
+        return None
+    with path.open("a+") as file:
+        if _try_lock(file.fileno()):
+            return None
+        file.seek(0)
+        text = file.read().strip()
+    return int(text) if text.isdigit() else None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: no fcntl, and the node is untested there
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
