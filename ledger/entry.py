@@ -34,7 +34,7 @@ class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A part of an entry."""
 
 
-class Tensor(_Value):
+class Tensor(_Value, frozen=True):
     """One tensor of the model, in storage order."""
 
     name: str
@@ -42,7 +42,7 @@ class Tensor(_Value):
     bound: int  # starting weights are uniform integers in [-bound, bound], on the 2^-24 grid
 
 
-class FoldConstants(_Value):
+class FoldConstants(_Value, frozen=True):
     """The constants of FOLD.md, fixed for the life of a swarm. Grid 2^-16 unless said otherwise."""
 
     eta: int  # server step: how much of a full round of deltas is applied
@@ -55,7 +55,7 @@ class FoldConstants(_Value):
     snapshot_every: int  # own updates between snapshots, at most (a count)
 
 
-class Source(_Value):
+class Source(_Value, frozen=True):
     """A file that a data set came from; empty strings where unknown."""
 
     name: str
@@ -66,7 +66,7 @@ class Source(_Value):
     version: str
 
 
-class Scores(_Value):
+class Scores(_Value, frozen=True):
     """Held-out results as counts at the author's threshold: an opinion, not a proof."""
 
     examples: int
@@ -94,7 +94,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     heads: Hash
 
 
-class Genesis(Entry, tag="genesis"):
+class Genesis(Entry, frozen=True, tag="genesis"):
     """Entry 0 of the founder's log; its hash is the swarm id."""
 
     name: str
@@ -109,7 +109,7 @@ class Genesis(Entry, tag="genesis"):
     witnesses: list[str]  # Ed25519 public keys, hex
 
 
-class Enrol(Entry, tag="enrol"):
+class Enrol(Entry, frozen=True, tag="enrol"):
     """First entry of every log (the founder's second); its hash is the peer id."""
 
     key: str  # Ed25519 public key, hex
@@ -118,7 +118,7 @@ class Enrol(Entry, tag="enrol"):
     name: str  # chosen by the peer itself: for people, never for decisions
 
 
-class Member(Entry, tag="member"):
+class Member(Entry, frozen=True, tag="member"):
     """An admin admits a peer."""
 
     peer: PeerId
@@ -126,7 +126,7 @@ class Member(Entry, tag="member"):
     expires: int  # Unix time, 0 = never
 
 
-class Data(Entry, tag="data"):
+class Data(Entry, frozen=True, tag="data"):
     """A commitment to a data set, before any update may cite it."""
 
     root: Hash  # Merkle root over keyed, sorted record commitments (provenance.py)
@@ -138,7 +138,7 @@ class Data(Entry, tag="data"):
     sources: list[Source]
 
 
-class Update(Entry, tag="update"):
+class Update(Entry, frozen=True, tag="update"):
     """One compressed weight delta. `weight` depends on nothing but this entry's past (weights.py)."""
 
     delta: Hash
@@ -153,7 +153,7 @@ class Update(Entry, tag="update"):
     weight: int  # 0..65536
 
 
-class Snapshot(Entry, tag="snapshot"):
+class Snapshot(Entry, frozen=True, tag="snapshot"):
     """The author's fold of its own past, so that a peer that folds wrongly convicts itself."""
 
     model: Hash  # model_hash of the fold of everything in this entry's past, own log included
