@@ -1,0 +1,298 @@
+"""One spelling for everything that is hashed or signed: the RFC 8785 subset without floats and nulls.
+
+    {"a":1,"b":[true,"text"],"c":{}}      keys sorted, no spaces, UTF-8, shortest escapes
+
+Why it exists: two programs that disagree on one byte disagree on every later hash. So bytes from others are
+accepted only if decoding and encoding them again gives the same bytes, and they are hashed as received.
+
+Rules kept here: lengths before decoding; integers within +-(2^53 - 1), exact in a browser's double; ASCII
+keys, for which sorting by UTF-16 (RFC 8785), by UTF-8 and by code point are the same; and whatever one entry
+alone can show about itself: the shape of hashes, ranges, the order of lists. It refuses to know what entries
+mean together (chains, roles, weights): that is replica.py.
+
+Whose fault: bytes raise RemoteError, values that we built raise LocalError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from ledger.entry import (
+    FORMAT_VERSION,
+    GRID_ONE,
+    MAX_ENTRY_BYTES,
+    AnyEntry,
+    Data,
+    Enrol,
+    Entry,
+    Genesis,
+    Hash,
+    Member,
+    Snapshot,
+    Update,
+)
+from ledger.errors import GossipError, LocalError, RemoteError
+
+MAX_INTEGER: Final = (1 << 53) - 1
+MAX_NAME_CHARS: Final = 64  # names are for people; a longer one only breaks tables
+MAX_PARAMETERS: Final = 1 << 27  # 1 GiB of model at 8 bytes each: refused before anybody allocates it
+MAX_BOUND: Final = (1 << 37) - 1  # starting weights below 2^13 in magnitude, the model's own range (FOLD.md)
+
+T = TypeVar("T")
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_DECODER: Final[msgspec.json.Decoder[AnyEntry]] = msgspec.json.Decoder(AnyEntry)
+_HASHES = re.compile(r"[0-9a-f]{64}(?: [0-9a-f]{64})*").fullmatch
+
+
+# ------------------------------------------------------------------ any value
+
+
+def encode(value: object) -> bytes:
+    """The canonical bytes of a value made of structs, dicts, lists, tuples, text, integers and booleans."""
+    _check_value(value)
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        raise LocalError("cannot write text with half a character in it", why="a lone surrogate has no UTF-8") from None
+
+
+def decode(data: bytes, kind: type[T], *, limit: int, what: str) -> T:
+    """Read the canonical bytes of a `kind` (a struct, or a type such as dict[str, int]), at most `limit` bytes of them.
+
+    `what` names the thing in the error: "the invite", "bundle.json".
+    """
+    if len(data) > limit:
+        raise RemoteError(f"{what} is too long", why=f"{len(data)} bytes, the limit is {limit}")
+    try:
+        value = msgspec.json.decode(data, type=kind)
+        _check_value(value)
+        if _ENCODER.encode(value) == data:
+            return value
+    except GossipError as error:
+        raise RemoteError(f"{what} is malformed", why=error.what) from None
+    except (ValueError, RecursionError) as error:
+        raise RemoteError(f"{what} is malformed", why=_reason(error)) from None
+    raise RemoteError(f"{what} is not in canonical form", why="decoding and encoding it again gives other bytes")
+
+
+def _check_value(value: object) -> None:
+    match value:
+        case bool() | str():
+            pass
+        case int():
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise LocalError(f"the integer {value:.3e} is out of range", why="beyond +-(2^53 - 1)")
+        case Mapping():
+            for key, item in value.items():
+                if not (isinstance(key, str) and key.isascii()):
+                    raise LocalError("a key is not ASCII text", why=ascii(key)[:40])
+                _check_value(item)
+        case list() | tuple():
+            for item in value:
+                _check_value(item)
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                _check_value(getattr(value, name))
+        case _:
+            raise LocalError(
+                f"a {type(value).__name__} has no canonical form", why="only text, integers, lists, objects"
+            )
+
+
+def _reason(error: Exception) -> str:
+    """One short line out of a foreign exception; its text may quote the sender's bytes."""
+    return ascii(str(error).splitlines()[0] if str(error) else type(error).__name__)[1:-1][:120]
+
+
+# ------------------------------------------------------------------ entries
+
+
+def entry_hash(data: bytes) -> Hash:
+    """SHA-256 of an entry's bytes as received: what `sha256sum` prints for the file."""
+    return sha256(data).hexdigest()
+
+
+def encode_entry(entry: AnyEntry) -> bytes:
+    """The bytes of an entry of our own. LocalError if no peer would accept them."""
+    data = encode(entry)
+    try:
+        _check_size(data)
+        _check_entry(entry)
+    except RemoteError as error:
+        raise LocalError(f"cannot write this {_kind(entry)} entry", why=str(error)) from None
+    return data
+
+
+def decode_entry(data: bytes) -> AnyEntry:
+    """Read one entry, as any peer or file may send it. RemoteError on anything but the canonical spelling."""
+    _check_size(data)
+    try:
+        entry = _DECODER.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise RemoteError("an entry is malformed", why=_reason(error)) from None
+    _check_entry(entry)
+    if _ENCODER.encode(entry) != data:
+        raise RemoteError("an entry is not in canonical form", why="decoding and encoding it again gives other bytes")
+    return entry
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > MAX_ENTRY_BYTES:
+        raise RemoteError("an entry is too long", why=f"{len(data)} bytes, the limit is {MAX_ENTRY_BYTES}")
+
+
+def _kind(entry: Entry) -> str:
+    return str(entry.__struct_config__.tag)
+
+
+# ------------------------------------------------------------------ what one entry shows about itself
+# These run once per entry of an audit, 60,000 a second: hashes are matched together by one expression, and
+# integers are compared in place.
+
+
+def _check_entry(entry: AnyEntry) -> None:
+    if entry.v != FORMAT_VERSION:
+        raise RemoteError(
+            "an entry is of another format version", why=f"v is {entry.v}, this program knows {FORMAT_VERSION}"
+        )
+    _natural(entry, "seq", entry.seq)
+    _natural(entry, "time", entry.time)
+    if (entry.prev == "") != (entry.seq == 0):
+        raise _wrong(entry, "prev", "empty at seq 0 and nowhere else")
+    _hashes(entry, "prev, heads or meets", *([entry.prev] if entry.seq else ()), entry.heads, *entry.meets)
+    if len(set(entry.meets)) != len(entry.meets):
+        raise _wrong(entry, "meets", "introduces a peer twice")
+    _versions(entry, "seen", entry.seen, least=1)
+    if isinstance(entry, Genesis):
+        if entry.swarm or entry.seq:
+            raise _wrong(entry, "swarm", "a genesis is entry 0 and its own swarm")
+    else:
+        _hashes(entry, "swarm", entry.swarm)
+    _CHECKS[type(entry)](entry)
+
+
+def _check_genesis(entry: Genesis) -> None:
+    _text(entry, "name", entry.name)
+    _text(entry, "task", entry.task)
+    _hashes(entry, "seed, policy, admins or witnesses", entry.seed, entry.policy, *entry.admins, *entry.witnesses)
+    if len(set(entry.admins)) != len(entry.admins) or len(set(entry.witnesses)) != len(entry.witnesses):
+        raise _wrong(entry, "admins", "a key is named twice")
+    _within(entry, "threshold", entry.threshold, 1, len(entry.admins))
+    if len({tensor.name for tensor in entry.layout}) != len(entry.layout) or not entry.layout:
+        raise _wrong(entry, "layout", "at least one tensor, each with its own name")
+    parameters = 0
+    for tensor in entry.layout:
+        _within(entry, "bound", tensor.bound, 0, MAX_BOUND)
+        elements = 1
+        for length in tensor.shape:
+            _within(entry, "shape", length, 1, MAX_PARAMETERS)
+            elements *= length
+            _within(entry, "layout", elements, 1, MAX_PARAMETERS)
+        parameters += elements
+    _within(entry, "layout", parameters, 1, MAX_PARAMETERS)
+    fold = entry.fold
+    for name in ("eta", "burst", "kappa", "norm0", "snapshot_every"):
+        _within(entry, name, getattr(fold, name), 1, MAX_INTEGER)
+    _natural(entry, "leak", fold.leak)
+    _natural(entry, "window", fold.window)
+    if not fold.staleness:
+        raise _wrong(entry, "staleness", "an empty table")
+    for weight in fold.staleness:
+        _within(entry, "staleness", weight, 0, GRID_ONE)
+
+
+def _check_enrol(entry: Enrol) -> None:
+    _hashes(entry, "key, next or sponsor", entry.key, entry.next, *([entry.sponsor] if entry.sponsor else ()))
+    _text(entry, "name", entry.name)
+
+
+def _check_member(entry: Member) -> None:
+    _hashes(entry, "peer", entry.peer)
+    _natural(entry, "expires", entry.expires)
+
+
+def _check_data(entry: Data) -> None:
+    _hashes(entry, "root or sources", entry.root, *(source.sha256 for source in entry.sources if source.sha256))
+    _natural(entry, "records", entry.records)
+    _within(entry, "duplicates", entry.duplicates, 0, entry.records)
+    for label, count in entry.labels.items():
+        if not label.isascii():
+            raise _wrong(entry, "labels", "a label is not ASCII")
+        _within(entry, "labels", count, 0, entry.records)
+
+
+def _check_update(entry: Update) -> None:
+    _hashes(entry, "delta", entry.delta)
+    _natural(entry, "bytes", entry.bytes)
+    _within(entry, "data", entry.data, 0, entry.seq)
+    _natural(entry, "steps", entry.steps)
+    _natural(entry, "examples", entry.examples)
+    _natural(entry, "norm", entry.norm)
+    _within(entry, "weight", entry.weight, 0, GRID_ONE)
+    scores = entry.scores
+    _natural(entry, "scores", scores.examples)
+    for count in (scores.tp, scores.fp, scores.fn):
+        _within(entry, "scores", count, 0, scores.examples)
+    _versions(entry, "view", entry.view, least=0)
+    if entry.view:
+        seen = dict(entry.seen)
+        for index, size in entry.view:
+            if size >= seen.get(index, MAX_INTEGER):
+                raise _wrong(entry, "view", "names only logs of which less than `seen` was in the view")
+
+
+def _check_snapshot(entry: Snapshot) -> None:
+    _hashes(entry, "model or state", entry.model, entry.state)
+    _natural(entry, "updates", entry.updates)
+
+
+_CHECKS: Final[dict[type, Callable[[Any], None]]] = {
+    Genesis: _check_genesis,
+    Enrol: _check_enrol,
+    Member: _check_member,
+    Data: _check_data,
+    Update: _check_update,
+    Snapshot: _check_snapshot,
+}
+
+
+def _hashes(entry: Entry, field: str, *values: str) -> None:
+    """Each value is 64 lower-case hex digits. The length rules out one value that spells two."""
+    joined = " ".join(values)
+    if len(joined) != 65 * len(values) - 1 or not _HASHES(joined):
+        raise _wrong(entry, field, "a hash is 64 lower-case hex digits")
+
+
+def _versions(entry: Entry, field: str, pairs: Sequence[tuple[int, int]], *, least: int) -> None:
+    before = -1
+    for index, size in pairs:
+        if not before < index <= MAX_INTEGER:
+            raise _wrong(entry, field, "roster indices rise")
+        if not least <= size <= MAX_INTEGER:
+            raise _wrong(entry, field, f"sizes are at least {least}")
+        before = index
+
+
+def _natural(entry: Entry, field: str, value: int) -> None:
+    if not 0 <= value <= MAX_INTEGER:
+        raise _wrong(entry, field, "outside 0..2^53-1")
+
+
+def _within(entry: Entry, field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise _wrong(entry, field, f"outside {least}..{most}")
+
+
+def _text(entry: Entry, field: str, value: str) -> None:
+    if len(value) > MAX_NAME_CHARS:
+        raise _wrong(entry, field, f"longer than {MAX_NAME_CHARS} characters")
+
+
+def _wrong(entry: Entry, field: str, why: str) -> RemoteError:
+    return RemoteError(f"an entry of kind {_kind(entry)} has a wrong {field}", why=why)
