@@ -1,0 +1,224 @@
+"""The RFC 6962 Merkle tree of a log: roots of every past size, proofs, and their verification.
+
+    size 7:          root            leaf  SHA-256(0x00 || entry bytes)
+                 /         \\         node  SHA-256(0x01 || left || right)
+              h03           h46      the left part of every split is the largest power of two below the size
+             /   \\         /   \\
+           h01   h23     h45    6
+           / \\   / \\     / \\
+          0   1 2   3   4   5
+
+Why it exists: one signed root commits an author to a whole log, and a proof of a few hashes shows that an
+entry is in it (inclusion) or that it only ever grew (consistency).
+
+Rules kept here: hashes are 32 raw bytes, never hex and never empty (an empty root or leaf is a classic way to
+be fooled); a proof has exactly the length that its sizes demand; there is no consistency from size 0, for
+every tree is consistent with nothing and such a "proof" proves nothing. It refuses to know what a leaf says.
+
+Sections in comments are of RFC 9162, which spells out the same tree's verification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Final
+
+from ledger.errors import LocalError, RemoteError
+
+HASH_BYTES: Final = 32
+EMPTY_ROOT: Final = sha256(b"").digest()
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """The hash of a leaf that holds `data`."""
+    return sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of an inner node."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """A growing tree that remembers every complete subtree: 64 bytes of memory per leaf.
+
+    `append` costs two hashes on average; a root or proof at any past size costs O(log n) look-ups.
+    """
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        # _levels[k] holds the hashes of the complete subtrees of 2^k leaves, side by side.
+        self._levels: list[bytearray] = [bytearray()]
+        for leaf in leaves:
+            self.append(leaf)
+
+    @property
+    def size(self) -> int:
+        return len(self._levels[0]) // HASH_BYTES
+
+    def append(self, leaf: bytes) -> None:
+        """Add one leaf hash (32 bytes, from leaf_hash) at the right."""
+        if len(leaf) != HASH_BYTES:
+            raise LocalError("a leaf hash is 32 bytes", why=f"got {len(leaf)}")
+        levels = self._levels
+        levels[0] += leaf
+        index = len(levels[0]) // HASH_BYTES - 1
+        height, node = 0, leaf
+        while index & 1:
+            node = node_hash(self._node(height, index - 1), node)
+            index >>= 1
+            height += 1
+            if height == len(levels):
+                levels.append(bytearray())
+            levels[height] += node
+
+    def leaf(self, index: int) -> bytes:
+        """The leaf hash at `index`."""
+        self._check_size(index + 1)
+        return self._node(0, index)
+
+    def root(self, size: int | None = None) -> bytes:
+        """The root when the tree had `size` leaves (now, if not given)."""
+        size = self.size if size is None else self._check_size(size)
+        return self._range(0, size) if size else EMPTY_ROOT
+
+    def frontier(self, size: int | None = None) -> list[bytes]:
+        """The complete subtrees that cover the first `size` leaves, largest first: all that appending needs."""
+        size = self.size if size is None else self._check_size(size)
+        nodes, begin = [], 0
+        for height in reversed(range(size.bit_length())):
+            if size >> height & 1:
+                nodes.append(self._node(height, begin >> height))
+                begin += 1 << height
+        return nodes
+
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """The audit path from leaf `index` to the root at `size`, from the leaf upwards (section 2.1.3.1)."""
+        size = self.size if size is None else self._check_size(size)
+        if not 0 <= index < size:
+            raise LocalError("no such leaf to prove", why=f"index {index} in a tree of {size}")
+        path: list[bytes] = []
+        begin, end = 0, size
+        while end - begin > 1:
+            middle = begin + _split(end - begin)
+            if index < middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(begin, middle))
+                begin = middle
+        return path[::-1]
+
+    def consistency(self, first: int, second: int | None = None) -> list[bytes]:
+        """The proof that the tree of `first` leaves is a prefix of that of `second` (section 2.1.4.1)."""
+        second = self.size if second is None else self._check_size(second)
+        if not 1 <= first <= second:
+            raise LocalError("no such consistency to prove", why=f"from size {first} to {second}")
+        path: list[bytes] = []
+        begin, end, known = 0, second, True
+        while first != end:
+            middle = begin + _split(end - begin)
+            if first <= middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(begin, middle))
+                begin, known = middle, False
+        if not known:
+            path.append(self._range(begin, end))
+        return path[::-1]
+
+    def _range(self, begin: int, end: int) -> bytes:
+        """The root of leaves begin..end, where begin is a multiple of the range's first split."""
+        nodes: list[bytes] = []
+        while begin < end:
+            height = (end - begin).bit_length() - 1
+            nodes.append(self._node(height, begin >> height))
+            begin += 1 << height
+        root = nodes.pop()
+        while nodes:
+            root = node_hash(nodes.pop(), root)
+        return root
+
+    def _node(self, height: int, index: int) -> bytes:
+        return bytes(self._levels[height][index * HASH_BYTES : (index + 1) * HASH_BYTES])
+
+    def _check_size(self, size: int) -> int:
+        if not 0 <= size <= self.size:
+            raise LocalError("the tree never had that size", why=f"{size} of {self.size}")
+        return size
+
+
+def _split(size: int) -> int:
+    """The largest power of two below `size` (size >= 2)."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Raise RemoteError unless `proof` shows that `leaf` is at `index` in the tree (size, root); section 2.1.3.2."""
+    _check_hashes(leaf, root, *proof)
+    if not 0 <= index < size:
+        raise RemoteError("a proof names a leaf outside its tree", why=f"index {index}, size {size}")
+    node, last = leaf, size - 1
+    for sibling in proof:
+        if last == 0:
+            raise RemoteError("an inclusion proof is too long")
+        if index & 1 or index == last:
+            node = node_hash(sibling, node)
+            while not index & 1 and index:
+                index >>= 1
+                last >>= 1
+        else:
+            node = node_hash(node, sibling)
+        index >>= 1
+        last >>= 1
+    if last:
+        raise RemoteError("an inclusion proof is too short")
+    if node != root:
+        raise RemoteError("an inclusion proof does not lead to the root")
+
+
+def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]) -> None:
+    """Raise RemoteError unless `proof` shows that the first tree is a prefix of the second; section 2.1.4.2."""
+    _check_hashes(first_root, second_root, *proof)
+    if not 1 <= first <= second:
+        raise RemoteError("a consistency proof is between impossible sizes", why=f"from {first} to {second}")
+    if first == second:
+        if proof:
+            raise RemoteError("a consistency proof is too long")
+        if first_root != second_root:
+            raise RemoteError("two roots of one size differ", why=f"size {first}")
+        return
+    # A first tree that is one complete subtree is its own starting node, and is left out of the proof.
+    path = list(proof) if first & (first - 1) else [first_root, *proof]
+    if not path:
+        raise RemoteError("a consistency proof is too short")
+    index, last = first - 1, second - 1
+    while index & 1:
+        index >>= 1
+        last >>= 1
+    old = new = path[0]
+    for node in path[1:]:
+        if last == 0:
+            raise RemoteError("a consistency proof is too long")
+        if index & 1 or index == last:
+            old, new = node_hash(node, old), node_hash(node, new)
+            while not index & 1 and index:
+                index >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, node)
+        index >>= 1
+        last >>= 1
+    if last:
+        raise RemoteError("a consistency proof is too short")
+    if old != first_root or new != second_root:
+        raise RemoteError("a consistency proof does not lead to both roots")
+
+
+def _check_hashes(*hashes: bytes) -> None:
+    for value in hashes:
+        if len(value) != HASH_BYTES:
+            raise RemoteError("a hash in a proof is not 32 bytes", why=f"{len(value)} bytes")
