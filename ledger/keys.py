@@ -63,7 +63,7 @@ class PrivateKey:
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
-    def from_file(cls, path: Path) -> PrivateKey:
+    def load(cls, path: Path) -> PrivateKey:
         """Read a key file; LocalError if it is missing, readable by others, or not an Ed25519 key."""
         try:
             mode = path.stat().st_mode
@@ -87,7 +87,7 @@ class PrivateKey:
             )
         return cls(key)
 
-    def to_file(self, path: Path) -> None:
+    def save(self, path: Path) -> None:
         """Write the key durably, for its owner's eyes only; LocalError if something is there already."""
         data = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         try:

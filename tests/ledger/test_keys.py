@@ -64,10 +64,10 @@ def test_keys_off_the_curve_and_of_wrong_length_are_refused() -> None:
 def test_a_key_file_is_its_owners_alone_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "current"
     key = PrivateKey.generate()
-    key.to_file(path)
+    key.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    again = PrivateKey.from_file(path)
+    again = PrivateKey.load(path)
     assert again.public == key.public
     assert verify(key.public, again.sign(b"x"), b"x")
     assert "PRIVATE" not in repr(key)
@@ -75,29 +75,29 @@ def test_a_key_file_is_its_owners_alone_and_reads_back(tmp_path: Path) -> None:
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "current"
-    PrivateKey.from_seed(bytes(32)).to_file(path)
+    PrivateKey.from_seed(bytes(32)).save(path)
     before = path.read_bytes()
     with pytest.raises(LocalError, match="never overwritten"):
-        PrivateKey.generate().to_file(path)
+        PrivateKey.generate().save(path)
     assert path.read_bytes() == before
 
 
 def test_a_key_file_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
     path = tmp_path / "current"
-    PrivateKey.generate().to_file(path)
+    PrivateKey.generate().save(path)
     path.chmod(0o644)
     with pytest.raises(LocalError, match="chmod 600"):
-        PrivateKey.from_file(path)
+        PrivateKey.load(path)
 
 
 def test_a_damaged_or_missing_key_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="No such file"):
-        PrivateKey.from_file(tmp_path / "none")
+        PrivateKey.load(tmp_path / "none")
     path = tmp_path / "current"
     path.write_bytes(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     path.chmod(0o600)
     with pytest.raises(LocalError, match="not a private key of ours"):
-        PrivateKey.from_file(path)
+        PrivateKey.load(path)
 
 
 def test_words_name_a_peer_for_people() -> None:
