@@ -92,14 +92,12 @@ def lock(directory: Path) -> Iterator[None]:
 def running_pid(directory: Path) -> int | None:
     """The pid of the node that holds this directory, or None."""
     path = directory / "lock"
-    if not path.exists():
+    text = path.read_text().strip() if path.exists() else ""
+    if not text.isdigit():
         return None
+    # The lock decides: a pid left by kill -9 may name nobody, or a stranger.
     with path.open("a+") as file:
-        if _try_lock(file.fileno()):
-            return None
-        file.seek(0)
-        text = file.read().strip()
-    return int(text) if text.isdigit() else None
+        return None if _try_lock(file.fileno()) else int(text)
 
 
 def _try_lock(descriptor: int) -> bool:

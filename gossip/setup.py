@@ -1,0 +1,184 @@
+"""How a swarm, a peer or an invitation begins: what is written before any node runs.
+
+    create_swarm   founder: keys, genesis, enrol            `gossip new`
+    enrol          joiner: keys, enrol                      `gossip join`
+    make_ticket    an open invitation in an admin's store   `gossip invite`
+
+Files and keys only: no event loop, no arrays, no network. A half-made directory is removed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gossip import directory as places
+from gossip.training.spec import ModelSpec
+from gossip.transport.tickets import Ticket
+from ledger.canonical import encode_entry, entry_hash
+from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis, Hash, PeerId
+from ledger.errors import LocalError
+from ledger.keys import PrivateKey
+from ledger.policy import DEFAULT_POLICY, Policy
+from ledger.store import PutBlob, PutEntry, PutMeta, Store
+
+EMPTY_HEADS: Final = hashlib.sha256(b"").hexdigest()
+TICKET_SECRET_BYTES: Final = 16
+MAX_NAME_CHARS: Final = 64
+
+STALENESS_STEPS: Final = 256  # the table reaches tau = 64
+STALENESS_FREE: Final = 2  # b: up to here nothing is lost (FOLD.md)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    swarm: Hash
+    peer: PeerId
+
+
+def staleness_table() -> list[int]:
+    """s(tau) = 1 up to b, then (1 + tau - b)^-1/2, for tau = 0, 1/4, 2/4 ... on the 2^-16 grid, rounded down."""
+    table = []
+    for quarter in range(STALENESS_STEPS):
+        beyond = max(0, quarter - 4 * STALENESS_FREE)
+        # floor(2^16 / sqrt(1 + beyond/4)) = floor(sqrt(2^32 * 4 / (4 + beyond))), in integers
+        table.append(math.isqrt((GRID_ONE * GRID_ONE * 4) // (4 + beyond)))
+    return table
+
+
+def fold_constants(*, eta: float, norm0: int) -> FoldConstants:
+    """FOLD.md's constants with the two that depend on the model: `eta` and `norm0` (grid 2^-24)."""
+    return FoldConstants(
+        eta=round(eta * GRID_ONE),
+        staleness=staleness_table(),
+        leak=GRID_ONE * 5 // 4,
+        burst=2 * GRID_ONE,
+        kappa=GRID_ONE * 3 // 2,
+        norm0=norm0,
+        window=8 * GRID_ONE,
+        snapshot_every=16,
+    )
+
+
+def create_swarm(
+    directory: Path, *, name: str, task: str, model_text: str, peer_name: str, seed: int, policy_text: str = DEFAULT_POLICY
+) -> Created:
+    """Found a swarm in `directory`: its founder is its one admin, and its first trainer."""
+    spec = ModelSpec.parse(model_text)
+    policy = Policy.parse(policy_text)
+    with _fresh(directory):
+        key, following = _make_keys(directory)
+        now = int(time.time())
+        genesis = encode_entry(
+            Genesis(
+                v=FORMAT_VERSION, swarm="", seq=0, prev="", time=now, meets=[], seen=[], heads=EMPTY_HEADS,
+                name=_checked_name(name), task=task, model=spec.text, layout=list(spec.layout()),
+                seed=hashlib.sha256(f"gossip/seed/1\n{seed}".encode()).hexdigest(),
+                fold=fold_constants(eta=spec.eta, norm0=spec.norm0), policy=policy.hash,
+                admins=[key.public.hex()], threshold=1, witnesses=[],
+            )
+        )  # fmt: skip
+        swarm = entry_hash(genesis)
+        own = _enrol_entry(swarm, 1, entry_hash(genesis), now, key, following, sponsor="", name=peer_name)
+        peer = entry_hash(own)
+        with Store(places.store_path(directory)) as store:
+            store.commit([
+                PutEntry(peer, 0, genesis), PutEntry(peer, 1, own), PutBlob(policy.hash, policy_text.encode()),
+                *_identity(swarm, peer, peer, name),
+            ])  # fmt: skip
+    return Created(swarm, peer)
+
+
+def enrol(directory: Path, ticket: Ticket, peer_name: str) -> PeerId:
+    """Make a peer that may ask, with `ticket`, to be admitted to a swarm it has not seen yet."""
+    with _fresh(directory):
+        key, following = _make_keys(directory)
+        own = _enrol_entry(
+            ticket.swarm, 0, "", int(time.time()), key, following, sponsor=ticket.founder, name=peer_name
+        )
+        peer = entry_hash(own)
+        with Store(places.store_path(directory)) as store:
+            store.commit([
+                PutEntry(peer, 0, own), *_identity(ticket.swarm, ticket.founder, peer, ""),
+                PutMeta("ticket", ticket.text.encode()),
+            ])  # fmt: skip
+    return peer
+
+
+def make_ticket(
+    directory: Path, *, role: str = "trainer", uses: int = 1, addresses: tuple[str, ...] = ()
+) -> Ticket:
+    """Open an invitation in this peer's store. Raises LocalError if this peer is no admin."""
+    with Store(places.store_path(directory)) as store:
+        key = PrivateKey.load(places.keys_path(directory) / "current")
+        meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self")}
+        if meta["founder"] != meta["self"]:
+            raise LocalError(
+                "only the founder of a swarm can invite", why="it is the one admin",
+                next_step="ask the founder to run `gossip invite`",
+            )  # fmt: skip
+        ticket = Ticket(
+            swarm=meta["swarm"], founder=meta["founder"], key=key.public, addresses=addresses,
+            secret=secrets.token_bytes(TICKET_SECRET_BYTES), role=role,
+        )  # fmt: skip
+        store.add_ticket(ticket.ticket_id, ticket.secret, role, uses)
+    return ticket
+
+
+def _enrol_entry(
+    swarm: Hash, seq: int, prev: Hash, now: int, key: PrivateKey, following: PrivateKey, *, sponsor: PeerId, name: str
+) -> bytes:
+    return encode_entry(
+        Enrol(
+            v=FORMAT_VERSION, swarm=swarm, seq=seq, prev=prev, time=now, meets=[], seen=[], heads=EMPTY_HEADS,
+            key=key.public.hex(), next=hashlib.sha256(following.public).hexdigest(), sponsor=sponsor,
+            name=_checked_name(name),
+        )
+    )  # fmt: skip
+
+
+def _identity(swarm: Hash, founder: PeerId, peer: PeerId, swarm_name: str) -> Iterator[PutMeta]:
+    yield PutMeta("swarm", swarm.encode())
+    yield PutMeta("founder", founder.encode())
+    yield PutMeta("self", peer.encode())
+    yield PutMeta("swarm_name", swarm_name.encode())
+    yield PutMeta("salt", secrets.token_bytes(32))  # of this peer's data commitments: private for ever
+
+
+def _make_keys(directory: Path) -> tuple[PrivateKey, PrivateKey]:
+    current, following = PrivateKey.generate(), PrivateKey.generate()
+    current.save(places.keys_path(directory) / "current")
+    following.save(places.keys_path(directory) / "next")
+    return current, following
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise LocalError(
+            f"{name!r} is no usable name", next_step=f"use 1 to {MAX_NAME_CHARS} printable characters"
+        )
+    return name
+
+
+@contextmanager
+def _fresh(directory: Path) -> Iterator[None]:
+    """Make the directory; remove what was begun if the block fails, so that trying again just works."""
+    existed = directory.exists()
+    places.make(directory)
+    try:
+        yield
+    except BaseException:
+        if existed:
+            for leftover in (places.store_path(directory), places.keys_path(directory)):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
