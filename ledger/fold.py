@@ -1,0 +1,155 @@
+"""The fold: admitted deltas, weighted and summed in exact integers, become the model.
+
+    theta40  =  start40  +  sum over admitted u of  W(u) * (q_u << (z_u + 24))          (grid 2^-40, int64)
+
+Every term is exact, so the sum is the same in any order and a term can be taken out again: `add` and `remove`
+commute and undo one another. Sums are taken modulo 2^64 (two's complement), so no input can raise; how many
+updates fit before that could matter is said in docs/fold.md ("Room in int64"). Only on reading are values
+clamped, to what a double holds exactly.
+
+Vectors come through a small protocol: `PlainArithmetic` below needs nothing but Python, for auditors; the peers use
+NumPy (gossip/merging/arithmetic.py). Both give the same bits (tests/fold). This file refuses to know where weights come
+from (weights.py) and which updates are admitted (replica.py).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from hashlib import sha256
+from math import prod
+from sys import byteorder
+from typing import Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from ledger import delta as delta_format
+from ledger.delta import Delta
+from ledger.entry import Hash, Tensor
+from ledger.errors import RemoteError
+
+D = TypeVar("D")  # a decoded delta, as an arithmetic likes it
+T = TypeVar("T")  # the model on the 2^-40 grid, as an arithmetic likes it
+
+CLAMP: Final = (1 << 53) - 1  # 2^13 on the 2^-40 grid, and the last integer before doubles skip some
+START_DOMAIN: Final = b"gossip/start/1\n"
+MODEL_DOMAIN: Final = b"gossip/model/1\n"
+DRAWS_PER_BLOCK: Final = 8  # 32-bit numbers in one SHA-256
+_WRAP: Final = 1 << 64
+_HALF: Final = 1 << 63
+
+
+class Arithmetic(Protocol[D, T]):
+    """The vector half of the fold. Implementations must agree bit for bit."""
+
+    def decode(self, blob: bytes, parameters: int) -> D:
+        """The delta a blob spells. RemoteError if it breaks the format."""
+
+    def norm(self, delta: D) -> int:
+        """Floor of the Euclidean norm, grid 2^-24."""
+
+    def start(self, layout: Sequence[Tensor], seed: Hash) -> T:
+        """The starting weights, grid 2^-40."""
+
+    def add(self, theta: T, delta: D, weight: int) -> None:
+        """theta += weight * delta, in place, modulo 2^64. `weight` is 0..65536."""
+
+    def subtract(self, theta: T, delta: D, weight: int) -> None:
+        """theta -= weight * delta, in place, modulo 2^64."""
+
+    def model_bytes(self, theta: T) -> bytes:
+        """The model clamped to +-(2^53 - 1), int64 little-endian."""
+
+
+class PlainArithmetic:
+    """The fold in nothing but Python."""
+
+    def decode(self, blob: bytes, parameters: int) -> Delta:
+        return delta_format.decode(blob, parameters)
+
+    def norm(self, delta: Delta) -> int:
+        return delta_format.norm(delta)
+
+    def start(self, layout: Sequence[Tensor], seed: Hash) -> array[int]:
+        theta = array("q")
+        for number, tensor in enumerate(layout):
+            size = prod(tensor.shape)
+            if tensor.bound == 0:
+                theta.frombytes(bytes(8 * size))
+                continue
+            width = 2 * tensor.bound + 1
+            drawn = start_draws(seed, number, size)
+            theta.extend((((u * width) >> 32) - tensor.bound) << 16 for u in memoryview(drawn).cast("I")[:size])
+        return theta
+
+    def add(self, theta: array[int], delta: Delta, weight: int) -> None:
+        for index, value in delta.terms():
+            theta[index] = (theta[index] + weight * value + _HALF) % _WRAP - _HALF
+
+    def subtract(self, theta: array[int], delta: Delta, weight: int) -> None:
+        self.add(theta, delta, -weight)
+
+    def model_bytes(self, theta: array[int]) -> bytes:
+        clamped = theta[:]
+        if theta and (max(theta) > CLAMP or min(theta) < -CLAMP):
+            clamped = array("q", (min(max(value, -CLAMP), CLAMP) for value in theta))
+        if byteorder == "big":
+            clamped.byteswap()
+        return clamped.tobytes()
+
+
+class Fold(Generic[D, T]):
+    """A model and the terms in it. The caller remembers which; add each update once."""
+
+    def __init__(self, layout: Sequence[Tensor], seed: Hash, arithmetic: Arithmetic[D, T]) -> None:
+        self.layout = tuple(layout)
+        self.parameters = parameters(layout)
+        self.arithmetic = arithmetic
+        self.theta: T = arithmetic.start(layout, seed)
+
+    def open(self, blob: bytes, *, digest: Hash, size_bytes: int, norm: int) -> D:
+        """Decode the blob that an update announces. RemoteError if it is not what the entry says it is."""
+        if len(blob) != size_bytes:
+            raise RemoteError("a delta has the wrong length", why=f"{len(blob)} bytes, its entry says {size_bytes}")
+        if sha256(blob).hexdigest() != digest:
+            raise RemoteError("a delta is not the one its entry names", why=f"expected SHA-256 {digest}")
+        decoded = self.arithmetic.decode(blob, self.parameters)
+        measured = self.arithmetic.norm(decoded)
+        if measured != norm:
+            raise RemoteError("a delta has another norm than its entry says", why=f"{measured}, not {norm}")
+        return decoded
+
+    def add(self, decoded: D, weight: int) -> None:
+        self.arithmetic.add(self.theta, decoded, weight)
+
+    def remove(self, decoded: D, weight: int) -> None:
+        self.arithmetic.subtract(self.theta, decoded, weight)
+
+    def model_hash(self) -> Hash:
+        return model_hash(self.layout, self.arithmetic.model_bytes(self.theta))
+
+
+def parameters(layout: Sequence[Tensor]) -> int:
+    return sum(prod(tensor.shape) for tensor in layout)
+
+
+def model_hash(layout: Sequence[Tensor], model_bytes: bytes) -> Hash:
+    header = msgspec.json.encode([[tensor.name, tensor.shape] for tensor in layout])
+    digest = sha256(MODEL_DOMAIN + header + b"\n")
+    digest.update(model_bytes)
+    return digest.hexdigest()
+
+
+def start_draws(seed: Hash, tensor: int, size: int) -> bytes:
+    """At least `size` 32-bit numbers for tensor number `tensor`, in this machine's byte order."""
+    prefix = sha256(START_DOMAIN + bytes.fromhex(seed) + tensor.to_bytes(4, "little"))
+    drawn = bytearray()
+    for block in range(-(-size // DRAWS_PER_BLOCK)):
+        digest = prefix.copy()
+        digest.update(block.to_bytes(4, "little"))
+        drawn += digest.digest()
+    if byteorder == "big":
+        words = array("I", bytes(drawn))
+        words.byteswap()
+        return words.tobytes()
+    return bytes(drawn)

@@ -1,0 +1,133 @@
+"""The weight of an update: how much of it enters the model, fixed for ever when it is published.
+
+Why it exists: members publish at different rates, from views of different age, and some are hostile. The weight
+shares the step among those who are active (n), discounts work done on an old view (s), bounds what one delta may
+do (clip) and what one origin may spend (q), and it depends on nothing but what the update's own chain shows:
+
+    W = floor(65536 * min(1, eta / n * s * clip * q))
+
+Rules kept here: integers only, every rounding stated; a row is one origin's state after its last folded update
+and is never changed in place. T (`progress`) is how far the others got as this origin saw it; x (`spent`) is
+quota that leaks with T. Members come in through admins, and admins' guests stand alone, so there are no sponsor
+groups in this version: n counts origins.
+
+This file refuses to know entries, logs and bytes: replica.py reads them and hands over a Sight.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import compress
+from typing import Final
+
+from ledger.entry import GRID_ONE, FoldConstants, Hash, PeerId
+from ledger.errors import RemoteError
+
+MAX_ACTIVE: Final = 4096  # n above this needs publishers to be sampled, which this version does not do
+ROW_DOMAIN: Final = b"gossip/row/1\n"
+STATE_DOMAIN: Final = b"gossip/state/1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One origin's state after its last folded update. The columns run along `peers`, sorted."""
+
+    peers: tuple[PeerId, ...] = ()  # the other trainers this origin has met
+    seen: tuple[int, ...] = ()  # their counts at the last update
+    credited: tuple[int, ...] = ()  # their counts when progress was last credited
+    grown_at: tuple[int, ...] = ()  # T when they were last seen to grow, grid 2^-16
+    progress: int = 0  # T, grid 2^-16
+    spent: int = 0  # x, grid 2^-16
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What an update's past shows of the other trainers. The columns run along `peers`, sorted."""
+
+    peers: tuple[PeerId, ...]
+    counts: tuple[int, ...]  # 1 for the admission, and 1 for each folded update
+    norms: tuple[int, ...]  # of the latest folded update, norm0 where there is none; grid 2^-24
+    unviewed: int  # total weight of folded updates seen, but not in the view trained from
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A weight, the row it leaves, and the factors that made it (for people and tests)."""
+
+    weight: int  # 0..65536
+    row: Row
+    active: int  # n
+    quota: int  # q, grid 2^-16
+    staleness: int  # s, grid 2^-16
+
+
+START: Final = Row()
+
+
+def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighed:
+    """Weigh one update of an origin that is at `row`. RemoteError if more than MAX_ACTIVE are active."""
+    counts = sight.counts
+    seen, credited, grown_at = _columns(row, sight.peers)
+    progress, spent = row.progress, row.spent
+
+    oldest = progress - constants.window
+    active = [c > s or g >= oldest for c, s, g in zip(counts, seen, grown_at, strict=True)]
+    others = sum(active)
+    if others >= MAX_ACTIVE:
+        raise RemoteError("too many trainers are active at once", why=f"{others + 1}, the limit is {MAX_ACTIVE}")
+
+    new = sum([a and c > k for a, c, k in zip(active, counts, credited, strict=True)])
+    if new and 3 * new >= others:
+        gained = GRID_ONE * new // others
+        progress += gained
+        spent = max(0, spent - (constants.leak * gained >> 16))
+        credited = counts
+    if counts != seen:
+        grown_at = tuple([progress if c > s else g for c, s, g in zip(counts, seen, grown_at, strict=True)])
+
+    quota = GRID_ONE
+    if counts and max(counts) > 1:  # somebody else has published: from now on quota is spent
+        if spent > constants.burst:
+            quota = (constants.burst * constants.burst << 16) // (spent * spent)
+        spent += quota
+
+    table = constants.staleness
+    staleness = table[min(4 * sight.unviewed // constants.eta, len(table) - 1)]
+
+    heard = sorted([norm, *compress(sight.norms, active)])
+    limit = constants.kappa * heard[(len(heard) - 1) // 2]
+    numerator = constants.eta * staleness * quota
+    denominator = (1 + others) << 32
+    if norm << 16 > limit:
+        numerator *= limit
+        denominator *= norm << 16
+    weight = min(GRID_ONE, numerator // denominator)
+    return Weighed(
+        weight, Row(sight.peers, counts, credited, grown_at, progress, spent), 1 + others, quota, staleness
+    )
+
+
+def row_hash(row: Row) -> bytes:
+    """32 bytes that name a row: T, x, the number of peers, the peers, and the three columns, big-endian."""
+    count = len(row.peers)
+    head = struct.pack(">QQI", row.progress, row.spent, count)
+    peers = bytes.fromhex("".join(row.peers))
+    columns = struct.pack(f">{3 * count}Q", *row.seen, *row.credited, *row.grown_at)
+    return sha256(b"".join((ROW_DOMAIN, head, peers, columns))).digest()
+
+
+def state_hash(rows: Iterable[tuple[PeerId, bytes]]) -> Hash:
+    """The hash of all rows of a past: (origin, row_hash) of every origin with a folded update, in any order."""
+    return sha256(STATE_DOMAIN + b"".join(bytes.fromhex(peer) + row for peer, row in sorted(rows))).hexdigest()
+
+
+def _columns(row: Row, peers: tuple[PeerId, ...]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The row's columns along `peers`: the same, until another trainer is met (all zero, so it counts as grown)."""
+    if row.peers == peers:
+        return row.seen, row.credited, row.grown_at
+    known = dict(zip(row.peers, zip(row.seen, row.credited, row.grown_at, strict=True), strict=True))
+    aligned = [known.get(peer, (0, 0, 0)) for peer in peers]
+    return tuple(a[0] for a in aligned), tuple(a[1] for a in aligned), tuple(a[2] for a in aligned)
