@@ -1,0 +1,180 @@
+"""WebRTC by aiortc: pure Python, installs everywhere, the slower of the two.
+
+What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; measured, see ARCHITECTURE: known traps):
+
+- An empty list of ICE servers: by default it asks a public STUN server.
+- The addresses to offer: by itself it takes every interface and leaves 127.0.0.1 out. `_limit` gives the
+  gatherer ours, per connection, so the sockets themselves are bound to these addresses.
+- A police: it enforces neither message size nor its receive window, and an assertion that a hostile
+  packet trips ends its receive task with a traceback. `_guard` turns these into RemoteError.
+- Silence after the end: timers and flush tasks that find the transport closed raise in tasks nobody awaits.
+
+`_limit` and `_guard` replace methods on this one connection's objects, never on the library's classes. They
+touch names without a promise, so the constructor fails loudly on a release that has moved them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from gossip.transport.description import Description, read_sdp, write_sdp
+from gossip.transport.rawpeer import LABELS, Ears
+from ledger.errors import LinkError, LocalError, RemoteError
+
+# aiortc opens its receive window at 1 MiB; an honest sender stops there, give or take what was under way.
+WINDOW_SLACK_BYTES = 256 * 1024
+# Datagrams waiting to be read. Anybody who guesses the port can send some; UDP may be dropped.
+MAX_DATAGRAMS = 4096
+
+
+class AiortcPeer:
+    """One aiortc connection, offering host candidates on `addresses` only."""
+
+    backend = "aiortc"
+
+    def __init__(self, addresses: tuple[str, ...]) -> None:
+        self._ears: Ears | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._channels = [
+            self._pc.createDataChannel(label, negotiated=True, id=number) for number, label in enumerate(LABELS)
+        ]
+        try:
+            self._ice = self._pc.sctp.transport.transport._connection
+            _limit(self._ice, addresses)
+            _guard(self._pc.sctp, self._broke)
+        except AttributeError as error:
+            raise LocalError(
+                "this release of aiortc is not known to us", why=str(error), next_step="install aiortc 1.16"
+            ) from error
+        for number, channel in enumerate(self._channels):
+            channel.on("open", self._channel_open)
+            channel.on("close", self._channel_closed)
+            channel.on("message", lambda data, number=number: self._message(number, data))
+        self._pc.on("connectionstatechange", self._state)
+
+    def attach(self, ears: Ears) -> None:
+        self._ears = ears
+
+    async def offer(self) -> Description:
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        return self._local()
+
+    async def answer(self, remote: Description) -> Description:
+        await self._pc.setRemoteDescription(RTCSessionDescription(write_sdp(remote, kind="offer"), "offer"))
+        await self._pc.setLocalDescription(await self._pc.createAnswer())
+        return self._local()
+
+    async def accept(self, remote: Description) -> None:
+        await self._pc.setRemoteDescription(RTCSessionDescription(write_sdp(remote, kind="answer"), "answer"))
+
+    async def opened(self) -> None:
+        await asyncio.shield(self._opened)
+
+    def send(self, channel: int, frame: bytes) -> None:
+        if self._channels[channel].readyState != "open":
+            raise LinkError("the data channel is closed")
+        self._channels[channel].send(frame)
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    # ------------------------------------------------------------ private
+
+    async def _close(self) -> None:
+        # Deliberate: a cancelled close would leak sockets, so it runs as a task of its own.
+        self._gone("closed here")
+        await self._pc.close()
+
+    def _local(self) -> Description:
+        candidates = [(c.host, c.port) for c in self._ice.local_candidates if c.type == "host"]
+        if not candidates:
+            raise LinkError("no UDP port could be opened on the interface", next_step="check --interface")
+        return read_sdp(self._pc.localDescription.sdp, candidates)
+
+    def _message(self, channel: int, data: object) -> None:
+        if not isinstance(data, bytes):
+            self._broke(RemoteError("text on a channel of bytes"))
+        elif self._ears is not None:
+            self._ears.arrived(channel, data)
+
+    def _channel_open(self) -> None:
+        if all(channel.readyState == "open" for channel in self._channels) and not self._opened.done():
+            self._opened.set_result(None)
+
+    def _channel_closed(self) -> None:
+        self._gone("the data channel was closed")
+
+    def _state(self) -> None:
+        if self._pc.connectionState in ("failed", "closed"):
+            self._gone(f"the connection {self._pc.connectionState}")
+
+    def _broke(self, error: RemoteError) -> None:
+        self._fail_opening(error.what)
+        if self._ears is not None:
+            self._ears.broke(error)
+
+    def _gone(self, reason: str) -> None:
+        self._fail_opening(reason)
+        if self._ears is not None:
+            self._ears.gone(reason)
+
+    def _fail_opening(self, reason: str) -> None:
+        if not self._opened.done():
+            self._opened.set_exception(LinkError("no connection came about", why=reason))
+            self._opened.exception()  # nobody need be waiting
+
+
+def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
+    """Host candidates on our addresses only; empty datagrams (which end aiortc's receive task) and floods dropped."""
+    gather, receive, queue = ice.get_component_candidates, ice.data_received, ice._queue
+
+    def gather_ours(component: int, addresses_found: Any = None, timeout: int = 5, **_: Any) -> Any:
+        return gather(component=component, addresses=list(addresses), timeout=timeout)
+
+    def receive_some(data: bytes, component: int) -> None:
+        if data and queue.qsize() < MAX_DATAGRAMS:
+            receive(data, component)
+
+    ice.get_component_candidates = gather_ours
+    ice.data_received = receive_some
+
+
+def _guard(sctp: Any, broke: Callable[[RemoteError], None]) -> None:
+    """Bound what a far end can make aiortc hold, and keep its exceptions from ending anything but this link."""
+    dtls = sctp.transport
+    handle, receive_chunk, send = sctp._handle_data, sctp._receive_data_chunk, dtls._send_data
+    if sctp._advertised_rwnd <= 0:
+        raise AttributeError("no receive window")
+
+    async def handle_guarded(data: bytes) -> None:
+        try:
+            await handle(data)
+        except ConnectionError:
+            raise
+        except RemoteError as error:
+            broke(error)
+        except Exception as error:  # any other: an assertion or a parser of aiortc's, tripped by these bytes
+            broke(RemoteError("bytes that SCTP does not allow", why=type(error).__name__))
+
+    async def receive_chunk_guarded(chunk: Any) -> None:
+        if chunk.stream_id >= len(LABELS):
+            raise RemoteError(f"data on stream {chunk.stream_id}", why="there are two channels")
+        await receive_chunk(chunk)
+        if sctp._advertised_rwnd < -WINDOW_SLACK_BYTES:  # what it holds of messages without an end
+            raise RemoteError("more data than the receive window holds")
+
+    async def send_quietly(data: bytes) -> None:
+        if dtls.state == "connected":  # else a timer or a flush after the end; there is nobody to tell
+            await send(data)
+
+    sctp._handle_data = handle_guarded
+    sctp._receive_data_chunk = receive_chunk_guarded
+    dtls._send_data = send_quietly
