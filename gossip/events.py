@@ -47,6 +47,7 @@ class LinkUp:
     key: bytes
     dialled: bool  # by us
     role: str = ""  # the role of the ticket the far end proved to know; "" if none
+    address: tuple[str, int] | None = None  # where we dialled, if we did
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,63 @@
+"""How one peer behaves: plain values, each with its unit, its bound and the reason for its default.
+
+Nothing here changes what is true in the swarm (that is genesis); two peers with different settings agree all
+the same. The shell builds one PeerConfig and never changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.errors import LocalError
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """The settings of one peer."""
+
+    enrol: bytes = b""
+    """The own first entry, already stored, for a peer whose replica does not hold it yet: a joiner. Else empty."""
+
+    inviter: bytes = b""
+    """The public key in the invite we came with (32 bytes), or empty. Its address is dialled at once, and its word
+    is trusted for nothing: it only may speak to us before we know any member."""
+
+    duty_percent: int = 100
+    """Share of time spent training, 1..100. Below 100 each round is followed by a rest; for laptops."""
+
+    min_round_s: float = 0.0
+    """Seconds from the start of one round to the start of the next, at least. 0: as fast as training goes."""
+
+    links: int = 6
+    """Links aimed at in a large swarm. Six keep a random graph of thousands in one piece with four to spare."""
+
+    own_links: int = 2
+    """Of those, dialled by our own random choice, at least: others cannot surround us by dialling us."""
+
+    full_mesh: int = 8
+    """Swarms of at most so many peers link everybody to everybody: one hop is the shortest way."""
+
+    rotate_s: float = 10.0
+    """Seconds between own random links tried in a large swarm. Without rotation two halves that a partition made,
+    each with links enough, would never look for one another again."""
+
+    digest_s: float = 5.0
+    """Seconds between digests to each link (varied by a quarter): what heals lost announcements."""
+
+    relay_s: float = 0.03
+    """Seconds before others' news are passed on. The author told most of us itself; waiting saves the echo."""
+
+    request_s: float = 1.5
+    """Seconds until a request is first thought lost; doubled at each try, to at most a minute."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.duty_percent <= 100:
+            raise LocalError(
+                f"a duty of {self.duty_percent}% makes no sense", next_step="choose a whole number from 1 to 100"
+            )
+        if self.inviter and len(self.inviter) != 32:
+            raise LocalError("the inviter's public key is not 32 bytes")
+        if min(self.min_round_s, self.relay_s) < 0 or min(self.rotate_s, self.digest_s, self.request_s) <= 0:
+            raise LocalError("a peer cannot wait a negative time", next_step="use seconds above 0")
+        if not 0 <= self.own_links <= self.links or self.links < 1:
+            raise LocalError("a peer's own links are some of its links", next_step="own_links <= links, links >= 1")

@@ -1,0 +1,318 @@
+"""Which links a peer has and which it still wants.
+
+                    due, wanted                    LinkUp
+    candidate  ------------------->  dialling  ------------->  link
+       ^   ^                            | DialFailed             | LinkDown, or we Drop it
+       |   `-------- backoff -----------+------------------------+
+     Found
+
+Rules kept here:
+- Discovery is a hint: at most MAX_CANDIDATES, one dial per address at a time, then a backoff.
+- Of two peers the one with the lower public key dials first; the other only if no link came of it within
+  PATIENCE_S. Addresses that the user or an invite gave are dialled at once.
+- Two links to one key: both ends keep the one that the lower key dialled, or the newer of equals.
+- Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
+- A link from a key that is no member ends, unless it came with a ticket, or we dialled where the user told us
+  to; such a link waits, not for ever.
+
+It refuses to know what travels on a link. Who is a member it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from gossip.config import PeerConfig
+from gossip.events import Dial, DialFailed, Drop, Found, LinkId, LinkUp
+from gossip.peer.luck import Luck
+from gossip.peer.outbox import Outbox
+from ledger.entry import PeerId
+
+MAX_CANDIDATES: Final = 256
+MAX_LINKS: Final = 32  # in all; beyond, a newcomer is turned away and finds somebody else
+PATIENCE_S: Final = 1.5  # how long the higher key leaves the first dial to the lower one
+FIRST_RETRY_S: Final = 0.2
+LAST_RETRY_S: Final = 30.0
+DIAL_LIMIT_S: Final = 90.0  # a shell that never answers a Dial must not block the address for ever
+PROVEN_S: Final = 10.0  # a link that lived so long forgives earlier failures
+WAITING_S: Final = 60.0  # for a guest to become a member
+SHUN_S: Final = 30.0  # after a peer misbehaved, its links are refused
+
+TIMER: Final = "links"
+
+MemberByKey = Callable[[bytes], PeerId | None]
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An address where a member may listen."""
+
+    host: str
+    port: int
+    key: bytes | None  # as hinted; checked by the transport when we dial
+    given: bool  # by the user or an invite: dialled even if we know no member with that key
+    due: float
+    failures: int = 0
+    dialling_since: float | None = None
+    led_to: bytes | None = None  # the key that answered there last
+
+
+@dataclass(slots=True)
+class Live:
+    """An open link."""
+
+    link: LinkId
+    key: bytes
+    dialled: bool
+    role: str  # of the ticket the far end proved to know
+    up_at: float
+    peer: PeerId | None  # None while we do not know a member with that key
+    host: str = ""
+    port: int = 0
+
+
+class Links:
+    """The links of one peer. `members` finds a member by key; `swarm_size` counts them, us included."""
+
+    def __init__(
+        self,
+        config: PeerConfig,
+        own_key: bytes,
+        luck: Luck,
+        out: Outbox,
+        member: MemberByKey,
+        swarm_size: Callable[[], int],
+    ) -> None:
+        self._config = config
+        self._own_key = own_key
+        self._luck = luck
+        self._out = out
+        self._member = member
+        self._swarm_size = swarm_size
+        self._candidates: dict[tuple[str, int], Candidate] = {}
+        self._live: dict[LinkId, Live] = {}
+        self._shunned: dict[bytes, float] = {}
+        self._rotate_at = 0.0
+        self._rotating = False  # the next link that we dialled replaces an older one
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(tuple(self._live.values()))
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def get(self, link: LinkId) -> Live | None:
+        return self._live.get(link)
+
+    # -------------------------------------------------------------- what happens
+
+    def found(self, event: Found, now: float) -> None:
+        if event.key == self._own_key:
+            return
+        place = (event.host, event.port)
+        given = event.key is None or event.key == self._config.inviter
+        at_once = given or (event.key is not None and self._own_key < event.key)
+        known = self._candidates.get(place)
+        if known is not None:
+            if known.key == event.key or (known.given and not given):
+                return
+            if known.dialling_since is not None:
+                return  # what it is will show
+        elif len(self._candidates) >= MAX_CANDIDATES and not self._make_room(given):
+            return
+        self._candidates[place] = Candidate(
+            event.host, event.port, event.key, given, now + (0 if at_once else PATIENCE_S)
+        )
+
+    def _make_room(self, given: bool) -> bool:
+        """Forget the candidate that failed most, or for a given address any other. Hints cannot push out what works."""
+        spare = [
+            c for c in self._candidates.values() if not c.given and (c.failures or given) and c.dialling_since is None
+        ]
+        if not spare:
+            return False
+        worst = max(spare, key=lambda c: (c.failures, c.host, c.port))
+        del self._candidates[worst.host, worst.port]
+        return True
+
+    def up(self, event: LinkUp, now: float) -> Live | None:
+        """A link opened. None if it was not kept."""
+        candidate = self._answered(event) if event.dialled else None
+        if event.key == self._own_key:
+            self._out.put(Drop(event.link, "that is ourselves"))
+            if candidate is not None:
+                self._candidates.pop((candidate.host, candidate.port), None)
+            return None
+        live = Live(event.link, event.key, event.dialled, event.role, now, self._member(event.key))
+        if candidate is not None:
+            live.host, live.port = candidate.host, candidate.port
+            candidate.led_to = event.key
+        reason = self._refusal(live, candidate, now)
+        if not reason:
+            reason = self._settle_twins(live, now)
+        if not reason and len(self._live) >= MAX_LINKS:
+            reason = "links enough"
+        if reason:
+            self._out.put(Drop(event.link, reason))
+            if candidate is not None:
+                self._retry_later(candidate, now)
+            return None
+        self._live[event.link] = live
+        if event.dialled and self._rotating:
+            self._rotating = False
+            self._retire_one(live, now)
+        return live
+
+    def _answered(self, event: LinkUp) -> Candidate | None:
+        """The candidate whose dial this link answers: by address if the shell tells it, else by key."""
+        dialling = [c for c in self._candidates.values() if c.dialling_since is not None]
+        if event.address is not None:
+            dialling = [c for c in dialling if (c.host, c.port) == event.address]
+        else:
+            dialling = [c for c in dialling if c.key == event.key] or [c for c in dialling if c.key is None]
+        if not dialling:
+            return None
+        first = min(dialling, key=lambda c: (c.dialling_since or 0.0, c.host, c.port))
+        first.dialling_since = None
+        return first
+
+    def _refusal(self, live: Live, candidate: Candidate | None, now: float) -> str:
+        if self._shunned.get(live.key, now) > now:
+            return "it misbehaved a moment ago"
+        if live.peer is None and not live.role and not (live.dialled and candidate is not None and candidate.given):
+            return "no member we know"
+        return ""
+
+    def _settle_twins(self, new: Live, now: float) -> str:
+        """Two links to one key: keep the one the lower key dialled. Returns why the new one goes, if it does."""
+        for old in tuple(self._live.values()):
+            if old.key != new.key:
+                continue
+            if old.dialled != new.dialled and old.dialled == (self._own_key < old.key):
+                return "a second link to the same peer"
+            self.drop(old.link, "a second link to the same peer", now)
+        return ""
+
+    def down(self, link: LinkId, now: float) -> Live | None:
+        """A link closed. None if we had dropped it already."""
+        live = self._live.pop(link, None)
+        if live is not None:
+            self._schedule_redial(live, now)
+        return live
+
+    def drop(self, link: LinkId, reason: str, now: float, *, shun: bool = False) -> Live | None:
+        """End a link; with `shun`, refuse that key for a while."""
+        live = self._live.pop(link, None)
+        if live is None:
+            return None
+        self._out.put(Drop(link, reason))
+        if shun:
+            self._shunned = {key: until for key, until in self._shunned.items() if until > now}
+            self._shunned[live.key] = now + SHUN_S
+        self._schedule_redial(live, now)
+        self._out.note("link_down", peer=live.peer or "", key=live.key.hex(), reason=reason)
+        return live
+
+    def _schedule_redial(self, live: Live, now: float) -> None:
+        for candidate in self._candidates.values():
+            if live.key in (candidate.key, candidate.led_to):
+                if now - live.up_at >= PROVEN_S:
+                    candidate.failures = 0
+                self._retry_later(candidate, now)
+                if not candidate.given and self._own_key > live.key:
+                    candidate.due += PATIENCE_S
+
+    def failed(self, event: DialFailed, now: float) -> None:
+        candidate = self._candidates.get((event.host, event.port))
+        if candidate is not None and candidate.dialling_since is not None:
+            candidate.dialling_since = None
+            self._retry_later(candidate, now)
+
+    def _retry_later(self, candidate: Candidate, now: float) -> None:
+        pause = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(candidate.failures, 16))
+        candidate.failures += 1
+        candidate.due = now + pause * self._luck.uniform(0.5, 1.0)
+
+    # -------------------------------------------------------------- what is wanted
+
+    def recognise(self) -> tuple[Live, ...]:
+        """Membership grew: the links that turn out to be a member's."""
+        fresh = []
+        for live in self._live.values():
+            if live.peer is None and (peer := self._member(live.key)) is not None:
+                live.peer = peer
+                fresh.append(live)
+        return tuple(fresh)
+
+    def plan(self, now: float) -> None:
+        """Dial what is wanted and due; ask to be called again when something else may be."""
+        for live in tuple(self._live.values()):
+            if live.peer is None and now - live.up_at >= WAITING_S:
+                self.drop(live.link, "it never became a member", now)
+        for candidate in self._candidates.values():
+            if candidate.dialling_since is not None and now - candidate.dialling_since >= DIAL_LIMIT_S:
+                candidate.dialling_since = None
+                self._retry_later(candidate, now)
+        open_to = [c for c in self._candidates.values() if c.dialling_since is None and self._is_wanted(c)]
+        due = [c for c in open_to if c.due <= now]
+        given = [c for c in due if c.given]
+        others = [c for c in due if not c.given]
+        for candidate in given + self._luck.sample(others, min(len(others), self._room())):
+            self._dial(candidate, now)
+        self._rotate(others, now)
+        self._ask_again(open_to, now)
+
+    def _dial(self, candidate: Candidate, now: float) -> bool:
+        if not self._is_wanted(candidate):
+            return False  # another address of the same peer was dialled just now
+        candidate.dialling_since = now
+        self._out.put(Dial(candidate.host, candidate.port, candidate.key))
+        return True
+
+    def _is_wanted(self, candidate: Candidate) -> bool:
+        key = candidate.key or candidate.led_to
+        if key is not None:
+            if any(live.key == key for live in self._live.values()):
+                return False
+            if any(c.dialling_since is not None and c.key == key for c in self._candidates.values()):
+                return False
+        return candidate.given or (candidate.key is not None and self._member(candidate.key) is not None)
+
+    def _room(self) -> int:
+        """How many more dials to strangers of our own choice are wanted now."""
+        dialling = sum(1 for c in self._candidates.values() if c.dialling_since is not None and not c.given)
+        if self._is_small():
+            return MAX_LINKS
+        own = sum(1 for live in self._live.values() if live.dialled)
+        return max(0, self._config.links - len(self._live) - dialling, self._config.own_links - own - dialling)
+
+    def _is_small(self) -> bool:
+        return self._swarm_size() <= self._config.full_mesh
+
+    def _rotate(self, due: list[Candidate], now: float) -> None:
+        """In a large swarm, now and then try somebody else, so that two satisfied halves find each other again."""
+        if self._is_small() or now < self._rotate_at:
+            return
+        first = self._rotate_at == 0.0
+        self._rotate_at = now + self._config.rotate_s * self._luck.uniform(0.75, 1.25)
+        idle = [c for c in due if c.dialling_since is None]
+        if first or not idle:
+            return
+        self._rotating = self._dial(self._luck.choice(idle), now)
+
+    def _retire_one(self, new: Live, now: float) -> None:
+        """A random link came in by rotation: let the oldest of our own go, if there are more than enough."""
+        own = [live for live in self._live.values() if live.dialled and live is not new]
+        if len(self._live) > self._config.links and len(own) >= self._config.own_links:
+            self.drop(min(own, key=lambda live: (live.up_at, live.link)).link, "making room for another", now)
+
+    def _ask_again(self, open_to: list[Candidate], now: float) -> None:
+        times = [c.due for c in open_to if c.due > now]
+        times += [c.dialling_since + DIAL_LIMIT_S for c in self._candidates.values() if c.dialling_since is not None]
+        times += [live.up_at + WAITING_S for live in self._live.values() if live.peer is None]
+        if not self._is_small():
+            times.append(self._rotate_at)
+        if times:
+            self._out.timer(TIMER, max(min(times), now))

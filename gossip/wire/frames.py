@@ -1,0 +1,260 @@
+"""The closed set of messages between two peers, and their one spelling as bytes.
+
+    tag u8 | fields, integers little-endian, hashes raw
+
+    1 Digest     ask u8 | vector 32                                     what I hold, as one hash
+    2 Have       count u16 | count x (log 32, size u32)                 what I hold, log by log; logs strictly rise
+    3 Want       log 32 | start u32 | stop u32 | prev 32                entries start..stop of a log, after `prev`
+    4 Entries    log 32 | start u32 | note u16+bytes | proof u8 x 32 | count u16 | count x (u16+bytes)
+    5 WantBlob   hash 32 | offset u32 | length u32                      a stretch of a blob
+    6 Piece      hash 32 | total u32 | offset u32 | bytes               a part of that stretch
+    7 Lacks      hash 32                                                I do not hold that blob
+
+A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
+
+    01 01 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+
+Rules kept here: one spelling (what decodes encodes to the same bytes), every length checked before anything
+is cut or allocated, nothing behind the last field, no message beyond MAX_MESSAGE_BYTES. Any breach is one
+kind of error, RemoteError, and costs the sender its link. The transport has proven who the sender is; this
+file refuses to know, and refuses to know what the entries say. docs/frames.md is the prose.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from ledger.entry import MAX_ENTRY_BYTES, Hash, PeerId
+from ledger.errors import LocalError, RemoteError
+
+MAX_MESSAGE_BYTES: Final = 65_536  # a browser's data channel moves this everywhere
+MAX_HAVE: Final = (MAX_MESSAGE_BYTES - 3) // 36  # 1,820 logs in one message; more logs, more messages
+MAX_NOTE_BYTES: Final = 1024  # a checkpoint note has about 400
+MAX_PROOF: Final = 64  # a consistency proof of 2^32 leaves has at most 33 hashes
+MAX_BATCH: Final = 1024  # entries in one message; the smallest real entry has about 300 bytes
+PIECE_BYTES: Final = 32 * 1024  # of a blob in one message: two pieces of the transport
+MAX_WINDOW_BYTES: Final = 256 * 1024  # asked for at once: eight messages in flight fill a fast link
+MAX_SIZE: Final = (1 << 32) - 1
+NO_HASH: Final = "0" * 64  # `prev` where there is nothing before
+
+_HASH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """`vector` is vector_hash() of what the sender holds; `ask`: answer with yours, so that I can compare."""
+
+    vector: Hash
+    ask: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """The sender holds these logs at least up to these sizes (>= 1), sorted by log, each once."""
+
+    sizes: tuple[tuple[PeerId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Please send entries start..stop of `log`. `prev` is the SHA-256 of entry start - 1 as the sender holds
+    it (NO_HASH at 0): who holds another one holds another branch, and does not answer."""
+
+    log: PeerId
+    start: int
+    stop: int
+    prev: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A stretch of a log. `note` is a checkpoint by the log's author whose size is at least the stretch's end,
+    `proof` the consistency proof from that end to the checkpoint (empty if they are equal)."""
+
+    log: PeerId
+    start: int
+    note: bytes
+    proof: tuple[bytes, ...]
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantBlob:
+    hash: Hash
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    hash: Hash
+    total: int  # bytes of the whole blob
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    hash: Hash
+
+
+Frame = Digest | Have | Want | Entries | WantBlob | Piece | Lacks
+
+
+def entries_room(note: bytes, proof: tuple[bytes, ...]) -> int:
+    """Bytes left for entries (each with two bytes of length) in an Entries message with this note and proof."""
+    return MAX_MESSAGE_BYTES - (1 + _HASH + 4 + 2 + len(note) + 1 + _HASH * len(proof) + 2)
+
+
+# ------------------------------------------------------------------ to bytes
+
+
+def encode(frame: Frame) -> bytes:
+    """The bytes of a frame of our own. LocalError if no peer would accept them."""
+    try:
+        message = _encode(frame)
+        if decode(message) == frame:
+            return message
+    except (struct.error, ValueError, RemoteError) as error:
+        raise LocalError(f"cannot write a {type(frame).__name__} frame", why=str(error)) from None
+    raise LocalError(f"cannot write a {type(frame).__name__} frame", why="it would read as another one")
+
+
+def _encode(frame: Frame) -> bytes:
+    match frame:
+        case Digest(vector, ask):
+            return struct.pack("<BB", 1, ask) + bytes.fromhex(vector)
+        case Have(sizes):
+            parts = [struct.pack("<BH", 2, len(sizes))]
+            parts += [bytes.fromhex(log) + struct.pack("<I", size) for log, size in sizes]
+            return b"".join(parts)
+        case Want(log, start, stop, prev):
+            return b"\x03" + bytes.fromhex(log) + struct.pack("<II", start, stop) + bytes.fromhex(prev)
+        case Entries(log, start, note, proof, entries):
+            parts = [b"\x04", bytes.fromhex(log), struct.pack("<IH", start, len(note)), note]
+            parts += [struct.pack("<B", len(proof)), *proof, struct.pack("<H", len(entries))]
+            for entry in entries:
+                parts += [struct.pack("<H", len(entry)), entry]
+            return b"".join(parts)
+        case WantBlob(digest, offset, length):
+            return b"\x05" + bytes.fromhex(digest) + struct.pack("<II", offset, length)
+        case Piece(digest, total, offset, data):
+            return b"\x06" + bytes.fromhex(digest) + struct.pack("<II", total, offset) + data
+        case Lacks(digest):
+            return b"\x07" + bytes.fromhex(digest)
+        case _:
+            assert_never(frame)
+
+
+# ------------------------------------------------------------------ from bytes
+
+
+def decode(message: bytes) -> Frame:
+    """Read one message, as any peer may send it. RemoteError on anything but the one spelling."""
+    if not 1 <= len(message) <= MAX_MESSAGE_BYTES:
+        raise _malformed(f"{len(message)} bytes, allowed are 1 to {MAX_MESSAGE_BYTES}")
+    reader = _Reader(message)
+    tag = reader.number("<B")
+    frame: Frame
+    if tag == 1:
+        ask = reader.number("<B")
+        _require(ask <= 1, "a flag is neither 0 nor 1")
+        frame = Digest(reader.hash(), ask == 1)
+    elif tag == 2:
+        frame = _have(reader)
+    elif tag == 3:
+        frame = _want(reader)
+    elif tag == 4:
+        frame = _entries(reader)
+    elif tag == 5:
+        frame = WantBlob(reader.hash(), reader.number("<I"), reader.number("<I"))
+        _require(1 <= frame.length <= MAX_WINDOW_BYTES, "a blob window is empty or too long")
+        _require(frame.offset + frame.length <= MAX_SIZE, "a blob window ends beyond any blob")
+    elif tag == 6:
+        digest, total, offset = reader.hash(), reader.number("<I"), reader.number("<I")
+        data = reader.take(reader.left)
+        _require(1 <= len(data) <= PIECE_BYTES, "a blob piece is empty or too long")
+        _require(offset + len(data) <= total, "a blob piece ends beyond its blob")
+        frame = Piece(digest, total, offset, data)
+    elif tag == 7:
+        frame = Lacks(reader.hash())
+    else:
+        raise _malformed(f"message type {tag} does not exist")
+    _require(reader.left == 0, f"{reader.left} bytes behind the last field")
+    return frame
+
+
+def _have(reader: _Reader) -> Have:
+    count = reader.number("<H")
+    _require(1 <= count <= MAX_HAVE and reader.left == 36 * count, "a list of logs is not as long as it says")
+    sizes: list[tuple[PeerId, int]] = []
+    before = ""
+    for _ in range(count):
+        log, size = reader.hash(), reader.number("<I")
+        _require(log > before and size >= 1, "a list of logs is out of order, or names an empty one")
+        sizes.append((log, size))
+        before = log
+    return Have(tuple(sizes))
+
+
+def _want(reader: _Reader) -> Want:
+    want = Want(reader.hash(), reader.number("<I"), reader.number("<I"), reader.hash())
+    _require(want.start < want.stop, "an empty stretch of a log is asked for")
+    _require((want.prev == NO_HASH) == (want.start == 0), "the hash before the first entry, and only that, is zero")
+    return want
+
+
+def _entries(reader: _Reader) -> Entries:
+    log, start = reader.hash(), reader.number("<I")
+    length = reader.number("<H")
+    _require(length <= MAX_NOTE_BYTES, "a checkpoint is too long")
+    note = reader.take(length)
+    length = reader.number("<B")
+    _require(length <= MAX_PROOF, "a proof is too long")
+    proof = tuple(reader.take(_HASH) for _ in range(length))
+    count = reader.number("<H")
+    _require(1 <= count <= MAX_BATCH, "a batch is empty or too long")
+    _require(start + count <= MAX_SIZE, "a batch ends beyond any log")
+    entries: list[bytes] = []
+    for _ in range(count):
+        length = reader.number("<H")
+        _require(1 <= length <= MAX_ENTRY_BYTES, "an entry is empty or too long")
+        entries.append(reader.take(length))
+    return Entries(log, start, note, proof, tuple(entries))
+
+
+class _Reader:
+    """A cursor that never cuts beyond the end."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, length: int) -> bytes:
+        _require(length <= self.left, "it ends inside a field")
+        self._at += length
+        return self._data[self._at - length : self._at]
+
+    def number(self, form: str) -> int:
+        value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
+        return value
+
+    def hash(self) -> Hash:
+        return self.take(_HASH).hex()
+
+
+def _require(condition: bool, why: str) -> None:
+    if not condition:
+        raise _malformed(why)
+
+
+def _malformed(why: str) -> RemoteError:
+    return RemoteError("a message is malformed", why=why)
