@@ -1,0 +1,347 @@
+"""The store: what is acknowledged stays, whatever happens to the process, the disk or the file."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import LocalError
+from ledger.store import (
+    CHUNK_ROWS,
+    PutBlob,
+    PutCheckpoint,
+    PutEntry,
+    PutMeta,
+    Signed,
+    SignedMark,
+    Store,
+    StoredTicket,
+    Write,
+)
+
+ANN, BOB = "aa" * 32, "bb" * 32
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "peer.db"
+
+
+def entries(log: str, *data: bytes, start: int = 0) -> list[Write]:
+    return [PutEntry(log, start + index, item) for index, item in enumerate(data)]
+
+
+def test_everything_reads_back_after_reopening(path: Path) -> None:
+    blob = b"delta" * 100
+    name = sha256(blob).hexdigest()
+    with Store(path) as store:
+        store.commit([*entries(BOB, b"b0"), *entries(ANN, b"a0", b"a1"), *entries(BOB, b"b1", start=1)])
+        store.commit([PutBlob(name, blob), PutCheckpoint(ANN, 2, b"note"), PutMeta("swarm", b"\x00s")])
+    with Store(path) as store:
+        assert store.logs() == {BOB: 2, ANN: 2}
+        assert list(store.entries(ANN)) == [b"a0", b"a1"]
+        assert list(store.entries(BOB, 1)) == [b"b1"]
+        assert list(store.entries("cc" * 32)) == []
+        assert store.entry(ANN, 1) == b"a1"
+        assert store.entry(ANN, 2) is None
+        assert store.blob(name) == blob
+        assert store.has_blob(name)
+        assert store.blob(ANN) is None
+        assert store.checkpoint(ANN) == (2, b"note")
+        assert store.checkpoint(BOB) is None
+        assert store.meta("swarm") == b"\x00s"
+        assert store.find_meta("name") is None
+        with pytest.raises(LocalError, match="gossip new"):
+            store.meta("name")
+
+
+def test_history_keeps_the_order_of_admission_over_many_chunks(path: Path) -> None:
+    order = [(ANN if index % 3 else BOB) for index in range(2 * CHUNK_ROWS + 7)]
+    sizes = {ANN: 0, BOB: 0}
+    writes, expected = [], []
+    for index, log in enumerate(order):
+        expected.append((log, sizes[log], b"%d" % index))
+        writes.append(PutEntry(*expected[-1]))
+        sizes[log] += 1
+    with Store(path) as store:
+        store.commit(writes)
+        assert list(store.history()) == expected
+        assert list(store.entries(ANN)) == [data for log, _, data in expected if log == ANN]
+        assert store.logs() == sizes
+
+
+# ------------------------------------------------------------------ rules
+
+
+def test_an_entry_is_never_replaced_and_a_log_never_has_a_gap(path: Path) -> None:
+    with Store(path) as store:
+        store.commit(entries(ANN, b"a0", b"a1"))
+        store.commit(entries(ANN, b"a0", b"a1", b"a2"))  # the same again is no error
+        with pytest.raises(LocalError, match="never replaced"):
+            store.commit([*entries(ANN, b"a3", start=3), *entries(ANN, b"other", start=1)])
+        with pytest.raises(LocalError, match="gap"):
+            store.commit([*entries(ANN, b"a3", start=3), *entries(ANN, b"a5", start=5)])
+        with pytest.raises(LocalError, match="gap"):
+            store.commit(entries(BOB, b"b1", start=1))
+        assert list(store.entries(ANN)) == [b"a0", b"a1", b"a2"]  # nothing of a refused batch is kept
+        assert store.logs() == {ANN: 3}
+        store.commit(entries(ANN, b"a3", start=3))
+
+
+def test_a_batch_that_breaks_off_leaves_nothing(path: Path) -> None:
+    def writes() -> object:
+        yield PutEntry(ANN, 0, b"a0")
+        raise KeyboardInterrupt
+
+    with Store(path) as store:
+        with pytest.raises(KeyboardInterrupt):
+            store.commit(writes())  # type: ignore[arg-type]
+        assert store.logs() == {}
+        store.commit(entries(ANN, b"other"))
+
+
+def test_a_blob_lies_under_its_own_hash_only(path: Path) -> None:
+    with Store(path) as store, pytest.raises(LocalError, match="hash"):
+        store.commit([PutBlob(ANN, b"something else")])
+
+
+def test_a_blob_that_the_disk_changed_is_not_handed_out(path: Path) -> None:
+    name = sha256(b"blob").hexdigest()
+    with Store(path) as store:
+        store.commit([PutBlob(name, b"blob")])
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE blob SET data = x'00'")
+    other.close()
+    with Store(path) as store, pytest.raises(LocalError, match="has changed on disk"):
+        store.blob(name)
+
+
+def test_checkpoints_only_grow(path: Path) -> None:
+    with Store(path) as store:
+        store.commit([PutCheckpoint(ANN, 5, b"five"), PutCheckpoint(ANN, 4, b"four")])
+        assert store.checkpoint(ANN) == (5, b"five")
+        store.commit([PutCheckpoint(ANN, 5, b"five again"), PutCheckpoint(ANN, 6, b"six")])
+        assert store.checkpoint(ANN) == (6, b"six")
+
+
+def test_a_ticket_admits_as_many_as_it_says(path: Path) -> None:
+    with Store(path) as store:
+        store.add_ticket(b"id", b"secret", "trainer", 2)
+        assert store.ticket(b"id") == StoredTicket(b"secret", "trainer", 2)
+        assert store.use_ticket(b"id")
+        assert store.use_ticket(b"id")
+        assert not store.use_ticket(b"id")
+        assert store.ticket(b"id") is None
+        assert not store.use_ticket(b"never made")
+
+
+# ------------------------------------------------------------------ other processes
+
+
+def test_another_process_reads_what_is_committed_while_the_node_writes(path: Path) -> None:
+    with Store(path) as node:
+        node.commit(entries(ANN, *(b"%d" % index for index in range(CHUNK_ROWS * 2))))
+        with Store.open_readonly(path) as reader:
+            reading = reader.entries(ANN)
+            assert next(reading) == b"0"
+            node.commit(entries(ANN, b"new", start=CHUNK_ROWS * 2))  # a reader half way blocks nobody
+            assert len(list(reading)) == CHUNK_ROWS * 2
+            assert reader.logs() == {ANN: CHUNK_ROWS * 2 + 1}
+            with pytest.raises(LocalError, match="may not be written"):
+                reader.commit([PutMeta("key", b"value")])
+
+
+def test_a_second_store_in_one_process_does_not_break_the_firsts_locks(path: Path) -> None:
+    """Closing any descriptor of a file drops the process's POSIX locks on it; opening a Store must not do that."""
+    with Store(path) as node:
+        node._db.execute("BEGIN IMMEDIATE")
+        Store(path).close()
+        script = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert "database is locked" in done.stderr
+
+
+def test_read_only_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="there is no peer"):
+        Store.open_readonly(tmp_path / "peer.db")
+    with pytest.raises(LocalError, match="does not exist"):
+        Store(tmp_path / "nowhere" / "peer.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_its_owners_alone(path: Path) -> None:
+    with Store(path) as store:
+        store.commit([PutMeta("key", b"value")])
+        assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+# ------------------------------------------------------------------ trouble
+
+
+def test_every_commit_is_synced(path: Path) -> None:
+    with Store(path) as store:
+        assert store._row("PRAGMA synchronous") == (2,)
+        assert store._row("PRAGMA journal_mode") == ("wal",)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from ledger.store import PutEntry, PutMeta, Store
+store, log = Store(Path(sys.argv[1])), "aa" * 32
+at = store.logs().get(log, 0)
+while True:
+    batch = [PutEntry(log, seq, b"%d" % seq * 300) for seq in range(at, at + 3)]
+    at += 3
+    store.commit([*batch, PutMeta("at", b"%d" % at)])
+    sys.stdout.write(f"{at}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_kill_at_any_moment_loses_nothing_acknowledged_and_halves_nothing(path: Path) -> None:
+    for attempt in range(8):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert writer.stdout is not None
+        for _ in range(attempt * 7 + 1):
+            acknowledged = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().split("\n")
+        writer.stdout.close()
+        writer.wait()
+        if len(rest) > 1:
+            acknowledged = int(rest[-2])  # the last whole line
+        with Store(path) as store:
+            size = store.logs()[ANN]
+            assert size >= acknowledged
+            assert size % 3 == 0
+            assert store.meta("at") == b"%d" % size
+            assert list(store.entries(ANN)) == [b"%d" % seq * 300 for seq in range(size)]
+
+
+def test_killed_before_the_first_commit_it_just_begins_again(path: Path) -> None:
+    path.touch()
+    with Store(path) as store:
+        store.commit(entries(ANN, b"a0"))
+    with Store.open_readonly(path) as store:
+        assert store.logs() == {ANN: 1}
+
+
+def test_a_full_disk_is_one_line_with_advice_and_nothing_is_acknowledged(path: Path) -> None:
+    with Store(path) as store:
+        store.commit(entries(ANN, b"a0"))
+        (pages,) = store._row("PRAGMA page_count")
+        store._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own SQLITE_FULL
+        with pytest.raises(LocalError, match="the disk is full; free some space"):
+            store.commit([*entries(ANN, b"a1", start=1), *entries(BOB, b"b" * 60_000)])
+        assert store.logs() == {ANN: 1}
+        store._db.execute("PRAGMA max_page_count = 1000000")
+        store.commit(entries(ANN, b"a1", start=1))
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from ledger.errors import LocalError
+from ledger.store import PutEntry, Store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = Store(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+seq = 0
+try:
+    while True:
+        store.commit([PutEntry("aa" * 32, seq, bytes(20_000))])
+        seq += 1
+except LocalError as error:
+    print(seq, error)
+"""
+
+
+def test_a_file_that_may_grow_no_more_loses_only_what_was_not_acknowledged(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True, cwd=ROOT, check=True)
+    acknowledged, _, message = done.stdout.partition(" ")
+    assert "nothing acknowledged is lost" in message
+    assert int(acknowledged) > 3
+    with Store(path) as store:
+        assert store.logs() == {ANN: int(acknowledged)}
+
+
+def test_a_store_of_another_version_is_refused_in_one_line(path: Path) -> None:
+    Store(path).close()
+    for version, advice in ((7, "install a newer version"), (0, "use the version that made it")):
+        set_pragma(path, f"user_version = {version}")
+        for opening in (Store, Store.open_readonly):
+            with pytest.raises(LocalError, match=advice) as caught:
+                opening(path)
+            assert "\n" not in str(caught.value)
+
+
+def test_other_peoples_files_are_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"a diary, not a database\n" * 100)
+    with pytest.raises(LocalError, match="not a database"):
+        Store(path)
+    assert path.read_bytes() == b"a diary, not a database\n" * 100
+    path.unlink()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE places (url TEXT)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(LocalError, match="not the store of a peer"):
+        Store(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_missing_row_is_noticed(path: Path) -> None:
+    with Store(path) as store:
+        store.commit(entries(ANN, b"a0", b"a1", b"a2"))
+        store._db.execute("DELETE FROM entry WHERE seq = 1")
+        with pytest.raises(LocalError, match="entry 1 of log aaaaaaaa is missing"):
+            list(store.entries(ANN))
+
+
+def set_pragma(path: Path, pragma: str) -> None:
+    other = sqlite3.connect(path)
+    other.execute(f"PRAGMA {pragma}")
+    other.close()
+
+
+# ------------------------------------------------------------------ the mark
+
+
+def test_the_mark_never_goes_back_and_never_forks(tmp_path: Path) -> None:
+    mark = SignedMark(tmp_path / "signed")
+    assert mark.read() is None
+    mark.write(3, ANN)
+    mark.write(3, ANN)
+    with pytest.raises(LocalError, match="restored backup"):
+        mark.write(2, ANN)
+    with pytest.raises(LocalError, match="will not sign size 3"):
+        mark.write(3, BOB)
+    mark.write(4, BOB)
+    assert SignedMark(tmp_path / "signed").read() == Signed(root=BOB, size=4)
+    assert list(tmp_path.iterdir()) == [tmp_path / "signed"]
+
+
+def test_a_damaged_mark_stops_signing(tmp_path: Path) -> None:
+    mark = SignedMark(tmp_path / "signed")
+    for bad in (b"", b'{"root":"","size":', b'{"root":"","size":1,"x":1}', b'{"size":1,"root":""}', b"x" * 300):
+        (tmp_path / "signed").write_bytes(bad)
+        with pytest.raises(LocalError, match="is damaged"):
+            mark.write(5, ANN)
+
+
+def test_a_mark_half_written_when_killed_is_the_old_mark(tmp_path: Path) -> None:
+    mark = SignedMark(tmp_path / "signed")
+    mark.write(3, ANN)
+    (tmp_path / "signed.new").write_bytes(b'{"root":"bb')
+    assert mark.read() == Signed(root=ANN, size=3)
+    mark.write(4, BOB)
+    assert mark.read() == Signed(root=BOB, size=4)
