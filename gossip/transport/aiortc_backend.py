@@ -45,9 +45,10 @@ class AiortcPeer:
             self._pc.createDataChannel(label, negotiated=True, id=number) for number, label in enumerate(LABELS)
         ]
         try:
-            self._ice = self._pc.sctp.transport.transport._connection
+            sctp: Any = self._pc.sctp
+            self._ice = sctp.transport.transport._connection
             _limit(self._ice, addresses)
-            _guard(self._pc.sctp, self._broke)
+            _guard(sctp, self._broke)
         except AttributeError as error:
             raise LocalError(
                 "this release of aiortc is not known to us", why=str(error), next_step="install aiortc 1.16"

@@ -61,10 +61,11 @@ class ChannelLink:
         if flow.out < number:
             self._check_open()
 
-    async def receive(self) -> bytes:
+    async def receive(self, *, ctl_only: bool = False) -> bytes:
+        """Link.receive; `ctl_only` for bind.py, whose first message on ctl a bulk message may overtake."""
         while True:
             if not isinstance(self._over, RemoteError):
-                for channel, flow in enumerate(self._flows):
+                for channel, flow in enumerate(self._flows[:1] if ctl_only else self._flows):
                     message = flow.take()
                     if message is not None:
                         if self._over is None:

@@ -1,0 +1,169 @@
+"""Who else is near: mDNS on the interfaces the user named, and nowhere else.
+
+    <half of the key>._gossip._tcp.local.   SRV: signalling port   A: addresses   TXT: tag, id, key
+
+What is found is a hint, never a fact: anybody on the network can say anything, and what follows is a dial in which
+the far end must prove its key. `tag` is made from the swarm's id, so that strangers who do not know the
+id cannot tell which swarm this is, nor its name. Malformed records are ignored, at most
+MAX_CANDIDATES names are looked at.
+
+How it is quick on one machine: names are made from keys, so probing for conflicts (1.2 s) is left out, the
+first announcement goes out at once and the first question within 0.12 s; questions ask for multicast answers,
+since a unicast answer to port 5353 reaches only one of several processes that share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import ifaddr
+from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from ledger.entry import Hash, PeerId
+from ledger.errors import LinkError, LocalError
+
+SERVICE = "_gossip._tcp.local."
+MAX_CANDIDATES = 256
+MAX_LOOKUPS = 16  # names being asked about at once
+LOOKUP_MS = 2_000
+TAG_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody says that this peer of our swarm listens here."""
+
+    host: str
+    port: int
+    key: bytes
+    peer: PeerId
+
+
+def swarm_tag(swarm: Hash) -> str:
+    return hashlib.sha256(b"gossip/mdns/1" + bytes.fromhex(swarm)).hexdigest()[:TAG_CHARS]
+
+
+def addresses_of(interface: str) -> tuple[str, ...]:
+    """The IPv4 addresses of an interface named as the user does: "lo", "eth0", "192.168.1.7" or "127.0.0.1"."""
+    if interface == "lo":
+        return ("127.0.0.1",)  # whatever the system calls it (lo0 on macOS)
+    adapters = list(ifaddr.get_adapters())
+    named = [ip.ip for adapter in adapters if interface in (adapter.name, adapter.nice_name) for ip in adapter.ips]
+    every = [ip.ip for adapter in adapters for ip in adapter.ips]
+    found = named or [ip for ip in every if ip == interface]
+    addresses = tuple(dict.fromkeys(str(ip) for ip in found if isinstance(ip, str)))
+    if not addresses:
+        names = ", ".join(sorted({str(adapter.name) for adapter in adapters}))
+        raise LocalError(
+            f"there is no interface {interface!r} with an IPv4 address here",
+            next_step=f"use one of {names}, or an address of this machine",
+        )
+    return addresses
+
+
+class Discovery:
+    """One peer's ear and voice on mDNS. `on_found` is called on the event loop, again whenever a record changes."""
+
+    def __init__(self, addresses: Sequence[str], swarm: Hash, on_found: Callable[[Candidate], None]) -> None:
+        self._addresses = tuple(addresses)
+        self._tag = swarm_tag(swarm)
+        self._on_found = on_found
+        self._own = ""
+        self._zeroconf: AsyncZeroconf | None = None
+        self._browser: AsyncServiceBrowser | None = None
+        self._known: set[str] = set()
+        self._lookups: dict[str, asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        """Listen for others. LinkError if mDNS cannot be had here (the swarm works without: addresses, invites)."""
+        try:
+            self._zeroconf = AsyncZeroconf(interfaces=list(self._addresses), ip_version=IPVersion.V4Only)
+            await self._zeroconf.zeroconf.async_wait_for_start()
+        except OSError as error:
+            await self.close()
+            raise LinkError(
+                f"mDNS does not work on {', '.join(self._addresses)}",
+                why=error.strerror or str(error),
+                next_step="name the other peer with --address HOST:PORT",
+            ) from error
+        self._browser = AsyncServiceBrowser(
+            self._zeroconf.zeroconf, SERVICE, handlers=[self._changed], question_type=DNSQuestionType.QM
+        )
+
+    async def advertise(self, port: int, *, key: bytes, peer: PeerId) -> None:
+        """Tell others that `peer`, holding `key`, answers offers at `port` on our addresses."""
+        if self._zeroconf is None:
+            raise LocalError("advertise before start")
+        name = f"{key.hex()[:32]}.{SERVICE}"
+        self._own = name
+        info = AsyncServiceInfo(
+            SERVICE,
+            name,
+            port=port,
+            properties={"tag": self._tag, "id": peer, "key": key.hex()},
+            server=f"{key.hex()[:32]}.local.",
+            addresses=[ipaddress.IPv4Address(address).packed for address in self._addresses],
+        )
+        # Cooperating: no probing for another peer with this name; nobody else has this key.
+        await self._zeroconf.async_register_service(info, cooperating_responders=True)
+
+    async def close(self) -> None:
+        lookups = list(self._lookups.values())
+        for task in lookups:
+            task.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
+        if self._browser is not None:
+            await self._browser.async_cancel()
+            self._browser = None
+        if self._zeroconf is not None:
+            zeroconf, self._zeroconf = self._zeroconf, None
+            await zeroconf.async_close()
+
+    # ------------------------------------------------------------ private
+
+    def _changed(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if name == self._own or service_type != SERVICE or self._zeroconf is None:
+            return
+        if state_change is ServiceStateChange.Removed:
+            self._known.discard(name)
+            return
+        if name not in self._known and len(self._known) >= MAX_CANDIDATES:
+            return
+        self._known.add(name)
+        info = AsyncServiceInfo(SERVICE, name)
+        if info.load_from_cache(zeroconf):
+            self._look(info)
+        elif name not in self._lookups and len(self._lookups) < MAX_LOOKUPS:
+            task = asyncio.create_task(self._ask(zeroconf, info))
+            self._lookups[name] = task
+            task.add_done_callback(lambda _: self._lookups.pop(name, None))
+
+    async def _ask(self, zeroconf: Zeroconf, info: AsyncServiceInfo) -> None:
+        if await info.async_request(zeroconf, LOOKUP_MS, question_type=DNSQuestionType.QM):
+            self._look(info)
+
+    def _look(self, info: AsyncServiceInfo) -> None:
+        candidate = read_record(info, self._tag, self._addresses)
+        if candidate is not None:
+            self._on_found(candidate)
+
+
+def read_record(info: AsyncServiceInfo, tag: str, own_addresses: Sequence[str]) -> Candidate | None:
+    """The candidate in a record, or None: another swarm's, malformed, or nowhere we can reach."""
+    try:
+        text = {k.decode("ascii"): v.decode("ascii") for k, v in info.properties.items() if v is not None}
+        key, peer = bytes.fromhex(text["key"]), bytes.fromhex(text["id"])
+    except (KeyError, ValueError):
+        return None
+    if text.get("tag") != tag or len(key) != 32 or len(peer) != 32 or not info.port:
+        return None
+    loopback = {ipaddress.IPv4Address(address).is_loopback for address in own_addresses}
+    for address in info.parsed_addresses(IPVersion.V4Only):
+        if ipaddress.IPv4Address(address).is_loopback in loopback:
+            return Candidate(address, info.port, key, peer.hex())
+    return None
