@@ -1,0 +1,97 @@
+"""The one hand that writes the store of a running node: what piles up during one fsync goes into the next.
+
+    Append, Keep, KeepCheckpoint --put--> pending --one transaction--> disk --on_stored(seq)--> the machine
+
+What is pending can be read here already, so that the machine never has to know what is on disk yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import Final
+
+from gossip.events import Append, Keep, KeepCheckpoint
+from ledger.entry import Hash, PeerId
+from ledger.store import PutBlob, PutCheckpoint, PutEntry, Store, Write
+
+MAX_PENDING: Final = 4096  # writes; beyond, the node waits for the disk
+
+
+class Writer:
+    """Commits batches on a thread of its own. `own` is the log whose appends are acknowledged."""
+
+    def __init__(self, store: Store, reader: Store, own: PeerId, on_stored: Callable[[int], Awaitable[None]]) -> None:
+        self._store = store  # used on the thread below only
+        self._reader = reader  # a second, read-only connection, for this thread
+        self._own = own
+        self._on_stored = on_stored
+        self._pending: list[Write] = []
+        self._acknowledge = -1
+        self._entries: dict[tuple[PeerId, int], bytes] = {}
+        self._blobs: dict[Hash, bytes] = {}
+        self._due = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    def put(self, effect: Append | Keep | KeepCheckpoint) -> None:
+        """Queue a write. Order is kept."""
+        match effect:
+            case KeepCheckpoint(log, size, note):
+                self._pending.append(PutCheckpoint(log, size, note))
+            case Append(seq, entry, blob):
+                self._entry(self._own, seq, entry, blob)
+                self._acknowledge = seq
+            case Keep(log, seq, entry, blob):
+                self._entry(log, seq, entry, blob)
+        self._due.set()
+        if len(self._pending) >= MAX_PENDING:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait while the disk is too far behind."""
+        await self._room.wait()
+
+    def read_entry(self, log: PeerId, seq: int) -> bytes | None:
+        return self._entries.get((log, seq)) or self._reader.entry(log, seq)
+
+    def read_blob(self, digest: Hash) -> bytes | None:
+        return self._blobs.get(digest) or self._reader.blob(digest)
+
+    async def run(self) -> None:
+        """Commit until cancelled. LocalError if the disk fails: nothing of that batch was acknowledged."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await self._flush()
+
+    async def close(self) -> None:
+        """Write what is left."""
+        await self._flush()
+        self._thread.shutdown()
+
+    async def _flush(self) -> None:
+        batch, self._pending = self._pending, []
+        acknowledge, self._acknowledge = self._acknowledge, -1
+        entries, blobs = dict(self._entries), dict(self._blobs)
+        if not batch:
+            return
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, batch)
+        for at in entries:
+            del self._entries[at]
+        for digest in blobs:
+            self._blobs.pop(digest, None)
+        self._room.set()
+        if acknowledge >= 0:
+            await self._on_stored(acknowledge)
+
+    def _entry(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
+        self._pending.append(PutEntry(log, seq, entry))
+        self._entries[log, seq] = entry
+        if blob is not None:
+            digest = sha256(blob).hexdigest()
+            self._pending.append(PutBlob(digest, blob))
+            self._blobs[digest] = blob
