@@ -26,7 +26,6 @@ import msgspec
 from ledger import delta as delta_format
 from ledger.delta import Delta
 from ledger.entry import Hash, Tensor
-from ledger.errors import RemoteError
 
 D = TypeVar("D")  # a decoded delta, as an arithmetic likes it
 T = TypeVar("T")  # the model on the 2^-40 grid, as an arithmetic likes it
@@ -106,18 +105,6 @@ class Fold(Generic[D, T]):
         self.parameters = parameters(layout)
         self.arithmetic = arithmetic
         self.theta: T = arithmetic.start(layout, seed)
-
-    def open(self, blob: bytes, *, digest: Hash, size_bytes: int, norm: int) -> D:
-        """Decode the blob that an update announces. RemoteError if it is not what the entry says it is."""
-        if len(blob) != size_bytes:
-            raise RemoteError("a delta has the wrong length", why=f"{len(blob)} bytes, its entry says {size_bytes}")
-        if sha256(blob).hexdigest() != digest:
-            raise RemoteError("a delta is not the one its entry names", why=f"expected SHA-256 {digest}")
-        decoded = self.arithmetic.decode(blob, self.parameters)
-        measured = self.arithmetic.norm(decoded)
-        if measured != norm:
-            raise RemoteError("a delta has another norm than its entry says", why=f"{measured}, not {norm}")
-        return decoded
 
     def add(self, decoded: D, weight: int) -> None:
         self.arithmetic.add(self.theta, decoded, weight)

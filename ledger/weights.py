@@ -105,9 +105,7 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
         numerator *= limit
         denominator *= norm << 16
     weight = min(GRID_ONE, numerator // denominator)
-    return Weighed(
-        weight, Row(sight.peers, counts, credited, grown_at, progress, spent), 1 + others, quota, staleness
-    )
+    return Weighed(weight, Row(sight.peers, counts, credited, grown_at, progress, spent), 1 + others, quota, staleness)
 
 
 def row_hash(row: Row) -> bytes:
