@@ -1,0 +1,133 @@
+"""Labelled requests as people keep them: one JSON object a line, plain or gzip.
+
+    {"page":"https://news.example/","url":"https://ads.example/x.js","type":"script","label":"ad","third_party":true}
+
+    page         the page that made the request: what sites are split by
+    url          the request itself; http, https, ws or wss
+    type         the resource type in the words of filter lists; unknown words count as "other"
+    label        ad, tracker or benign
+    third_party  optional; worked out from page and url if absent (the slow way: needs the public-suffix list)
+    group        optional; held-out requests with the same word here are also scored on their own
+Other fields are ignored, so that a crawl can carry more than we read.
+
+Rules kept here: one row in memory at a time, every length bounded, and a bad row stops the reading with
+the file, the row, the reason and what to do: a model trained on the readable half would be a silent lie.
+This file refuses to know features and models.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gossip.filterlists.split import registrable
+from ledger.errors import LocalError
+
+CLASSES: Final = ("benign", "ad", "tracker")
+MAX_ROW_BYTES: Final = 64 * 1024  # URLs of 32 KiB exist; ten times a long one is not a request but an accident
+SCHEMES: Final = ("http://", "https://", "ws://", "wss://")
+_FIX: Final = "correct or remove that row, then start again"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One row."""
+
+    page: str
+    url: str
+    type: str
+    label: Literal["benign", "ad", "tracker"]
+    third_party: bool | None = None
+    group: str = ""
+
+    @property
+    def party(self) -> bool:
+        """Whether the request leaves the site of its page."""
+        if self.third_party is not None:
+            return self.third_party
+        return registrable(_host(self.url)) != registrable(_host(self.page))
+
+    @property
+    def key(self) -> bytes:
+        """What makes two rows the same request."""
+        return "\0".join((self.page, self.url, self.type)).encode("utf-8", "surrogatepass")
+
+    @property
+    def record(self) -> bytes:
+        """The row as it is committed to: canonical, and nothing that is not learned from."""
+        return _RECORDS.encode([self.page, self.url, self.type, self.label, self.party])
+
+
+_ROWS: Final = msgspec.json.Decoder(Request)
+_RECORDS: Final = msgspec.json.Encoder()
+
+
+def read_requests(path: Path) -> Iterator[Request]:
+    """All rows of one file. Raises LocalError naming file and row at the first one that is not a request."""
+    number = 0
+    with _opened(path) as lines:
+        try:
+            while line := lines.readline(MAX_ROW_BYTES + 1):
+                number += 1
+                if len(line) > MAX_ROW_BYTES:
+                    raise _bad(path, number, f"it is longer than {MAX_ROW_BYTES // 1024} KiB")
+                if line.isspace():
+                    continue
+                yield _row(path, number, line)
+        except (OSError, EOFError, zlib.error) as error:
+            raise LocalError(
+                f"{path}: cannot be read after row {number}", why=str(error), next_step="fetch or unpack the file again"
+            ) from error
+
+
+def _row(path: Path, number: int, line: bytes) -> Request:
+    try:
+        row = _ROWS.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _bad(path, number, _plain(error)) from error
+    for name, value in (("page", row.page), ("url", row.url)):
+        if not value.lower().startswith(SCHEMES) or not _host(value):
+            raise _bad(path, number, f"its {name} is no web address ({value[:60]!r})")
+    return row
+
+
+def _plain(error: Exception) -> str:
+    """msgspec's words, with its path into the object said as people do."""
+    text = str(error)
+    if "Invalid enum value" in text:
+        return f"its label is none of {', '.join(CLASSES)}"
+    return f"it is no JSON object of a request ({text[:1].lower()}{text[1:]})"
+
+
+def _bad(path: Path, number: int, why: str) -> LocalError:
+    return LocalError(f"{path}: row {number} cannot be used", why=why, next_step=_FIX)
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:  # "http://[bad": urlsplit checks brackets
+        return ""
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, unpacked on the fly if it begins like gzip, whatever it is called."""
+    try:
+        file = path.open("rb")
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data") from error
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the file as it lies on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
