@@ -1,0 +1,273 @@
+"""The live view: what the peers on this machine do now, on one calm screen of 80 by 24.
+
+    gossip demo                                                                 0:23
+    Training: every peer learns from its own sites; only weight changes travel.
+
+    peer         state        links alone swarm        stale     in    out updates
+    alder        training         3  .913  .958 ▁▂▄▆▇█    .2 1.2 MB 0.9 MB      31
+    ...
+
+    ledger of alder ──────────────────────────────────────────────────────────────
+    #31 update   birch  1.4 KB, weight .44
+
+It draws values (`Board`) and reads no clock, socket or terminal; the same board gives the same text.
+It counts epochs, updates and entries, and never guesses the time left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.plain import name as plain_name
+from cli.plain import plain
+from cli.render import NONE, many, score, size, span
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+Status = Mapping[str, Any]
+
+WIDTH: Final = 80
+SPARK_POINTS: Final = 6
+SPARKS: Final = "▁▂▃▄▅▆▇█"
+SPARKS_ASCII: Final = "_.-=+*#@"
+TAIL_LINES: Final = 8
+STEPS: Final = ("starting", "importing", "reading data", "compiling", "joining", "training", "draining", "drained")
+
+WORDS: Final = {
+    "starting": "Starting: each peer is a process of its own.",
+    "importing": "Importing JAX and WebRTC in every peer: the slow first moment.",
+    "reading data": "Reading data: every peer its own labelled requests, which stay with it.",
+    "compiling": "Compiling the training step, once per peer.",
+    "joining": "Joining: the peers find one another by mDNS and open WebRTC links.",
+    "training": "Training: every peer learns from its own data; only weight changes travel.",
+    "observing": "Observing: no data here, so this peer keeps and checks the ledger.",
+    "draining": "Finishing: no new epochs; the last updates travel to everybody.",
+    "drained": "Finished: every update made has arrived everywhere.",
+    "stopping": "Stopping.",
+}
+STYLES: Final = {"training": "green", "drained": "green", "observing": "cyan", "stopping": "yellow", "gone": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything the view shows. `history` holds each peer's swarm scores so far, by id."""
+
+    title: str
+    elapsed_s: float
+    peers: tuple[Status, ...]
+    history: Mapping[str, Sequence[float]]
+    words: str = ""  # what happens now, if the states alone do not tell
+    footer: str = "Ctrl-C ends it"
+
+
+class History:
+    """Swarm scores as they came, thinned so that a long run still fits one row."""
+
+    def __init__(self) -> None:
+        self.points: dict[str, list[float]] = {}
+        self._last: dict[str, object] = {}
+
+    def add(self, statuses: Sequence[Status]) -> None:
+        for status in statuses:
+            value = (status.get("swarm_scores") or {}).get("pr_auc")
+            peer, made = str(status.get("id") or status.get("name")), (status.get("rounds"), value)
+            if value is None or self._last.get(peer) == made:
+                continue
+            self._last[peer] = made
+            row = self.points.setdefault(peer, [])
+            row.append(float(value))
+            if len(row) >= 4 * SPARK_POINTS:
+                del row[1:-1:2]
+
+
+def headline(peers: Sequence[Status], words: str = "") -> str:
+    """What happens now in plain words: the slowest peer's step, for that is what everybody waits for."""
+    if words:
+        return words
+    states = [str(peer.get("state", "starting")) for peer in peers]
+    if not states:
+        return WORDS["starting"]
+    for step in STEPS:
+        if step in states:
+            return WORDS[step]
+    return WORDS.get(states[0], plain(states[0]))
+
+
+def totals(peers: Sequence[Status]) -> str:
+    """Counts, never a made-up time left."""
+    epochs = sum(int(p.get("rounds", 0)) for p in peers)
+    updates = sum(int(p.get("updates", 0)) for p in peers)
+    entries = max((int(p.get("entries", 0)) for p in peers), default=0)
+    return f"{many(epochs, 'epoch')}, {many(updates, 'update')} made, {many(entries, 'entry')} in the ledger"
+
+
+def spark(values: Sequence[float], low: float, high: float, unicode: bool = True) -> str:
+    """The course of one peer's swarm score, all peers on one scale."""
+    marks = SPARKS if unicode else SPARKS_ASCII
+    if not values:
+        return ""
+    if len(values) > SPARK_POINTS:
+        step = (len(values) - 1) / (SPARK_POINTS - 1)
+        values = [values[round(i * step)] for i in range(SPARK_POINTS)]
+    reach = max(high - low, 0.05)  # noise in the third digit is not a mountain
+    return "".join(marks[min(len(marks) - 1, int((v - low) / reach * len(marks)))] for v in values)
+
+
+def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = True) -> RenderableType:
+    """The board as something rich can draw, at most `height` lines high."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    head = Table.grid(expand=True)
+    head.add_column(ratio=1, no_wrap=True)
+    head.add_column(justify="right")
+    head.add_row(Text(plain(board.title), style="bold"), Text(span(board.elapsed_s), style="dim"))
+    words = Text(headline(board.peers, board.words), no_wrap=True, overflow="ellipsis")
+    parts: list[RenderableType] = [head, words, Text(totals(board.peers), style="dim"), Text()]
+    used = 4
+    if len(board.peers) == 1:
+        own = board.peers[0]
+        parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), Text()]
+        used += 3 + 2 + max(1, len(own.get("links", ())))
+    else:
+        parts += [_peers(board, width, unicode), Text()]
+        used += 2 + len(board.peers)
+    tail = _tail(board, width, height - used - 2, unicode)
+    parts += tail
+    used += len(tail)
+    if board.footer and used + 2 <= height:
+        parts += [*([Text()] if tail else ()), Text(board.footer, style="dim")]
+    return Group(*parts)
+
+
+def _peers(board: Board, width: int, unicode: bool) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = width >= WIDTH - 4
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
+    grid.add_column("peer", width=12, no_wrap=True)
+    grid.add_column("state", width=12, no_wrap=True)
+    for title, columns in (("links", 5), ("alone", 5), ("swarm", 5)):
+        grid.add_column(title, width=columns, justify="right", no_wrap=True)
+    if wide:
+        grid.add_column("", width=SPARK_POINTS, no_wrap=True)
+    grid.add_column("stale", width=5, justify="right", no_wrap=True)
+    if wide:
+        grid.add_column("in", width=6, justify="right", no_wrap=True)
+        grid.add_column("out", width=6, justify="right", no_wrap=True)
+    grid.add_column("updates", width=7, justify="right", no_wrap=True)
+    seen = [v for row in board.history.values() for v in row]
+    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    for peer in board.peers:
+        course = spark(board.history.get(str(peer.get("id") or peer.get("name")), ()), low, high, unicode)
+        state = plain(peer.get("state", "starting"), 12)
+        cells = [
+            _who(peer),
+            Text(state, style=STYLES.get(state, "yellow")),
+            Text(str(len(peer.get("links") or ()))),
+            Text(score((peer.get("alone") or {}).get("pr_auc")), style="dim"),
+            Text(score((peer.get("swarm_scores") or {}).get("pr_auc")), style="bold"),
+            *([Text(course, style="cyan")] if wide else []),
+            Text(_staleness(peer)),
+            *([Text(size(peer.get("bytes_received", 0))), Text(size(peer.get("bytes_sent", 0)))] if wide else []),
+            Text(str(peer.get("updates", 0))),
+        ]
+        grid.add_row(*cells)
+    return grid
+
+
+def _who(peer: Status) -> Text:
+    from rich.text import Text
+
+    if int(peer.get("duty_percent", 100)) >= 100:
+        return Text(plain_name(peer.get("name", ""), 12))
+    return Text(plain_name(peer.get("name", ""), 7)).append(" slow", style="dim")
+
+
+def _staleness(peer: Status) -> str:
+    return score(float(peer.get("staleness", 0.0)), 1) if peer.get("updates") else NONE
+
+
+def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
+    """Only where one peer is shown: who it is connected to."""
+    from rich.table import Table
+    from rich.text import Text
+
+    title = _rule(f"links, this peer answers at {plain(own.get('address') or 'no address yet', 40)}", width, unicode)
+    links = own.get("links") or ()
+    if not links:
+        return [title, Text("none yet: looking for other peers", style="dim")]
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for link in links:
+        traffic = f"in {size(link.get('bytes_received', 0))}  out {size(link.get('bytes_sent', 0))}"
+        up = f"up {span(float(link.get('up_s', 0)))}"
+        who = plain_name(link.get("name") or str(link.get("peer", ""))[:8])
+        grid.add_row(*(Text(cell) for cell in (who, plain(link.get("backend", ""), 20), up, traffic)))
+    return [title, grid]
+
+
+def _tail(board: Board, width: int, room: int, unicode: bool) -> list[RenderableType]:
+    """The newest entries as the first peer holds them, newest last."""
+    from rich.text import Text
+
+    keeper = next((peer for peer in board.peers if peer.get("tail")), None)
+    if keeper is None or room < 2:
+        return []
+    lines: list[RenderableType] = [
+        _rule(f"ledger as {plain_name(keeper.get('name', ''))} holds it, newest last", width, unicode)
+    ]
+    for entry in list(keeper["tail"])[-min(TAIL_LINES, room - 1) :]:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{plain_name(entry.get('name', ''), 12):12} ")
+        line.append(f"{'#' + str(entry.get('seq', '')):>5} ", style="dim")
+        line.append(f"{plain(entry.get('kind', ''), 9):9} ", style="cyan" if entry.get("kind") == "update" else "")
+        line.append(plain(entry.get("text", "")), style="dim")
+        line.truncate(width, overflow="ellipsis" if unicode else "crop")
+        lines.append(line)
+    return lines
+
+
+def _rule(title: str, width: int, unicode: bool) -> Text:
+    from rich.text import Text
+
+    return Text(f"{title} " + ("─" if unicode else "-") * max(0, width - len(title) - 1), style="dim", no_wrap=True)
+
+
+def line(board: Board) -> str:
+    """The same facts as one line, for pipes and --plain."""
+    scores = [
+        float(p["swarm_scores"]["pr_auc"])
+        for p in board.peers
+        if (p.get("swarm_scores") or {}).get("pr_auc") is not None
+    ]
+    swarm = f"; swarm {score(min(scores))} to {score(max(scores))}" if scores else ""
+    ends = sum(len(p.get("links") or ()) for p in board.peers)
+    links = ends // 2 if len(board.peers) > 1 else ends  # a board of several shows both ends of each link
+    counts = f"{totals(board.peers)}; {many(links, 'link')}{swarm}"
+    return f"{span(board.elapsed_s):>5}  {headline(board.peers, board.words)}  {counts}"
+
+
+def picture(board: Board, width: int = WIDTH, height: int = 24) -> str:
+    """The view as SVG for a page: no script, no font from anywhere else."""
+    import io
+    import re
+
+    from rich.console import Console
+
+    paper = Console(
+        record=True, file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="truecolor"
+    )
+    paper.print(view(board, width, height))
+    svg = paper.export_svg(title=board.title, unique_id="gossip")
+    return re.sub(r"@font-face\s*\{[^}]*\}\s*", "", svg)
+
+
+def speaks_unicode(out: Console) -> bool:
+    return (out.encoding or "").lower().startswith("utf")

@@ -1,0 +1,42 @@
+"""Text from other peers, made harmless before it reaches a terminal.
+
+A peer chooses its own name, and a name may carry anything: escape sequences that repaint the screen
+or set the clipboard, markup that rich would obey, marks that reverse the reading direction or hide
+characters. Here all of that is taken out. What is left is for reading only; decisions use ids.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+MAX_NAME: Final = 24  # characters shown of a name: a column of the live view
+NO_NAME: Final = "(no name)"
+
+# ESC [ ... final, ESC ] ... BEL or ESC \, the other two-byte forms, and the same with the one-byte C1 introducers.
+_ESCAPES: Final = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+    "|\x1b[ -/]*[0-~]?"
+)
+_MARKUP: Final = re.compile(r"\\*\[[a-zA-Z#/@][^\[\]]*\]|\\+(?=\[)")  # what rich takes for a tag, or for an escaped one
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, format (bidi, zero width), private
+
+
+def plain(text: object, limit: int | None = None) -> str:
+    """One line of visible characters: no control characters, no escape sequences, no rich markup."""
+    kept = _ESCAPES.sub("", str(text))
+    kept = "".join(" " if c in "\t\r\n" else c for c in kept if c in "\t\r\n" or unicodedata.category(c) not in _UNSEEN)
+    before = ""
+    while before != kept:  # taking one tag out may close up another: [re[b]d]
+        before, kept = kept, _MARKUP.sub("", kept)
+    kept = " ".join(kept.split())
+    if limit is not None and len(kept) > limit:
+        kept = kept[: limit - 1] + "…"
+    return kept
+
+
+def name(text: object, limit: int = MAX_NAME) -> str:
+    """A peer's name for one column."""
+    return plain(text, limit) or NO_NAME

@@ -1,0 +1,121 @@
+"""Where things are kept: the only file that reads the environment.
+
+    GOSSIP_HOME    folder of all swarms of this user   (default: the platform's data folder)
+    GOSSIP_DEBUG   1: show where an unexpected error came from
+
+NO_COLOR, COLUMNS and TERM are read by rich itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import LocalError
+
+DEMO_RUNS: Final = "demo-runs"  # the demo keeps its runs here, out of the list of swarms
+STORE: Final = "peer.db"  # a folder with this file is a peer's directory
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # one folder name on every platform
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    home: Path  # one folder per swarm inside
+    debug: bool
+
+
+def settings() -> Settings:
+    named = os.environ.get("GOSSIP_HOME", "")
+    if named:
+        home = Path(named).expanduser()
+    else:
+        import platformdirs  # 15 ms, and `--help` needs no folder
+
+        home = platformdirs.user_data_path("gossip", appauthor=False)
+    return Settings(home=home, debug=os.environ.get("GOSSIP_DEBUG", "") not in ("", "0"))
+
+
+def check_name(name: str) -> str:
+    """A swarm's name is also a folder's name: letters, digits, dot, dash, underscore."""
+    if not _NAME.fullmatch(name) or name == DEMO_RUNS:
+        raise LocalError(
+            f"cannot use {name!r} as a swarm's name",
+            why="it also names a folder",
+            next_step="use at most 40 letters, digits, dots, dashes and underscores, a letter or digit first",
+        )
+    return name
+
+
+def swarms(home: Path) -> tuple[str, ...]:
+    """Names of the swarms this user takes part in, sorted."""
+    if not home.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in home.iterdir() if (path / STORE).is_file()))
+
+
+def new_directory(name: str, directory: Path | None) -> Path:
+    """Where a swarm that is made or joined now will live; refuses a folder that already holds a peer."""
+    place = directory if directory is not None else settings().home / check_name(name)
+    if (place / STORE).exists():
+        raise LocalError(
+            f"{place} already holds a peer",
+            next_step=f"start it with: gossip run {_how(place)}, or choose another folder with --dir",
+        )
+    return place
+
+
+def existing_directory(name: str | None, directory: Path | None) -> Path:
+    """The peer's directory that a command means: --dir, else NAME, else the only one there is."""
+    if directory is not None:
+        if not (directory / STORE).is_file():
+            raise LocalError(
+                f"{directory} holds no peer",
+                next_step="make one with: gossip new NAME, or enter one with: gossip join INVITE",
+            )
+        return directory
+    home = settings().home
+    known = swarms(home)
+    if name is not None:
+        if check_name(name) in known:
+            return home / name
+        raise LocalError(f"no swarm called {name!r} here", why=_list(known), next_step=_advice(known))
+    if len(known) == 1:
+        return home / known[0]
+    if not known:
+        raise LocalError(
+            "no swarm on this machine",
+            next_step="make one with: gossip new NAME, or enter one with: gossip join INVITE",
+        )
+    raise LocalError("which swarm?", why=_list(known), next_step="add its name to the command")
+
+
+def new_demo_directory() -> Path:
+    """A fresh folder for one run of the demo: run-1, run-2, ..."""
+    runs = settings().home / DEMO_RUNS
+    runs.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(p.name[4:]) for p in runs.glob("run-*") if p.name[4:].isdecimal()), default=0)
+    while True:
+        place = runs / f"run-{number}"
+        try:
+            place.mkdir()  # two demos started at once do not share a folder
+        except FileExistsError:
+            number += 1
+            continue
+        return place
+
+
+def _list(known: tuple[str, ...]) -> str:
+    return "there are " + ", ".join(known) if known else "there are none"
+
+
+def _advice(known: tuple[str, ...]) -> str:
+    return (
+        "use one of these names" if known else "make one with: gossip new NAME, or enter one with: gossip join INVITE"
+    )
+
+
+def _how(place: Path) -> str:
+    return place.name if place.parent == settings().home else f"--dir {place}"

@@ -1,0 +1,165 @@
+"""The live view, as captured text: 80 by 24, with NO_COLOR, piped, narrow, and with a hostile peer.
+
+The snapshots lie in snapshots/; GOSSIP_SNAPSHOTS=write writes them anew, for reading in a diff.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from cli import live
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def status(number: int, name: str, **changes: Any) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "id": f"{number:064x}", "name": name, "swarm_name": "demo", "state": "training", "detail": "",
+        "address": f"127.0.0.1:4123{number}", "transport": "aiortc", "duty_percent": 100,
+        "links": [
+            {"peer": f"{other:064x}", "name": f"peer{other}", "backend": "aiortc", "up_s": 12.5 + other,
+             "bytes_sent": 120_000 * other, "bytes_received": 90_000 * other}
+            for other in range(1, 5) if other != number
+        ],
+        "rounds": 30 + number, "updates": 28 + number, "merged": 90, "entries": 121, "members": 4,
+        "staleness": 0.25 * number, "weight": 30_000, "bytes_sent": 1_234_567, "bytes_received": 987_654,
+        "rss_mb": 312.0, "alone": {"pr_auc": 0.871 + number / 100, "f1": 0.8},
+        "swarm_scores": {"pr_auc": 0.95 + number / 500, "f1": 0.9}, "model_hash": "9f3c" + "0" * 60, "heads": {},
+        "missing": 0, "first_merge_at": 1_767_225_605.0, "started_at": 1_767_225_600.0, "tail": [],
+    }  # fmt: skip
+    return {**value, **changes}
+
+
+TAIL = [
+    {"peer": f"{i % 4 + 1:064x}", "name": ("alder", "birch", "cedar", "elder")[i % 4], "seq": 20 + i, "kind": kind,
+     "text": text}
+    for i, (kind, text) in enumerate(
+        [("update", "1.4 KB, 32 steps, weight .44"), ("update", "1.3 KB, 32 steps, weight .41"),
+         ("snapshot", "64 updates folded, model 9f3c...e1"), ("update", "1.4 KB, 32 steps, weight .52")] * 2
+    )
+]  # fmt: skip
+FOUR = (
+    status(1, "alder", tail=TAIL),
+    status(2, "birch"),
+    status(3, "cedar", duty_percent=33, rounds=11, updates=10),
+    status(4, "elder"),
+)
+HISTORY = {
+    f"{1:064x}": [0.31, 0.52, 0.74, 0.90, 0.94, 0.951, 0.952],
+    f"{2:064x}": [0.28, 0.61, 0.88, 0.93, 0.954],
+    f"{3:064x}": [0.40, 0.956],
+}
+
+
+def board(peers: tuple[dict[str, Any], ...] = FOUR, **changes: Any) -> live.Board:
+    facts: dict[str, Any] = {
+        "title": "gossip demo: 4 peers, separate processes on this machine", "elapsed_s": 23.4, "peers": peers,
+        "history": HISTORY, "footer": "Ctrl-C ends all of it",
+    }  # fmt: skip
+    return live.Board(**{**facts, **changes})
+
+
+def drawn(shown: live.Board, *, width: int = 80, height: int = 24, terminal: bool = False, **options: Any) -> str:
+    out = Console(file=io.StringIO(), width=width, height=height, force_terminal=terminal, markup=False,
+                  highlight=False, emoji=False, legacy_windows=False, **options)  # fmt: skip
+    out.print(live.view(shown, width, height, unicode=options.get("color_system") != "ascii"))
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+CASES = {
+    "starting": lambda: drawn(board(tuple({"name": n} for n in ("alder", "birch", "cedar", "elder")), history={})),
+    "training": lambda: drawn(board()),
+    "training_colour": lambda: drawn(board(), terminal=True, color_system="standard"),
+    "training_no_color": lambda: drawn(board(), terminal=True, no_color=True, color_system="standard"),
+    "narrow": lambda: drawn(board(), width=60),
+    "one_peer": lambda: drawn(board(FOUR[:1], title="gossip: demo", footer="Ctrl-C stops it")),
+    "one_peer_alone": lambda: drawn(board((status(1, "alder", links=[], updates=0, swarm_scores=None),))),
+    "sixteen": lambda: drawn(board(tuple(status(i, f"peer{i}", tail=TAIL) for i in range(16)))),
+    "piped_line": lambda: live.line(board()) + "\n",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_view_looks_as_it_did(case: str) -> None:
+    text, kept = CASES[case](), SNAPSHOTS / f"{case}.txt"
+    if os.environ.get("GOSSIP_SNAPSHOTS") == "write":
+        kept.write_text(text, encoding="utf-8")
+    assert text == kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", ["starting", "training", "one_peer", "one_peer_alone", "sixteen"])
+def test_it_fits_80_by_24(case: str) -> None:
+    lines = CASES[case]().splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+def test_colour_only_colours() -> None:
+    """What is said by colour is also said in words: without it the text is the same."""
+    from rich.text import Text
+
+    coloured = Text.from_ansi(CASES["training_colour"]()).plain.splitlines()
+    assert [line.rstrip() for line in coloured] == [line.rstrip() for line in CASES["training"]().splitlines()]
+    assert "\x1b[3" not in CASES["training_no_color"]()  # NO_COLOR: bold and dim may stay, colours may not
+
+
+def test_it_speaks_of_the_step_that_everybody_waits_for() -> None:
+    states = [status(1, "a"), status(2, "b", state="compiling"), status(3, "c", state="importing")]
+    assert "Importing" in live.headline(states)
+    assert "Compiling" in live.headline(states[:2])
+    assert live.headline(states, "Comparing.") == "Comparing."
+
+
+def test_it_never_names_a_time_left() -> None:
+    everything = "".join(draw() for draw in CASES.values()).lower()
+    assert not any(word in everything for word in (" left", "eta", "remaining", "%"))
+    assert "epochs" in everything
+
+
+def test_a_hostile_name_stays_in_its_cell() -> None:
+    mean = "\x1b[2J\x1b]0;owned\x07[bold red]evil[/]\n\u202eliar" + "x" * 200
+    tail = [{"peer": "0" * 64, "name": mean, "seq": 1, "kind": mean, "text": mean}]
+    text = drawn(board((status(1, mean, tail=tail, state=mean), *FOUR[1:]), title=mean), terminal=False)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "[bold" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "evilliar" in text.replace(" ", "")
+
+
+def test_a_score_not_yet_measured_is_no_zero() -> None:
+    row = next(line for line in CASES["starting"]().splitlines() if line.startswith("alder"))
+    assert "–" in row
+    assert ".000" not in row
+
+
+def test_the_course_is_on_one_scale_for_all_peers() -> None:
+    assert live.spark([0.0, 1.0], 0.0, 1.0) == "▁█"
+    assert live.spark([0.95, 0.951], 0.95, 0.951) == "▁▁"  # noise in the third digit is not a mountain
+    assert len(live.spark([i / 100 for i in range(100)], 0, 1)) == live.SPARK_POINTS
+    assert live.spark([0.0, 1.0], 0.0, 1.0, unicode=False) == "_@"
+
+
+def test_history_keeps_first_and_last_of_a_long_run() -> None:
+    history = live.History()
+    for round_number in range(1000):
+        history.add([status(1, "alder", rounds=round_number, swarm_scores={"pr_auc": round_number / 1000})])
+    points = history.points[f"{1:064x}"]
+    assert len(points) < 4 * live.SPARK_POINTS
+    assert (points[0], points[-1]) == (0.0, 0.999)
+
+
+def test_the_picture_is_whole_and_fetches_nothing() -> None:
+    svg = live.picture(board())
+    ElementTree.fromstring(svg)
+    assert "alder" in svg
+    assert not any(word in svg for word in ("@font-face", "url(http", 'url("', "src", "href", "<script"))
+    assert svg == live.picture(board())
