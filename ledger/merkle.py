@@ -67,7 +67,7 @@ class Tree:
         index = len(levels[0]) // HASH_BYTES - 1
         height, node = 0, leaf
         while index & 1:
-            node = node_hash(self._node(height, index - 1), node)
+            node = node_hash(self.subtree(height, index - 1), node)
             index >>= 1
             height += 1
             if height == len(levels):
@@ -77,7 +77,7 @@ class Tree:
     def leaf(self, index: int) -> bytes:
         """The leaf hash at `index`."""
         self._check_size(index + 1)
-        return self._node(0, index)
+        return self.subtree(0, index)
 
     def root(self, size: int | None = None) -> bytes:
         """The root when the tree had `size` leaves (now, if not given)."""
@@ -90,7 +90,7 @@ class Tree:
         nodes, begin = [], 0
         for height in reversed(range(size.bit_length())):
             if size >> height & 1:
-                nodes.append(self._node(height, begin >> height))
+                nodes.append(self.subtree(height, begin >> height))
                 begin += 1 << height
         return nodes
 
@@ -135,20 +135,38 @@ class Tree:
         nodes: list[bytes] = []
         while begin < end:
             height = (end - begin).bit_length() - 1
-            nodes.append(self._node(height, begin >> height))
+            nodes.append(self.subtree(height, begin >> height))
             begin += 1 << height
         root = nodes.pop()
         while nodes:
             root = node_hash(nodes.pop(), root)
         return root
 
-    def _node(self, height: int, index: int) -> bytes:
+    def subtree(self, height: int, index: int) -> bytes:
+        """The root of the complete subtree over the leaves index * 2^height and the following 2^height - 1."""
         return bytes(self._levels[height][index * HASH_BYTES : (index + 1) * HASH_BYTES])
 
     def _check_size(self, size: int) -> int:
         if not 0 <= size <= self.size:
             raise LocalError("the tree never had that size", why=f"{size} of {self.size}")
         return size
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The root over leaf hashes that are read once and not kept: memory O(log n)."""
+    nodes: list[tuple[int, bytes]] = []  # (height, root) of complete subtrees, heights falling
+    for leaf in leaves:
+        height, node = 0, leaf
+        while nodes and nodes[-1][0] == height:
+            node = node_hash(nodes.pop()[1], node)
+            height += 1
+        nodes.append((height, node))
+    if not nodes:
+        return EMPTY_ROOT
+    root = nodes.pop()[1]
+    while nodes:
+        root = node_hash(nodes.pop()[1], root)
+    return root
 
 
 def _split(size: int) -> int:
