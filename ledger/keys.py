@@ -11,6 +11,7 @@ the identity as key, one fixed signature verifies any message in OpenSSL. It ref
 
 from __future__ import annotations
 
+import base64
 import os
 from functools import lru_cache
 from hashlib import sha256
@@ -149,6 +150,15 @@ def check_public(public: bytes) -> None:
     # Order 1 and 2: x = 0; order 4: y = 0; order 8: doubling gives y = 0, that is x^2 + y^2 = 0, or u + y^2 v = 0.
     if u == 0 or y == 0 or (u + y * y * v) % _P == 0:
         raise RemoteError("a public key is of small order", why="signatures by it would prove nothing")
+
+
+_PEM_HEADER: Final = bytes.fromhex("302a300506032b6570032100")  # the DER of every Ed25519 public key begins so
+
+
+def public_pem(public: bytes) -> bytes:
+    """The public key as openssl reads it."""
+    text = base64.b64encode(_PEM_HEADER + public).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n".encode()
 
 
 def key_digest(public: bytes) -> Hash:
