@@ -33,8 +33,6 @@ LANE_BYTES: Final = 4  # sizes of logs, packed side by side in one integer; the 
 MAX_LOG_SIZE: Final = (1 << 31) - 1  # entries in one log: 68 years of one per second
 _GUARD: Final = b"\x00\x00\x00\x80"
 _MAX_CACHED_HEADS: Final = 256
-_NONE_ADMITTED: Final[Mapping[PeerId, bool]] = MappingProxyType({})
-_NO_DATA: Final[Mapping[int, Data]] = MappingProxyType({})
 
 
 class InvalidEntry(RemoteError):
@@ -66,9 +64,9 @@ class Tip:
     sizes: tuple[int, ...] = ()  # how much of each log it has seen
     heads: tuple[bytes, ...] = ()  # peer || size || root of each
     order: tuple[int, ...] = ()  # roster indices, sorted by peer id
-    admitted: Mapping[PeerId, bool] = _NONE_ADMITTED  # members that it has seen admitted -> may train
+    admitted: Mapping[PeerId, bool] = field(default_factory=dict)  # members that it has seen admitted -> may train
     trainers: tuple[int, ...] = ()  # roster indices of those who may train, sorted by peer id
-    data: Mapping[int, Data] = _NO_DATA  # own data entries by seq
+    data: Mapping[int, Data] = field(default_factory=dict)  # own data entries by seq
     unsnapped: int = 0  # own updates since the last own snapshot
 
 

@@ -118,8 +118,8 @@ def _gaps(indices: NDArray[np.int64]) -> bytes:
     """Minimal LEB128 of the first index and of each step less one."""
     gaps = np.diff(indices, prepend=-1) - 1
     lengths = np.ones(len(gaps), dtype=np.int64)
-    for more in range(1, delta_format.MAX_GAP_BYTES):
-        lengths += gaps >= 1 << 7 * more
+    for length in range(1, delta_format.MAX_GAP_BYTES):
+        lengths += gaps >= 1 << 7 * length
     ends = np.cumsum(lengths)
     out = np.empty(int(ends[-1]), dtype=np.uint8)
     begins = ends - lengths

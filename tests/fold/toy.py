@@ -1,0 +1,239 @@
+"""A whole swarm in one process, without links: peers that hold replicas, author entries and pass them on.
+
+Time stands still (every entry claims the same second) and keys come from seeds, so the same story gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import msgspec
+import numpy as np
+
+from gossip.merging.arithmetic import ArrayDelta, Model, NumpyArithmetic
+from gossip.merging.codec import encode_update
+from ledger.canonical import encode_entry, entry_hash
+from ledger.entry import (
+    GRID_ONE,
+    AnyEntry,
+    Data,
+    Enrol,
+    FoldConstants,
+    Genesis,
+    Hash,
+    Member,
+    PeerId,
+    Scores,
+    Snapshot,
+    Tensor,
+    Update,
+)
+from ledger.fold import Fold
+from ledger.keys import PrivateKey
+from ledger.policy import Policy
+from ledger.replica import Checked, Replica, Waiting, open_delta
+
+NOW = 1_767_225_600
+NOTHING_SEEN = sha256(b"").hexdigest()
+POLICY = "policy = 1\n\n[update.steps]\nmax = 1000\n"
+LAYOUT = [Tensor(name="w", shape=[3, 4], bound=1 << 20), Tensor(name="b", shape=[4], bound=0)]
+SEED = sha256(b"toy").hexdigest()
+CHAIN = {"v": 1, "swarm": "", "seq": 0, "prev": "", "time": NOW, "meets": [], "seen": [], "heads": NOTHING_SEEN}
+
+
+def staleness_table(quarters: int = 64) -> list[int]:
+    """s(tau) = 1 up to 2, then (1 + tau - 2)^-1/2."""
+    return [math.isqrt((GRID_ONE * GRID_ONE * 4) // (4 + max(0, quarter - 8))) for quarter in range(quarters)]
+
+
+def constants(**changes: int) -> FoldConstants:
+    usual = FoldConstants(
+        eta=GRID_ONE, staleness=staleness_table(), leak=GRID_ONE * 5 // 4, burst=2 * GRID_ONE, kappa=GRID_ONE * 3 // 2,
+        norm0=1 << 22, window=8 * GRID_ONE, snapshot_every=16,
+    )  # fmt: skip
+    return msgspec.structs.replace(usual, **changes)
+
+
+def key_of(name: str) -> PrivateKey:
+    return PrivateKey.from_seed(sha256(b"toy key " + name.encode()).digest())
+
+
+def enrol(swarm: Hash, name: str, *, key: PrivateKey | None = None, seq: int = 0, prev: Hash = "") -> bytes:
+    public = (key or key_of(name)).public
+    entry = Enrol(
+        **{**CHAIN, "swarm": swarm, "seq": seq, "prev": prev},
+        key=public.hex(), next=sha256(name.encode()).hexdigest(), sponsor="", name=name,
+    )  # fmt: skip
+    return encode_entry(entry)
+
+
+def genesis(
+    *, fold: FoldConstants | None = None, layout: Sequence[Tensor] = LAYOUT, admins: Iterable[str] = ("founder",)
+) -> bytes:
+    entry = Genesis(
+        **CHAIN, name="toy", task="toy", model="{}", layout=list(layout), seed=SEED, fold=fold or constants(),
+        policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=1, witnesses=[],
+    )  # fmt: skip
+    return encode_entry(entry)
+
+
+@dataclass
+class Peer:
+    """One member: its replica, its fold, and the blobs it holds."""
+
+    name: str
+    id: PeerId
+    replica: Replica
+    blobs: dict[Hash, bytes] = field(default_factory=dict)
+    fold: Fold[ArrayDelta, Model] | None = None
+
+    @property
+    def theta(self) -> np.ndarray:
+        assert self.fold is not None
+        return NumpyArithmetic().to_float32(self.fold.theta).astype(np.float64)
+
+    def model_hash(self) -> Hash:
+        assert self.fold is not None
+        return self.fold.model_hash()
+
+    def take(self, log: PeerId, data: bytes) -> Checked | Waiting:
+        """Check an entry and admit it, if its past is held."""
+        checked = self.replica.check(log, data)
+        if isinstance(checked, Checked):
+            self._admit(checked)
+        return checked
+
+    def _admit(self, checked: Checked) -> None:
+        if isinstance(checked.entry, Genesis):
+            self.replica.install_policy(POLICY.encode())
+            self.fold = Fold(checked.entry.layout, checked.entry.seed, NumpyArithmetic())
+        if checked.weight is not None:
+            assert self.fold is not None and checked.blob is not None
+            decoded = open_delta(checked, self.blobs[checked.blob], self.fold)
+            self.fold.add(decoded, checked.weight)
+        self.replica.admit(checked)
+
+    def write(self, entry: AnyEntry) -> Checked:
+        """Author an entry over everything held."""
+        fields = self.replica.draft(self.id)
+        taken = self.take(self.id, encode_entry(fields.stamp(entry, NOW)))
+        assert isinstance(taken, Checked)
+        return taken
+
+    def announce_data(self) -> Checked:
+        return self.write(
+            Data(
+                **CHAIN, root=sha256(self.name.encode()).hexdigest(), records=100, labels={"ad": 40, "benign": 60},
+                duplicates=0, features="toy-1", zone="private", sources=[],
+            )
+        )  # fmt: skip
+
+    def snapshot(self) -> Checked:
+        fields = self.replica.draft(self.id)
+        state, updates = self.replica.snapshot_facts(self.id, fields)
+        return self.write(Snapshot(**CHAIN, model=self.model_hash(), state=state, updates=updates))
+
+    def publish(
+        self, change: np.ndarray, *, view: dict[PeerId, int] | None = None, density: float = 1.0, steps: int = 10
+    ) -> Checked:
+        """Author an update; `view` is what the change was trained from (everything held, if not said)."""
+        return self.publish_blob(encode_update(change, density)[0], view=view, steps=steps)
+
+    def publish_blob(self, blob: bytes, *, view: dict[PeerId, int] | None = None, steps: int = 10) -> Checked:
+        assert self.fold is not None
+        if self.replica.snapshot_due(self.id):
+            self.snapshot()
+        arithmetic = NumpyArithmetic()
+        norm = arithmetic.norm(arithmetic.decode(blob, self.fold.parameters))
+        digest = sha256(blob).hexdigest()
+        self.blobs[digest] = blob
+        fields = self.replica.draft(self.id)
+        known = self.replica.heads() if view is None else view
+        return self.write(
+            Update(
+                **CHAIN, delta=digest, bytes=len(blob), codec="gossip-delta/1",
+                view=self.replica.view(self.id, fields, known), data=self._data_entry(), steps=steps, examples=100,
+                scores=Scores(examples=10, tp=4, fp=1, fn=1), norm=norm,
+                weight=self.replica.weigh(self.id, fields, known, norm),
+            )
+        )  # fmt: skip
+
+    def _data_entry(self) -> int:
+        seqs = range(self.replica.size(self.id))
+        return next(seq for seq in seqs if isinstance(self.replica.entry(self.id, seq), Data))
+
+    def fetch(self, other: Peer) -> int:
+        """Take everything that `other` holds and this peer does not. Returns how many entries came in."""
+        self.blobs.update(other.blobs)
+        taken, stuck = 0, False
+        while not stuck:
+            stuck = True
+            for log, size in other.replica.heads().items():
+                while self.replica.size(log) < size:
+                    if isinstance(self.take(log, other.replica.data(log, self.replica.size(log))), Waiting):
+                        break
+                    taken, stuck = taken + 1, False
+        return taken
+
+
+class Swarm:
+    """A founder and members that it has admitted, all of whom hold everything and have announced data."""
+
+    def __init__(
+        self, names: Sequence[str], *, fold: FoldConstants | None = None, layout: Sequence[Tensor] = LAYOUT
+    ) -> None:
+        first = genesis(fold=fold, layout=layout)
+        self.swarm = entry_hash(first)
+        second = enrol(self.swarm, "founder", seq=1, prev=self.swarm)
+        self.founder_id = entry_hash(second)
+        self.peers: dict[str, Peer] = {}
+        founder = self.newcomer("founder", self.founder_id)
+        for data in (first, second):
+            founder.take(self.founder_id, data)
+        for name in names:
+            self.join(name)
+        founder.announce_data()
+        self.exchange()
+
+    def __getitem__(self, name: str) -> Peer:
+        return self.peers[name]
+
+    @property
+    def founder(self) -> Peer:
+        return self.peers["founder"]
+
+    def newcomer(self, name: str, peer: PeerId) -> Peer:
+        self.peers[name] = Peer(name, peer, Replica(self.swarm, self.founder_id))
+        return self.peers[name]
+
+    def observer(self) -> Peer:
+        """Somebody who holds nothing yet and writes nothing."""
+        return Peer("observer", "", Replica(self.swarm, self.founder_id))
+
+    def join(self, name: str, *, role: str = "trainer") -> Peer:
+        first = enrol(self.swarm, name)
+        peer = self.newcomer(name, entry_hash(first))
+        peer.take(peer.id, first)
+        self.founder.take(peer.id, first)
+        self.founder.write(Member(**CHAIN, peer=peer.id, role=role, expires=0))
+        peer.fetch(self.founder)
+        if role == "trainer":
+            peer.announce_data()
+        return peer
+
+    def exchange(self, *names: str) -> None:
+        """Everybody (or those named) ends up holding what any of them holds."""
+        group = [self.peers[name] for name in names] if names else list(self.peers.values())
+        for other in group[1:]:
+            group[0].fetch(other)
+        for other in group[1:]:
+            other.fetch(group[0])
+
+    def everything(self) -> list[tuple[PeerId, int, bytes]]:
+        """Every entry of every log, after an exchange: (log, seq, bytes)."""
+        replica = self.founder.replica
+        return [(log, seq, replica.data(log, seq)) for log, size in replica.heads().items() for seq in range(size)]
