@@ -1,0 +1,83 @@
+"""`gossip model check`: read a model declaration and say what it means before anybody trains it.
+
+A declaration is JSON: layers, loss, optimiser, batch, local steps, features. It is data: reading it runs
+nothing of it. What the words mean is `gossip.training.spec`'s business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cli import render
+from cli.group import Gossip
+from ledger.errors import LocalError
+
+app = typer.Typer(cls=Gossip, help="Model declarations.")
+
+DEFAULT_TASK: Final = "filterlist"
+MAX_FILE_BYTES: Final = 64 * 1024  # more than any declaration may have: the parser says how much that is
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model declared in JSON.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print a model's layers, parameters and bytes per update."""
+    from gossip.training.spec import ModelSpec
+
+    report = ModelSpec.parse(_read(file)).check()
+    if json:
+        facts = asdict(report)
+        render.document({"layers": list(facts.pop("rows")), **facts})
+        return
+    render.table(("part", "shape", "parameters"), [(r.what, r.shape, f"{r.parameters:,}") for r in report.rows], (2,))
+    render.say()
+    render.say(f"{report.parameters:,} parameters, {render.size(report.float32_bytes)} as float32")
+    render.say(f"one update keeps {report.density:.3%} of them: about {render.size(report.update_bytes)}")
+
+
+def read_declaration(file: Path | None, task: str | None) -> tuple[str, str]:
+    """(text of the declaration, name of its task) for a new swarm. Raises LocalError if they do not fit together."""
+    from gossip.training.spec import BUILTIN, ModelSpec, UrlGrams
+
+    if file is None:
+        wanted = task or DEFAULT_TASK
+        if wanted in BUILTIN:
+            return BUILTIN[wanted], wanted
+        raise LocalError(
+            f"cannot found a swarm for the task {wanted!r}",
+            why="no model for it is built in",
+            next_step="declare one in JSON, as examples/own_model.json does, and name it with --model",
+        )
+    text = _read(file)
+    natural = "filterlist" if isinstance(ModelSpec.parse(text).features, UrlGrams) else "table"
+    if task is not None and task != natural:
+        raise LocalError(
+            f"{file} does not fit the task {task!r}",
+            why=f"its features are those of a {natural}",
+            next_step="leave --task out, or declare other features",
+        )
+    return text, natural
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
+        return data.decode()
+    except OSError as error:
+        raise LocalError(f"cannot read {file}", why=error.strerror or "", next_step="name a model in JSON") from error
+    except UnicodeDecodeError as error:
+        raise LocalError(
+            f"{file} is no UTF-8 text", why=f"byte {error.start}", next_step="name a model in JSON"
+        ) from error
