@@ -7,6 +7,7 @@ that follow them, and panels of the help come in one order. What the commands do
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -51,6 +52,13 @@ class Gossip(TyperGroup):
         except Exception as error:
             return _translate(error, prog_name)
         return code if isinstance(code, int) else exits.OK
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `gossip ledger log | head`: enough was read
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the flush at exit has somewhere to go
+            return exits.OK
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])

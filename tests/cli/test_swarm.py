@@ -1,0 +1,176 @@
+"""Founding, inviting, looking, leaving: the commands that need no network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import exits
+from cli.app import app
+from cli.children import own_environment
+from gossip.directory import lock, store_path
+from gossip.transport.tickets import Ticket
+from ledger.canonical import encode_entry, entry_hash
+from ledger.entry import FORMAT_VERSION, Enrol
+from ledger.store import PutEntry, Store
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GOSSIP_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def gossip(*words: str, told: str | None = None, code: int = exits.OK) -> str:
+    done = CliRunner().invoke(app, list(words), input=told)
+    assert done.exit_code == code, done.output
+    return done.stdout if code == exits.OK else done.stderr
+
+
+def facts(*words: str) -> dict[str, Any]:
+    value = json.loads(gossip(*words, "--json"))
+    assert isinstance(value, dict)
+    return value
+
+
+def test_a_swarm_from_founding_to_leaving(home: Path) -> None:
+    made = facts("new", "lists", "--seed", "7")
+    assert (home / "lists" / "peer.db").is_file()
+    assert "no node runs; start it with: gossip run" in gossip("status")
+    assert facts("status")["swarm"] == made["swarm"]
+    assert facts("key", "show")["peer"] == made["peer"]
+    assert len(facts("key", "show")["words"].split("-")) == 4
+    assert facts("stop") == {"stopped": False, "dir": str(home / "lists")}
+
+    (home / "lists" / "own-notes.txt").write_text("mine")
+    left = facts("leave", "--yes")
+    assert left["kept"] == ["own-notes.txt"]  # what is not ours stays
+    assert [path.name for path in (home / "lists").iterdir()] == ["own-notes.txt"]
+
+
+def test_the_same_seed_founds_the_same_starting_weights() -> None:
+    for name in ("one", "two"):
+        gossip("new", name, "--seed", "7")
+    gossip("new", "three")
+    first, second, third = (
+        facts("ledger", "log", name)["entries"][0]["entry"]["seed"] for name in ("one", "two", "three")
+    )
+    assert first == second != third
+
+
+def test_a_name_is_used_once() -> None:
+    gossip("new", "lists")
+    assert "already holds a peer" in gossip("new", "lists", code=exits.USAGE)
+
+
+def test_leaving_asks_first(home: Path) -> None:
+    gossip("new", "lists")
+    assert "nothing was changed" in gossip("leave", told="n\n", code=exits.INTERRUPTED)
+    assert (home / "lists" / "peer.db").is_file()
+    assert "remain in the others' ledgers" in gossip("leave", told="y\n")
+    assert not (home / "lists").exists()
+
+
+def test_an_invitation_names_the_swarm_and_is_open_in_the_store(home: Path) -> None:
+    made = facts("new", "lists")
+    answer = facts("invite", "--uses", "3")
+    ticket = Ticket.parse(answer["ticket"])
+    assert (ticket.swarm, ticket.founder) == (made["swarm"], made["peer"])
+    assert answer["running"] is False
+    with Store.open_readonly(store_path(home / "lists")) as store:
+        kept = store.ticket(ticket.ticket_id)
+    assert kept is not None
+    assert kept.uses == 3
+
+
+def test_what_invite_prints_can_be_typed() -> None:
+    gossip("new", "lists")
+    lines = gossip("invite").splitlines()
+    typed = next(line.split() for line in lines if line.startswith("    gossip join"))
+    assert typed[:2] == ["gossip", "join"]
+    assert Ticket.parse(typed[2]).role == "trainer"
+    assert any("Start it with gossip run" in line for line in lines)  # no node runs: it says so
+
+
+def test_joining_with_a_missing_data_file_makes_nothing(home: Path) -> None:
+    gossip("new", "lists")
+    ticket = facts("invite")["ticket"]
+    told = gossip("join", ticket, "--data", "/nowhere.jsonl", "--dir", str(home / "other"), code=exits.USAGE)
+    assert "no file /nowhere.jsonl" in told
+    assert not (home / "other").exists()
+
+
+def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
+    gossip("new", "lists")
+    code = """
+        import sys
+        from pathlib import Path
+        from gossip.directory import lock
+        with lock(Path(sys.argv[1])):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(home / "lists")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own_environment()) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        told = gossip("run", code=exits.USAGE)
+        holder.kill()
+    assert f"a node already runs on {home / 'lists'}: pid {holder.pid}; see it with: gossip status" in told
+    with lock(home / "lists"):
+        pass  # and after it has gone the directory is free
+
+
+def test_the_ledger_is_listed_and_shown() -> None:
+    made = facts("new", "lists", "--name", "alder")
+    told = gossip("ledger", "log")
+    assert "swarm lists, task filterlist, 49,152 parameters" in told
+    assert f"{made['peer'][:8]}/1" in told
+    one = facts("ledger", "show", "alder/1")
+    assert one["entry"]["name"] == "alder"
+    assert one["hash"] == made["peer"]  # the hash of the enrol entry is the peer's id
+    assert facts("ledger", "show", one["hash"][:12]) == one
+    assert len(facts("ledger", "log", "-n", "1")["entries"]) == 1
+    assert facts("ledger", "log", "--peer", "alder")["total"] == 2
+    assert "no peer 'birch' here: there are alder" in gossip("ledger", "log", "--peer", "birch", code=exits.USAGE)
+    assert "no entry 'alder/9' here" in gossip("ledger", "show", "alder/9", code=exits.USAGE)
+
+
+def test_a_hostile_name_in_the_ledger_cannot_touch_the_terminal(home: Path) -> None:
+    made = facts("new", "lists")
+    mean = "\x1b[2J\x1b]0;owned\x07[bold red]evil[/]\n\u202eliar"
+    enrol = encode_entry(
+        Enrol(
+            v=FORMAT_VERSION, swarm=made["swarm"], seq=0, prev="", time=2**52, meets=[], seen=[], heads="0" * 64,
+            key="11" * 32, next="0" * 64, sponsor=made["peer"], name=mean,
+        )
+    )  # fmt: skip
+    with Store(store_path(home / "lists")) as store:
+        store.commit([PutEntry(entry_hash(enrol), 0, enrol)])
+    for text in (
+        gossip("ledger", "log"),
+        gossip("ledger", "log", "--json"),
+        gossip("ledger", "show", entry_hash(enrol)),
+    ):
+        assert not any(bad in text for bad in ("\x1b", "\x07", "\u202e"))
+    assert "evil liar enters" in gossip("ledger", "log")
+
+
+def test_a_table_needs_a_declared_model(tmp_path: Path) -> None:
+    assert "name it with --model" in gossip("new", "digits", "--task", "table", code=exits.USAGE)
+    file = tmp_path / "model.json"
+    file.write_text(
+        '{"model":1,"features":{"kind":"numbers/1","columns":4},"classes":["a","b"],'
+        '"layers":[{"kind":"dense","units":2}],"optimiser":{"kind":"sgd","rate":0.1},"batch":8,"local_steps":4}'
+    )
+    assert facts("new", "digits", "--model", str(file))["task"] == "table"
+    assert "does not fit the task 'filterlist'" in gossip(
+        "new", "other", "--task", "filterlist", "--model", str(file), code=exits.USAGE
+    )
