@@ -74,7 +74,8 @@ class Live:
 
 
 class Links:
-    """The links of one peer. `members` finds a member by key; `swarm_size` counts them, us included."""
+    """The links of one peer. `member` finds a member by key, `swarm_size` counts them, us included, and `dropped`
+    hears of every link that we ended."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Links:
         out: Outbox,
         member: MemberByKey,
         swarm_size: Callable[[], int],
+        dropped: Callable[[Live], None],
     ) -> None:
         self._config = config
         self._own_key = own_key
@@ -91,6 +93,7 @@ class Links:
         self._out = out
         self._member = member
         self._swarm_size = swarm_size
+        self._dropped = dropped
         self._candidates: dict[tuple[str, int], Candidate] = {}
         self._live: dict[LinkId, Live] = {}
         self._shunned: dict[bytes, float] = {}
@@ -212,7 +215,7 @@ class Links:
             self._shunned = {key: until for key, until in self._shunned.items() if until > now}
             self._shunned[live.key] = now + SHUN_S
         self._schedule_redial(live, now)
-        self._out.note("link_down", peer=live.peer or "", key=live.key.hex(), reason=reason)
+        self._dropped(live)
         return live
 
     def _schedule_redial(self, live: Live, now: float) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gossip.events import Effect, Note, Send, SetTimer
+from gossip.events import Effect, LinkId, Note, Send, SetTimer
 from gossip.wire.frames import Frame, encode
-from gossip.events import LinkId
 
 
 class Outbox:
@@ -31,7 +30,7 @@ class Outbox:
         self.bytes_sent += len(message)
         self._effects.append(Send(link, message, bulk))
 
-    def note(self, kind: str, **fields: Any) -> None:
+    def note(self, kind: str, /, **fields: Any) -> None:
         self._effects.append(Note(kind, fields))
 
     def timer(self, name: str, at: float) -> None:

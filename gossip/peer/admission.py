@@ -1,0 +1,201 @@
+"""From what arrived to what is admitted: the order of things, and what becomes of entries that break a rule.
+
+    Entries --Tape.take--> held back --past admitted?--> checked --blob here?--> Book.admit --> Keep, grew
+                             ^  no: want that past          |   no: want that blob
+                             `------------------------------'   broken: the log ends, its bringer is dropped
+
+Rules kept here: entries of a log go in one after another; what waits for its past costs no work until that past
+has come; a log that broke a rule is remembered and never asked for again. Whoever passed on a broken entry had
+not checked it, which no honest peer does, so its link ends too. It refuses to know who is linked how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gossip.events import Keep, KeepCheckpoint, LinkId
+from gossip.peer.blobs import Blobs
+from gossip.peer.book import Book
+from gossip.peer.outbox import Outbox
+from gossip.peer.rumour import Rumour
+from gossip.peer.tape import Held, Tape
+from gossip.wire.frames import Entries
+from ledger.canonical import decode_entry, entry_hash
+from ledger.checkpoint import origin
+from ledger.delta import max_blob_bytes
+from ledger.entry import Enrol, Genesis, PeerId, Update
+from ledger.errors import RemoteError
+from ledger.policy import MAX_POLICY_BYTES
+from ledger.replica import Checked, InvalidEntry, Waiting
+
+MAX_HELD_LINK: Final = 8 * 1024 * 1024  # bytes held back that one link brought
+
+Blame = Callable[[LinkId, RemoteError], None]
+Admitted = Callable[[Checked], None]
+
+
+class Admission:
+    """The way of others' entries into the book."""
+
+    def __init__(
+        self, book: Book, tapes: dict[PeerId, Tape], blobs: Blobs, rumour: Rumour, out: Outbox,
+        *, blame: Blame, admitted: Admitted,
+    ) -> None:  # fmt: skip
+        self._book = book
+        self._tapes = tapes
+        self._blobs = blobs
+        self._rumour = rumour
+        self._out = out
+        self._blame = blame
+        self._admitted = admitted
+        self._waiting: dict[PeerId, tuple[tuple[PeerId, int], ...]] = {}  # what a log's next entry cites
+        self._checked: dict[PeerId, Checked] = {}  # next entries that wait for nothing but their blob
+        self._kept: dict[PeerId, int] = {}  # checkpoints given to the store
+
+    # -------------------------------------------------------------- arrival
+
+    def take(self, link: LinkId, frame: Entries, guest_key: bytes) -> bool:
+        """Hold entries back. True if they were new. RemoteError if they are not the author's.
+
+        `guest_key` is the key of a link that is no member yet, else empty.
+        """
+        log = frame.log
+        tape = self._tapes.get(log) or Tape(log)
+        if sum(len(held.data) for t in self._tapes.values() for held in t.held if held.link == link) > MAX_HELD_LINK:
+            return False  # asked for again when there is room
+        public = self._key_for(frame)
+        if public is None:
+            return False
+        if guest_key and guest_key != public and not self._book.replica.enrolled(log):
+            self._rumour.disown(log, link)  # a guest speaks for itself before it may speak of others
+            return False
+        before = tape.known
+        if not tape.take(frame, origin(self._book.replica.swarm, log), public, link):
+            return False
+        self._tapes[log] = tape
+        for seq, data in enumerate(frame.entries[before - frame.start :], start=before):
+            self._fetch_early(log, seq, data)
+        return True
+
+    def _key_for(self, frame: Entries) -> bytes | None:
+        """The key that must have signed: the log's, or, at its beginning, the one its enrol entry names.
+
+        That entry is what the log is named after, so nobody else can choose the key.
+        """
+        replica = self._book.replica
+        if replica.enrolled(frame.log):
+            return replica.key_of(frame.log)
+        at = 1 if frame.log == replica.founder else 0
+        tape = self._tapes.get(frame.log) or Tape(frame.log)
+        if at < tape.known:
+            data = tape.held[at - tape.admitted].data
+        elif 0 <= at - frame.start < len(frame.entries):
+            data = frame.entries[at - frame.start]
+        else:
+            return None
+        entry = decode_entry(data)
+        if not isinstance(entry, Enrol) or entry_hash(data) != frame.log:
+            raise RemoteError("a log does not begin with the enrol entry that it is named after")
+        return bytes.fromhex(entry.key)
+
+    def _fetch_early(self, log: PeerId, seq: int, data: bytes) -> None:
+        """Ask for a delta as soon as its signed entry is here: it travels while the entry waits for its past."""
+        try:
+            entry = decode_entry(data)
+        except RemoteError:
+            return  # its turn comes in _step
+        if isinstance(entry, Update) and self._book.fold is not None and self._blobs.find(entry.delta) is None:
+            limit = max_blob_bytes(self._book.fold.parameters)
+            if entry.bytes <= limit:
+                self._blobs.want(entry.delta, limit=limit, total=entry.bytes, log=log, seq=seq, urgent=False)
+
+    # -------------------------------------------------------------- admission
+
+    def advance(self, now: float) -> None:
+        """Admit whatever can be, until nothing moves."""
+        moved = True
+        while moved:
+            moved = False
+            for log in sorted(log for log, tape in self._tapes.items() if tape.held):
+                tape = self._tapes[log]
+                while tape.held and self._step(tape, now):
+                    moved = True
+
+    def _step(self, tape: Tape, now: float) -> bool:
+        """Try the next entry of one log. True if it went in."""
+        replica = self._book.replica
+        lacking = any(replica.size(log) < size for log, size in self._waiting.get(tape.log, ()))
+        if lacking and not self._is_hopeless(tape):
+            return False
+        held = tape.held[0]
+        try:
+            checked = self._checked.get(tape.log) or self._check(tape, held)
+            if checked is None:
+                return False
+            blob = self._blob_of(checked, held)
+            if checked.blob is not None and blob is None:
+                self._checked[tape.log] = checked
+                return False
+            self._book.admit(checked, blob)
+        except InvalidEntry as error:
+            self._end(tape, error)
+            self._blame(held.link, error)
+            return False
+        self._checked.pop(tape.log, None)
+        self._go_on(tape, checked, blob, now)
+        return True
+
+    def _check(self, tape: Tape, held: Held) -> Checked | None:
+        verdict = self._book.replica.check(tape.log, held.data)
+        if isinstance(verdict, Waiting):
+            self._waiting[tape.log] = verdict.needs
+            for log, size in verdict.needs:
+                self._rumour.need(log, size, held.link)
+            return None
+        self._waiting.pop(tape.log, None)
+        return verdict
+
+    def _is_hopeless(self, tape: Tape) -> bool:
+        """Whether what the next entry cites has ended since: then check() says so."""
+        replica = self._book.replica
+        needs = self._waiting[tape.log]
+        return any((end := replica.ended_at(log)) is not None and size > end for log, size in needs)
+
+    def _blob_of(self, checked: Checked, held: Held) -> bytes | None:
+        if checked.blob is None:
+            return None
+        found = self._blobs.find(checked.blob)
+        if found is None:
+            limit = total = 0
+            match checked.entry:
+                case Genesis():
+                    limit = MAX_POLICY_BYTES
+                case Update():
+                    limit, total = max_blob_bytes(self._book.require_fold().parameters), checked.entry.bytes
+            self._rumour.holds(held.link, checked.log, checked.seq)
+            self._blobs.want(
+                checked.blob, limit=limit, total=total, log=checked.log, seq=checked.seq, urgent=True
+            )  # fmt: skip
+        return found
+
+    def _go_on(self, tape: Tape, checked: Checked, blob: bytes | None, now: float) -> None:
+        tape.admit()
+        if checked.blob is not None and blob is not None:
+            self._blobs.used(checked.blob, blob)
+        self._out.put(Keep(checked.log, checked.seq, checked.data, blob))
+        if tape.admitted >= tape.cover.size > self._kept.get(tape.log, 0):
+            self._kept[tape.log] = tape.cover.size
+            self._out.put(KeepCheckpoint(tape.log, tape.cover.size, tape.cover.note))
+        self._rumour.grew(tape.log, now)
+        self._admitted(checked)
+
+    def _end(self, tape: Tape, error: InvalidEntry) -> None:
+        """The author signed an entry that breaks a rule: its log ends before it, here and with everybody."""
+        if self._book.replica.ended_at(tape.log) is None:
+            self._book.replica.end(tape.log, tape.admitted)
+        tape.stop()
+        self._waiting.pop(tape.log, None)
+        self._checked.pop(tape.log, None)
+        self._blobs.forget_log(tape.log)
+        self._out.note("refused", log=tape.log, seq=error.seq, rule=error.rule, text=str(error))

@@ -1,0 +1,131 @@
+"""One's own log: writing an entry, and putting one's name to it once it is on disk.
+
+    draft -> entry -> Book.admit -> Append ... fsync ... Stored -> sign a checkpoint -> KeepCheckpoint -> announce
+
+Rules kept here: an entry goes through the same check as anybody's, so what we publish nobody honest refuses; it
+is given to others only under a checkpoint, and a checkpoint is signed only over what is stored. A crash between
+loses an entry that nobody has seen; a crash after it is healed by signing again (`resume`).
+It refuses to know when to write what: peer.py and rounds.py say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gossip.events import Append, KeepCheckpoint
+from gossip.peer.book import Book
+from gossip.peer.cover import Cover
+from gossip.peer.outbox import Outbox
+from gossip.peer.rumour import Rumour
+from gossip.peer.tape import Tape
+from ledger import checkpoint
+from ledger.canonical import encode_entry
+from ledger.entry import MAX_ENTRY_BYTES, AnyEntry, Enrol, Member, PeerId, Role
+from ledger.errors import LocalError, RemoteError
+from ledger.keys import PrivateKey
+from ledger.replica import ChainFields, Checked, Waiting
+
+MAX_OWN_ENTRY: Final = MAX_ENTRY_BYTES - 2048  # a note and a proof must fit the same message
+
+
+def chain(fields: ChainFields) -> dict[str, Any]:
+    """The chain half of an entry under construction; write() sets its time."""
+    return {
+        "v": fields.v, "swarm": fields.swarm, "seq": fields.seq, "prev": fields.prev, "time": 0,
+        "meets": fields.meets, "seen": fields.seen, "heads": fields.heads,
+    }  # fmt: skip
+
+
+class Author:
+    """The writer of the log `own`. `tape` is that log's; `wrote` hears of every entry written."""
+
+    def __init__(
+        self, own: PeerId, key: PrivateKey, book: Book, tapes: dict[PeerId, Tape], rumour: Rumour, out: Outbox,
+        wrote: Callable[[Checked, bytes | None], None],
+    ) -> None:  # fmt: skip
+        self.own = own
+        self._key = key
+        self._book = book
+        self._tapes = tapes
+        self._rumour = rumour
+        self._out = out
+        self._wrote = wrote
+        self.stored = book.replica.size(own)
+
+    @property
+    def size(self) -> int:
+        return self._book.replica.size(self.own)
+
+    @property
+    def is_enrolled(self) -> bool:
+        return self._book.replica.enrolled(self.own)
+
+    @property
+    def role(self) -> str:
+        return self._book.replica.role_of(self.own)
+
+    def draft(self) -> ChainFields:
+        return self._book.replica.draft(self.own)
+
+    def write(self, fields: ChainFields, body: AnyEntry, now: float, blob: bytes | None = None) -> Checked:
+        """Write the next entry: `body` with the chain fields of `fields`, this moment's draft."""
+        data = encode_entry(fields.stamp(body, int(now)))
+        if len(data) > MAX_OWN_ENTRY:
+            raise LocalError("this entry is too long to travel", why=f"{len(data)} bytes, the limit is {MAX_OWN_ENTRY}")
+        return self._take(data, blob)
+
+    def _take(self, data: bytes, blob: bytes | None) -> Checked:
+        try:
+            checked = self._book.replica.check(self.own, data)
+            if isinstance(checked, Waiting):
+                raise LocalError("an own entry cites what is not held", why=str(checked.needs))
+            self._book.admit(checked, blob)
+        except RemoteError as error:
+            raise LocalError("an own entry would be refused by everybody", why=str(error)) from error
+        self._tapes.setdefault(self.own, Tape(self.own)).extend(data)
+        self._out.put(Append(checked.seq, data, blob))
+        self._wrote(checked, blob)
+        return checked
+
+    def enrol(self, data: bytes, now: float) -> None:
+        """Begin the own log with the entry that setup wrote; it is stored already."""
+        checked = self._book.replica.check(self.own, data)
+        if isinstance(checked, Waiting) or not isinstance(checked.entry, Enrol):
+            raise LocalError("the own enrol entry is none", next_step="join again")
+        if bytes.fromhex(checked.entry.key) != self._key.public:
+            raise LocalError("the own enrol entry names another key", next_step="restore keys/current from a backup")
+        self._book.admit(checked, None)
+        self._tapes.setdefault(self.own, Tape(self.own)).extend(data)
+        self._wrote(checked, None)
+        self.on_stored(checked.seq, now)
+
+    def admit_member(self, peer: PeerId, role: Role, now: float) -> None:
+        """As an admin, let an enrolled peer in."""
+        fields = self.draft()
+        self.write(fields, Member(**chain(fields), peer=peer, role=role, expires=0), now)
+
+    # -------------------------------------------------------------- signing
+
+    def on_stored(self, seq: int, now: float) -> None:
+        """Own entries up to `seq` are on disk: sign for them, and let others have them."""
+        size = seq + 1
+        if not self.stored <= size <= self.size:
+            raise LocalError("the store answers for entries that were not written", why=f"{size} of {self.size}")
+        self.stored = size
+        self._sign(now)
+
+    def resume(self, now: float) -> None:
+        """After a restart: sign for what was stored and not yet signed."""
+        tape = self._tapes.get(self.own)
+        if tape is not None and tape.cover.size < self.stored and self.is_enrolled:
+            self._sign(now)
+
+    def _sign(self, now: float) -> None:
+        replica = self._book.replica
+        root = replica.root(self.own, self.stored)
+        name = checkpoint.origin(replica.swarm, self.own)
+        note = checkpoint.sign(checkpoint.Checkpoint(name, self.stored, root), self._key)
+        self._tapes[self.own].cover = Cover(self.stored, root, note)
+        self._out.put(KeepCheckpoint(self.own, self.stored, note))
+        self._rumour.grew(self.own, now)

@@ -1,0 +1,205 @@
+"""Blobs on their way: which are wanted, from whom, how far they have come.
+
+    want() -> idle --a link that has it, with room--> asked --pieces in order--> whole, hash right --> ready
+                ^                                      |
+                `---- deadline, Lacks, link down ------'      what has come so far is kept: the next link resumes
+
+Rules kept here: a blob is asked for only because a signed entry names it; its size is bounded before its first
+byte is kept; pieces count only in order, from whoever was asked; a wrong hash costs the sender its link if it
+alone sent the bytes. It refuses to know what blobs mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from gossip.config import PeerConfig
+from gossip.events import LinkId
+from gossip.peer.book import Shelf
+from gossip.peer.outbox import Outbox
+from gossip.wire.frames import MAX_WINDOW_BYTES, PIECE_BYTES, Lacks, Piece, WantBlob
+from ledger.entry import Hash, PeerId
+from ledger.errors import RemoteError
+
+MAX_OPEN: Final = 64  # transfers at once, in all
+MAX_OPEN_LINK: Final = 8  # and from one link
+MAX_READY_BYTES: Final = 64 * 1024 * 1024  # of whole blobs whose entry still waits; beyond, only what is next
+MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
+LAST_WAIT_S: Final = 60.0
+TIMER: Final = "blobs"
+
+Holders = Callable[[PeerId, int], list[LinkId]]  # links that say they hold entry `seq` of a log
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One blob on its way."""
+
+    hash: Hash
+    limit: int  # bytes at most
+    total: int  # bytes, 0 while unknown
+    log: PeerId  # the entry that names it
+    seq: int
+    got: bytearray = field(default_factory=bytearray)
+    sources: list[LinkId] = field(default_factory=list)  # who sent what we have
+    link: LinkId | None = None  # who is asked now
+    until: int = 0  # offset up to which it is asked
+    deadline: float = 0.0
+    not_before: float = 0.0
+    tries: int = 0
+    failed_on: list[LinkId] = field(default_factory=list)
+
+
+class Blobs:
+    """All transfers of one peer."""
+
+    def __init__(self, config: PeerConfig, out: Outbox, shelf: Shelf, holders: Holders) -> None:
+        self._config = config
+        self._out = out
+        self._shelf = shelf
+        self._holders = holders
+        self._open: dict[Hash, Transfer] = {}
+        self._ready: dict[Hash, bytes] = {}
+        self._ready_bytes = 0
+        self._recent: dict[Hash, bytes] = {}
+        self._recent_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # -------------------------------------------------------------- wanting
+
+    def find(self, digest: Hash) -> bytes | None:
+        """The blob, if it is here in any way."""
+        return self._ready.get(digest) or self._recent.get(digest) or self._shelf.blob(digest)
+
+    def want(self, digest: Hash, *, limit: int, total: int, log: PeerId, seq: int, urgent: bool) -> None:
+        """Fetch a blob that entry `seq` of `log` names. `urgent`: that entry waits for nothing else."""
+        if digest in self._open or digest in self._ready:
+            return
+        if not urgent and (len(self._open) >= MAX_OPEN or self._ready_bytes >= MAX_READY_BYTES):
+            return
+        self._open[digest] = Transfer(digest, limit, total, log, seq)
+
+    def used(self, digest: Hash, data: bytes) -> None:
+        """The entry that names this blob was admitted (or written by us): it moves to the store."""
+        if self._ready.pop(digest, None) is not None:
+            self._ready_bytes -= len(data)
+        self._open.pop(digest, None)
+        if digest not in self._recent:
+            self._recent[digest] = data
+            self._recent_bytes += len(data)
+        while self._recent_bytes > MAX_RECENT_BYTES and len(self._recent) > 1:
+            oldest = next(iter(self._recent))
+            self._recent_bytes -= len(self._recent.pop(oldest))
+
+    def forget_log(self, log: PeerId) -> None:
+        """That log has ended: nothing it still names is wanted."""
+        for transfer in [t for t in self._open.values() if t.log == log]:
+            del self._open[transfer.hash]
+
+    # -------------------------------------------------------------- asking
+
+    def pump(self, now: float) -> None:
+        """Give every idle transfer to a link that has room; ask to be called again at the first deadline."""
+        for transfer in self._open.values():
+            if transfer.link is not None and now >= transfer.deadline:
+                self._release(transfer)
+        busy: dict[LinkId, int] = {}
+        for transfer in self._open.values():
+            if transfer.link is not None:
+                busy[transfer.link] = busy.get(transfer.link, 0) + 1
+        for transfer in self._open.values():
+            if transfer.link is not None or now < transfer.not_before:
+                continue
+            links = [link for link in self._holders(transfer.log, transfer.seq) if busy.get(link, 0) < MAX_OPEN_LINK]
+            if links:
+                link = min(links, key=lambda n: (transfer.failed_on.count(n), busy.get(n, 0), n))
+                busy[link] = busy.get(link, 0) + 1
+                self._ask(transfer, link, now)
+        times = [t.deadline if t.link is not None else t.not_before for t in self._open.values()]
+        times = [time for time in times if time > now]
+        if times:
+            self._out.timer(TIMER, min(times))
+
+    def _ask(self, transfer: Transfer, link: LinkId, now: float) -> None:
+        transfer.link = link
+        offset = len(transfer.got)
+        end = min(transfer.total or transfer.limit, offset + MAX_WINDOW_BYTES)
+        transfer.until = end
+        transfer.deadline = now + self._patience(transfer)
+        self._out.send(link, WantBlob(transfer.hash, offset, end - offset))
+
+    def _patience(self, transfer: Transfer) -> float:
+        return min(LAST_WAIT_S, self._config.request_s * 2.0 ** min(transfer.tries, 16))
+
+    def _release(self, transfer: Transfer) -> None:
+        """Whoever was asked did not answer: the next one may."""
+        if transfer.link is not None:
+            transfer.failed_on = [*transfer.failed_on[-32:], transfer.link]
+        transfer.link = None
+        transfer.tries += 1
+
+    def link_down(self, link: LinkId) -> None:
+        for transfer in self._open.values():
+            if transfer.link == link:
+                self._release(transfer)
+
+    # -------------------------------------------------------------- frames
+
+    def on_piece(self, link: LinkId, piece: Piece, now: float) -> bool:
+        """A piece came. True if it brought a blob forward. RemoteError if its sender made it up."""
+        transfer = self._open.get(piece.hash)
+        if transfer is None or (link != transfer.link and link not in transfer.sources):
+            return False  # asked for once, whole by now
+        if (transfer.total and piece.total != transfer.total) or piece.total > transfer.limit:
+            raise RemoteError("a blob is not as long as its entry says", why=f"{piece.total} bytes")
+        if piece.offset != len(transfer.got):
+            return False  # behind a lost piece: asked for again at the deadline
+        transfer.total = piece.total
+        transfer.got += piece.data
+        if link not in transfer.sources:
+            transfer.sources.append(link)
+        transfer.tries = 0
+        transfer.deadline = max(transfer.deadline, now + self._config.request_s)
+        if len(transfer.got) == transfer.total:
+            self._finish(transfer)
+        elif len(transfer.got) >= transfer.until:
+            self._ask(transfer, link, now)
+        return True
+
+    def _finish(self, transfer: Transfer) -> None:
+        data = bytes(transfer.got)
+        if sha256(data).hexdigest() == transfer.hash:
+            del self._open[transfer.hash]
+            self._ready[transfer.hash] = data
+            self._ready_bytes += len(data)
+            return
+        alone = len(transfer.sources) == 1
+        transfer.got.clear()
+        transfer.sources.clear()
+        self._release(transfer)
+        if alone:
+            raise RemoteError("a blob is not what its hash says")
+
+    def on_lacks(self, link: LinkId, frame: Lacks, now: float) -> None:
+        transfer = self._open.get(frame.hash)
+        if transfer is not None and transfer.link == link:
+            # Somebody else is asked soon, and ever less soon: two that lack it must not be asked in a tight circle.
+            transfer.not_before = now + self._patience(transfer) / 16
+            self._release(transfer)
+
+    def on_want(self, link: LinkId, want: WantBlob) -> None:
+        data = self.find(want.hash)
+        if data is None:
+            self._out.send(link, Lacks(want.hash))
+            return
+        if want.offset >= len(data):
+            raise RemoteError("a stretch beyond a blob's end is asked for")
+        end = min(len(data), want.offset + want.length)
+        for offset in range(want.offset, end, PIECE_BYTES):
+            part = data[offset : min(end, offset + PIECE_BYTES)]
+            self._out.send(link, Piece(want.hash, len(data), offset, part), bulk=True)

@@ -1,0 +1,369 @@
+"""The peer: one machine with one door, `handle(event, now) -> effects`.
+
+    Received --> frames --> rumour (what exists) --> tapes (who signed) --> admission (is it valid)
+                              |  blobs (deltas)  <--------'                     |
+    Trained --> rounds --> author (own log) ------------------------------> book (replica + fold)
+    Found, LinkUp, LinkDown --> links
+
+This file composes the parts and decides nothing that one of them could. Rules kept here: whatever a link sends
+ends at most that link; nothing is read from a clock, a disk or a global generator; the same events give the
+same effects. The shell (gossip/node.py) and the simulator (gossip/sim) carry the effects out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, assert_never
+
+from gossip.config import PeerConfig
+from gossip.events import (
+    DataReady,
+    DialFailed,
+    Drain,
+    Effect,
+    Event,
+    Found,
+    LinkDown,
+    LinkId,
+    LinkUp,
+    Received,
+    Started,
+    Stored,
+    Timer,
+    Trained,
+    TrainingFailed,
+)
+from gossip.peer.admission import Admission
+from gossip.peer.author import Author
+from gossip.peer.blobs import Blobs
+from gossip.peer.book import Book, Shelf
+from gossip.peer.cover import Cover
+from gossip.peer.links import TIMER as LINKS_TIMER
+from gossip.peer.links import Links, Live
+from gossip.peer.luck import Luck
+from gossip.peer.outbox import Outbox
+from gossip.peer.quota import Allowance
+from gossip.peer.rounds import Rounds
+from gossip.peer.rumour import Rumour
+from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine
+from gossip.peer.tape import Tape
+from gossip.wire import frames
+from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Want, WantBlob
+from ledger.entry import GRID_ONE, Enrol, Member, PeerId, Role, Snapshot, Update
+from ledger.errors import RemoteError
+from ledger.keys import PrivateKey
+from ledger.replica import Checked
+
+TAIL: Final = 8  # entries shown to people
+_INVITED: Final[dict[str, Role]] = {
+    "trainer": "trainer",
+    "observer": "observer",
+    "auditor": "auditor",
+    "relay": "relay",
+}
+
+
+class Peer:
+    """One member of one swarm, or somebody on the way to become one.
+
+    `book` is what the store held (restore(), or Book.empty() for a joiner), `shelf` looks things up in the store,
+    `luck` is a seeded generator of its own.
+    """
+
+    def __init__(
+        self, config: PeerConfig, *, key: PrivateKey, self_id: PeerId, book: Book, shelf: Shelf, luck: Luck
+    ) -> None:
+        self._config = config
+        self._book = book
+        self._now = 0.0
+        self._out = out = Outbox()
+        replica = book.replica
+        self._tapes = {log: _tape(log, book, shelf) for log in replica.heads()}
+        self._names: dict[PeerId, str] = {}
+        self._keys: dict[bytes, PeerId] = {}  # of everybody enrolled, members or not
+        self._allowances: dict[LinkId, Allowance] = {}
+        self._merged = 0
+        self._first_merge_at: float | None = None
+        self._tail: deque[TailLine] = deque(maxlen=TAIL)
+        self._is_drained = False
+        self._links = Links(
+            config, key.public, luck, out, replica.member_by_key, lambda: len(self._members), self._dropped
+        )
+        self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, out)
+        self._blobs = Blobs(config, out, shelf, self._rumour.holders)
+        self._admission = Admission(
+            book, self._tapes, self._blobs, self._rumour, out, blame=self._blame, admitted=self._admitted
+        )
+        self._author = Author(self_id, key, book, self._tapes, self._rumour, out, self._wrote)
+        self._rounds = Rounds(config, book, self._author, out, self._rumour.missing)
+        self._members: set[PeerId] = set()  # counted and asked, never iterated
+        self._replan = False
+        for log in self._tapes:
+            for seq in range(replica.size(log)):
+                self._learn(log, replica.entry(log, seq))
+
+    # -------------------------------------------------------------- the door
+
+    def handle(self, event: Event, now: float) -> tuple[Effect, ...]:
+        """Let something happen. The effects are to be carried out in order."""
+        self._now = now
+        match event:
+            case Started():
+                self._author.resume(now)
+                self._replan = True
+            case Found():
+                self._links.found(event, now)
+                self._replan = True
+            case LinkUp():
+                self._link_up(event)
+            case LinkDown(link, reason):
+                live = self._links.down(link, now)
+                if live is not None:
+                    self._gone(live, reason)
+            case DialFailed():
+                self._links.failed(event, now)
+                self._replan = True
+            case Received(link, message):
+                self._received(link, message)
+            case DataReady():
+                self._rounds.data_ready(event)
+            case Trained():
+                self._rounds.trained(event, now)
+            case TrainingFailed(_, reason):
+                self._rounds.failed(reason)
+            case Stored(seq):
+                self._author.on_stored(seq, now)
+            case Timer(name):
+                self._out.rang(name)
+                self._replan = self._replan or name == LINKS_TIMER
+            case Drain():
+                self._rounds.drain()
+            case _:
+                assert_never(event)
+        self._settle()
+        return self._out.take()
+
+    def _settle(self) -> None:
+        """Do everything that has become possible."""
+        now = self._now
+        self._admission.advance(now)
+        self._enrol()
+        self._let_in()
+        self._rounds.tick(now)
+        self._rumour.pull(now)
+        self._blobs.pump(now)
+        self._rumour.tick(now)
+        if self._replan:
+            self._replan = False
+            self._links.plan(now)
+        if self._drained() and not self._is_drained:
+            self._is_drained = True
+            self._out.note("drained", model=self._book.model_hash(), updates=self._rounds.published)
+
+    # -------------------------------------------------------------- links
+
+    def _link_up(self, event: LinkUp) -> None:
+        self._replan = True
+        live = self._links.up(event, self._now)
+        if live is not None:
+            self._allowances[live.link] = Allowance(self._now)
+            self._rumour.link_up(live)
+            self._out.note("link_up", peer=live.peer or "", name=self._name(live.peer), dialled=live.dialled)
+
+    def _dropped(self, live: Live) -> None:
+        self._gone(live, "ended by us")
+
+    def _gone(self, live: Live, reason: str) -> None:
+        self._replan = True
+        self._allowances.pop(live.link, None)
+        self._rumour.link_down(live.link)
+        self._blobs.link_down(live.link)
+        self._out.note("link_down", peer=live.peer or "", name=self._name(live.peer), reason=reason)
+
+    def _blame(self, link: LinkId, error: RemoteError) -> None:
+        """A link brought what no honest peer sends."""
+        live = self._links.get(link)
+        if live is not None:
+            self._out.note("refused", peer=live.peer or "", name=self._name(live.peer), text=str(error))
+            self._links.drop(link, str(error), self._now, shun=True)
+
+    def _received(self, link: LinkId, message: bytes) -> None:
+        live = self._links.get(link)
+        if live is None:
+            return  # dropped; what was on its way does not matter
+        try:
+            self._allowances[link].charge(self._now)
+            self._frame(live, frames.decode(message))
+        except RemoteError as error:
+            self._blame(link, error)
+
+    def _frame(self, live: Live, frame: Frame) -> None:
+        link = live.link
+        match frame:
+            case Digest():
+                self._rumour.on_digest(link, frame)
+            case Have():
+                self._rumour.on_have(link, frame)
+            case Want():
+                self._rumour.on_want(link, frame)
+            case Entries():
+                guest = live.key if live.peer is None and live.role else b""
+                if self._admission.take(link, frame, guest):
+                    self._rumour.answered(frame.log, link)
+                    self._allowances[link].give_back()
+            case WantBlob():
+                self._blobs.on_want(link, frame)
+            case Piece():
+                if self._blobs.on_piece(link, frame, self._now):
+                    self._allowances[link].give_back()
+            case Lacks():
+                self._blobs.on_lacks(link, frame, self._now)
+            case _:
+                assert_never(frame)
+
+    # -------------------------------------------------------------- members
+
+    def _enrol(self) -> None:
+        """A joiner's first entry goes in as soon as it knows what swarm it is in."""
+        if self._config.enrol and not self._author.is_enrolled and self._book.replica.has_genesis:
+            self._author.enrol(self._config.enrol, self._now)
+
+    def _let_in(self) -> None:
+        """As an admin, admit the guests that came with a ticket of ours and have enrolled."""
+        if self._author.role != "admin":
+            return
+        for live in self._links:
+            peer = self._keys.get(live.key)
+            role = _INVITED.get(live.role)
+            if live.peer is None and peer is not None and role is not None:
+                self._author.admit_member(peer, role, self._now)
+
+    # -------------------------------------------------------------- what was admitted
+
+    def _wrote(self, checked: Checked, blob: bytes | None) -> None:
+        if checked.entry and blob is not None and isinstance(checked.entry, Update):
+            self._blobs.used(checked.entry.delta, blob)
+        self._heard(checked)
+
+    def _admitted(self, checked: Checked) -> None:
+        entry = checked.entry
+        if isinstance(entry, Update) and checked.weight is not None:
+            self._merged += 1
+            if self._first_merge_at is None:
+                self._first_merge_at = self._now
+            self._rounds.merged(checked)
+            self._out.note(
+                "merged",
+                peer=checked.log,
+                name=self._name(checked.log),
+                seq=checked.seq,
+                weight=checked.weight / GRID_ONE,
+            )
+        for breach in checked.refused:
+            self._out.note(
+                "refused", peer=checked.log, name=self._name(checked.log), seq=checked.seq, rule=breach.rule,
+                text=f"left out by the policy: {breach.rule} is {breach.value}, the limit {breach.limit}",
+            )  # fmt: skip
+        self._heard(checked)
+
+    def _heard(self, checked: Checked) -> None:
+        entry, log = checked.entry, checked.log
+        self._learn(log, entry)
+        kind = str(entry.__struct_config__.tag)
+        self._tail.append(TailLine(log, self._name(log), checked.seq, kind, _told(checked, self._names)))
+        self._out.note("entry", peer=log, name=self._name(log), seq=checked.seq, kind=kind, text=self._tail[-1].text)
+        if isinstance(entry, Member):
+            self._out.note("admitted", peer=entry.peer, name=self._name(entry.peer), role=entry.role, by=log)
+            self._links.recognise()
+            self._rumour.look_again()
+            self._replan = True
+        elif isinstance(entry, Enrol) and log == self._book.replica.founder:
+            self._links.recognise()
+            self._replan = True
+
+    def _learn(self, log: PeerId, entry: object) -> None:
+        """Names, keys and the number of members."""
+        match entry:
+            case Enrol():
+                self._names[log] = entry.name
+                self._keys.setdefault(bytes.fromhex(entry.key), log)
+                if log == self._book.replica.founder:
+                    self._members.add(log)
+            case Member():
+                self._members.add(entry.peer)
+            case _:
+                pass
+
+    def _name(self, peer: PeerId | None) -> str:
+        return self._names.get(peer, "") if peer else ""
+
+    # -------------------------------------------------------------- for people
+
+    def _drained(self) -> bool:
+        return self._rounds.settled and self._author.stored == self._author.size and self._rumour.missing() == 0
+
+    def _state(self) -> State:
+        if self._rounds.draining:
+            return "drained" if self._drained() else "draining"
+        if not self._author.role:
+            return "joining"
+        if self._rounds.training:
+            return "training"
+        return "resting" if self._rounds.can_train else "observing"
+
+    def status(self) -> PeerStatus:
+        """What a person may want to know, now."""
+        replica, rounds = self._book.replica, self._rounds
+        heads = replica.heads()
+        return PeerStatus(
+            state=self._state(),
+            peer=self._author.own,
+            role=self._author.role,
+            swarm_name=replica.genesis.name if replica.has_genesis else "",
+            rounds=rounds.done,
+            updates=rounds.published,
+            merged=self._merged,
+            entries=sum(heads.values()),
+            members=len(self._members),
+            missing=self._rumour.missing(),
+            staleness=rounds.staleness,
+            weight=rounds.weight,
+            scores=rounds.scores,
+            model_hash=self._book.model_hash(),
+            heads=heads,
+            first_merge_at=self._first_merge_at,
+            drained=self._drained(),
+            links=tuple(
+                LinkStatus(live.link, live.peer or "", self._name(live.peer), live.key, live.dialled, live.up_at)
+                for live in self._links
+            ),
+            tail=tuple(self._tail),
+        )
+
+
+def _tape(log: PeerId, book: Book, shelf: Shelf) -> Tape:
+    """A log as the store held it, under the newest checkpoint that it reaches."""
+    tree = book.replica.tree(log)
+    tape = Tape(log, (tree.leaf(index) for index in range(tree.size)))
+    kept = shelf.checkpoint(log)
+    if kept is not None and 0 < kept[0] <= tree.size:
+        tape.cover = Cover(kept[0], tree.root(kept[0]), kept[1])
+    return tape
+
+
+def _told(checked: Checked, names: dict[PeerId, str]) -> str:
+    """One entry in a few plain words."""
+    match checked.entry:
+        case Update() as update:
+            share = f"{(checked.weight or 0) / GRID_ONE:.2f}" if not checked.refused else "left out by the policy"
+            return f"{update.bytes} bytes from {update.examples} examples, weight {share}"
+        case Member() as member:
+            return f"lets {names.get(member.peer) or member.peer[:8]} in as {member.role}"
+        case Enrol() as enrol:
+            return f"{enrol.name} asks to take part"
+        case Snapshot() as snapshot:
+            return f"model {snapshot.model[:8]} of {snapshot.updates} updates"
+        case entry if entry.seq == 0:
+            return "founds the swarm"
+        case _:
+            return f"commits to {getattr(checked.entry, 'records', 0)} records"

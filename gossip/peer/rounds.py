@@ -1,0 +1,232 @@
+"""When to train, and what becomes of it.
+
+    no data --DataReady--> waiting to be a trainer --admitted--> data entry
+       --> training --Trained--> update entry --stored--> pause --> training ...
+                                    every so often, and at Drain: a snapshot entry
+
+The pause ends when nothing that was announced is missing, at the latest after half of one's own round + 20 ms:
+without it fast peers drown out or ignore the others, with a barrier one slow or dead peer stops all (FOLD.md,
+"Pace"). A duty below 100% lengthens it. Rules kept here: trained is only from the fold of everything admitted; an
+update says which of what it has seen was not yet in its view; after Drain nothing new begins. It refuses to know
+JAX and what the data are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+from gossip.config import PeerConfig
+from gossip.events import DataReady, Train, Trained
+from gossip.peer.author import Author, chain
+from gossip.peer.book import Book
+from gossip.peer.outbox import Outbox
+from ledger.delta import CODEC
+from ledger.entry import GRID_ONE, Data, PeerId, Scores, Snapshot, Update
+from ledger.errors import RemoteError
+from ledger.replica import ChainFields, Checked
+
+GRACE_S: Final = 0.02  # for updates in flight, beside half of one's own round
+TIMER: Final = "round"
+TRAINING_ROLES: Final = ("trainer", "admin")
+
+
+class Rounds:
+    """The training side of one peer."""
+
+    def __init__(self, config: PeerConfig, book: Book, author: Author, out: Outbox, missing: Callable[[], int]) -> None:
+        self._config = config
+        self._book = book
+        self._author = author
+        self._out = out
+        self._missing = missing
+        self._data: Data | None = None
+        self._had_data: Data | None = None  # the last own commitment of an earlier run
+        self._data_seq: int | None = None
+        self._data_changed = False
+        self._view: dict[PeerId, int] = {}
+        self._unviewed = 0  # weight of others' updates folded since the view was taken
+        self._since_snapshot = 0  # own updates
+        self._began_at = 0.0
+        self._rest_until = 0.0
+        self._wait_until = 0.0
+        self.training = False
+        self.draining = False
+        self.done = 0  # rounds trained since the start
+        self.published = 0  # own updates in the log
+        self.epoch_s = 0.0
+        self.staleness = 0.0  # tau of the last own update
+        self.weight = 0  # of the last own update, 0..65536
+        self.scores: Scores | None = None
+        self._read_own_log()
+
+    def _read_own_log(self) -> None:
+        """After a restart: go on where the chain ends."""
+        replica, own = self._book.replica, self._author.own
+        for seq in range(replica.size(own)):
+            match replica.entry(own, seq):
+                case Data() as data:
+                    self._had_data, self._data_seq = data, seq
+                case Update() as update:
+                    self.published += 1
+                    self._since_snapshot += 1
+                    self.weight = update.weight
+                    self.scores = update.scores
+                case Snapshot():
+                    self._since_snapshot = 0
+                case _:
+                    pass
+
+    # -------------------------------------------------------------- what happens
+
+    def data_ready(self, event: DataReady) -> None:
+        self.epoch_s = event.epoch_s
+        self._data = event.commitment
+        self._data_changed = self._had_data is None or not _same(self._had_data, event.commitment)
+
+    def merged(self, checked: Checked) -> None:
+        """Another peer's update was folded."""
+        if self.training:
+            self._unviewed += checked.weight or 0
+
+    def trained(self, event: Trained, now: float) -> None:
+        if not self.training or event.round != self.done + 1:
+            return  # the answer to a question of before a failure
+        self.training = False
+        fold = self._book.require_fold()
+        try:
+            norm = fold.arithmetic.norm(fold.arithmetic.decode(event.blob, fold.parameters))
+        except RemoteError as error:
+            self.failed(f"the trainer made no valid delta: {error}")
+            return
+        self.done += 1
+        self.epoch_s = event.seconds
+        self.scores = event.scores
+        self._out.note("trained", round=self.done, steps=event.steps, examples=event.examples, seconds=event.seconds)
+        self._publish(event, norm, now)
+        duty = self._config.duty_percent
+        self._rest_until = max(now + event.seconds * (100 / duty - 1), self._began_at + self._config.min_round_s)
+        self._wait_until = now + event.seconds / 2 + GRACE_S
+
+    def failed(self, reason: str) -> None:
+        """Training failed: it stops until data are said to be ready again."""
+        self.training = False
+        self._data = None
+        self._out.note("trouble", text=f"training stopped: {reason}")
+
+    def drain(self) -> None:
+        self.draining = True
+
+    # -------------------------------------------------------------- writing
+
+    def _publish(self, event: Trained, norm: int, now: float) -> None:
+        own, replica = self._author.own, self._book.replica
+        if replica.snapshot_due(own):
+            self._snapshot(now)
+        fields = self._author.draft()
+        weight = replica.weigh(own, fields, self._view, norm)
+        checked = self._author.write(
+            fields,
+            Update(
+                **chain(fields),
+                delta=sha256(event.blob).hexdigest(),
+                bytes=len(event.blob),
+                codec=CODEC,
+                view=replica.view(own, fields, self._view),
+                data=self._data_seq or 0,
+                steps=event.steps,
+                examples=event.examples,
+                scores=event.scores,
+                norm=norm,
+                weight=weight,
+            ),
+            now,
+            event.blob,
+        )
+        self.published += 1
+        self._since_snapshot += 1
+        self.weight = weight
+        self.staleness = self._unviewed / replica.constants.eta
+        self._out.note(
+            "published", seq=checked.seq, round=self.done, bytes=len(event.blob), weight=weight / GRID_ONE,
+            staleness=self.staleness,
+        )  # fmt: skip
+        if checked.refused:
+            self._out.note(
+                "trouble",
+                text="the swarm's policy leaves our updates out: "
+                + ", ".join(f"{breach.rule} is {breach.value}, the limit {breach.limit}" for breach in checked.refused),
+            )
+        if replica.snapshot_due(own):
+            self._snapshot(now)
+
+    def _snapshot(self, now: float) -> None:
+        """Publish the hash of our model, so that who folds wrongly convicts itself."""
+        fields = self._caught_up(now)
+        self._since_snapshot = 0
+        if not fields.complete:
+            return  # without data nothing can be written in between; a snapshot must be of all its past
+        state, updates = self._book.replica.snapshot_facts(self._author.own, fields)
+        model = self._book.model_hash()
+        checked = self._author.write(fields, Snapshot(**chain(fields), model=model, state=state, updates=updates), now)
+        self._out.note("snapshot", seq=checked.seq, model=model, updates=updates)
+
+    def _caught_up(self, now: float) -> ChainFields:
+        """A draft that cites everything admitted. One entry can introduce only so many peers; more take more."""
+        fields = self._author.draft()
+        while not fields.complete and self._data is not None:
+            self._data_seq = self._author.write(fields, fields.stamp(self._data, int(now)), now).seq
+            fields = self._author.draft()
+        return fields
+
+    # -------------------------------------------------------------- pace
+
+    @property
+    def can_train(self) -> bool:
+        return self._data is not None and self._author.role in TRAINING_ROLES
+
+    @property
+    def has_data(self) -> bool:
+        return self._data is not None
+
+    @property
+    def settled(self) -> bool:
+        """After Drain: nothing of our own is left to do."""
+        return self.draining and not self.training and self._since_snapshot == 0
+
+    def tick(self, now: float) -> None:
+        """Begin what is due."""
+        if self.draining:
+            if not self.training and self._since_snapshot and self._author.role:
+                self._snapshot(now)
+            return
+        if self.training or not self.can_train or self._author.stored < self._author.size:
+            return
+        if self._data_changed or self._data_seq is None:
+            self._publish_data(now)
+            return  # train once it is stored
+        if now < self._rest_until:
+            self._out.timer(TIMER, self._rest_until)
+        elif now < self._wait_until and self._missing():
+            self._out.timer(TIMER, self._wait_until)
+        else:
+            self._begin(now)
+
+    def _publish_data(self, now: float) -> None:
+        if self._data is not None:
+            fields = self._author.draft()
+            self._data_seq = self._author.write(fields, fields.stamp(self._data, int(now)), now).seq
+            self._data_changed = False
+
+    def _begin(self, now: float) -> None:
+        self._view = self._book.replica.heads()
+        self._unviewed = 0
+        self._began_at = now
+        self.training = True
+        self._out.put(Train(self.done + 1, self._book.theta()))
+
+
+def _same(a: Data, b: Data) -> bool:
+    """Whether two data entries commit to the same data."""
+    return (a.root, a.records, a.features, a.zone) == (b.root, b.records, b.features, b.zone)

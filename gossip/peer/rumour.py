@@ -1,0 +1,282 @@
+"""Rumour: which entries exist, who has them, and getting them.
+
+    a log grows here ----Have----> links that do not have it yet     (own entries at once, others' a moment later)
+    every few seconds --Digest---> each link;  different?  each tells the other what it lacks
+    somebody has more --Want-----> one link at a time per log;  silence?  another link, then more patience
+
+Rules kept here: announce and pull, so that nobody is sent what it did not ask for; entries are wanted only of
+logs that concern us (members', or cited by what we hold back, or a guest's first); a claim to have more that is
+never made good is forgotten. Nothing is lost for good: whatever was not heard is in the next digest.
+
+It refuses to know what entries say and whether they are true: tape.py checks who signed, admission.py the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from gossip.config import PeerConfig
+from gossip.events import LinkId
+from gossip.peer.links import Links, Live
+from gossip.peer.luck import Luck
+from gossip.peer.outbox import Outbox
+from gossip.peer.tape import Tape
+from gossip.wire.frames import MAX_BATCH, MAX_HAVE, NO_HASH, Digest, Have, Want
+from ledger.canonical import entry_hash
+from ledger.chain import MAX_LOG_SIZE
+from ledger.entry import Hash, PeerId
+from ledger.errors import RemoteError
+from ledger.replica import Replica
+
+MAX_CLAIMS: Final = 8192  # logs that one link may speak of: twice the largest swarm
+MAX_WANTS_LINK: Final = 16  # requests open at one link
+MAX_TRIES: Final = 3  # unanswered requests to one link before its claim is forgotten
+LAST_WAIT_S: Final = 60.0
+VECTOR_DOMAIN: Final = b"gossip/vector/1\n"
+DIGEST_TIMER: Final = "digest"
+RELAY_TIMER: Final = "relay"
+ASK_TIMER: Final = "asks"
+
+
+@dataclass(slots=True)
+class Ask:
+    """A stretch of a log that was asked for."""
+
+    link: LinkId
+    stop: int
+    deadline: float
+
+
+class Rumour:
+    """What this peer and its links say they have. `tapes` is shared with the rest of the machine."""
+
+    def __init__(
+        self, config: PeerConfig, own: PeerId, replica: Replica, tapes: dict[PeerId, Tape], links: Links, luck: Luck,
+        out: Outbox,
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._own = own
+        self._replica = replica
+        self._tapes = tapes
+        self._links = links
+        self._luck = luck
+        self._out = out
+        self._claims: dict[LinkId, dict[PeerId, int]] = {}
+        self._behind: dict[PeerId, None] = {}  # logs of which somebody may have more
+        self._asks: dict[PeerId, Ask] = {}
+        self._tries: dict[tuple[PeerId, LinkId], int] = {}
+        self._needed: dict[PeerId, int] = {}  # sizes that entries held back cite
+        self._news: dict[PeerId, None] = {}  # logs that grew since the last announcement
+        self._relay_at: float | None = None
+        self._digest_at = 0.0
+        self._vector: Hash = ""
+
+    # -------------------------------------------------------------- what we have
+
+    def grew(self, log: PeerId, now: float) -> None:
+        """More of `log` can be given to others."""
+        self._vector = ""
+        self._news[log] = None
+        due = now if log == self._own else now + self._config.relay_s
+        if self._relay_at is None or due < self._relay_at:
+            self._relay_at = due
+
+    def vector(self) -> Hash:
+        """One hash of everything we can give: equal hashes, equal logs."""
+        if not self._vector:
+            sizes = [(log, self._tapes[log].servable) for log in sorted(self._tapes)]
+            rows = [bytes.fromhex(log) + size.to_bytes(4, "big") for log, size in sizes if size]
+            self._vector = sha256(VECTOR_DOMAIN + b"".join(rows)).hexdigest()
+        return self._vector
+
+    def _tell(self, link: LinkId, logs: list[PeerId]) -> None:
+        """Send what `link` is not known to have, of these logs (sorted)."""
+        claims = self._claims[link]
+        news = [
+            (log, size)
+            for log in logs
+            if (tape := self._tapes.get(log)) is not None and (size := tape.servable) > claims.get(log, 0)
+        ]
+        for start in range(0, len(news), MAX_HAVE):
+            self._out.send(link, Have(tuple(news[start : start + MAX_HAVE])))
+
+    # -------------------------------------------------------------- links
+
+    def link_up(self, live: Live) -> None:
+        self._claims[live.link] = {}
+        self._out.send(live.link, Digest(self.vector(), ask=True))
+
+    def link_down(self, link: LinkId) -> None:
+        self._claims.pop(link, None)
+        for log in [log for log, ask in self._asks.items() if ask.link == link]:
+            del self._asks[log]
+            self._behind[log] = None
+        self._tries = {key: tries for key, tries in self._tries.items() if key[1] != link}
+
+    def holds(self, link: LinkId, log: PeerId, seq: int) -> None:
+        """`link` sent entry `seq`, so it holds it, whatever it announced."""
+        claims = self._claims.get(link)
+        if claims is not None:
+            claims[log] = max(seq + 1, claims.get(log, 0))
+
+    def holders(self, log: PeerId, seq: int) -> list[LinkId]:
+        return [link for link, claims in self._claims.items() if claims.get(log, 0) > seq]
+
+    # -------------------------------------------------------------- frames
+
+    def on_digest(self, link: LinkId, frame: Digest) -> None:
+        if frame.vector == self.vector():
+            self._claims[link].update((log, tape.servable) for log, tape in self._tapes.items() if tape.servable)
+            return
+        self._tell(link, sorted(self._tapes))
+        if frame.ask:
+            self._out.send(link, Digest(self.vector(), ask=False))
+
+    def on_have(self, link: LinkId, frame: Have) -> None:
+        claims = self._claims[link]
+        for log, size in frame.sizes:
+            if size > claims.get(log, 0):
+                claims[log] = size
+                self._behind[log] = None
+        if len(claims) > MAX_CLAIMS:
+            raise RemoteError("a peer speaks of more logs than a swarm has", why=f"the limit is {MAX_CLAIMS}")
+
+    def on_want(self, link: LinkId, want: Want) -> None:
+        """Serve a stretch. Who holds another branch than we do gets nothing from us, and no blame."""
+        tape = self._tapes.get(want.log)
+        if tape is None or want.start >= tape.servable:
+            return
+        replica = self._replica
+        if want.start and entry_hash(replica.data(want.log, want.start - 1)) != want.prev:
+            self._out.note("refused", log=want.log, text="asked for another branch of a log that we hold")
+            return
+        frame = tape.serve(want.start, want.stop, lambda seq: replica.data(want.log, seq))
+        if frame is not None:
+            self._out.send(link, frame)
+            claims = self._claims[link]
+            claims[want.log] = max(claims.get(want.log, 0), frame.start + len(frame.entries))
+
+    def answered(self, log: PeerId, link: LinkId) -> None:
+        """Entries of `log` that we lacked came from `link`."""
+        self._tries.pop((log, link), None)
+        ask = self._asks.get(log)
+        if ask is not None and (ask.link == link or self._known(log) >= ask.stop):
+            del self._asks[log]
+        self._behind[log] = None
+
+    # -------------------------------------------------------------- wanting
+
+    def need(self, log: PeerId, size: int, link: LinkId) -> None:
+        """An entry held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
+        self._needed[log] = max(size, self._needed.get(log, 0))
+        claims = self._claims.get(link)
+        if claims is not None and claims.get(log, 0) < size and self._tries.get((log, link), 0) < MAX_TRIES:
+            claims[log] = size
+        self._behind[log] = None
+
+    def disown(self, log: PeerId, link: LinkId) -> None:
+        """What `link` said about `log` is not to be used."""
+        self._claims[link].pop(log, None)
+
+    def look_again(self) -> None:
+        """Membership grew: logs that did not concern us may now."""
+        for claims in self._claims.values():
+            for log in claims:
+                self._behind[log] = None
+
+    def _known(self, log: PeerId) -> int:
+        tape = self._tapes.get(log)
+        return tape.known if tape is not None else 0
+
+    def wanted_size(self, log: PeerId, live: Live) -> int:
+        """Up to where entries of a log concern us, coming from this link."""
+        replica = self._replica
+        tape = self._tapes.get(log)
+        if log == self._own or (tape is not None and tape.stopped):
+            return 0
+        if log == replica.founder or replica.role_of(log):
+            return MAX_LOG_SIZE
+        least = 1 if live.peer is None and live.role else 0  # a guest's own first entry, so that it can be admitted
+        return max(least, self._needed.get(log, 0))
+
+    def missing(self) -> int:
+        """Entries that we know of and have not admitted, of logs that concern us."""
+        total = 0
+        for log in self._behind:
+            total += self._claimed(log) - self._known(log)
+        return total + sum(len(tape.held) for tape in self._tapes.values())
+
+    def _claimed(self, log: PeerId) -> int:
+        best = self._known(log)
+        for live in self._links:
+            size = min(self._claims[live.link].get(log, 0), self.wanted_size(log, live))
+            best = max(best, size)
+        return best
+
+    def pull(self, now: float) -> None:
+        """Ask for what is missing."""
+        for log, ask in [(log, ask) for log, ask in self._asks.items() if now >= ask.deadline]:
+            del self._asks[log]
+            tries = self._tries[log, ask.link] = self._tries.get((log, ask.link), 0) + 1
+            if tries >= MAX_TRIES and ask.link in self._claims:
+                self._claims[ask.link].pop(log, None)
+                self._tries.pop((log, ask.link))
+        open_wants: dict[LinkId, int] = {}
+        for ask in self._asks.values():
+            open_wants[ask.link] = open_wants.get(ask.link, 0) + 1
+        for log in tuple(self._behind):
+            self._pull_log(log, open_wants, now)
+        if self._asks:
+            self._out.timer(ASK_TIMER, min(ask.deadline for ask in self._asks.values()))
+
+    def _pull_log(self, log: PeerId, open_wants: dict[LinkId, int], now: float) -> None:
+        if log in self._asks:
+            return
+        tape = self._tapes.get(log)
+        known = self._known(log)
+        best: tuple[int, int, LinkId] | None = None
+        size = 0
+        for live in self._links:
+            claimed = min(self._claims[live.link].get(log, 0), self.wanted_size(log, live))
+            if claimed <= known:
+                continue
+            rank = (self._tries.get((log, live.link), 0), open_wants.get(live.link, 0), live.link)
+            if best is None or rank < best:
+                best, size = rank, claimed
+        if best is None:
+            self._behind.pop(log, None)
+            return
+        tries, busy, link = best
+        if busy >= MAX_WANTS_LINK or (tape is not None and not tape.may_grow):
+            return
+        open_wants[link] = busy + 1
+        stop = min(size, known + MAX_BATCH)
+        self._asks[log] = Ask(link, stop, now + min(LAST_WAIT_S, self._config.request_s * 2.0**tries))
+        self._out.send(link, Want(log, known, stop, self._last_hash(tape)))
+
+    def _last_hash(self, tape: Tape | None) -> Hash:
+        if tape is None or tape.known == 0:
+            return NO_HASH
+        return entry_hash(tape.held[-1].data if tape.held else self._replica.data(tape.log, tape.admitted - 1))
+
+    # -------------------------------------------------------------- time
+
+    def tick(self, now: float) -> None:
+        """Announce and compare what is due."""
+        if self._relay_at is not None:
+            if now >= self._relay_at:
+                logs = sorted(self._news)
+                self._news.clear()
+                self._relay_at = None
+                for live in self._links:
+                    self._tell(live.link, logs)
+            else:
+                self._out.timer(RELAY_TIMER, self._relay_at)
+        if now >= self._digest_at:
+            if self._digest_at:
+                for live in self._links:
+                    self._out.send(live.link, Digest(self.vector(), ask=True))
+            self._digest_at = now + self._config.digest_s * self._luck.uniform(0.75, 1.25)
+            self._out.timer(DIGEST_TIMER, self._digest_at)

@@ -1,0 +1,68 @@
+"""What a person may want to know about a peer, as one value. It decides nothing.
+
+`state` is one word for a table:
+
+    joining      no member yet, or without the swarm's genesis
+    observing    a member without data: folds, and publishes nothing
+    training     a round is under way
+    resting      between two rounds
+    draining     no new round begins; what is in flight is finished
+    drained      everything own is stored and nothing known of is missing
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ledger.entry import Hash, PeerId, Scores
+
+State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One open link."""
+
+    link: int
+    peer: PeerId  # "" while it is a guest's
+    name: str
+    key: bytes
+    dialled: bool
+    up_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TailLine:
+    """One of the last entries admitted."""
+
+    peer: PeerId
+    name: str
+    seq: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """A peer at one moment."""
+
+    state: State
+    peer: PeerId
+    role: str
+    swarm_name: str
+    rounds: int  # trained since the start
+    updates: int  # own, published
+    merged: int  # others', folded
+    entries: int  # held, of all logs
+    members: int
+    missing: int  # entries known of and not yet admitted
+    staleness: float  # tau of the last own update
+    weight: int  # of the last own update, 0..65536
+    scores: Scores | None  # of the last own update
+    model_hash: Hash
+    heads: dict[PeerId, int]
+    first_merge_at: float | None
+    drained: bool
+    links: tuple[LinkStatus, ...]
+    tail: tuple[TailLine, ...]

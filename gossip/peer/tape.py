@@ -1,0 +1,122 @@
+"""One log as it arrives: what is admitted, what is held back, what is signed for, where it stops.
+
+    0 ......... admitted ......... known                     cover.size
+    | in the replica |  held back   |   signed, not yet here   |
+
+Rules kept here: leaves enter only under a checkpoint that the log's author signed and that agrees with every leaf
+before them, so nobody but the author can make us hold anything; what is held back is counted against the link
+that brought it; a log that broke a rule stops for ever. It refuses to know what the entries say.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from gossip.events import LinkId
+from gossip.peer.cover import Cover, cover, grown_root
+from gossip.wire.frames import MAX_BATCH, MAX_PROOF, Entries, entries_room
+from ledger.checkpoint import open_note
+from ledger.entry import PeerId
+from ledger.errors import RemoteError
+from ledger.merkle import Tree, leaf_hash, verify_consistency
+
+MAX_HELD_LOG: Final = 256 * 1024  # bytes of one log that wait for their past before more of it is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An entry that is signed for, but not yet admitted, and the link that brought it."""
+
+    data: bytes
+    link: LinkId
+
+
+class Tape:
+    """The log `log`, of which the first `admitted` entries are in the replica."""
+
+    __slots__ = ("admitted", "cover", "held", "held_bytes", "log", "stopped", "tree")
+
+    def __init__(self, log: PeerId, leaves: Iterable[bytes] = ()) -> None:
+        self.log = log
+        self.tree = Tree(leaves)  # every leaf we know: admitted, held, and behind a stop
+        self.admitted = self.tree.size
+        self.held: deque[Held] = deque()
+        self.held_bytes = 0
+        self.cover = Cover()
+        self.stopped = False
+
+    @property
+    def known(self) -> int:
+        return self.tree.size
+
+    @property
+    def servable(self) -> int:
+        """How much can be given to others: admitted, and under a checkpoint."""
+        return min(self.admitted, self.cover.size)
+
+    @property
+    def may_grow(self) -> bool:
+        return not self.stopped and self.held_bytes < MAX_HELD_LOG
+
+    def take(self, frame: Entries, origin: str, public: bytes, link: LinkId) -> int:
+        """Hold what is new in a stretch. Returns how many entries were. RemoteError if it is not the author's."""
+        skip = self.known - frame.start
+        if skip < 0 or skip >= len(frame.entries) or self.stopped:
+            return 0  # a late answer; nothing wrong with it
+        fresh = frame.entries[skip:]
+        leaves = [leaf_hash(data) for data in fresh]
+        end = frame.start + len(frame.entries)
+        checkpoint = open_note(frame.note, public)
+        if checkpoint.origin != origin:
+            raise RemoteError("a checkpoint is of another log")
+        if checkpoint.size < end:
+            raise RemoteError("entries were sent beyond their checkpoint", why=f"{end} under {checkpoint.size}")
+        root = grown_root(self.tree, leaves)
+        verify_consistency(end, checkpoint.size, root, checkpoint.root, frame.proof)
+        for data, leaf in zip(fresh, leaves, strict=True):
+            self.tree.append(leaf)
+            self.held.append(Held(data, link))
+            self.held_bytes += len(data)
+        # Even if it signs less than the last one: this one agrees with every leaf we hold now.
+        self.cover = cover(checkpoint.size, checkpoint.root, frame.note, end, frame.proof)
+        return len(fresh)
+
+    def admit(self) -> Held:
+        """The first held entry went into the replica."""
+        held = self.held.popleft()
+        self.held_bytes -= len(held.data)
+        self.admitted += 1
+        return held
+
+    def stop(self) -> None:
+        """The first held entry can never be admitted: nothing more of this log is wanted."""
+        self.stopped = True
+        self.held.clear()
+        self.held_bytes = 0
+
+    def extend(self, data: bytes) -> None:
+        """An own entry, admitted as it is written."""
+        self.tree.append(leaf_hash(data))
+        self.admitted += 1
+
+    def serve(self, start: int, stop: int, read: Callable[[int], bytes]) -> Entries | None:
+        """What fits one message of start..stop, with its proof; None if there is nothing to give."""
+        stop = min(stop, self.servable, start + MAX_BATCH)
+        room = entries_room(self.cover.note, ())
+        batch: list[bytes] = []
+        for seq in range(start, stop):
+            data = read(seq)
+            room -= 2 + len(data)
+            if room < 0:
+                break
+            batch.append(data)
+        while batch:  # a proof may need the room of the last entries
+            proof = self.cover.proof(self.tree, start + len(batch))
+            frame = Entries(self.log, start, self.cover.note, proof, tuple(batch))
+            if len(proof) <= MAX_PROOF and sum(2 + len(data) for data in batch) <= entries_room(frame.note, proof):
+                return frame
+            batch.pop()
+        return None
