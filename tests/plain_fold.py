@@ -105,7 +105,7 @@ def fold(layout: list[dict], seed: str, terms: list[tuple[int, bytes]]) -> list[
 
 
 class History:
-    """All logs of a swarm: peer id -> its entries as parsed JSON. `left_out` names updates that the policy leaves out."""
+    """All logs of a swarm, peer id -> entries as parsed JSON. `left_out`: updates that the policy leaves out."""
 
     def __init__(self, logs: dict[str, list[dict]], founder: str, left_out: set[tuple[str, int]] | None = None) -> None:
         self.logs = logs

@@ -76,7 +76,8 @@ def genesis(
 ) -> bytes:
     entry = Genesis(
         **CHAIN, name="toy", task="toy", model="{}", layout=list(layout), seed=SEED, fold=fold or constants(),
-        policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=1, witnesses=[],
+        policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=1,
+        witnesses=[],
     )  # fmt: skip
     return encode_entry(entry)
 
@@ -112,7 +113,8 @@ class Peer:
             self.replica.install_policy(POLICY.encode())
             self.fold = Fold(checked.entry.layout, checked.entry.seed, NumpyArithmetic())
         if checked.weight is not None:
-            assert self.fold is not None and checked.blob is not None
+            assert self.fold is not None
+            assert checked.blob is not None
             decoded = open_delta(checked, self.blobs[checked.blob], self.fold)
             self.fold.add(decoded, checked.weight)
         self.replica.admit(checked)
