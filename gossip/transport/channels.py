@@ -89,20 +89,19 @@ class ChannelLink:
     # --------------------------------------------------------------- Ears
 
     def arrived(self, channel: int, frame: bytes) -> None:
-        if self._over is not None:
+        if self._left.is_set():
             return
         self.bytes_received += len(frame)
-        flow = self._flows[channel]
         try:
-            flow.arrived(frame)
+            self._flows[channel].arrived(frame)
         except RemoteError as error:
             self.broke(error)
             return
-        self._flush(channel)
-        if all(flow.ended for flow in self._flows):
+        if all(flow.ended for flow in self._flows):  # also when we said bye first: then nobody waits for anything
             self._left.set()
             self._end(LinkError("the other peer closed the link", why=self._flows[CTL].reason))
-        else:
+        elif self._over is None:
+            self._flush(channel)
             self._wake_reader()
 
     def broke(self, error: RemoteError) -> None:
