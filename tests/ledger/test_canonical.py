@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -10,8 +11,9 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.canonical import MAX_INTEGER, decode, decode_entry, encode, encode_entry, entry_hash
+from ledger.canonical import MAX_INTEGER, MAX_PARAMETERS, decode, decode_entry, encode, encode_entry, entry_hash
 from ledger.entry import (
+    MAX_ENTRY_BYTES,
     AnyEntry,
     Data,
     Enrol,
@@ -24,6 +26,7 @@ from ledger.entry import (
     Tensor,
     Update,
 )
+from ledger.errors import LocalError, RemoteError
 
 H = "ab" * 32
 LINK: dict[str, Any] = {"v": 1, "swarm": H, "prev": H, "time": 1_767_225_600, "meets": [], "seen": [], "heads": H}
@@ -77,3 +80,246 @@ def test_any_value_is_spelt_as_rfc8785_spells_it(value: Any) -> None:
     data = encode(value)
     assert data == rfc8785.dumps(value)
     assert decode(data, object, limit=len(data), what="a value") == value
+
+
+# ------------------------------------------------------------------ any value
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, None, MAX_INTEGER + 1, -MAX_INTEGER - 1, {"é": 1}, {1: 1}, "\ud800", {"a": [None]}, b"x", {1, 2}]
+)
+def test_what_has_no_canonical_form_is_not_written(value: object) -> None:
+    with pytest.raises(LocalError):
+        encode(value)
+    with pytest.raises(LocalError):
+        encode([{"deep": value}])
+
+
+class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    a: int
+    b: str
+
+
+def test_a_typed_value_reads_back_and_has_one_spelling() -> None:
+    good = b'{"a":1,"b":"x"}'
+    assert decode(good, Pair, limit=100, what="a pair") == Pair(1, "x")
+    for bad in (
+        b"",
+        b"{}",
+        b'{"a":1}',
+        b'{"b":"x","a":1}',
+        b'{"a": 1,"b":"x"}',
+        b'{"a":1,"b":"x"}\n',
+        b'{"a":1,"a":1,"b":"x"}',
+        b'{"a":1,"b":"x","c":1}',
+        b'{"a":1.0,"b":"x"}',
+        b'{"a":01,"b":"x"}',
+        b'{"a":-0,"b":"x"}',
+        b'{"a":1e0,"b":"x"}',
+        b'{"a":true,"b":"x"}',
+        b'{"a":null,"b":"x"}',
+        b'{"a":9007199254740992,"b":"x"}',
+        b'{"a":1,"b":"\\u0078"}',
+        b'{"a":1,"b":"\\/"}',
+        b'{"a":1,"b":"\\ud800"}',
+        b'{"a":1,"b":"\xff"}',
+        b'{"a":1,"b":"\xed\xa0\x80"}',
+        b'\xef\xbb\xbf{"a":1,"b":"x"}',
+        b'{"a":' + b"9" * 5000 + b',"b":"x"}',
+        b"[" * 100_000,
+    ):
+        with pytest.raises(RemoteError):
+            decode(bad, Pair, limit=200_000, what="a pair")
+    with pytest.raises(RemoteError, match="a pair is too long"):
+        decode(good, Pair, limit=14, what="a pair")
+
+
+def test_errors_never_carry_raw_bytes_of_others_to_a_terminal() -> None:
+    with pytest.raises(RemoteError) as caught:
+        decode(b'{"\x1b[31m":1}', Pair, limit=100, what="a pair")
+    assert str(caught.value).isprintable()
+
+
+# ------------------------------------------------------------------ one entry
+
+
+def spelt(entry: AnyEntry, **fields: object) -> bytes:
+    """The canonical bytes of an entry with some fields replaced by whatever JSON can hold."""
+    return rfc8785.dumps(msgspec.to_builtins(entry) | fields)
+
+
+OTHER = "cd" * 32
+BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
+    (MEMBER, {"v": 2}),
+    (MEMBER, {"v": 0}),
+    (MEMBER, {"kind": "verdict"}),
+    (MEMBER, {"swarm": ""}),
+    (MEMBER, {"swarm": H.upper()}),
+    (MEMBER, {"swarm": H[:-1]}),
+    (MEMBER, {"swarm": H + " " + H}),
+    (MEMBER, {"prev": ""}),
+    (MEMBER, {"prev": H[:-1] + "g"}),
+    (MEMBER, {"heads": ""}),
+    (MEMBER, {"seq": 0}),
+    (MEMBER, {"seq": -1}),
+    (MEMBER, {"time": -1}),
+    (MEMBER, {"time": MAX_INTEGER + 1}),
+    (MEMBER, {"time": 10**30}),
+    (MEMBER, {"time": 1.5}),
+    (MEMBER, {"time": None}),
+    (MEMBER, {"time": True}),
+    (MEMBER, {"time": "1"}),
+    (MEMBER, {"extra": 1}),
+    (MEMBER, {"meets": [H, H]}),
+    (MEMBER, {"meets": [H + OTHER]}),
+    (MEMBER, {"meets": ["", H + OTHER[1:]]}),
+    (MEMBER, {"seen": [[1, 7], [0, 1]]}),
+    (MEMBER, {"seen": [[0, 1], [0, 2]]}),
+    (MEMBER, {"seen": [[-1, 1]]}),
+    (MEMBER, {"seen": [[0, 0]]}),
+    (MEMBER, {"seen": [[0, MAX_INTEGER + 1]]}),
+    (MEMBER, {"seen": [[0, 1, 2]]}),
+    (MEMBER, {"role": "king"}),
+    (MEMBER, {"peer": ""}),
+    (MEMBER, {"expires": -1}),
+    (ENROL, {"key": H[:-2]}),
+    (ENROL, {"next": ""}),
+    (ENROL, {"sponsor": "x"}),
+    (ENROL, {"name": "x" * 65}),
+    (DATA, {"records": -1}),
+    (DATA, {"duplicates": 11}),
+    (DATA, {"labels": {"ad": 11}}),
+    (DATA, {"labels": {"ad": -1}}),
+    (DATA, {"labels": {"é": 1}}),
+    (DATA, {"zone": "secret"}),
+    (DATA, {"root": ""}),
+    (UPDATE, {"codec": "gossip-delta/2"}),
+    (UPDATE, {"weight": 65537}),
+    (UPDATE, {"weight": -1}),
+    (UPDATE, {"norm": -1}),
+    (UPDATE, {"bytes": -1}),
+    (UPDATE, {"data": 13}),
+    (UPDATE, {"scores": {"examples": 4, "tp": 5, "fp": 0, "fn": 0}}),
+    (UPDATE, {"view": [[2, 9]]}),
+    (UPDATE, {"view": [[2, -1]]}),
+    (UPDATE, {"view": [[2, 8], [2, 7]]}),
+    (SNAPSHOT, {"model": ""}),
+    (SNAPSHOT, {"updates": -1}),
+    (GENESIS, {"seq": 1, "prev": H}),
+    (GENESIS, {"swarm": H}),
+    (GENESIS, {"prev": H}),
+    (GENESIS, {"admins": []}),
+    (GENESIS, {"admins": [H, H]}),
+    (GENESIS, {"threshold": 0}),
+    (GENESIS, {"threshold": 2}),
+    (GENESIS, {"seed": ""}),
+    (GENESIS, {"layout": []}),
+    (GENESIS, {"layout": [{"name": "w", "shape": [1], "bound": 0}] * 2}),
+    (GENESIS, {"layout": [{"name": "w", "shape": [0], "bound": 0}]}),
+    (GENESIS, {"layout": [{"name": "w", "shape": [-4, -4], "bound": 0}]}),
+    (GENESIS, {"layout": [{"name": "w", "shape": [MAX_PARAMETERS, 2], "bound": 0}]}),
+    (GENESIS, {"layout": [{"name": name, "shape": [MAX_PARAMETERS], "bound": 0} for name in "ab"]}),
+    (GENESIS, {"layout": [{"name": "w", "shape": [1], "bound": 1 << 37}]}),
+    *(
+        (GENESIS, {"fold": msgspec.to_builtins(FOLD) | {name: value}})
+        for name, value in (
+            ("eta", 0),
+            ("burst", 0),
+            ("kappa", 0),
+            ("norm0", 0),
+            ("snapshot_every", 0),
+            ("leak", -1),
+            ("window", -1),
+            ("staleness", []),
+            ("staleness", [65537]),
+            ("staleness", [-1]),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("entry", "fields"), BAD_FIELDS, ids=lambda value: str(value)[:40])
+def test_a_wrong_field_is_refused(entry: AnyEntry, fields: dict[str, Any]) -> None:
+    try:
+        data = spelt(entry, **fields)
+    except rfc8785.IntegerDomainError:
+        data = msgspec.json.encode(msgspec.to_builtins(entry) | fields, order="sorted")
+    with pytest.raises(RemoteError):
+        decode_entry(data)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fields"),
+    [
+        (MEMBER, {"seq": 0, "prev": ""}),
+        (ENROL, {"sponsor": H, "name": "x" * 64}),
+        (UPDATE, {"view": [[1, 900], [2, 0]]}),
+        (UPDATE, {"weight": 65536, "data": 12}),
+        (DATA, {"records": 0, "duplicates": 0, "labels": {}, "sources": []}),
+        (GENESIS, {"layout": [{"name": "w", "shape": [MAX_PARAMETERS // 2, 2], "bound": (1 << 37) - 1}]}),
+        (MEMBER, {"time": MAX_INTEGER, "expires": MAX_INTEGER}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_limits_themselves_are_allowed(entry: AnyEntry, fields: dict[str, Any]) -> None:
+    data = spelt(entry, **fields)
+    assert encode_entry(decode_entry(data)) == data
+
+
+def test_an_entry_of_ours_that_no_peer_would_accept_is_not_written() -> None:
+    with pytest.raises(LocalError, match="cannot write this update entry"):
+        encode_entry(msgspec.structs.replace(UPDATE, weight=65537))
+    with pytest.raises(LocalError, match="too long"):
+        encode_entry(msgspec.structs.replace(GENESIS, model="x" * MAX_ENTRY_BYTES))
+
+
+def test_length_is_checked_before_anything_is_read() -> None:
+    assert len(encode_entry(msgspec.structs.replace(GENESIS, model="x" * (MAX_ENTRY_BYTES - 1000)))) <= MAX_ENTRY_BYTES
+    with pytest.raises(RemoteError, match="too long"):
+        decode_entry(b"[" * (MAX_ENTRY_BYTES + 1))
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=kind)
+def test_another_spelling_of_the_same_entry_is_refused(entry: AnyEntry) -> None:
+    data = encode_entry(entry)
+    fields = json.loads(data)
+    for bad in (
+        b" " + data,
+        data + b"\n",
+        data.replace(b'"kind"', b' "kind"'),
+        data.replace(b'"v":1', b'"v":1.0'),
+        data.replace(b'"v":1', b'"v":1e0'),
+        data.replace(b'"v":1', b'"v":1,"v":1'),
+        data.replace(b'"kind"', b'"\\u006bind"'),
+        json.dumps(fields, ensure_ascii=False).encode(),
+        msgspec.json.encode(dict(reversed(fields.items()))),
+    ):
+        with pytest.raises(RemoteError):
+            decode_entry(bad)
+
+
+INSERTIONS = [b"9" * 400, b"null", b'"', b"-", b"1.5", b"[", b"{}", b"\\u0000"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(ENTRIES), st.data())
+def test_whatever_the_bytes_it_is_an_entry_or_the_senders_fault(entry: AnyEntry, luck: st.DataObject) -> None:
+    data = bytearray(encode_entry(entry))
+    for _ in range(luck.draw(st.integers(1, 3))):
+        at = luck.draw(st.integers(0, len(data) - 1))
+        match luck.draw(st.integers(0, 2)):
+            case 0:
+                data[at] = luck.draw(st.integers(0, 255))
+            case 1:
+                del data[at : at + luck.draw(st.integers(1, 9))]
+            case _:
+                data[at:at] = luck.draw(
+                    st.sampled_from([b"9" * 400, b"null", b'"', b"-", b"1.5", b"[", b"{}", b"\\u0000"])
+                )
+        if not data:
+            break
+    try:
+        read = decode_entry(bytes(data))
+    except RemoteError:
+        return
+    assert encode_entry(read) == bytes(data)
