@@ -1,0 +1,95 @@
+"""What is simulated, and what came of it: two plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gossip.config import PeerConfig
+from ledger.entry import Hash, PeerId
+from ledger.errors import LocalError
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """From `at` to `until` the peers in `side` hear nobody outside it, and the other way round. Seconds."""
+
+    at: float
+    until: float
+    side: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Peer number `peer` dies at `at` and comes back after `down_s`, with what its store held. Seconds."""
+
+    peer: int
+    at: float
+    down_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A swarm and its troubles. Times in seconds of virtual time; peer 0 is the founder."""
+
+    peers: int = 20
+    seconds: float = 30.0
+    """Of training; then all are asked to drain."""
+    settle_s: float = 60.0
+    """At most so long after that for everybody to agree."""
+    seed: int = 0
+    loss: float = 0.0
+    """Share of messages lost, 0..1."""
+    delay_s: float = 0.02
+    jitter_s: float = 0.01
+    churn: float = 0.0
+    """Share of the peers that crash once, at a random moment, and come back."""
+    crashes: tuple[Crash, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    late: Mapping[int, float] = field(default_factory=dict)
+    """Peers that first start after so many seconds."""
+    round_s: float = 2.0
+    """Time of one training round."""
+    slow: Mapping[int, float] = field(default_factory=dict)
+    """Factors on it."""
+    observers: tuple[int, ...] = ()
+    eta: float = 1.5
+    density: float | None = None
+    config: PeerConfig = field(default_factory=PeerConfig)
+    """Of every peer; enrol and inviter are filled in."""
+
+    def __post_init__(self) -> None:
+        named = [*self.late, *self.slow, *self.observers, *(c.peer for c in self.crashes)]
+        named += [peer for cut in self.cuts for peer in cut.side]
+        if self.peers < 1 or any(not 0 <= peer < self.peers for peer in named):
+            raise LocalError("a scenario names a peer that does not exist", next_step="number peers from 0")
+        if not (0 <= self.loss < 1 and 0 <= self.churn <= 1) or min(self.delay_s, self.jitter_s) < 0:
+            raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class SimReport:
+    """What came of a scenario."""
+
+    seed: int
+    trace: Hash  # over every event of every peer, in order: equal traces, equal histories
+    events: int
+    peers: tuple[PeerId, ...]
+    heads: dict[PeerId, dict[PeerId, int]]  # what each peer holds
+    model_hashes: dict[PeerId, Hash]
+    updates: dict[PeerId, int]  # published by each
+    drained: bool  # everybody said so
+    virtual_s: float
+    wall_s: float
+    bytes_sent: dict[PeerId, int]  # wire messages, without the transport's framing
+    bytes_received: dict[PeerId, int]
+    accuracy: float | None  # of the founder's model, if the trainer can tell
+    refusals: tuple[str, ...]  # what peers refused, in their words; the first hundred
+
+    @property
+    def heads_equal(self) -> bool:
+        return all(heads == self.heads[self.peers[0]] for heads in self.heads.values())
+
+    @property
+    def models_equal(self) -> bool:
+        return len(set(self.model_hashes.values())) == 1

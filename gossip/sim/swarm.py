@@ -1,0 +1,363 @@
+"""A swarm in one process and virtual time: the same Peer machine as in a real node, a shell without a world.
+
+    Dial, Send, Drop --> Network      SetTimer --> VirtualClock      Train --> Trainer, after its virtual time
+    Append, Keep ------> Memory (survives a crash, except what was not yet on disk)
+
+Rules kept here: all chance comes from the scenario's seed; signatures, hashes, ledgers and folds are real;
+joiners come in by a ticket and an enrol entry like anybody. It refuses to know what the machine does inside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from random import Random
+from typing import Any, Final, assert_never
+
+import numpy as np
+
+from gossip.config import PeerConfig
+from gossip.events import (
+    Append,
+    DataReady,
+    Dial,
+    Drain,
+    Drop,
+    Effect,
+    Event,
+    Found,
+    Keep,
+    KeepCheckpoint,
+    Note,
+    Received,
+    Send,
+    SetTimer,
+    Started,
+    Stored,
+    Timer,
+    Train,
+    Trained,
+)
+from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.merging.codec import ErrorFeedback
+from gossip.peer import Book, Peer, restore
+from gossip.setup import fold_constants
+from gossip.sim.clock import EPOCH, VirtualClock
+from gossip.sim.network import HOST, Network, Station
+from gossip.sim.report import Crash, Scenario, SimReport
+from gossip.sim.toy import ToyTrainer, Trainer
+from ledger.canonical import encode_entry, entry_hash
+from ledger.entry import FORMAT_VERSION, VALUE_ONE, Data, Enrol, Genesis, Hash, PeerId
+from ledger.fold import parameters
+from ledger.keys import PrivateKey
+from ledger.policy import DEFAULT_POLICY, Policy
+
+DISK_S: Final = 0.003  # until an own entry is durable
+MAX_REFUSALS: Final = 100
+_CHECK_S: Final = 0.25  # between looks whether everybody agrees
+
+OnEvent = Callable[[float, int, Event], None]  # seconds since the start, peer, event
+
+
+class Memory:
+    """The store of a simulated peer: what a crash leaves."""
+
+    def __init__(self) -> None:
+        self.history: list[tuple[PeerId, int, bytes]] = []
+        self.blobs: dict[Hash, bytes] = {}
+        self.checkpoints: dict[PeerId, tuple[int, bytes]] = {}
+
+    def blob(self, digest: Hash, /) -> bytes | None:
+        return self.blobs.get(digest)
+
+    def checkpoint(self, log: PeerId, /) -> tuple[int, bytes] | None:
+        return self.checkpoints.get(log)
+
+    def put(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
+        self.history.append((log, seq, entry))
+        if blob is not None:
+            self.blobs[sha256(blob).hexdigest()] = blob
+
+
+class SimPeer:
+    """One peer and its shell."""
+
+    def __init__(self, swarm: SimSwarm, index: int, key: PrivateKey, config: PeerConfig, self_id: PeerId) -> None:
+        self.index = index
+        self.public = key.public
+        self.self_id = self_id
+        self.is_up = False
+        self.memory = Memory()
+        self.machine: Peer | None = None
+        self.book: Book | None = None
+        self._swarm = swarm
+        self._key = key
+        self._config = config
+        self._life = 0  # what was under way in an earlier one is void
+        self._timers: dict[str, float] = {}
+        self._feedback: ErrorFeedback | None = None
+
+    # -------------------------------------------------------------- life
+
+    def start(self) -> None:
+        """Come up with what the store holds."""
+        swarm = self._swarm
+        self._life += 1
+        self._timers.clear()
+        self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
+        self.book = swarm.book_of(self)
+        luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
+        self.machine = Peer(
+            self._config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck
+        )
+        self.is_up = True
+        self.deliver(Started())
+        if self.index not in swarm.scenario.observers:
+            self.deliver(DataReady(_commitment(self.index), swarm.scenario.round_s))
+        swarm.introduce(self)
+
+    def crash(self) -> None:
+        """Die without a word. What was not on disk is lost."""
+        self.is_up = False
+        self._life += 1
+        self._swarm.network.crash(self)
+
+    def admits(self, caller: Station) -> str | None:
+        assert self.book is not None
+        if self.book.replica.member_by_key(caller.public) is not None:
+            return ""
+        return "trainer" if self.index == 0 else None  # everybody holds a ticket of the founder's
+
+    # -------------------------------------------------------------- the shell
+
+    def deliver(self, event: Event) -> None:
+        """One event in, its effects carried out."""
+        if not self.is_up or self.machine is None:
+            return
+        self._swarm.saw(self, event)
+        for effect in self.machine.handle(event, self._swarm.clock.now):
+            self._carry_out(effect)
+
+    def _later(self, seconds: float, event: Event) -> None:
+        self._swarm.clock.after(seconds, partial(self._deliver_in, self._life, event))
+
+    def _deliver_in(self, life: int, event: Event) -> None:
+        if life == self._life:
+            self.deliver(event)
+
+    def _carry_out(self, effect: Effect) -> None:
+        swarm = self._swarm
+        match effect:
+            case Send(link, message):
+                swarm.network.send(link, message)
+            case Dial(host, port, key):
+                swarm.network.dial(self, host, port, key)
+            case Drop(link, reason):
+                swarm.network.close(link, reason)
+            case SetTimer(name, at):
+                self._timers[name] = at
+                swarm.clock.at(at, partial(self._ring, self._life, name, at))
+            case Append(seq, entry, blob):
+                swarm.clock.after(DISK_S, partial(self._stored, self._life, seq, entry, blob))
+            case Keep(log, seq, entry, blob):
+                self.memory.put(log, seq, entry, blob)
+            case KeepCheckpoint(log, size, note):
+                self.memory.checkpoints[log] = (size, note)
+            case Train(number, theta):
+                self._train(number, theta)
+            case Note(kind, fields):
+                swarm.noted(self, kind, fields)
+            case _:
+                assert_never(effect)
+
+    def _ring(self, life: int, name: str, at: float) -> None:
+        if life == self._life and self._timers.get(name) == at:
+            del self._timers[name]
+            self.deliver(Timer(name))
+
+    def _stored(self, life: int, seq: int, entry: bytes, blob: bytes | None) -> None:
+        if life == self._life:
+            self.memory.put(self.self_id, seq, entry, blob)
+            self.deliver(Stored(seq))
+
+    def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        swarm = self._swarm
+        assert self._feedback is not None
+        new, steps, examples, scores = swarm.trainer.train(theta, self.index, number)
+        blob = self._feedback.compress(np.asarray(new, dtype=np.float32) - theta)
+        seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.index, 1.0) * swarm.luck.uniform(0.9, 1.1)
+        self._later(seconds, Trained(number, blob, steps, examples, scores, seconds))
+
+
+class SimSwarm:
+    """A scenario under way. `simulate` is the usual door; tests look inside."""
+
+    def __init__(self, scenario: Scenario, trainer: Trainer | None = None, on_event: OnEvent | None = None) -> None:
+        self.scenario = scenario
+        self.trainer = trainer or ToyTrainer(scenario.peers, scenario.seed)
+        self.luck = Random(f"{scenario.seed}/world")
+        self.clock = VirtualClock()
+        self.network = Network(
+            self.clock, Random(f"{scenario.seed}/network"), loss=scenario.loss, delay_s=scenario.delay_s,
+            jitter_s=scenario.jitter_s, is_cut=self._is_cut,
+        )  # fmt: skip
+        self.notes: list[tuple[float, int, str, dict[str, Any]]] = []
+        self._on_event = on_event
+        self._trace = sha256()
+        self._events = 0
+        self._refusals: list[str] = []
+        self._cuts: list[tuple[int, ...]] = []
+        self.parameters = parameters(self.trainer.layout)
+        self.peers = self._found()
+        for peer in self.peers:
+            self.network.attach(peer)
+
+    def _found(self) -> list[SimPeer]:
+        """Keys, genesis and enrol entries: what `gossip new` and `gossip join` write."""
+        scenario = self.scenario
+        keys = [PrivateKey.from_seed(_digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
+        policy = Policy.parse(DEFAULT_POLICY)
+        genesis = encode_entry(
+            Genesis(
+                v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=_digest("").hex(),
+                name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
+                seed=_digest(f"start {scenario.seed}").hex(), fold=fold_constants(eta=scenario.eta, norm0=VALUE_ONE),
+                policy=policy.hash, admins=[keys[0].public.hex()], threshold=1, witnesses=[],
+            )
+        )  # fmt: skip
+        self.swarm_id = entry_hash(genesis)
+        peers: list[SimPeer] = []
+        for index, key in enumerate(keys):
+            enrol = self._enrol(index, key, founder=peers[0].self_id if peers else "")
+            config = replace(scenario.config, enrol=enrol if index else b"", inviter=keys[0].public if index else b"")
+            peer = SimPeer(self, index, key, config, entry_hash(enrol))
+            if index == 0:
+                peer.memory.put(peer.self_id, 0, genesis, DEFAULT_POLICY.encode())
+            peer.memory.put(peer.self_id, 1 if index == 0 else 0, enrol, None)
+            peers.append(peer)
+        return peers
+
+    def _enrol(self, index: int, key: PrivateKey, founder: PeerId) -> bytes:
+        return encode_entry(
+            Enrol(
+                v=FORMAT_VERSION, swarm=self.swarm_id, seq=0 if founder else 1, prev="" if founder else self.swarm_id,
+                time=int(EPOCH), meets=[], seen=[], heads=_digest("").hex(), key=key.public.hex(),
+                next=_digest(f"next {index}").hex(), sponsor=founder, name=f"peer-{index}",
+            )
+        )  # fmt: skip
+
+    # -------------------------------------------------------------- for the peers
+
+    def book_of(self, peer: SimPeer) -> Book:
+        """What a starting peer finds in its store."""
+        memory = peer.memory
+        return restore(self.swarm_id, self.peers[0].self_id, memory.history, memory.blobs.get, NumpyArithmetic())
+
+    def introduce(self, newcomer: SimPeer) -> None:
+        """Discovery: everybody who is up hears of a newcomer, and it of them; the founder's address is in its ticket."""
+        for other in self.peers:
+            if other is not newcomer and (other.is_up or other.index == 0):
+                for a, b in ((newcomer, other), (other, newcomer)):
+                    event = Found(HOST, b.index, b.public)
+                    self.clock.after(self.luck.uniform(0.05, 0.5), partial(a.deliver, event))
+
+    def saw(self, peer: SimPeer, event: Event) -> None:
+        self._events += 1
+        spelled = repr((event.link, event.message)) if isinstance(event, Received) else repr(event)
+        self._trace.update(f"{self.clock.now!r} {peer.index} {spelled}\n".encode())
+        if self._on_event is not None:
+            self._on_event(self.clock.elapsed_s, peer.index, event)
+
+    def noted(self, peer: SimPeer, kind: str, fields: dict[str, Any]) -> None:
+        if kind == "refused" and len(self._refusals) < MAX_REFUSALS:
+            self._refusals.append(str(fields.get("text", "")))
+        if kind != "entry":
+            self.notes.append((self.clock.elapsed_s, peer.index, kind, fields))
+
+    # -------------------------------------------------------------- the run
+
+    def _is_cut(self, a: int, b: int) -> bool:
+        return any((a in side) != (b in side) for side in self._cuts)
+
+    def _plan(self) -> None:
+        scenario, at = self.scenario, self.clock.at
+        for peer in self.peers:
+            at(EPOCH + scenario.late.get(peer.index, self.luck.uniform(0, 0.5) if peer.index else 0.0), peer.start)
+        dying = self.luck.sample(range(1, scenario.peers), round(scenario.churn * (scenario.peers - 1)))
+        crashes = [*scenario.crashes, *(
+            Crash(peer, self.luck.uniform(0.2, 0.7) * scenario.seconds, self.luck.uniform(1.0, 6.0)) for peer in dying
+        )]  # fmt: skip
+        for crash in crashes:
+            at(EPOCH + crash.at, self.peers[crash.peer].crash)
+            at(EPOCH + crash.at + crash.down_s, self.peers[crash.peer].start)
+        for cut in scenario.cuts:
+            at(EPOCH + cut.at, partial(self._cut, cut.side))
+            at(EPOCH + cut.until, partial(self._cuts.remove, cut.side))
+        for peer in self.peers:
+            at(EPOCH + scenario.seconds, partial(peer.deliver, Drain()))
+
+    def _cut(self, side: tuple[int, ...]) -> None:
+        self._cuts.append(side)
+        self.network.tear()
+
+    def run(self) -> SimReport:
+        """Let it happen, until everybody has drained and agrees, or time is up."""
+        began = time.perf_counter()
+        self._plan()
+        end = EPOCH + self.scenario.seconds
+        while self.clock.step(end):
+            pass
+        limit = end + self.scenario.settle_s
+        while end < limit and not self._all_agree():
+            end = min(limit, end + _CHECK_S)
+            while self.clock.step(end):
+                pass
+        return self._report(time.perf_counter() - began)
+
+    def _all_agree(self) -> bool:
+        books = [peer.book for peer in self.peers]
+        if not all(peer.is_up and peer.machine is not None and peer.machine.status().drained for peer in self.peers):
+            return False
+        heads = [book.replica.heads() for book in books if book is not None]
+        return all(other == heads[0] for other in heads)
+
+    def _report(self, wall_s: float) -> SimReport:
+        status = {peer.self_id: peer.machine.status() for peer in self.peers if peer.machine is not None}
+        first = self.peers[0].book
+        return SimReport(
+            seed=self.scenario.seed,
+            trace=self._trace.hexdigest(),
+            events=self._events,
+            peers=tuple(peer.self_id for peer in self.peers),
+            heads={peer: dict(sorted(s.heads.items())) for peer, s in status.items()},
+            model_hashes={peer: s.model_hash for peer, s in status.items()},
+            updates={peer: s.updates for peer, s in status.items()},
+            drained=all(s.drained for s in status.values()) and len(status) == len(self.peers),
+            virtual_s=self.clock.elapsed_s,
+            wall_s=wall_s,
+            bytes_sent={peer.self_id: self.network.bytes_sent[peer.index] for peer in self.peers},
+            bytes_received={peer.self_id: self.network.bytes_received[peer.index] for peer in self.peers},
+            accuracy=self.trainer.accuracy(first.theta()) if first is not None and first.fold is not None else None,
+            refusals=tuple(self._refusals),
+        )
+
+
+def simulate(scenario: Scenario, *, trainer: Trainer | None = None, on_event: OnEvent | None = None) -> SimReport:
+    """Run a swarm of real peer machines in virtual time. The same scenario and trainer give the same trace."""
+    return SimSwarm(scenario, trainer, on_event).run()
+
+
+def _commitment(index: int) -> Data:
+    """A Data entry for the toy data of one peer; the machine fills in the chain fields."""
+    return Data(
+        v=FORMAT_VERSION, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="",
+        root=_digest(f"data {index}").hex(), records=64, labels={"no": 32, "yes": 32}, duplicates=0, features="toy/1",
+        zone="public", sources=[],
+    )  # fmt: skip
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
