@@ -38,7 +38,7 @@ class Cover:
         if known is not None:
             return known
         if end <= tree.size:
-            return right_edge(tree, begin, end)
+            return subtree(tree, begin, end)
         middle = begin + split(end - begin)
         return node_hash(self._node(tree, begin, middle), self._node(tree, middle, end))
 
@@ -71,14 +71,16 @@ def split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def right_edge(tree: Tree, begin: int, end: int) -> bytes:
-    """The hash over leaves begin..end, a node of the tree of `end` leaves: a suffix of its frontier, folded."""
-    nodes, at = [], 0
-    for height, node in zip(_heights(end), tree.frontier(end), strict=True):
-        if at >= begin:
-            nodes.append(node)
-        at += 1 << height
-    return fold_right(nodes)
+def subtree(tree: Tree, begin: int, end: int) -> bytes:
+    """The hash over leaves begin..end, a node of the tree of `end` leaves: the last leaf before it has it as a sibling
+    on its way to the root."""
+    if begin == 0:
+        return tree.root(end)
+    low, high, depth = 0, end, 0
+    while (middle := low + split(high - low)) != begin:  # down to the parent of begin..end, which it is the right of
+        low, high = (low, middle) if begin < middle else (middle, high)
+        depth += 1
+    return tree.inclusion(begin - 1, end)[::-1][depth]
 
 
 def fold_right(nodes: list[bytes]) -> bytes:
@@ -101,6 +103,3 @@ def grown_root(tree: Tree, leaves: Sequence[bytes]) -> bytes:
         size += 1
     return fold_right(nodes)
 
-
-def _heights(size: int) -> list[int]:
-    return [height for height in reversed(range(size.bit_length())) if size >> height & 1]

@@ -257,7 +257,7 @@ class SimSwarm:
         return restore(self.swarm_id, self.peers[0].self_id, memory.history, memory.blobs.get, NumpyArithmetic())
 
     def introduce(self, newcomer: SimPeer) -> None:
-        """Discovery: everybody who is up hears of a newcomer, and it of them; the founder's address is in its ticket."""
+        """Discovery: everybody who is up hears of a newcomer, and it of them (and of the founder, by its ticket)."""
         for other in self.peers:
             if other is not newcomer and (other.is_up or other.index == 0):
                 for a, b in ((newcomer, other), (other, newcomer)):
