@@ -176,6 +176,16 @@ def test_read_only_makes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_directory_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "50% off? #1 & more é" / "peer.db"
+    path.parent.mkdir()
+    with Store(path) as store:
+        store.commit(entries(ANN, b"a0"))
+    with Store.open_readonly(path) as store:
+        assert store.logs() == {ANN: 1}
+    assert path.exists()
+
+
 def test_the_file_is_its_owners_alone(path: Path) -> None:
     with Store(path) as store:
         store.commit([PutMeta("key", b"value")])
