@@ -76,7 +76,9 @@ class Members:
 
 
 @asynccontextmanager
-async def transport(key: PrivateKey, gate: Members, backend: str = "auto") -> AsyncIterator[tuple[WebRTCTransport, int]]:
+async def transport(
+    key: PrivateKey, gate: Members, backend: str = "auto"
+) -> AsyncIterator[tuple[WebRTCTransport, int]]:
     """A listening transport and its port."""
     made = WebRTCTransport(key, SWARM, gate, LOOPBACK, backend)  # type: ignore[arg-type]
     port = await made.start("127.0.0.1")
