@@ -101,7 +101,8 @@ def marks(urls: Sequence[str], types: Sequence[str], third_party: Sequence[bool]
     """Five marks per request, one bucket each: uint16 of shape (rows, 5).
 
     0..31 type and party together; 32..63 type; 64..95 length of the host, 96..127 of the path, 128..159 of
-    the query (the number of bits of the length in bytes, uncut, the query's with its "?", at most 31). Types not in TYPES are "other".
+    the query (how many bits its length in bytes has, uncut, the query's with its "?", at most 31). Types that
+    are not in TYPES are "other".
     """
     number = {name: index for index, name in enumerate(TYPES)}
     kind = np.fromiter((number.get(name, 0) for name in types), np.int64, len(types))
@@ -112,4 +113,3 @@ def marks(urls: Sequence[str], types: Sequence[str], third_party: Sequence[bool]
     out[:, 1] = 32 + kind
     out[:, 2:] = np.array(bits, np.int64).reshape(-1, 3) + np.array([64, 96, 128])
     return out
-

@@ -123,7 +123,9 @@ def _opened(path: Path) -> BinaryIO:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
     except OSError as error:
-        raise LocalError(f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data") from error
+        raise LocalError(
+            f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data"
+        ) from error
     return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
 
 

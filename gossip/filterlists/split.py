@@ -87,8 +87,7 @@ def write_demo(place: Path, *, peers: int, seed: int, table: Path = DEMO_TABLE) 
     Held-out requests to a third party that no training row of any peer knows get `"group": "domains"`: unseen
     sites are the headline, unseen domains the harder question beside it.
     """
-    opened = gzip.open(table, "rb") if table.suffix == ".gz" else table.open("rb")
-    with opened as lines:
+    with gzip.open(table, "rb") if table.suffix == ".gz" else table.open("rb") as lines:
         rows: list[dict[str, object]] = [json.loads(line) for line in lines]
     sites = [site_of(str(row["page"])) for row in rows]
     domains = [registrable(urlsplit(str(row["url"])).hostname or "") for row in rows]

@@ -1,0 +1,56 @@
+"""How good a model is on held-out rows, from its probabilities. Plain numpy, ties handled, no thresholds tuned.
+
+With a negative class ("benign"), scores are about finding everything else: score = 1 - P(negative), found at
+1/2 or more. Without one each class counts: PR-AUC is the mean over classes, and counts are of right and wrong
+answers (then F1 is the accuracy).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Results on one set of rows. `pr_auc` is 0 where there is nothing to find."""
+
+    examples: int
+    tp: int
+    fp: int
+    fn: int
+    pr_auc: float
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.tp / max(1, 2 * self.tp + self.fp + self.fn)
+
+
+def average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Area under the precision-recall curve as a sum of steps; rows with equal scores are one step."""
+    found = int(positive.sum())
+    if not found:
+        return 0.0
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(positive[order])
+    last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))  # the end of each run of equal scores
+    precision = hits[last] / (last + 1)
+    return float((np.diff(hits[last], prepend=0) * precision).sum() / found)
+
+
+def judge(probabilities: NDArray[np.floating], labels: NDArray[np.integer], negative: int | None) -> Scored:
+    """Score (rows, classes) probabilities against class indices."""
+    if negative is None:
+        right = int((probabilities.argmax(1) == labels).sum())
+        areas = [average_precision(probabilities[:, c], labels == c) for c in np.unique(labels)]
+        wrong = len(labels) - right
+        return Scored(len(labels), right, wrong, wrong, float(np.mean(areas)) if areas else 0.0)
+    score, positive = 1 - probabilities[:, negative], labels != negative
+    found = score >= THRESHOLD
+    counts = (found & positive, found & ~positive, ~found & positive)
+    tp, fp, fn = (int(each.sum()) for each in counts)
+    return Scored(len(labels), tp, fp, fn, average_precision(score, positive))

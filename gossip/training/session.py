@@ -1,0 +1,175 @@
+"""One peer's training, from reading its data to one delta a round; the same in a process of its own or in a test.
+
+    Session.load(...)    data, compiled program, starting weights
+    .train(theta)        local steps from theta -> delta blob and scores
+    .evaluate(theta)     scores only
+
+It keeps what must live from round to round: the part of earlier changes that was not sent yet (error feedback)
+and the `alone` model, which takes the same batches and the same number of steps from the same start, and never
+sees anybody else's work: the honest answer to "what did the swarm give me?". Both can be kept in a file, so
+that a restart does not begin the comparison anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossip.merging.codec import ErrorFeedback
+from gossip.training import protocol
+from gossip.training.blocks import Bags, Block, Sampler
+from gossip.training.dataset import DataSet, read_data
+from gossip.training.protocol import Evaluated, Loaded, Result, Trained
+from gossip.training.spec import ModelSpec
+from ledger.errors import LocalError
+
+if TYPE_CHECKING:  # importing it imports jax, which a process may want to begin elsewhere
+    from gossip.training.learner import Learner, Theta
+
+KEEP_EVERY: Final = 16  # rounds
+
+
+class Session:
+    """Made by `load`. Not safe for several threads."""
+
+    def __init__(self, spec: ModelSpec, data: DataSet, learner: Learner, start: Theta, *, seed: int, keep: Path | None):
+        from gossip.training.learner import padding_of, width_of
+
+        self.spec, self.data, self._learner, self._keep = spec, data, learner, keep
+        self._sampler = Sampler(data.rows, width=width_of(spec), padding=padding_of(spec), seed=seed)
+        self._feedback = ErrorFeedback(spec.parameters, spec.density)
+        self._alone: Theta = start
+        self._alone_rounds = 0
+        self._groups = {name: _rows_of(data.held_out, rows) for name, rows in data.groups.items()}
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        files: Sequence[Path],
+        validation: Path | None,
+        start: Theta,
+        *,
+        salt: bytes,
+        cache: Path | None = None,
+        keep: Path | None = None,
+        progress: Callable[[protocol.State], None] = lambda state: None,
+    ) -> tuple[Session, Loaded]:
+        """Raises LocalError about the declaration, the data or the starting weights."""
+        begun = time.monotonic()
+        spec = ModelSpec.parse(model)
+        _check_length(spec, start)
+        progress("reading data")
+        data = read_data(spec, files, validation, salt=salt)
+        progress("importing jax")
+        from gossip.training.learner import Learner
+
+        progress("compiling")
+        seed = int.from_bytes(hashlib.sha256(b"gossip/order/1\n" + salt).digest()[:8], "little")
+        session = cls(spec, data, Learner(spec, cache=cache), start, seed=seed, keep=keep)
+        epoch_s = session._warm_up(start)
+        session._recall()
+        return session, Loaded(
+            root=data.commitment.root,
+            records=data.commitment.records,
+            labels=data.labels,
+            duplicates=data.commitment.duplicates,
+            features=spec.feature_spec,
+            sources=list(data.sources),
+            held_out=0 if data.held_out is None else len(data.held_out),
+            parameters=spec.parameters,
+            epoch_s=epoch_s,
+            seconds=time.monotonic() - begun,
+        )
+
+    def train(self, number: int, theta: Theta) -> tuple[Trained, bytes]:
+        """One round from `theta`. Raises LocalError if training diverges."""
+        _check_length(self.spec, theta)
+        begun = time.monotonic()
+        batches = self._learner.sample(self._sampler)
+        blob = self._feedback.compress(self._learner.round(theta, batches) - theta)
+        self._alone = self._learner.round(self._alone, batches)
+        self._alone_rounds += 1
+        if self._alone_rounds % KEEP_EVERY == 0:
+            self.remember()
+        return Trained(
+            round=number,
+            steps=self.spec.local_steps,
+            examples=self.spec.local_steps * self.spec.batch,
+            alone=self._score(self._alone),
+            swarm=self._score(theta),
+            groups={
+                name: (Result.of(self._learner.score(self._alone, rows)), Result.of(self._learner.score(theta, rows)))
+                for name, rows in self._groups.items()
+            },
+            seconds=time.monotonic() - begun,
+        ), blob
+
+    def evaluate(self, theta: Theta) -> Evaluated:
+        _check_length(self.spec, theta)
+        groups = {name: Result.of(self._learner.score(theta, rows)) for name, rows in self._groups.items()}
+        return Evaluated(swarm=self._score(theta), groups=groups)
+
+    def fit(self, theta: Theta, rounds: int) -> Evaluated:
+        """Train from `theta` for some rounds with nobody else, and score where that ends."""
+        for _ in range(rounds):
+            theta = self._learner.round(theta, self._learner.sample(self._sampler))
+        return self.evaluate(theta)
+
+    def remember(self) -> None:
+        """Put what the next process should go on with into the `keep` file, whole or not at all."""
+        if self._keep is None or not self._alone_rounds:
+            return
+        new = self._keep.with_suffix(".new")
+        with new.open("wb") as file:
+            np.savez(file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds))
+        os.replace(new, self._keep)  # noqa: PTH105 - one word for one system call
+
+    def _recall(self) -> None:
+        """Go on with what `remember` left. A file that does not fit is ignored: nothing true depends on it."""
+        if self._keep is None or not self._keep.exists():
+            return
+        try:
+            with np.load(self._keep, allow_pickle=False) as kept:
+                alone, residual, rounds = kept["alone"], kept["residual"], int(kept["rounds"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return
+        if alone.shape == residual.shape == (self.spec.parameters,) and alone.dtype == residual.dtype == np.float32:
+            self._alone, self._feedback.residual, self._alone_rounds = alone, residual, rounds
+
+    def _warm_up(self, start: Theta) -> float:
+        """Compile, and measure one round."""
+        self._learner.round(start, self._learner.sample(self._sampler))
+        begun = time.monotonic()
+        self._learner.round(start, self._learner.sample(self._sampler))
+        return time.monotonic() - begun
+
+    def _score(self, theta: Theta) -> Result | None:
+        return None if self.data.held_out is None else Result.of(self._learner.score(theta, self.data.held_out))
+
+
+def _check_length(spec: ModelSpec, theta: Theta) -> None:
+    if theta.shape != (spec.parameters,) or theta.dtype != np.float32:
+        raise LocalError(
+            f"weights of shape {theta.shape} do not fit the model", why=f"it has {spec.parameters} float32 parameters"
+        )
+
+
+def _rows_of(block: Block | None, rows: NDArray[np.int64]) -> Block:
+    """Some rows of a block as a block."""
+    assert block is not None
+    if not isinstance(block, Bags):
+        return type(block)(block.inputs[rows], block.labels[rows])
+    counts = np.diff(block.offsets)
+    chosen = np.zeros(len(block), np.bool_)
+    chosen[rows] = True
+    offsets = np.concatenate(([0], np.cumsum(counts[chosen])))
+    return Bags(block.tokens[np.repeat(chosen, counts)], offsets, block.marks[chosen], block.labels[chosen])

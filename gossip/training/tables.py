@@ -1,0 +1,175 @@
+"""Tables of numbers with a label column: .csv (with a header line) and .npz (arrays `x` and `y`), streamed.
+
+    sepal,petal,label          np.savez("iris.npz", x=float array (rows, columns), y=labels (rows,))
+    5.1,1.4,setosa
+
+The label column is the one the model declares; all others are inputs, in their order. Of an .npz the arrays
+are read piece by piece out of the archive, and one that needs pickle is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from gossip.training.spec import ModelSpec, Numbers
+from ledger.errors import LocalError
+
+ROWS_AT_ONCE: Final = 4_096
+MAX_LABEL_BYTES: Final = 1_024  # of one stored label; an array of longer strings is a mistake
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Some rows in file order, not scaled yet."""
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+
+def read_table(path: Path, spec: ModelSpec) -> Iterator[TableRows]:
+    """All rows of one file. Raises LocalError naming the file, the row and what to do."""
+    assert isinstance(spec.features, Numbers)
+    if path.suffix.lower() not in (".csv", ".npz"):
+        raise LocalError(f"{path}: this kind of file is not known", next_step="give numbers as .csv or .npz")
+    try:
+        if path.suffix.lower() == ".csv":
+            yield from _csv(path, spec, spec.features)
+        else:
+            yield from _npz(path, spec, spec.features)
+    except OSError as error:
+        raise LocalError(
+            f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data"
+        ) from error
+
+
+# ------------------------------------------------------------------ csv
+
+
+def _csv(path: Path, spec: ModelSpec, wanted: Numbers) -> Iterator[TableRows]:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = csv.reader(file)
+        try:
+            yield from _csv_rows(path, spec, wanted, lines)
+        except csv.Error as error:
+            raise _bad(path, lines.line_num, str(error)) from error
+
+
+def _csv_rows(path: Path, spec: ModelSpec, wanted: Numbers, lines: Any) -> Iterator[TableRows]:
+    header = [name.strip() for name in next(lines, [])]
+    if wanted.label not in header:
+        raise LocalError(
+            f"{path}: no column is called {wanted.label!r}", why=f"the header line has {', '.join(header[:12])}",
+            next_step="rename the label column, or set features.label in the model",
+        )  # fmt: skip
+    if len(header) - 1 != wanted.columns:
+        raise LocalError(
+            f"{path}: {len(header) - 1} columns of numbers, the model takes {wanted.columns}",
+            next_step="set features.columns in the model, or drop columns",
+        )
+    at, numbers = header.index(wanted.label), _numbers_of(spec)
+    inputs: list[list[float]] = []
+    labels: list[int] = []
+    for row in lines:
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise _bad(path, lines.line_num, f"it has {len(row)} fields, the header {len(header)}")
+        labels.append(_label(path, lines.line_num, row.pop(at).strip(), numbers))
+        inputs.append([_number(path, lines.line_num, text, wanted, at) for text in row])
+        if len(inputs) == ROWS_AT_ONCE:
+            yield TableRows(np.array(inputs, np.float32), np.array(labels, np.uint8))
+            inputs, labels = [], []
+    if inputs:
+        yield TableRows(np.array(inputs, np.float32), np.array(labels, np.uint8))
+
+
+def _number(path: Path, line: int, text: str, wanted: Numbers, at: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise _bad(path, line, f"{text[:40]!r} is no number") from None
+    if not abs(value) < 1e30:  # also catches nan: it would spread through the whole model
+        raise _bad(path, line, f"{text[:40]!r} is no finite number")
+    return value
+
+
+# ------------------------------------------------------------------ npz
+
+
+def _npz(path: Path, spec: ModelSpec, wanted: Numbers) -> Iterator[TableRows]:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("x.npy") as x, archive.open("y.npy") as y:
+            yield from _npz_rows(path, spec, wanted, x, y)
+    except KeyError as error:
+        raise _archive(path, "it has no arrays `x` and `y`") from error
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise _archive(path, str(error)) from error
+
+
+def _npz_rows(path: Path, spec: ModelSpec, wanted: Numbers, x: IO[bytes], y: IO[bytes]) -> Iterator[TableRows]:
+    shape, kind = _header(path, x)
+    label_shape, label_kind = _header(path, y)
+    if len(shape) != 2 or shape[1] != wanted.columns or label_shape != shape[:1]:
+        raise _archive(path, f"x is {shape} and y {label_shape}; the model takes (rows, {wanted.columns}) and (rows,)")
+    if kind.kind not in "fiub" or label_kind.kind not in "iubUS" or label_kind.itemsize > MAX_LABEL_BYTES:
+        raise _archive(path, f"x holds {kind} and y {label_kind}; give numbers, and numbers or text")
+    numbers = _numbers_of(spec)
+    for begin in range(0, shape[0], ROWS_AT_ONCE):
+        count = min(ROWS_AT_ONCE, shape[0] - begin)
+        inputs = _piece(x, kind, count * shape[1]).reshape(count, shape[1]).astype(np.float32)
+        if not np.isfinite(inputs).all():
+            row = begin + int(np.flatnonzero(~np.isfinite(inputs).all(1))[0])
+            raise _bad(path, row, "it holds a number that is not finite")
+        names = [
+            name.decode() if isinstance(name, bytes) else str(name) for name in _piece(y, label_kind, count).tolist()
+        ]
+        labels = [_label(path, begin + i, name, numbers) for i, name in enumerate(names)]
+        yield TableRows(inputs, np.array(labels, np.uint8))
+
+
+def _header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, column_major, kind = read(file)
+    if column_major and len(shape) > 1:
+        raise _archive(path, "an array is stored column by column; save np.ascontiguousarray(x)")
+    return shape, kind
+
+
+def _piece(file: IO[bytes], kind: np.dtype[Any], count: int) -> NDArray[Any]:
+    data = file.read(count * kind.itemsize)
+    if len(data) != count * kind.itemsize:
+        raise EOFError("the archive ends too early")
+    return np.frombuffer(data, kind)
+
+
+# ------------------------------------------------------------------ both
+
+
+def _numbers_of(spec: ModelSpec) -> dict[str, int]:
+    return {name: number for number, name in enumerate(spec.classes)}
+
+
+def _label(path: Path, row: int, name: str, numbers: dict[str, int]) -> int:
+    if name not in numbers:
+        raise _bad(path, row, f"its label {name[:40]!r} is none of the model's classes ({', '.join(numbers)[:80]})")
+    return numbers[name]
+
+
+def _bad(path: Path, row: int, why: str) -> LocalError:
+    return LocalError(
+        f"{path}: row {row} cannot be used", why=why, next_step="correct or remove that row, then start again"
+    )
+
+
+def _archive(path: Path, why: str) -> LocalError:
+    return LocalError(f"{path}: cannot be used", why=why, next_step="save it with numpy.savez(path, x=..., y=...)")

@@ -1,0 +1,145 @@
+"""What a peer trains on: a `Task` turns somebody's data into rows, a few thousand at a time.
+
+    Task            for your own data: give `train()` and, if you like, `validation()` as arrays
+    FilterListTask  labelled requests (.jsonl, plain or gzip; gossip/filterlists/requests.py)
+    TableTask       numbers with a label column (.csv, .npz; tables.py)
+
+The two that read files stream them, so that memory stays bounded however long the files are; errors name
+the file, the row and what to do. Which rows a peer keeps for judging its own model depends on the row's
+site or number alone, never on luck: the same file always splits the same way.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gossip.filterlists import features
+from gossip.filterlists.requests import Request, read_requests
+from gossip.filterlists.split import is_held_out, site_of
+from gossip.training.blocks import Bags, Block, Numbers
+from gossip.training.spec import ModelSpec, UrlGrams
+from gossip.training.tables import TableRows, read_table
+from ledger.errors import LocalError
+
+ROWS_AT_ONCE: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Rows of a task: `inputs` of shape (rows, columns), and for each row the name of its class."""
+
+    inputs: ArrayLike
+    labels: Sequence[Any] | NDArray[Any]
+
+
+class Task(ABC):
+    """Your own data, for `NodeConfig(task=...)` and `simulate(...)`.
+
+    The model declaration needs features of kind "numbers/1" with as many columns as `inputs` has, and
+    classes named as the labels are (numbers become text: 3 is "3"). Both methods are called once.
+    """
+
+    @abstractmethod
+    def train(self) -> Examples:
+        """What this peer learns from. It never leaves the machine."""
+
+    def validation(self) -> Examples | None:
+        """What the model is judged by. None: a share of `train()` is held out, as the model declares."""
+        return None
+
+    def save(self, folder: Path) -> tuple[Path, Path | None]:
+        """Write both as .npz files for the training process. Returns their paths."""
+        paths: list[Path] = []
+        for name, examples in (("train", self.train()), ("validation", self.validation())):
+            if examples is None:
+                return paths[0], None
+            inputs = np.asarray(examples.inputs, np.float32)
+            labels = np.asarray([str(label) for label in examples.labels], np.str_)
+            if inputs.ndim != 2 or len(inputs) != len(labels):
+                raise LocalError(
+                    f"{type(self).__name__}.{name}() gave inputs of shape {inputs.shape} for {len(labels)} labels",
+                    next_step="give inputs as (rows, columns) and one label for each row",
+                )
+            path = Path(tempfile.mkstemp(suffix=".npz", prefix=f"{name}-", dir=folder)[1])
+            np.savez(path, x=inputs, y=labels)
+            paths.append(path)
+        return paths[0], paths[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Up to ROWS_AT_ONCE rows that all belong to training, or all to judging."""
+
+    held_out: bool
+    block: Block
+    records: tuple[tuple[bytes, bytes], ...]  # (key, record) of each row, for the data commitment
+    groups: tuple[str, ...]  # of each row; "" in most
+
+
+def chunks_of(spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float) -> Iterator[Chunk]:
+    """All rows of the files, in order, with `held_out_share` of them (of sites, for requests) marked as held out."""
+    for path in paths:
+        if isinstance(spec.features, UrlGrams):
+            yield from _requests(spec, path, held_out_share)
+        else:
+            yield from _table(spec, path, held_out_share)
+
+
+def _requests(spec: ModelSpec, path: Path, share: float) -> Iterator[Chunk]:
+    assert isinstance(spec.features, UrlGrams)
+    rows = read_requests(path)
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
+        kept = [share > 0 and is_held_out(site_of(row.page), share) for row in batch]
+        for held_out in (False, True):
+            chosen = [row for row, out in zip(batch, kept, strict=True) if out == held_out]
+            if chosen:
+                yield Chunk(
+                    held_out,
+                    _bags(spec, path, chosen, spec.features.buckets),
+                    tuple((row.key, row.record) for row in chosen),
+                    tuple(row.group for row in chosen),
+                )
+
+
+def _bags(spec: ModelSpec, path: Path, rows: Sequence[Request], buckets: int) -> Bags:
+    urls = [row.url for row in rows]
+    tokens, offsets = features.grams(urls, buckets)
+    marks = features.marks(urls, [row.type for row in rows], [row.party for row in rows])
+    numbers = {name: number for number, name in enumerate(spec.classes)}
+    labels = [numbers.get(row.label, -1) for row in rows]
+    if -1 in labels:
+        raise LocalError(
+            f"{path}: there is a row with the label {rows[labels.index(-1)].label}",
+            why=f"the model has the classes {', '.join(spec.classes)}",
+            next_step="add the class to the model, or leave those rows out",
+        )  # fmt: skip
+    return Bags(tokens, offsets, marks, np.array(labels, np.uint8))
+
+
+def _table(spec: ModelSpec, path: Path, share: float) -> Iterator[Chunk]:
+    begin = 0
+    for rows in read_table(path, spec):
+        out = np.array([share > 0 and is_held_out(str(begin + i), share) for i in range(len(rows.labels))], np.bool_)
+        begin += len(rows.labels)
+        for held_out in (False, True):
+            chosen = np.flatnonzero(out == held_out)
+            if len(chosen):
+                yield _numbers(spec, rows, chosen, held_out)
+
+
+def _numbers(spec: ModelSpec, rows: TableRows, chosen: NDArray[np.intp], held_out: bool) -> Chunk:
+    assert not isinstance(spec.features, UrlGrams)
+    raw, labels = rows.inputs[chosen], rows.labels[chosen]
+    scaled = ((raw - np.float32(spec.features.shift)) * np.float32(spec.features.scale)).astype(np.float32)
+    keys = [row.astype("<f4").tobytes() for row in raw]
+    records = tuple((key, key + spec.classes[label].encode()) for key, label in zip(keys, labels, strict=True))
+    return Chunk(held_out, Numbers(scaled, labels), records, ("",) * len(chosen))

@@ -1,0 +1,196 @@
+"""The node's end of the training process.
+
+    trainer = TrainerProcess(on_progress)
+    await trainer.spawn()                     at once: jax is imported while the node does other things
+    loaded = await trainer.load(...)          as soon as the model is known
+    trained = await trainer.train(7, theta)   one question at a time
+    await trainer.close()
+
+The process failing is the world's fault (LinkError): the node may start another. What the user must change
+comes back as LocalError. Cancelling a question ends the process: half an answer in a pipe is worth nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossip.training import protocol
+from gossip.training.protocol import (
+    Answer,
+    Evaluate,
+    Evaluated,
+    Failed,
+    Load,
+    Loaded,
+    Progress,
+    Request,
+    Result,
+    Train,
+    Trained,
+)
+from ledger.entry import Scores
+from ledger.errors import LinkError, LocalError
+
+T = TypeVar("T")
+Theta = NDArray[np.float32]
+CLOSE_WITHIN_S: Final = 3.0  # it may be in the middle of a round
+TAIL_BYTES: Final = 2_000  # of what it printed, for the error message
+_ROOT: Final = str(Path(__file__).resolve().parents[2])
+_BOOT: Final = "import sys; sys.path.insert(0, sys.argv[1]); from gossip.training.worker import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedResult:
+    """One round. Scores are None where nothing is held out; `groups` has (alone, swarm) for marked rows."""
+
+    blob: bytes
+    steps: int
+    examples: int
+    scores_alone: Result | None
+    scores_swarm: Result | None
+    groups: dict[str, tuple[Result, Result]]
+    counts: Scores  # of the weights trained from, as the update entry states them
+    seconds: float
+
+
+class TrainerProcess:
+    """One training process. Its methods are for one task at a time."""
+
+    def __init__(self, on_progress: Callable[[protocol.State], None] = lambda state: None) -> None:
+        self._on_progress = on_progress
+        self._process: asyncio.subprocess.Process | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._said = b""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process, for its memory; None if there is none."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def spawn(self) -> None:
+        """Start the process; it begins to import jax."""
+        if self._process is not None:
+            raise LocalError("this trainer has been started before")
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-c", _BOOT, _ROOT, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        self._listening = asyncio.create_task(self._listen())
+
+    async def load(
+        self,
+        *,
+        model: str,
+        files: Sequence[Path],
+        validation: Path | None,
+        salt: bytes,
+        start: Theta,
+        cache: Path | None = None,
+        keep: Path | None = None,
+    ) -> Loaded:
+        """Have data read and the model compiled. `start`: the swarm's starting weights."""
+        request = Load(
+            model=model,
+            files=[str(file) for file in files],
+            validation=str(validation) if validation else "",
+            salt=salt.hex(),
+            cache=str(cache) if cache else "",
+            keep=str(keep) if keep else "",
+        )
+        answer, _ = await self._ask(request, start)
+        return self._expect(answer, Loaded)
+
+    async def train(self, round_number: int, theta: Theta) -> TrainedResult:
+        answer, blob = await self._ask(Train(round=round_number), theta)
+        trained = self._expect(answer, Trained)
+        return TrainedResult(
+            blob=blob, steps=trained.steps, examples=trained.examples, scores_alone=trained.alone,
+            scores_swarm=trained.swarm, groups=trained.groups, counts=protocol.counts(trained.swarm),
+            seconds=trained.seconds,
+        )  # fmt: skip
+
+    async def evaluate(self, theta: Theta) -> Evaluated:
+        answer, _ = await self._ask(Evaluate(), theta)
+        return self._expect(answer, Evaluated)
+
+    async def close(self) -> None:
+        """End the process: politely, then not."""
+        process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), CLOSE_WITHIN_S)
+        except (TimeoutError, asyncio.CancelledError):
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        if self._listening is not None:
+            await self._listening
+
+    async def __aenter__(self) -> Self:
+        await self.spawn()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _ask(self, request: Request, theta: Theta) -> tuple[Answer, bytes]:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise LocalError("this trainer is not started", next_step="call spawn() first")
+        payload = np.ascontiguousarray(theta, "<f4").view(np.uint8).data
+        try:
+            process.stdin.write(protocol.frame(request, payload))
+            process.stdin.write(payload)
+            await process.stdin.drain()
+            while True:
+                length = protocol.header_length(await process.stdout.readexactly(protocol.LENGTH_BYTES))
+                answer = protocol.read_answer(await process.stdout.readexactly(length))
+                blob = await process.stdout.readexactly(answer.payload)
+                if not isinstance(answer, Progress):
+                    return answer, blob
+                self._on_progress(answer.state)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise await self._died() from error
+        except (asyncio.CancelledError, LinkError):
+            with suppress(ProcessLookupError):
+                process.kill()
+            raise
+
+    async def _died(self) -> LinkError:
+        assert self._process is not None
+        code = await self._process.wait()
+        if self._listening is not None:
+            await self._listening
+        last = self._said.decode(errors="replace").strip().splitlines()[-1:]
+        how = f"signal {-code}" if code < 0 else f"exit {code}"
+        return LinkError(
+            "the training process ended",
+            why=": ".join([how, *last]),
+            next_step="if it happens again, check free memory",
+        )
+
+    def _expect(self, answer: Answer, kind: type[T]) -> T:
+        if isinstance(answer, Failed):
+            raise answer.error()
+        if not isinstance(answer, kind):
+            raise LinkError("the training process answered another question", why=type(answer).__name__)
+        return answer
+
+    async def _listen(self) -> None:
+        """Keep the tail of what the process prints, and keep its pipe from filling up."""
+        assert self._process is not None
+        assert self._process.stderr is not None
+        while data := await self._process.stderr.read(4096):
+            self._said = (self._said + data)[-TAIL_BYTES:]
