@@ -31,29 +31,14 @@ from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError
 from ledger.keys import fsync_directory
 from ledger.mark import Signed, SignedMark
+from ledger.schema import ADVICE, APPLICATION_ID, RESTORE, SCHEMA, SCHEMA_VERSION
 
 __all__ = [
     "PutBlob", "PutCheckpoint", "PutEntry", "PutMeta", "Signed", "SignedMark", "Store", "StoredTicket", "Write",
 ]  # fmt: skip
 
-APPLICATION_ID: Final = 0x60551B01  # so that `file peer.db` and we can tell our stores from others' databases
-SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT_S: Final = 5.0  # a commit takes milliseconds; somebody who writes for longer is stuck
 CHUNK_ROWS: Final = 256  # rows per query of an iteration, so that a slow reader pins no old snapshot of the WAL
-
-_SCHEMA: Final = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-CREATE TABLE log (id INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE);
-CREATE TABLE entry (
-  id INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES log, seq INTEGER NOT NULL, data BLOB NOT NULL,
-  UNIQUE (log, seq)
-);
-CREATE TABLE blob (hash TEXT PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE checkpoint (peer TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL);
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE ticket (id BLOB PRIMARY KEY, secret BLOB NOT NULL, role TEXT NOT NULL, uses INTEGER NOT NULL);
-"""
 
 
 # ------------------------------------------------------------------ what can be written
@@ -322,7 +307,7 @@ class Store:
         if fresh:
             self._db.execute("BEGIN IMMEDIATE")
             if not self._row("SELECT 1 FROM sqlite_master"):  # somebody else may have done it just now
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     self._db.execute(statement)
             self._db.execute("COMMIT")
 
@@ -366,21 +351,9 @@ class Store:
             yield
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "")  # absent where Python itself refused the call
-            known = (advice for prefix, *advice in _ADVICE if name.startswith(prefix))
+            known = (advice for prefix, *advice in ADVICE if name.startswith(prefix))
             why, next_step = next(known, (str(error), ""))
             raise LocalError(f"cannot {verb} {self._path}", why=why, next_step=next_step) from error
 
     def _damaged(self, what: str) -> LocalError:
-        return LocalError(f"{self._path} is damaged", why=what, next_step=_RESTORE)
-
-
-_RESTORE: Final = "stop the peer, keep the directory for inquiry, and restore it from a backup"
-_ADVICE: Final = (
-    ("SQLITE_FULL", "the disk is full", "free some space and start again; nothing acknowledged is lost"),
-    ("SQLITE_IOERR", "the disk failed or is full", "check the disk and start again; nothing acknowledged is lost"),
-    ("SQLITE_BUSY", "another process is writing to it", "stop that process, or wait and try again"),
-    ("SQLITE_CORRUPT", "the file is damaged", _RESTORE),
-    ("SQLITE_NOTADB", "it is not a database", "name the directory of a peer with --dir"),
-    ("SQLITE_READONLY", "it may not be written here", "check who owns the file, or whether the disk is read-only"),
-    ("SQLITE_CANTOPEN", "it cannot be opened", "check that the directory is yours and can be written"),
-)
+        return LocalError(f"{self._path} is damaged", why=what, next_step=RESTORE)
