@@ -37,18 +37,18 @@ class PeerConfig:
     full_mesh: int = 8
     """Swarms of at most so many peers link everybody to everybody: one hop is the shortest way."""
 
-    rotate_s: float = 10.0
+    rotate_s: float = 30.0
     """Seconds between own random links tried in a large swarm. Without rotation two halves that a partition made,
     each with links enough, would never look for one another again."""
 
     digest_s: float = 5.0
-    """Seconds between digests to each link (varied by a quarter): what heals lost announcements."""
+    """Seconds between digests to each link (varied by a quarter, more often on a new link): they heal lost news."""
 
     relay_s: float = 0.03
     """Seconds before others' news are passed on. The author told most of us itself; waiting saves the echo."""
 
-    request_s: float = 1.5
-    """Seconds until a request is first thought lost; doubled at each try, to at most a minute."""
+    request_s: float = 1.0
+    """Seconds until a request is first thought lost; more at each try, to at most a minute."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.duty_percent <= 100:

@@ -29,6 +29,7 @@ MAX_OPEN_LINK: Final = 8  # and from one link
 MAX_READY_BYTES: Final = 64 * 1024 * 1024  # of whole blobs whose entry still waits; beyond, only what is next
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
 LAST_WAIT_S: Final = 60.0
+PATIENCE: Final = 1.6  # growth of the time that an answer is given, per try
 TIMER: Final = "blobs"
 
 Holders = Callable[[PeerId, int], list[LinkId]]  # links that say they hold entry `seq` of a log
@@ -134,7 +135,7 @@ class Blobs:
         self._out.send(link, WantBlob(transfer.hash, offset, end - offset))
 
     def _patience(self, transfer: Transfer) -> float:
-        return min(LAST_WAIT_S, self._config.request_s * 2.0 ** min(transfer.tries, 16))
+        return min(LAST_WAIT_S, self._config.request_s * PATIENCE ** min(transfer.tries, 16))
 
     def _release(self, transfer: Transfer) -> None:
         """Whoever was asked did not answer: the next one may."""

@@ -102,4 +102,3 @@ def grown_root(tree: Tree, leaves: Sequence[bytes]) -> bytes:
         nodes.append(node)
         size += 1
     return fold_right(nodes)
-

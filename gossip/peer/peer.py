@@ -167,7 +167,7 @@ class Peer:
         live = self._links.up(event, self._now)
         if live is not None:
             self._allowances[live.link] = Allowance(self._now)
-            self._rumour.link_up(live)
+            self._rumour.link_up(live, self._now)
             self._out.note("link_up", peer=live.peer or "", name=self._name(live.peer), dialled=live.dialled)
 
     def _dropped(self, live: Live) -> None:

@@ -1,12 +1,12 @@
 """Rumour: which entries exist, who has them, and getting them.
 
     a log grows here ----Have----> links that do not have it yet     (own entries at once, others' a moment later)
-    every few seconds --Digest---> each link;  different?  each tells the other what it lacks
+    now and then ------Digest----> each link;  different?  each tells the other what it lacks
     somebody has more --Want-----> one link at a time per log;  silence?  another link, then more patience
 
 Rules kept here: announce and pull, so that nobody is sent what it did not ask for; entries are wanted only of
 logs that concern us (members', or cited by what we hold back, or a guest's first); a claim to have more that is
-never made good is forgotten. Nothing is lost for good: whatever was not heard is in the next digest.
+never made good costs one request a minute. Nothing is lost for good: whatever was not heard is in the next digest.
 
 It refuses to know what entries say and whether they are true: tape.py checks who signed, admission.py the rest.
 """
@@ -32,8 +32,10 @@ from ledger.replica import Replica
 
 MAX_CLAIMS: Final = 8192  # logs that one link may speak of: twice the largest swarm
 MAX_WANTS_LINK: Final = 16  # requests open at one link
-MAX_TRIES: Final = 3  # unanswered requests to one link before its claim is forgotten
+MAX_TRIES: Final = 3  # unanswered requests to one link before its claim counts for nothing with those who wait
+PATIENCE: Final = 1.6  # growth of the time that an answer is given, per try: loss is likelier than ill will
 LAST_WAIT_S: Final = 60.0
+FIRST_DIGEST_S: Final = 1.0  # on a new link; doubled each time until it is config.digest_s
 VECTOR_DOMAIN: Final = b"gossip/vector/1\n"
 DIGEST_TIMER: Final = "digest"
 RELAY_TIMER: Final = "relay"
@@ -70,7 +72,7 @@ class Rumour:
         self._needed: dict[PeerId, int] = {}  # sizes that entries held back cite
         self._news: dict[PeerId, None] = {}  # logs that grew since the last announcement
         self._relay_at: float | None = None
-        self._digest_at = 0.0
+        self._digests: dict[LinkId, tuple[float, float]] = {}  # when the next one goes out, and the pause after it
         self._vector: Hash = ""
 
     # -------------------------------------------------------------- what we have
@@ -104,12 +106,13 @@ class Rumour:
 
     # -------------------------------------------------------------- links
 
-    def link_up(self, live: Live) -> None:
+    def link_up(self, live: Live, now: float) -> None:
         self._claims[live.link] = {}
-        self._out.send(live.link, Digest(self.vector(), ask=True))
+        self._digests[live.link] = (now, FIRST_DIGEST_S)
 
     def link_down(self, link: LinkId) -> None:
         self._claims.pop(link, None)
+        self._digests.pop(link, None)
         for log in [log for log, ask in self._asks.items() if ask.link == link]:
             del self._asks[log]
             self._behind[log] = None
@@ -172,8 +175,8 @@ class Rumour:
         """An entry held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
         self._needed[log] = max(size, self._needed.get(log, 0))
         claims = self._claims.get(link)
-        if claims is not None and claims.get(log, 0) < size and self._tries.get((log, link), 0) < MAX_TRIES:
-            claims[log] = size
+        if claims is not None:
+            claims[log] = max(size, claims.get(log, 0))
         self._behind[log] = None
 
     def disown(self, log: PeerId, link: LinkId) -> None:
@@ -211,18 +214,15 @@ class Rumour:
     def _claimed(self, log: PeerId) -> int:
         best = self._known(log)
         for live in self._links:
-            size = min(self._claims[live.link].get(log, 0), self.wanted_size(log, live))
-            best = max(best, size)
+            if self._tries.get((log, live.link), 0) < MAX_TRIES:
+                best = max(best, min(self._claims[live.link].get(log, 0), self.wanted_size(log, live)))
         return best
 
     def pull(self, now: float) -> None:
         """Ask for what is missing."""
         for log, ask in [(log, ask) for log, ask in self._asks.items() if now >= ask.deadline]:
             del self._asks[log]
-            tries = self._tries[log, ask.link] = self._tries.get((log, ask.link), 0) + 1
-            if tries >= MAX_TRIES and ask.link in self._claims:
-                self._claims[ask.link].pop(log, None)
-                self._tries.pop((log, ask.link))
+            self._tries[log, ask.link] = self._tries.get((log, ask.link), 0) + 1
         open_wants: dict[LinkId, int] = {}
         for ask in self._asks.values():
             open_wants[ask.link] = open_wants.get(ask.link, 0) + 1
@@ -253,7 +253,7 @@ class Rumour:
             return
         open_wants[link] = busy + 1
         stop = min(size, known + MAX_BATCH)
-        self._asks[log] = Ask(link, stop, now + min(LAST_WAIT_S, self._config.request_s * 2.0**tries))
+        self._asks[log] = Ask(link, stop, now + min(LAST_WAIT_S, self._config.request_s * PATIENCE ** min(tries, 16)))
         self._out.send(link, Want(log, known, stop, self._last_hash(tape)))
 
     def _last_hash(self, tape: Tape | None) -> Hash:
@@ -274,9 +274,12 @@ class Rumour:
                     self._tell(live.link, logs)
             else:
                 self._out.timer(RELAY_TIMER, self._relay_at)
-        if now >= self._digest_at:
-            if self._digest_at:
-                for live in self._links:
-                    self._out.send(live.link, Digest(self.vector(), ask=True))
-            self._digest_at = now + self._config.digest_s * self._luck.uniform(0.75, 1.25)
-            self._out.timer(DIGEST_TIMER, self._digest_at)
+        for link, (due, pause) in self._digests.items():
+            if now >= due:
+                self._out.send(link, Digest(self.vector(), ask=True))
+                self._digests[link] = (
+                    now + pause * self._luck.uniform(0.75, 1.25),
+                    min(2 * pause, self._config.digest_s),
+                )
+        if self._digests:
+            self._out.timer(DIGEST_TIMER, min(due for due, _ in self._digests.values()))
