@@ -21,6 +21,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, cast
 from urllib.parse import urlsplit
@@ -116,17 +117,21 @@ def _host(url: str) -> str:
         return ""
 
 
-def _opened(path: Path) -> BinaryIO:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     """The file, unpacked on the fly if it begins like gzip, whatever it is called."""
     try:
         file = path.open("rb")
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
     except OSError as error:
-        raise LocalError(
-            f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data"
-        ) from error
-    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+        why = error.strerror or str(error)
+        raise LocalError(f"{path}: cannot be read", why=why, next_step="check the path after --data") from error
+    with file:
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        if packed:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield file
 
 
 def file_digest(path: Path) -> str:

@@ -1,0 +1,97 @@
+"""Data files are written by people and by other programs: a bad row is named, never skipped in silence."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from gossip.filterlists.requests import MAX_ROW_BYTES, read_requests
+from ledger.errors import LocalError
+
+GOOD = {
+    "page": "https://news.example/", "url": "https://ads.tracker.example/x.js", "type": "script", "label": "ad",
+    "third_party": True,
+}  # fmt: skip
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def test_plain_and_packed_files_read_the_same_whatever_they_are_called(tmp_path: Path) -> None:
+    plain = write(tmp_path / "rows.txt", GOOD, {**GOOD, "label": "benign"})
+    packed = tmp_path / "rows.jsonl"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert list(read_requests(plain)) == list(read_requests(packed))
+    assert [row.label for row in read_requests(plain)] == ["ad", "benign"]
+
+
+def test_a_crawl_may_carry_more_fields_and_blank_lines(tmp_path: Path) -> None:
+    (row,) = read_requests(write(tmp_path / "rows.jsonl", "", {**GOOD, "region": "eu", "rules": {}}, " "))
+    assert row.party
+
+
+def test_party_is_worked_out_where_it_is_missing(tmp_path: Path) -> None:
+    without = {name: value for name, value in GOOD.items() if name != "third_party"}
+    same = {**without, "url": "https://cdn.news.example/a.css"}
+    other, own = read_requests(write(tmp_path / "rows.jsonl", without, same))
+    assert (other.party, own.party) == (True, True)  # `example` is on no public-suffix list: each name is its own
+    a, b = read_requests(
+        write(
+            tmp_path / "b.jsonl",
+            {**without, "page": "https://www.bbc.co.uk/", "url": "https://static.bbc.co.uk/x"},
+            {**without, "page": "https://www.bbc.co.uk/", "url": "https://www.itv.co.uk/x"},
+        )
+    )
+    assert (a.party, b.party) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("{not json", "no JSON object"),
+        ('["a list"]', "no JSON object"),
+        ({**GOOD, "label": "advert"}, "its label is none of benign, ad, tracker"),
+        ({name: value for name, value in GOOD.items() if name != "url"}, "missing required field `url`"),
+        ({**GOOD, "url": "ads.example/x.js"}, "its url is no web address"),
+        ({**GOOD, "page": "https://"}, "its page is no web address"),
+        ({**GOOD, "url": "https://[broken/"}, "its url is no web address"),
+        ({**GOOD, "third_party": "yes"}, "third_party"),
+        ({**GOOD, "url": "https://a.example/" + "x" * MAX_ROW_BYTES}, "longer than 64 KiB"),
+    ],
+)
+def test_a_bad_row_is_named_with_the_reason_and_what_to_do(tmp_path: Path, row: object, reason: str) -> None:
+    path = write(tmp_path / "crawl.jsonl", GOOD, GOOD, row, GOOD)
+    with pytest.raises(LocalError) as caught:
+        list(read_requests(path))
+    said = str(caught.value)
+    assert str(path) in said
+    assert "row 3" in said
+    assert reason in said
+    assert caught.value.next_step
+
+
+def test_a_cut_off_archive_says_how_far_it_got(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    whole = gzip.compress("".join(json.dumps({**GOOD, "n": i * 7919}) + "\n" for i in range(4_000)).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LocalError, match="cannot be read after row [0-9]+"):
+        list(read_requests(path))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"none\.jsonl: cannot be read"):
+        list(read_requests(tmp_path / "none.jsonl"))
+
+
+def test_the_record_committed_to_holds_what_is_learned_from_and_nothing_else(tmp_path: Path) -> None:
+    a, b, c = read_requests(
+        write(tmp_path / "rows.jsonl", GOOD, {**GOOD, "group": "x", "extra": 1}, {**GOOD, "label": "tracker"})
+    )
+    assert (a.key, a.record) == (b.key, b.record)
+    assert a.key == c.key
+    assert a.record != c.record
