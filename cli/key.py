@@ -24,8 +24,10 @@ def _group() -> None:
 
 @app.command()
 def show(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The swarm, if there are several.")] = None,
-    directory: Annotated[Path | None, typer.Option("--dir", help="The peer's directory, instead of NAME.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several.")] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show the peer id, its four words and its public key."""

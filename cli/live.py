@@ -50,6 +50,7 @@ WORDS: Final = {
     "drained": "Finished: every update made has arrived everywhere.",
     "stopping": "Stopping.",
 }
+SHOWN_AS: Final = {"resting": "training"}  # between two rounds: a word that changes twice a second is only flicker
 STYLES: Final = {"training": "green", "drained": "green", "observing": "cyan", "stopping": "yellow", "gone": "bold red"}
 
 
@@ -89,13 +90,13 @@ def headline(peers: Sequence[Status], words: str = "") -> str:
     """What happens now in plain words: the slowest peer's step, for that is what everybody waits for."""
     if words:
         return words
-    states = [str(peer.get("state", "starting")) for peer in peers]
+    states = [_state(peer) for peer in peers]
     if not states:
         return WORDS["starting"]
     for step in STEPS:
         if step in states:
             return WORDS[step]
-    return WORDS.get(states[0], plain(states[0]))
+    return WORDS.get(states[0], states[0])
 
 
 def totals(peers: Sequence[Status]) -> str:
@@ -167,7 +168,7 @@ def _peers(board: Board, width: int, unicode: bool) -> Table:
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
     for peer in board.peers:
         course = spark(board.history.get(str(peer.get("id") or peer.get("name")), ()), low, high, unicode)
-        state = plain(peer.get("state", "starting"), 12)
+        state = _state(peer)
         cells = [
             _who(peer),
             Text(state, style=STYLES.get(state, "yellow")),
@@ -181,6 +182,11 @@ def _peers(board: Board, width: int, unicode: bool) -> Table:
         ]
         grid.add_row(*cells)
     return grid
+
+
+def _state(peer: Status) -> str:
+    state = plain(peer.get("state", "starting"), 12)
+    return SHOWN_AS.get(state, state)
 
 
 def _who(peer: Status) -> Text:

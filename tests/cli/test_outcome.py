@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli import exits, outcome
-from cli.demo import disagreement, settled
+from cli.demo import settled
+from cli.finale import disagreement
 from gossip.directory import store_path
 from ledger.store import PutEntry, Store
 

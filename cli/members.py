@@ -1,0 +1,159 @@
+"""What a directory remembers of its peer, for the commands that run, show or remove it.
+
+`gossip run` alone starts a peer again as it ran last: the wishes of a run (files, interface, port,
+addresses, duty) lie in the store's meta as one JSON text. They are this machine's business and are
+never sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from cli import control
+from ledger.errors import LocalError
+
+if TYPE_CHECKING:
+    from gossip.node import NodeConfig
+    from gossip.transport.tickets import Ticket
+
+REMEMBERED: Final = "run"  # the meta key
+OURS: Final = (
+    "keys",
+    "compiled",
+    "peer.db",
+    "peer.db-wal",
+    "peer.db-shm",
+    "signed",
+    "signed.new",
+    "lock",
+    "control.sock",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was typed; None where nothing was."""
+
+    data: list[Path] | None = None
+    validation: Path | None = None
+    interface: str | None = None
+    port: int | None = None
+    address: list[str] | None = None
+    duty: int | None = None
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What the last run was told, and the next is told again."""
+
+    data: list[str] = []
+    validation: str = ""
+    interface: str = "lo"
+    port: int = 0
+    address: list[str] = []
+    duty: int = 100
+
+
+def new_name() -> str:
+    """A name that tells nothing about its owner."""
+    return f"peer-{secrets.token_hex(2)}"
+
+
+def check_files(wanted: Wishes) -> None:
+    for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
+        if not path.is_file():
+            raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
+
+
+def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:
+    """What was typed, over what the last run was told; remembered for the next."""
+    from gossip.directory import store_path
+    from gossip.node import NodeConfig
+    from gossip.transport.tickets import Ticket, split_address
+    from ledger.store import PutMeta, Store
+
+    check_files(wanted)
+    with Store(store_path(place)) as store:
+        now = _merged(wanted, _remembered(store.find_meta(REMEMBERED)))
+        dial = tuple(split_address(text) for text in now.address)
+        invited = store.find_meta("ticket")  # a join that was cut off goes on with the invitation it began with
+        store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
+    return NodeConfig(
+        directory=place,
+        data=tuple(Path(p) for p in now.data),
+        validation=Path(now.validation) if now.validation else None,
+        interface=now.interface,
+        port=now.port,
+        dial=dial,
+        duty_percent=now.duty,
+        ticket=ticket or (Ticket.parse(invited.decode()) if invited else None),
+    )
+
+
+def _merged(wanted: Wishes, before: Remembered) -> Remembered:
+    return Remembered(
+        data=before.data if wanted.data is None else [str(path.resolve()) for path in wanted.data],
+        validation=str(wanted.validation.resolve()) if wanted.validation else before.validation,
+        interface=wanted.interface or before.interface,
+        port=before.port if wanted.port is None else wanted.port,
+        address=before.address if wanted.address is None else wanted.address,
+        duty=wanted.duty or before.duty,
+    )
+
+
+def _remembered(text: bytes | None) -> Remembered:
+    try:
+        return msgspec.json.decode(text, type=Remembered) if text else Remembered()
+    except msgspec.DecodeError:  # another version's: what is typed now stands, the rest begins anew
+        return Remembered()
+
+
+def status_of(place: Path, *, timeout_s: float = control.DEFAULT_TIMEOUT_S) -> dict[str, Any] | None:
+    """The running node's own account, or None."""
+    answer = control.ask(place, "status", timeout_s=timeout_s)
+    if answer is None:
+        return None
+    inner = answer.get("status", answer)
+    return dict(inner) if isinstance(inner, dict) else None
+
+
+def stored_status(place: Path) -> dict[str, Any]:
+    """What the store alone can tell while no node runs."""
+    from gossip.directory import store_path
+    from ledger.keys import words
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        heads = store.logs()
+        peer = store.meta("self").decode()
+        return {
+            "id": peer,
+            "words": words(peer),
+            "swarm": store.meta("swarm").decode(),
+            "swarm_name": store.meta("swarm_name").decode(),
+            "state": "stopped",
+            "entries": sum(heads.values()),
+            "heads": heads,
+        }
+
+
+def remove(place: Path) -> list[str]:
+    """Remove a peer's own files; the names of what else was in the folder, which stays."""
+    from gossip.directory import control_path
+
+    control_path(place).unlink(missing_ok=True)
+    for name in OURS:
+        path = place / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    kept = sorted(path.name for path in place.iterdir())
+    if not kept:
+        place.rmdir()
+    return kept

@@ -1,0 +1,171 @@
+"""A node in the foreground: its view, its event stream, its signals.
+
+    terminal      the live view, redrawn four times a second
+    pipe, plain   a line when something changes
+    json          every note of the node as one JSON object per line
+
+SIGINT and SIGTERM ask the node to stop; a second one stops waiting for it. The node decides everything
+else; this file only shows.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from cli import exits, live, render
+from cli.plain import plain
+
+if TYPE_CHECKING:
+    from gossip.events import Note
+    from gossip.node import Node, NodeConfig
+
+Mode = Literal["live", "plain", "json"]
+REDRAW_S: Final = 0.25
+LINE_EVERY_S: Final = 5.0
+TOLD: Final = ("link_up", "link_down", "refused", "admitted", "snapshot", "trouble")  # worth a line of their own
+WORDS_STAY_S: Final = 8.0
+
+
+def mode_of(*, plain_wanted: bool, json_wanted: bool) -> Mode:
+    if json_wanted:
+        return "json"
+    return "plain" if plain_wanted or not render.console().is_terminal else "live"
+
+
+def run_node(config: NodeConfig, mode: Mode, *, until_stdin_closes: bool) -> int:
+    """Run until asked to stop; the exit code. Errors of the node pass through."""
+    import asyncio
+
+    if mode != "json":
+        render.say(f"peer in {config.directory}: starting (importing takes a moment)")
+    from gossip.node import Node
+
+    shown = _Shown(mode)
+    node = Node(config, shown.note)
+    if until_stdin_closes:
+        watch_stdin()
+    return asyncio.run(_run(node, shown))
+
+
+def watch_stdin() -> None:
+    """End as by SIGTERM when whoever started us is gone: the pipe closes even on kill -9."""
+
+    def watch() -> None:
+        with suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+        import signal
+
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="stdin", daemon=True).start()
+
+
+async def _run(node: Node, shown: _Shown) -> int:
+    import asyncio
+    import signal
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    code = exits.OK
+    asked = 0
+
+    def stop(number: int) -> None:
+        nonlocal code, asked
+        asked += 1
+        if number == signal.SIGINT:
+            code = exits.INTERRUPTED
+        if asked == 1:
+            shown.words = "Stopping: finishing what is in flight."
+            node.request_stop()
+        elif task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows loops have no signal handlers; Ctrl-C still interrupts there
+            loop.add_signal_handler(number, stop, number)
+    viewer = asyncio.create_task(shown.follow(node))
+    try:
+        await node.run()
+    except asyncio.CancelledError:
+        if asked < 2:
+            raise
+    finally:
+        viewer.cancel()
+        with suppress(asyncio.CancelledError):
+            await viewer
+    return code
+
+
+class _Shown:
+    """What the person (or program) in front of this process has been told."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.words = ""
+        self._words_until = 0.0
+        self._started = time.monotonic()
+        self._history = live.History()
+        self._last_line: tuple[str, str] = ("", "")
+
+    def note(self, note: Note) -> None:
+        if self.mode == "json":
+            render.event({"event": note.kind, "time": round(time.time(), 3), **note.fields})
+            return
+        if note.kind not in TOLD:
+            return
+        text = told(note.kind, note.fields)
+        if self.mode == "plain":
+            render.say(f"{render.span(time.monotonic() - self._started):>5}  {text}")
+        else:
+            self.words, self._words_until = text, time.monotonic() + WORDS_STAY_S
+
+    def board(self, status: dict[str, Any]) -> live.Board:
+        now = time.monotonic()
+        if self._words_until and now > self._words_until:
+            self.words, self._words_until = "", 0.0
+        self._history.add([status])
+        title = f"gossip: {plain(status.get('swarm_name') or 'joining a swarm', 40)}"
+        return live.Board(
+            title,
+            now - self._started,
+            (status,),
+            self._history.points,
+            self.words,
+            "Ctrl-C stops it; gossip run starts it again",
+        )
+
+    async def follow(self, node: Node) -> None:
+        import asyncio
+
+        if self.mode == "json":
+            return
+        if self.mode == "plain":
+            shown_at = -LINE_EVERY_S
+            while True:
+                board = self.board(node.status())
+                state = str(board.peers[0].get("state"))
+                text = live.line(board)[7:]
+                due = time.monotonic() - shown_at >= LINE_EVERY_S and text != self._last_line[1]
+                if state != self._last_line[0] or due:
+                    render.say(live.line(board))
+                    self._last_line, shown_at = (state, text), time.monotonic()
+                await asyncio.sleep(REDRAW_S)
+        from rich.live import Live
+
+        out = render.console()
+        unicode = live.speaks_unicode(out)
+        with Live(console=out, auto_refresh=False, transient=False) as screen:
+            while True:
+                board = self.board(node.status())
+                screen.update(live.view(board, min(out.width, 100), min(out.height, 40), unicode), refresh=True)
+                await asyncio.sleep(REDRAW_S)
+
+
+def told(kind: str, fields: dict[str, Any]) -> str:
+    """A note as a line: its kind, then its facts in the order the node gave them."""
+    facts = ", ".join(f"{key} {plain(value, 60)}" for key, value in fields.items())
+    return f"{kind.replace('_', ' ')}: {facts}" if facts else kind.replace("_", " ")

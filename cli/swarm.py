@@ -1,0 +1,290 @@
+"""Founding, entering, running and leaving a swarm: new, run, join, invite, leave, status, stop.
+
+Each command is a translator: words become a value, the value goes to `gossip.setup` or `gossip.node`,
+and what comes back is printed. Where a node runs on the directory, commands go to it through its control
+socket; otherwise they act on the store, and say so.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from cli import control, members, render, settings
+from cli.plain import plain
+from ledger.errors import LinkError, LocalError
+
+STOP_WITHIN_S: Final = 20.0
+
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several.")]
+Dir = Annotated[Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PeerName = Annotated[
+    str, typer.Option("--name", metavar="PEERNAME", help="What others see this peer as. Chosen at random if left out.")
+]
+
+Data = Annotated[
+    list[Path] | None,
+    typer.Option("--data", metavar="FILE...", help="Files to train on. They never leave this machine."),
+]
+Validation = Annotated[Path | None, typer.Option("--validation", metavar="FILE", help="Held-out file for the scores.")]
+Interface = Annotated[
+    str | None,
+    typer.Option("--interface", metavar="IF", help="Network interface or address to use, such as wlan0. At first: lo."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to answer on. At first: any free one."),
+]
+Address = Annotated[
+    list[str] | None,
+    typer.Option("--address", metavar="HOST:PORT...", help="Peers to call, where discovery does not reach."),
+]
+Duty = Annotated[
+    int | None,
+    typer.Option("--duty", metavar="PERCENT", min=1, max=100, help="Share of the time spent training. At first: 100."),
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
+Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
+UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the swarm is called.")],
+    directory: Dir = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="filterlist (the default) or table.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="A model declared in JSON, instead of the task's own."),
+    ] = None,
+    peer_name: PeerName = "",
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="K", min=0, help="Seed of the starting weights. Drawn if left out.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Found a swarm: its model, starting weights and rules, in one entry."""
+    settings.check_name(name)
+    place = settings.new_directory(name, directory)
+    from cli.model import read_declaration
+    from gossip.setup import create_swarm
+
+    text, task_name = read_declaration(model, task)
+    if seed is None:
+        import secrets
+
+        seed = secrets.randbits(48)
+    created = create_swarm(
+        place, name=name, task=task_name, model_text=text, peer_name=peer_name or members.new_name(), seed=seed
+    )
+    if json:
+        render.document(
+            {
+                "swarm": created.swarm,
+                "peer": created.peer,
+                "name": name,
+                "task": task_name,
+                "seed": seed,
+                "dir": str(place),
+            }
+        )
+        return
+    which = f" --dir {place}" if directory is not None else f" {name}"
+    render.say(f"swarm   {name}  {created.swarm}")
+    render.say(f"peer    {created.peer}  (its founder, the one who admits others)")
+    render.say(f"kept in {place}")
+    render.say(f"Next    gossip run{which} --data FILE")
+    render.say(f"        gossip invite{which}      (in another terminal)")
+
+
+def run(
+    name: Name = None,
+    data: Data = None,
+    validation: Validation = None,
+    interface: Interface = None,
+    port: Port = None,
+    address: Address = None,
+    duty: Duty = None,
+    directory: Dir = None,
+    plain_view: Plain = False,
+    json: Stream = False,
+    until_stdin_closes: UntilStdin = False,
+) -> None:
+    """Run this machine's peer, or start it again. Without data it observes."""
+    place = settings.existing_directory(name, directory)
+    refuse_second_node(place)
+    wanted = members.Wishes(
+        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
+    )
+    _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
+
+
+def join(
+    invitation: Annotated[str, typer.Argument(metavar="INVITE", help="What gossip invite printed.")],
+    data: Data = None,
+    validation: Validation = None,
+    interface: Interface = None,
+    port: Port = None,
+    address: Address = None,
+    duty: Duty = None,
+    directory: Dir = None,
+    peer_name: PeerName = "",
+    plain_view: Plain = False,
+    json: Stream = False,
+    until_stdin_closes: UntilStdin = False,
+) -> None:
+    """Enter a swarm with an invitation, and run."""
+    from gossip.transport.tickets import Ticket
+
+    ticket = Ticket.parse(invitation)
+    wanted = members.Wishes(
+        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
+    )
+    members.check_files(wanted)
+    place = settings.new_directory(f"swarm-{ticket.swarm[:8]}", directory)
+    from gossip.setup import enrol
+
+    enrol(place, ticket, peer_name or members.new_name())
+    _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket)
+
+
+def _run(
+    place: Path, wanted: members.Wishes, *, plain_view: bool, json: bool, until_stdin_closes: bool, ticket: Any = None
+) -> None:
+    from cli.running import mode_of, run_node
+
+    config = members.config(place, wanted, ticket)
+    code = run_node(config, mode_of(plain_wanted=plain_view, json_wanted=json), until_stdin_closes=until_stdin_closes)
+    raise typer.Exit(code)
+
+
+def invite(
+    name: Name = None,
+    uses: Annotated[
+        int, typer.Option("--uses", metavar="N", min=1, max=4096, help="How many peers may enter with it.")
+    ] = 1,
+    directory: Dir = None,
+    json: Json = False,
+) -> None:
+    """Print what to type on the other machine."""
+    place = settings.existing_directory(name, directory)
+    answer = control.ask(place, "invite", uses=uses)
+    if answer is not None:
+        text, addresses = str(answer["ticket"]), [str(answer["address"])]
+    else:
+        from gossip.setup import make_ticket
+
+        ticket = make_ticket(place, uses=uses)
+        text, addresses = ticket.text, []
+    if json:
+        render.document({"ticket": text, "uses": uses, "addresses": addresses, "running": answer is not None})
+        return
+    render.say("On the other machine, type:")
+    render.say()
+    render.say(f"    gossip join {text} --data FILE --interface IF")
+    render.say()
+    render.say(f"It lets {render.many(uses, 'peer')} in, to train. Whoever holds it may enter: pass it on privately.")
+    if answer is None:
+        render.say("No node runs here now. Start it with gossip run before the other machine joins;")
+        render.say("the invitation carries no address, so both must be on one network.")
+    elif addresses:
+        render.say(f"This peer answers at {', '.join(plain(a) for a in addresses)}.")
+
+
+def status(name: Name = None, directory: Dir = None, json: Json = False) -> None:
+    """Say what this machine's peer does now."""
+    place = settings.existing_directory(name, directory)
+    facts = members.status_of(place)
+    running = facts is not None
+    if facts is None:
+        facts = members.stored_status(place)
+    if json:
+        render.document({"running": running, "dir": str(place), **facts})
+        return
+    if running:
+        from cli import live
+
+        board = live.Board(
+            f"gossip: {plain(facts.get('swarm_name', ''), 40)}",
+            time.time() - float(facts.get("started_at", time.time())),
+            (facts,),
+            {},
+            footer="",
+        )
+        out = render.console()
+        out.print(live.view(board, min(out.width, 100), 40, live.speaks_unicode(out)))
+        return
+    render.say(f"{plain(facts['swarm_name']) or 'a swarm not yet entered'}: no node runs; start it with: gossip run")
+    render.say(f"peer  {facts['id']}  {facts['words']}")
+    render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
+
+
+def stop(name: Name = None, directory: Dir = None, json: Json = False) -> None:
+    """Stop this machine's peer. Its place in the swarm stays."""
+    place = settings.existing_directory(name, directory)
+    stopped = stop_node(place)
+    if json:
+        render.document({"stopped": stopped, "dir": str(place)})
+        return
+    render.say("stopped; gossip run starts it again" if stopped else f"no node runs on {place}")
+
+
+def leave(
+    name: Name = None,
+    directory: Dir = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Stop, and remove this peer's keys and ledger from this machine."""
+    place = settings.existing_directory(name, directory)
+    facts = members.stored_status(place)
+    called = plain(facts["swarm_name"]) or place.name
+    if not yes and not typer.confirm(
+        f"Remove {place}? Its keys cannot be made again. What this peer published in {called} remains with the others.",
+        err=True,
+    ):
+        raise typer.Abort
+    stop_node(place)
+    kept = members.remove(place)
+    if json:
+        render.document({"left": facts["swarm"], "peer": facts["id"], "dir": str(place), "kept": kept})
+        return
+    render.say(f"left {called}; the entries of this peer remain in the others' ledgers")
+    if kept:
+        render.say(f"files that are not gossip's were left in {place}: {', '.join(kept)}")
+
+
+def refuse_second_node(place: Path) -> None:
+    """Raise LocalError with the pid of the node that already runs there."""
+    from gossip.directory import running_pid
+
+    pid = running_pid(place)
+    if pid is not None:
+        raise LocalError(
+            f"a node already runs on {place}",
+            why=f"pid {pid}",
+            next_step="see it with: gossip status, end it with: gossip stop",
+        )
+
+
+def stop_node(place: Path) -> bool:
+    """Ask the node to stop and wait for it; False if none runs."""
+    from gossip.directory import running_pid
+
+    if control.ask(place, "stop") is None and running_pid(place) is None:
+        return False
+    until = time.monotonic() + STOP_WITHIN_S
+    while (pid := running_pid(place)) is not None:
+        if time.monotonic() > until:
+            raise LinkError(
+                f"the node on {place} does not stop",
+                why=f"pid {pid} still holds it",
+                next_step=f"end it with: kill {pid}",
+            )
+        time.sleep(0.05)
+    return True
