@@ -63,7 +63,9 @@ def private_runtime_directory() -> Path:
 def make(directory: Path) -> None:
     """Create the directory for its owner only. Raises LocalError if it already holds a peer."""
     if store_path(directory).exists():
-        raise LocalError(f"{directory} already holds a peer", next_step="run it with `gossip run`, or name another --dir")
+        raise LocalError(
+            f"{directory} already holds a peer", next_step="run it with `gossip run`, or name another --dir"
+        )
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

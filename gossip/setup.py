@@ -32,6 +32,7 @@ from ledger.store import PutBlob, PutEntry, PutMeta, Store
 
 EMPTY_HEADS: Final = hashlib.sha256(b"").hexdigest()
 TICKET_SECRET_BYTES: Final = 16
+MAX_USES: Final = 1000  # of one invite
 MAX_NAME_CHARS: Final = 64
 
 STALENESS_STEPS: Final = 256  # the table reaches tau = 64
@@ -69,7 +70,14 @@ def fold_constants(*, eta: float, norm0: int) -> FoldConstants:
 
 
 def create_swarm(
-    directory: Path, *, name: str, task: str, model_text: str, peer_name: str, seed: int, policy_text: str = DEFAULT_POLICY
+    directory: Path,
+    *,
+    name: str,
+    task: str,
+    model_text: str,
+    peer_name: str,
+    seed: int,
+    policy_text: str = DEFAULT_POLICY,
 ) -> Created:
     """Found a swarm in `directory`: its founder is its one admin, and its first trainer."""
     spec = ModelSpec.parse(model_text)
@@ -92,7 +100,7 @@ def create_swarm(
         with Store(places.store_path(directory)) as store:
             store.commit([
                 PutEntry(peer, 0, genesis), PutEntry(peer, 1, own), PutBlob(policy.hash, policy_text.encode()),
-                *_identity(swarm, peer, peer, name),
+                *_identity(swarm, peer, peer, name, peer_name),
             ])  # fmt: skip
     return Created(swarm, peer)
 
@@ -107,15 +115,13 @@ def enrol(directory: Path, ticket: Ticket, peer_name: str) -> PeerId:
         peer = entry_hash(own)
         with Store(places.store_path(directory)) as store:
             store.commit([
-                PutEntry(peer, 0, own), *_identity(ticket.swarm, ticket.founder, peer, ""),
+                PutEntry(peer, 0, own), *_identity(ticket.swarm, ticket.founder, peer, "", peer_name),
                 PutMeta("ticket", ticket.text.encode()),
             ])  # fmt: skip
     return peer
 
 
-def make_ticket(
-    directory: Path, *, role: str = "trainer", uses: int = 1, addresses: tuple[str, ...] = ()
-) -> Ticket:
+def make_ticket(directory: Path, *, role: str = "trainer", uses: int = 1, addresses: tuple[str, ...] = ()) -> Ticket:
     """Open an invitation in this peer's store. Raises LocalError if this peer is no admin."""
     with Store(places.store_path(directory)) as store:
         key = PrivateKey.load(places.keys_path(directory) / "current")
@@ -145,11 +151,12 @@ def _enrol_entry(
     )  # fmt: skip
 
 
-def _identity(swarm: Hash, founder: PeerId, peer: PeerId, swarm_name: str) -> Iterator[PutMeta]:
+def _identity(swarm: Hash, founder: PeerId, peer: PeerId, swarm_name: str, name: str) -> Iterator[PutMeta]:
     yield PutMeta("swarm", swarm.encode())
     yield PutMeta("founder", founder.encode())
     yield PutMeta("self", peer.encode())
     yield PutMeta("swarm_name", swarm_name.encode())
+    yield PutMeta("name", name.encode())
     yield PutMeta("salt", secrets.token_bytes(32))  # of this peer's data commitments: private for ever
 
 
@@ -162,9 +169,7 @@ def _make_keys(directory: Path) -> tuple[PrivateKey, PrivateKey]:
 
 def _checked_name(name: str) -> str:
     if not name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
-        raise LocalError(
-            f"{name!r} is no usable name", next_step=f"use 1 to {MAX_NAME_CHARS} printable characters"
-        )
+        raise LocalError(f"{name!r} is no usable name", next_step=f"use 1 to {MAX_NAME_CHARS} printable characters")
     return name
 
 

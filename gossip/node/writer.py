@@ -30,7 +30,7 @@ class Writer:
         self._on_stored = on_stored
         self._pending: list[Write] = []
         self._acknowledge = -1
-        self._entries: dict[tuple[PeerId, int], bytes] = {}
+        self._checkpoints: dict[PeerId, tuple[int, bytes]] = {}
         self._blobs: dict[Hash, bytes] = {}
         self._due = asyncio.Event()
         self._room = asyncio.Event()
@@ -42,6 +42,7 @@ class Writer:
         match effect:
             case KeepCheckpoint(log, size, note):
                 self._pending.append(PutCheckpoint(log, size, note))
+                self._checkpoints[log] = (size, note)
             case Append(seq, entry, blob):
                 self._entry(self._own, seq, entry, blob)
                 self._acknowledge = seq
@@ -55,11 +56,13 @@ class Writer:
         """Wait while the disk is too far behind."""
         await self._room.wait()
 
-    def read_entry(self, log: PeerId, seq: int) -> bytes | None:
-        return self._entries.get((log, seq)) or self._reader.entry(log, seq)
-
-    def read_blob(self, digest: Hash) -> bytes | None:
+    def blob(self, digest: Hash) -> bytes | None:
+        """A blob that was put or is on disk."""
         return self._blobs.get(digest) or self._reader.blob(digest)
+
+    def checkpoint(self, log: PeerId) -> tuple[int, bytes] | None:
+        """(size, signed note) of the newest checkpoint that was put or is on disk."""
+        return self._checkpoints.get(log) or self._reader.checkpoint(log)
 
     async def run(self) -> None:
         """Commit until cancelled. LocalError if the disk fails: nothing of that batch was acknowledged."""
@@ -76,12 +79,10 @@ class Writer:
     async def _flush(self) -> None:
         batch, self._pending = self._pending, []
         acknowledge, self._acknowledge = self._acknowledge, -1
-        entries, blobs = dict(self._entries), dict(self._blobs)
+        blobs = list(self._blobs)
         if not batch:
             return
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, batch)
-        for at in entries:
-            del self._entries[at]
         for digest in blobs:
             self._blobs.pop(digest, None)
         self._room.set()
@@ -90,7 +91,6 @@ class Writer:
 
     def _entry(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
         self._pending.append(PutEntry(log, seq, entry))
-        self._entries[log, seq] = entry
         if blob is not None:
             digest = sha256(blob).hexdigest()
             self._pending.append(PutBlob(digest, blob))

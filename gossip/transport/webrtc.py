@@ -64,7 +64,7 @@ class Gate(Protocol):
 
     def admits(self, key: bytes) -> bool: ...
 
-    def ticket(self, ticket_id: bytes) -> OpenTicket | None: ...
+    def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None: ...
 
 
 class WebRTCTransport:
@@ -176,7 +176,7 @@ class WebRTCTransport:
     def _admit(self, offer: Offer, key: bytes) -> str | None:
         """The role of a ticket the offer proves, "" for a member, None for a stranger."""
         if offer.ticket:
-            ticket = self._gate.ticket(bytes.fromhex(offer.ticket))
+            ticket = self._gate.ticket(bytes.fromhex(offer.ticket), key)
             if ticket is not None and is_proof(ticket.secret, offer.unproven(), bytes.fromhex(offer.proof)):
                 return ticket.role
         return "" if self._gate.admits(key) else None

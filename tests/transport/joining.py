@@ -71,7 +71,7 @@ class Members:
     def admits(self, key: bytes) -> bool:
         return key in self.keys
 
-    def ticket(self, ticket_id: bytes) -> OpenTicket | None:
+    def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None:
         return self.tickets.get(ticket_id)
 
 

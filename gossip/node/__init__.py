@@ -1,0 +1,5 @@
+"""The real node: the peer machine with real links, a real trainer and a real store around it."""
+
+from gossip.node.shell import Node, NodeConfig
+
+__all__ = ["Node", "NodeConfig"]

@@ -1,0 +1,101 @@
+"""What a node says of itself: one JSON object, the same for the control socket, the live view and `gossip status`.
+
+docs/status.md lists the fields. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gossip.node.learning import Learning
+from gossip.peer.status import PeerStatus
+from gossip.training.protocol import Result
+from gossip.transport.pool import LinkPool
+
+
+def report(
+    *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
+    peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The status of a node, whatever part of it exists already."""
+    names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
+    loading = learning.state if learning else ""
+    state = phase or ("training" if peer and peer.state == "resting" else peer.state if peer else "starting")
+    if loading and state == "observing":
+        state = loading
+    return {
+        "id": meta.get("self", ""),
+        "name": _own_name(peer, meta),
+        "swarm": meta.get("swarm", ""),
+        "swarm_name": (peer.swarm_name if peer else "") or meta.get("swarm_name", ""),
+        "pid": os.getpid(),
+        "state": state,
+        "detail": loading,
+        "address": address,
+        "transport": transport,
+        "duty_percent": duty_percent,
+        "links": [
+            {"peer": names.get(row["key"], ("", ""))[0], "name": names.get(row["key"], ("", ""))[1], **row}
+            for row in (pool.rows() if pool else ())
+        ],
+        "rounds": peer.rounds if peer else 0,
+        "updates": peer.updates if peer else 0,
+        "merged": peer.merged if peer else 0,
+        "entries": peer.entries if peer else 0,
+        "members": peer.members if peer else 0,
+        "missing": peer.missing if peer else 0,
+        "staleness": round(peer.staleness, 3) if peer else 0.0,
+        "weight": peer.weight if peer else 0,
+        "bytes_sent": pool.bytes_sent if pool else 0,
+        "bytes_received": pool.bytes_received if pool else 0,
+        "rss_mb": round(sum(resident_mb(pid) for pid in (os.getpid(), learning.pid if learning else None)), 1),
+        "alone": scores(learning.alone) if learning else None,
+        "swarm_scores": scores(learning.swarm) if learning else None,
+        "groups": {
+            group: {"alone": scores(alone), "swarm": scores(swarm)}
+            for group, (alone, swarm) in (learning.groups.items() if learning else ())
+        },
+        "model_hash": peer.model_hash if peer else "",
+        "heads": peer.heads if peer else {},
+        "drained": bool(peer and peer.drained),
+        "first_merge_at": peer.first_merge_at if peer else None,
+        "started_at": started_at,
+        "up_s": round(time.time() - started_at, 1),
+        "tail": [
+            {"peer": line.peer, "name": line.name, "seq": line.seq, "kind": line.kind, "text": line.text}
+            for line in (peer.tail if peer else ())
+        ],
+    }
+
+
+def scores(result: Result | None) -> dict[str, float] | None:
+    """Held-out scores for people and JSON."""
+    return None if result is None else {"pr_auc": round(result.pr_auc, 6), "f1": round(result.f1, 6)}
+
+
+def resident_mb(pid: int | None) -> float:
+    """Resident memory of a process in MB; 0.0 if there is none. Elsewhere than on Linux: our own peak."""
+    if pid is None:
+        return 0.0
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return _peak_mb() if pid == os.getpid() else 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _peak_mb() -> float:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def _own_name(peer: PeerStatus | None, meta: dict[str, str]) -> str:
+    return meta.get("name", "") or (peer.peer[:8] if peer else "")

@@ -1,0 +1,332 @@
+"""The shell around the peer machine: the one place where peer, links, trainer, store and clock meet.
+
+    links ----Received--+                        +--Send, Drop, Dial--> links
+    discovery --Found---+--> Peer.handle(e, now)-+--Train-------------> trainer
+    trainer --Trained---+      (decides all)     +--Append, Keep------> store --Stored--> (back in)
+    timers ---Timer-----+                        +--Note--------------> people
+
+It decides nothing. One task owns the machine; every other task only feeds the bounded event queue or
+carries out one effect. Whatever a peer sends ends at most that peer's link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, assert_never
+
+from gossip import directory as places
+from gossip import events as ev
+from gossip import setup
+from gossip.config import PeerConfig
+from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node.door import Door
+from gossip.node.learning import Learning
+from gossip.node.report import report
+from gossip.node.writer import Writer
+from gossip.peer.book import restore
+from gossip.peer.peer import Peer
+from gossip.training.task import Task
+from gossip.transport import control
+from gossip.transport.discovery import Candidate, Discovery, addresses_of
+from gossip.transport.pool import LinkPool
+from gossip.transport.tickets import Ticket
+from gossip.transport.webrtc import Backend, WebRTCTransport
+from ledger.errors import GossipError, LinkError, LocalError, RemoteError
+from ledger.keys import PrivateKey
+from ledger.store import SignedMark, Store
+
+EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """What one run of one peer is told."""
+
+    directory: Path
+    data: tuple[Path, ...] = ()
+    """Files to train on; none: this peer observes."""
+
+    task: Task | None = None
+    """Own data in place of files (Python only)."""
+
+    validation: Path | None = None
+    """A file to judge the model by; none: a share of `data` is held out, as the model declares."""
+
+    interface: str = "lo"
+    """Where to listen, to be found and to look for others: a name or an address, and nowhere else."""
+
+    port: int = 0
+    """Of the signalling server; 0: any free one."""
+
+    dial: tuple[tuple[str, int], ...] = ()
+    """Addresses of peers, for networks without mDNS."""
+
+    duty_percent: int = 100
+    """Share of the time spent training."""
+
+    min_round_s: float = 0.0
+    """Seconds from round to round, at least."""
+
+    ticket: Ticket | None = None
+    """The invitation to enter with; needed until this peer is a member."""
+
+    backend: Backend = "auto"
+
+
+class _Stopped(Exception):
+    """Ends the task group when somebody asked the node to stop."""
+
+
+class Node:
+    """One peer, running. `on_note` is called on the event loop with everything a person may want to see."""
+
+    def __init__(self, config: NodeConfig, on_note: Callable[[ev.Note], None] = lambda note: None) -> None:
+        self._config = config
+        self._on_note = on_note
+        self._started_at = time.time()
+        self._clock_skew = self._started_at - time.monotonic()
+        self._stop = asyncio.Event()
+        self._events: asyncio.Queue[ev.Event] = asyncio.Queue(EVENTS_BOUND)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._phase = "starting"
+        self._address = self._backend = ""
+        # Set in run(), in this order; status() may be asked before.
+        self._meta: dict[str, str] = {}
+        self._learning: Learning | None = None
+        self._peer: Peer | None = None
+        self._pool: LinkPool | None = None
+
+    # -------------------------------------------------------------- for the caller
+
+    async def run(self) -> None:
+        """Run until request_stop() or cancellation. Raises LocalError if this machine makes it impossible."""
+        with places.lock(self._config.directory):
+            try:
+                async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+                    await self._start(stack, tasks)
+                    await self._stop.wait()
+                    self._phase = "stopping"
+                    self._on_note(ev.Note("stopped", {"text": "asked to stop"}))
+                    raise _Stopped
+            except* _Stopped:
+                pass
+            except* GossipError as group:
+                raise _first(group) from None
+
+    def request_stop(self) -> None:
+        """Ask run() to end; it finishes what is being written first."""
+        self._stop.set()
+
+    def status(self) -> dict[str, Any]:
+        """What a person may want to know now; the control socket's "status" (docs/status.md)."""
+        return report(
+            meta=self._meta, started_at=self._started_at, phase=self._phase, address=self._address,
+            transport=self._backend, duty_percent=self._config.duty_percent,
+            peer=self._peer.status() if self._peer else None, learning=self._learning, pool=self._pool,
+        )  # fmt: skip
+
+    # -------------------------------------------------------------- start
+
+    async def _start(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
+        config, directory = self._config, self._config.directory
+        addresses = addresses_of(config.interface)
+        store = stack.enter_context(Store(places.store_path(directory)))
+        reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
+        key = PrivateKey.load(places.keys_path(directory) / "current")
+        self._meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self", "swarm_name", "name")}
+        swarm, founder, own = (self._meta[name] for name in ("swarm", "founder", "self"))
+
+        self._mark = SignedMark(places.mark_path(directory))
+        self._writer = Writer(store, reader, own, self._stored)
+        stack.push_async_callback(self._writer.close)
+        self._refuse_old_backup(store, own)
+
+        self._learning = Learning(config, swarm, store.meta("salt"), tasks, self._post, self._tell)
+        stack.push_async_callback(self._learning.close)
+        await self._learning.warm_up()  # first: jax loads beside all that follows
+
+        self._book = book = restore(swarm, founder, store.history(), reader.blob, NumpyArithmetic())
+        self._peer = Peer(
+            PeerConfig(
+                enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
+                inviter=config.ticket.key if config.ticket else b"",
+                duty_percent=config.duty_percent, min_round_s=config.min_round_s,
+            ),
+            key=key, self_id=own, book=book, shelf=self._writer, luck=random.Random(secrets.randbits(64)),
+        )  # fmt: skip
+
+        self._tasks = tasks
+        self._pool = LinkPool(tasks, self._post)
+        stack.push_async_callback(self._pool.close)
+        self._door = Door(book.replica, stack.enter_context(Store(places.store_path(directory))))
+        self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend)
+        stack.push_async_callback(self._transport.close)
+        self._backend = self._transport.backend
+        port = await self._transport.start(addresses[0], config.port)
+        self._address = f"{addresses[0]}:{port}"
+
+        tasks.create_task(self._writer.run(), name="store")
+        tasks.create_task(self._decide(), name="peer")
+        tasks.create_task(self._welcome(), name="incoming links")
+        server = await control.serve(places.control_path(directory), self._command)
+        stack.callback(places.control_path(directory).unlink, missing_ok=True)
+        stack.callback(server.close)
+        await self._discover(stack, addresses, swarm, key.public, own, port)
+        self._phase = ""
+        self._tell("ready", peer=own, address=self._address, transport=self._backend)
+        await self._post(ev.Started())
+        for host, at in (*config.dial, *(config.ticket.endpoints() if config.ticket else ())):
+            await self._post(ev.Found(host, at, None))
+
+    def _refuse_old_backup(self, store: Store, own: str) -> None:
+        """A store that lacks what this peer once signed would make it fork its own log."""
+        signed, held = self._mark.read(), store.logs().get(own, 0)
+        if signed is not None and signed.size > held:
+            raise LocalError(
+                "this peer's store is older than what it once signed",
+                why=f"it holds {held} of its own entries and signed for {signed.size}",
+                next_step="restore a newer backup, or join again under a new key",
+            )
+
+    async def _discover(
+        self, stack: AsyncExitStack, addresses: tuple[str, ...], swarm: str, key: bytes, own: str, port: int
+    ) -> None:
+        def found(candidate: Candidate) -> None:
+            self._post_soon(ev.Found(candidate.host, candidate.port, candidate.key))
+
+        discovery = Discovery(addresses, swarm, found)
+        stack.push_async_callback(discovery.close)
+        try:
+            await discovery.start()
+            await discovery.advertise(port, key=key, peer=own)
+        except LinkError as error:  # the swarm works without: addresses, invites
+            self._tell("trouble", text=str(error))
+
+    # -------------------------------------------------------------- the loop
+
+    async def _decide(self) -> None:
+        """The one task that owns the machine."""
+        assert self._peer is not None
+        while True:
+            event = await self._events.get()
+            for effect in self._peer.handle(event, self._now()):
+                self._act(effect)
+            self._door.settle()
+            if self._learning is not None and self._book.replica.has_genesis:
+                self._learning.begin(self._book.replica.genesis)
+            await self._writer.room()
+
+    def _act(self, effect: ev.Effect) -> None:
+        assert self._pool is not None
+        assert self._learning is not None
+        match effect:
+            case ev.Send(link, message, bulk):
+                self._pool.send(link, message, bulk=bulk)
+            case ev.Drop(link, reason):
+                self._pool.drop(link, reason)
+            case ev.Dial():
+                self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
+            case ev.SetTimer(name, at):
+                self._set_timer(name, at)
+            case ev.Append() | ev.Keep():
+                self._writer.put(effect)
+            case ev.KeepCheckpoint(log, size):
+                if log == self._meta["self"]:
+                    # On disk before the signature leaves, which the Send effects behind this one do.
+                    self._mark.write(size, self._book.replica.root(log, size).hex())
+                self._writer.put(effect)
+            case ev.Train():
+                self._learning.train(effect)
+            case ev.Note():
+                self._on_note(effect)
+            case _:
+                assert_never(effect)
+
+    async def _post(self, event: ev.Event) -> None:
+        await self._events.put(event)
+
+    def _post_soon(self, event: ev.Event) -> None:
+        """From a callback that cannot wait: a full queue makes a task wait instead."""
+        self._tasks.create_task(self._post(event))
+
+    def _set_timer(self, name: str, at: float) -> None:
+        if (old := self._timers.pop(name, None)) is not None:
+            old.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(max(0.0, at - self._now()), self._ring, name)
+
+    def _ring(self, name: str) -> None:
+        del self._timers[name]
+        self._post_soon(ev.Timer(name))
+
+    def _now(self) -> float:
+        """Unix time that never goes back, whatever happens to the machine's clock meanwhile."""
+        return self._clock_skew + time.monotonic()
+
+    async def _stored(self, seq: int) -> None:
+        await self._post(ev.Stored(seq))
+
+    # -------------------------------------------------------------- links
+
+    async def _dial(self, effect: ev.Dial) -> None:
+        assert self._pool is not None
+        ticket = self._config.ticket
+        if ticket is not None and (self._is_member() or effect.key not in (None, ticket.key)):
+            ticket = None
+        try:
+            link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
+        except (LinkError, RemoteError) as error:
+            await self._post(ev.DialFailed(effect.host, effect.port, effect.key, str(error)))
+            return
+        self._pool.add(link, link.role)
+
+    async def _welcome(self) -> None:
+        """Take in the links that others dialled."""
+        assert self._pool is not None
+        while True:
+            link = await self._transport.incoming.get()
+            self._door.entered(link)
+            self._pool.add(link, link.role)
+
+    def _is_member(self) -> bool:
+        return bool(self._book.replica.role_of(self._meta["self"]))
+
+    # -------------------------------------------------------------- the owner
+
+    async def _command(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        match command:
+            case "status":
+                return {"status": self.status()}
+            case "drain":
+                await self._post(ev.Drain())
+                return {}
+            case "stop":
+                self.request_stop()
+                return {}
+            case "invite":
+                uses = request.get("uses", 1)
+                if not isinstance(uses, int) or not 1 <= uses <= setup.MAX_USES:
+                    raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {setup.MAX_USES}")
+                ticket = setup.make_ticket(self._config.directory, uses=uses, addresses=(self._address,))
+                return {"ticket": ticket.text, "address": self._address}
+            case _:
+                raise LocalError(f"no command {command[:40]!r}", next_step="use status, invite, drain or stop")
+
+    def _tell(self, kind: str, **fields: Any) -> None:
+        if kind == "starting":
+            self._phase = fields["text"]
+        self._on_note(ev.Note(kind, fields))
+
+
+def _first(group: BaseExceptionGroup[GossipError]) -> GossipError:
+    """The error a person should see: the first of those that ended the node together."""
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")
