@@ -30,6 +30,7 @@ MAX_READY_BYTES: Final = 64 * 1024 * 1024  # of whole blobs whose entry still wa
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
 LAST_WAIT_S: Final = 60.0
 PATIENCE: Final = 1.6  # growth of the time that an answer is given, per try
+MAX_FAILURES: Final = 64  # remembered for each transfer
 TIMER: Final = "blobs"
 
 Holders = Callable[[PeerId, int], list[LinkId]]  # links that say they hold entry `seq` of a log
@@ -50,7 +51,6 @@ class Transfer:
     until: int = 0  # offset up to which it is asked
     deadline: float = 0.0
     not_before: float = 0.0
-    tries: int = 0
     failed_on: list[LinkId] = field(default_factory=list)
 
 
@@ -131,18 +131,19 @@ class Blobs:
         offset = len(transfer.got)
         end = min(transfer.total or transfer.limit, offset + MAX_WINDOW_BYTES)
         transfer.until = end
-        transfer.deadline = now + self._patience(transfer)
+        transfer.deadline = now + self._patience(transfer, link)
         self._out.send(link, WantBlob(transfer.hash, offset, end - offset))
 
-    def _patience(self, transfer: Transfer) -> float:
-        return min(LAST_WAIT_S, self._config.request_s * PATIENCE ** min(transfer.tries, 16))
+    def _patience(self, transfer: Transfer, link: LinkId) -> float:
+        """More for a link that has failed us; another link gets its first chance as fast as the first one did."""
+        failures = min(transfer.failed_on.count(link), 16)
+        return min(LAST_WAIT_S, self._config.request_s * PATIENCE**failures)
 
     def _release(self, transfer: Transfer) -> None:
         """Whoever was asked did not answer: the next one may."""
         if transfer.link is not None:
-            transfer.failed_on = [*transfer.failed_on[-32:], transfer.link]
+            transfer.failed_on = [*transfer.failed_on[-MAX_FAILURES:], transfer.link]
         transfer.link = None
-        transfer.tries += 1
 
     def link_down(self, link: LinkId) -> None:
         for transfer in self._open.values():
@@ -164,7 +165,7 @@ class Blobs:
         transfer.got += piece.data
         if link not in transfer.sources:
             transfer.sources.append(link)
-        transfer.tries = 0
+        transfer.failed_on.clear()
         transfer.deadline = max(transfer.deadline, now + self._config.request_s)
         if len(transfer.got) == transfer.total:
             self._finish(transfer)
@@ -190,7 +191,7 @@ class Blobs:
         transfer = self._open.get(frame.hash)
         if transfer is not None and transfer.link == link:
             # Somebody else is asked soon, and ever less soon: two that lack it must not be asked in a tight circle.
-            transfer.not_before = now + self._patience(transfer) / 16
+            transfer.not_before = now + self._patience(transfer, link) / 16
             self._release(transfer)
 
     def on_want(self, link: LinkId, want: WantBlob) -> None:

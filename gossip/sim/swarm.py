@@ -117,6 +117,8 @@ class SimPeer:
         self.deliver(Started())
         if self.index not in swarm.scenario.observers:
             self.deliver(DataReady(_commitment(self.index), swarm.scenario.round_s))
+        if swarm.clock.elapsed_s >= swarm.scenario.seconds:
+            self.deliver(Drain())
         swarm.introduce(self)
 
     def crash(self) -> None:
