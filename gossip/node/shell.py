@@ -114,6 +114,8 @@ class Node:
                     await self._stop.wait()
                     self._phase = "stopping"
                     self._on_note(ev.Note("stopped", {"text": "asked to stop"}))
+                    for timer in self._timers.values():
+                        timer.cancel()
                     raise _Stopped
             except* _Stopped:
                 pass
@@ -254,6 +256,8 @@ class Node:
 
     def _post_soon(self, event: ev.Event) -> None:
         """From a callback that cannot wait: a full queue makes a task wait instead."""
+        if self._stop.is_set():
+            return
         self._tasks.create_task(self._post(event))
 
     def _set_timer(self, name: str, at: float) -> None:

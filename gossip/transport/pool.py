@@ -116,14 +116,13 @@ class LinkPool:
                 await self._post(Received(number, await link.receive()))
         except (LinkError, RemoteError) as error:
             reason = str(error)
-        finally:
+        finally:  # a cancelled link stays in the list, for close()
             for writer in writers:
                 writer.cancel()
-            self._past_sent += link.bytes_sent
-            self._past_received += link.bytes_received
-            del self._open[number]
-        with suppress(LinkError, RemoteError):
-            await link.close(reason)
+        await link.close(reason)
+        self._past_sent += link.bytes_sent
+        self._past_received += link.bytes_received
+        del self._open[number]
         await self._post(LinkDown(number, reason))
 
     async def _write(self, link: Link, outbox: _Outbox, *, bulk: bool) -> None:
