@@ -1,0 +1,130 @@
+"""The bind: a channel belongs to two keys, or it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from gossip.transport.bind import Meeting, Party, Side, bind
+from gossip.transport.memory import memory_pair
+from ledger.errors import RemoteError
+from ledger.keys import PrivateKey, verify
+from tests.transport.joining import ANNA, BERTA, MALLORY, SWARM
+
+VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "bind.json"
+HONEST = Meeting(
+    SWARM,
+    dialler=Party(ANNA.public, b"\x01" * 32, b"\x03" * 32),
+    answerer=Party(BERTA.public, b"\x02" * 32, b"\x04" * 32),
+)
+
+
+async def meet(dialler: Meeting, answerer: Meeting, dialler_key: PrivateKey, answerer_key: PrivateKey) -> list[object]:
+    """What each side's bind comes to: None, or the exception."""
+    one, two = memory_pair(ANNA.public, BERTA.public)
+    async with asyncio.timeout(10):
+        outcome = await asyncio.gather(
+            bind(one, dialler, "d", dialler_key), bind(two, answerer, "a", answerer_key), return_exceptions=True
+        )
+        await asyncio.gather(one.close(), two.close())
+    return list(outcome)
+
+
+async def test_two_honest_ends_are_bound() -> None:
+    assert await meet(HONEST, HONEST, ANNA, BERTA) == [None, None]
+
+
+async def test_bulk_that_overtakes_the_bind_is_not_mistaken_for_it() -> None:
+    one, two = memory_pair(ANNA.public, BERTA.public)
+    async with asyncio.timeout(10):
+        await two.send(b"early bulk", bulk=True)
+        await asyncio.gather(bind(one, HONEST, "d", ANNA), bind(two, HONEST, "a", BERTA))
+        assert await one.receive() == b"early bulk"
+        await asyncio.gather(one.close(), two.close())
+
+
+async def test_whoever_lacks_the_key_is_refused() -> None:
+    dialler, answerer = await meet(HONEST, HONEST, MALLORY, BERTA)
+    assert dialler is None
+    assert isinstance(answerer, RemoteError)
+
+
+@pytest.mark.parametrize("side", ["dialler", "answerer"])
+@pytest.mark.parametrize("field", ["key", "nonce", "fingerprint"])
+async def test_ends_that_see_different_things_refuse_each_other(side: str, field: str) -> None:
+    """A man in the middle has a certificate, so a fingerprint, of his own; a replay has an old nonce."""
+    party = dataclasses.replace(getattr(HONEST, side), **{field: b"\x09" * 32})
+    other = dataclasses.replace(HONEST, **{side: party})
+    assert all(isinstance(outcome, RemoteError) for outcome in await meet(HONEST, other, ANNA, BERTA))
+
+
+async def test_another_swarm_is_another_transcript() -> None:
+    other = dataclasses.replace(HONEST, swarm="00" * 32)
+    assert all(isinstance(outcome, RemoteError) for outcome in await meet(HONEST, other, ANNA, BERTA))
+
+
+async def test_our_own_signature_sent_back_proves_nothing() -> None:
+    one, two = memory_pair(ANNA.public, BERTA.public)
+
+    async def mirror() -> None:
+        await two.send(await two.receive())
+
+    async with asyncio.timeout(10):
+        outcome, _ = await asyncio.gather(bind(one, HONEST, "d", ANNA), mirror(), return_exceptions=True)
+        await asyncio.gather(one.close(), two.close())
+    assert isinstance(outcome, RemoteError)
+
+
+@pytest.mark.parametrize("proof", [b"x", bytes(64), bytes(65)])
+async def test_anything_but_a_signature_is_refused(proof: bytes) -> None:
+    one, two = memory_pair(ANNA.public, BERTA.public)
+    async with asyncio.timeout(10):
+        await two.send(proof)
+        with pytest.raises(RemoteError):
+            await bind(one, HONEST, "d", ANNA)
+        await asyncio.gather(one.close(), two.close())
+
+
+def vectors() -> dict[str, object]:
+    """The content of tests/vectors/bind.json, made from code."""
+    sides: tuple[Side, Side] = ("d", "a")
+    d, a = sides
+
+    def party(of: Party) -> dict[str, str]:
+        return {"key": of.key.hex(), "nonce": of.nonce.hex(), "fingerprint": of.fingerprint.hex()}
+
+    return {
+        "format": "gossip bind transcript, version 1",
+        "swarm": SWARM,
+        "dialler_seed": (b"a" * 32).hex(),
+        "answerer_seed": (b"b" * 32).hex(),
+        "dialler": party(HONEST.dialler),
+        "answerer": party(HONEST.answerer),
+        "dialler_transcript": HONEST.transcript(d).hex(),
+        "dialler_signature": ANNA.sign(HONEST.transcript(d)).hex(),
+        "answerer_transcript": HONEST.transcript(a).hex(),
+        "answerer_signature": BERTA.sign(HONEST.transcript(a)).hex(),
+    }
+
+
+def test_the_vector_file_is_what_the_code_makes() -> None:
+    assert VECTORS.read_text() == json.dumps(vectors(), indent=2) + "\n"
+
+
+def test_the_vector_by_hand() -> None:
+    """The transcript put together from the text of docs/wire.md alone."""
+    vector = json.loads(VECTORS.read_text())
+    d, a = vector["dialler"], vector["answerer"]
+    body = vector["swarm"] + "".join(d[field] + a[field] for field in ("key", "nonce", "fingerprint"))
+    for side, letter, party in (("dialler", "d", d), ("answerer", "a", a)):
+        transcript = f"gossip/bind/1\n{letter}".encode() + bytes.fromhex(body)
+        assert transcript.hex() == vector[f"{side}_transcript"]
+        assert verify(bytes.fromhex(party["key"]), bytes.fromhex(vector[f"{side}_signature"]), transcript)
+
+
+if __name__ == "__main__":  # python -m tests.transport.test_bind writes the vector file
+    VECTORS.write_text(json.dumps(vectors(), indent=2) + "\n")

@@ -1,0 +1,79 @@
+"""Invites: what a person pastes is read exactly, or refused with advice."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossip.transport.tickets import Ticket, is_proof, prove, split_address
+from ledger.errors import LocalError
+
+TICKET = Ticket(
+    swarm="5a" * 32,
+    founder="f0" * 32,
+    key=b"k" * 32,
+    addresses=("192.168.1.7:4100", "laptop.local:4100"),
+    secret=b"s" * 16,
+    role="trainer",
+)
+
+
+def test_an_invite_survives_being_pasted() -> None:
+    assert Ticket.parse(f"  {TICKET.text}\n") == TICKET
+    assert TICKET.text.startswith("gossip1-")
+    assert TICKET.endpoints() == (("192.168.1.7", 4100), ("laptop.local", 4100))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.binary(min_size=32, max_size=32),
+    st.binary(min_size=16, max_size=16),
+    st.lists(st.integers(1, 65_535).map(lambda port: f"10.0.0.1:{port}"), max_size=8),
+    st.sampled_from(["trainer", "observer", "auditor", "relay", "admin"]),
+)
+def test_every_ticket_has_one_text(key: bytes, secret: bytes, addresses: list[str], role: str) -> None:
+    ticket = Ticket("00" * 32, "ff" * 32, key, tuple(addresses), secret, role)
+    assert Ticket.parse(ticket.text) == ticket
+
+
+def test_every_lost_or_changed_character_is_noticed() -> None:
+    text = TICKET.text
+    for at in range(len(text)):
+        changed = "A" if text[at] != "A" else "B"
+        for broken in (text[:at], text[:at] + text[at + 1 :], text[:at] + changed + text[at + 1 :]):
+            with pytest.raises(LocalError) as caught:
+                Ticket.parse(broken)
+            assert caught.value.next_step
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(max_size=60), st.text(max_size=60).map(lambda tail: "gossip1-" + tail)))
+def test_any_text_is_a_local_error(text: str) -> None:
+    with pytest.raises(LocalError):
+        Ticket.parse(text)
+
+
+def test_a_ticket_never_shows_its_secret() -> None:
+    assert b"s" * 16 not in repr(TICKET).encode()
+    assert (b"s" * 16).hex() not in repr(TICKET)
+
+
+def test_the_proof_needs_the_secret_and_is_of_one_offer() -> None:
+    proof = prove(TICKET.secret, b"an offer")
+    assert is_proof(TICKET.secret, b"an offer", proof)
+    assert not is_proof(TICKET.secret, b"another offer", proof)
+    assert not is_proof(b"t" * 16, b"an offer", proof)
+    assert TICKET.ticket_id not in proof
+
+
+@pytest.mark.parametrize("role", ["", "boss", "Trainer"])
+def test_roles_are_a_closed_set(role: str) -> None:
+    with pytest.raises(LocalError):
+        Ticket("00" * 32, "00" * 32, b"k" * 32, (), b"s" * 16, role)
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", "host:0", "host:65536", "ho st:1", ":1", "[::1]:4100"])
+def test_addresses_that_are_none(address: str) -> None:
+    with pytest.raises(LocalError):
+        split_address(address)
