@@ -167,7 +167,7 @@ def settled(statuses: Sequence[Mapping[str, Any]]) -> bool:
     """All are done, lack nothing they know of, and hold equally much of every log."""
     heads = [status.get("heads") for status in statuses]
     return (
-        all(status.get("state") == "drained" and not status.get("missing") for status in statuses)
+        all(status.get("drained") and not status.get("missing") for status in statuses)
         and all(head == heads[0] for head in heads)
         and bool(heads)
     )

@@ -19,8 +19,9 @@ from typing import Any, Final
 
 from cli import exits, outcome
 from cli.agreement import Book, describe, first_difference, odd_ones
-from cli.children import Child, Children, own_environment, own_program
+from cli.children import Child, Children, last_line, own_environment, own_program
 from cli.plain import plain
+from cli.render import complain
 from ledger.errors import LinkError
 
 POOLED_WITHIN_S: Final = 45.0
@@ -55,12 +56,13 @@ def start_pooled(cast: Cast, children: Children) -> Child:
 
 
 def pooled_scores(children: Children, pooled: Child) -> dict[str, Any]:
-    """What the comparison printed: the last line of its log is one JSON object."""
+    """What the comparison printed; {} and a line on stderr if it failed: the agreement does not hang on it."""
     code = children.wait(pooled, POOLED_WITHIN_S)
-    if code is None:
-        return {}  # the comparison is an ornament; the agreement is not
-    children.check()
-    value = json.loads(pooled.log.read_text().strip().splitlines()[-1])
+    lines = pooled.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if code != 0 or not lines:
+        complain(f"no comparison with all data in one place: {last_line(pooled.log) if code else 'it took too long'}")
+        return {}
+    value = json.loads(lines[-1])
     return value if isinstance(value, dict) else {}
 
 
@@ -140,7 +142,7 @@ def _peer_outcome(peer: Peer) -> outcome.PeerOutcome:
         alone=status.get("alone"),
         swarm=status.get("swarm_scores"),
         model_hash=str(status.get("model_hash", "")),
-        domains=status.get("domains") or {},
+        domains=(status.get("groups") or {}).get("domains") or {},
     )
 
 

@@ -36,7 +36,17 @@ SPARK_POINTS: Final = 6
 SPARKS: Final = "▁▂▃▄▅▆▇█"
 SPARKS_ASCII: Final = "_.-=+*#@"
 TAIL_LINES: Final = 8
-STEPS: Final = ("starting", "importing", "reading data", "compiling", "joining", "training", "draining", "drained")
+STEPS: Final = (
+    "starting",
+    "importing",
+    "importing jax",
+    "reading data",
+    "compiling",
+    "joining",
+    "training",
+    "draining",
+    "drained",
+)
 
 WORDS: Final = {
     "starting": "Starting: each peer is a process of its own.",
@@ -50,7 +60,7 @@ WORDS: Final = {
     "drained": "Finished: every update made has arrived everywhere.",
     "stopping": "Stopping.",
 }
-SHOWN_AS: Final = {"resting": "training"}  # between two rounds: a word that changes twice a second is only flicker
+SHOWN_AS: Final = {"resting": "training", "importing jax": "importing"}  # a word that changes often is only flicker
 STYLES: Final = {"training": "green", "drained": "green", "observing": "cyan", "stopping": "yellow", "gone": "bold red"}
 
 
@@ -185,8 +195,8 @@ def _peers(board: Board, width: int, unicode: bool) -> Table:
 
 
 def _state(peer: Status) -> str:
-    state = plain(peer.get("state", "starting"), 12)
-    return SHOWN_AS.get(state, state)
+    state = plain(peer.get("state", "starting"))
+    return plain(SHOWN_AS.get(state, state), 12)
 
 
 def _who(peer: Status) -> Text:

@@ -26,7 +26,7 @@ class PeerOutcome:
     alone: Scores | None
     swarm: Scores | None
     model_hash: Hash
-    domains: Mapping[str, Scores]  # the same models on unseen domains: alone, swarm; printed, never gated
+    domains: Mapping[str, Scores | None]  # the same models on unseen domains: alone, swarm; printed, never gated
 
 
 @dataclass(frozen=True, slots=True)

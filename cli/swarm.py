@@ -166,7 +166,7 @@ def _run(
 def invite(
     name: Name = None,
     uses: Annotated[
-        int, typer.Option("--uses", metavar="N", min=1, max=4096, help="How many peers may enter with it.")
+        int, typer.Option("--uses", metavar="N", min=1, max=1000, help="How many peers may enter with it.")
     ] = 1,
     directory: Dir = None,
     json: Json = False,

@@ -130,9 +130,9 @@ def test_the_same_entries_folded_otherwise_is_said_so(tmp_path: Path) -> None:
 
 
 def test_it_is_over_when_all_are_done_and_hold_equally_much() -> None:
-    done = {"state": "drained", "missing": 0, "heads": {"a": 3, "b": 2}}
+    done = {"drained": True, "missing": 0, "heads": {"a": 3, "b": 2}}
     assert settled([done, dict(done)])
-    assert not settled([done, {**done, "state": "draining"}])
+    assert not settled([done, {**done, "drained": False}])
     assert not settled([done, {**done, "missing": 1}])
     assert not settled([done, {**done, "heads": {"a": 3, "b": 3}}])
     assert not settled([{}, {}])
