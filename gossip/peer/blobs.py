@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from gossip.config import PeerConfig
 from gossip.events import LinkId
 from gossip.peer.book import Shelf
 from gossip.peer.outbox import Outbox
+from gossip.peer.pace import Pace
 from gossip.wire.frames import MAX_WINDOW_BYTES, PIECE_BYTES, Lacks, Piece, WantBlob
 from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
@@ -28,8 +28,7 @@ MAX_OPEN: Final = 64  # transfers at once, in all
 MAX_OPEN_LINK: Final = 8  # and from one link
 MAX_READY_BYTES: Final = 64 * 1024 * 1024  # of whole blobs whose entry still waits; beyond, only what is next
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
-LAST_WAIT_S: Final = 60.0
-PATIENCE: Final = 1.6  # growth of the time that an answer is given, per try
+FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
 TIMER: Final = "blobs"
 
@@ -49,6 +48,8 @@ class Transfer:
     sources: list[LinkId] = field(default_factory=list)  # who sent what we have
     link: LinkId | None = None  # who is asked now
     until: int = 0  # offset up to which it is asked
+    window: int = FIRST_WINDOW_BYTES
+    heard_at: float = 0.0  # when it last came forward, or was asked for
     deadline: float = 0.0
     not_before: float = 0.0
     failed_on: list[LinkId] = field(default_factory=list)
@@ -57,8 +58,8 @@ class Transfer:
 class Blobs:
     """All transfers of one peer."""
 
-    def __init__(self, config: PeerConfig, out: Outbox, shelf: Shelf, holders: Holders) -> None:
-        self._config = config
+    def __init__(self, pace: Pace, out: Outbox, shelf: Shelf, holders: Holders) -> None:
+        self._pace = pace
         self._out = out
         self._shelf = shelf
         self._holders = holders
@@ -129,21 +130,18 @@ class Blobs:
     def _ask(self, transfer: Transfer, link: LinkId, now: float) -> None:
         transfer.link = link
         offset = len(transfer.got)
-        end = min(transfer.total or transfer.limit, offset + MAX_WINDOW_BYTES)
+        end = min(transfer.total or transfer.limit, offset + transfer.window)
         transfer.until = end
-        transfer.deadline = now + self._patience(transfer, link)
+        transfer.heard_at = now
+        transfer.deadline = now + self._pace.wait_s(link, transfer.failed_on.count(link))
         self._out.send(link, WantBlob(transfer.hash, offset, end - offset))
-
-    def _patience(self, transfer: Transfer, link: LinkId) -> float:
-        """More for a link that has failed us; another link gets its first chance as fast as the first one did."""
-        failures = min(transfer.failed_on.count(link), 16)
-        return min(LAST_WAIT_S, self._config.request_s * PATIENCE**failures)
 
     def _release(self, transfer: Transfer) -> None:
         """Whoever was asked did not answer: the next one may."""
         if transfer.link is not None:
             transfer.failed_on = [*transfer.failed_on[-MAX_FAILURES:], transfer.link]
         transfer.link = None
+        transfer.window = FIRST_WINDOW_BYTES
 
     def link_down(self, link: LinkId) -> None:
         for transfer in self._open.values():
@@ -166,10 +164,13 @@ class Blobs:
         if link not in transfer.sources:
             transfer.sources.append(link)
         transfer.failed_on.clear()
-        transfer.deadline = max(transfer.deadline, now + self._config.request_s)
+        self._pace.heard(link, now - transfer.heard_at)
+        transfer.heard_at = now
+        transfer.deadline = max(transfer.deadline, now + self._pace.wait_s(link, 0))
         if len(transfer.got) == transfer.total:
             self._finish(transfer)
         elif len(transfer.got) >= transfer.until:
+            transfer.window = min(2 * transfer.window, MAX_WINDOW_BYTES)
             self._ask(transfer, link, now)
         return True
 
@@ -191,7 +192,7 @@ class Blobs:
         transfer = self._open.get(frame.hash)
         if transfer is not None and transfer.link == link:
             # Somebody else is asked soon, and ever less soon: two that lack it must not be asked in a tight circle.
-            transfer.not_before = now + self._patience(transfer, link) / 16
+            transfer.not_before = now + self._pace.wait_s(link, transfer.failed_on.count(link)) / 16
             self._release(transfer)
 
     def on_want(self, link: LinkId, want: WantBlob) -> None:

@@ -42,6 +42,7 @@ from gossip.peer.links import TIMER as LINKS_TIMER
 from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
+from gossip.peer.pace import Pace
 from gossip.peer.quota import Allowance
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
@@ -89,8 +90,9 @@ class Peer:
         self._links = Links(
             config, key.public, luck, out, replica.member_by_key, lambda: len(self._members), self._dropped
         )
-        self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, out)
-        self._blobs = Blobs(config, out, shelf, self._rumour.holders)
+        self._pace = Pace(config.request_s)
+        self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, out)
+        self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders)
         self._admission = Admission(
             book, self._tapes, self._blobs, self._rumour, out, blame=self._blame, admitted=self._admitted
         )
@@ -176,6 +178,7 @@ class Peer:
     def _gone(self, live: Live, reason: str) -> None:
         self._replan = True
         self._allowances.pop(live.link, None)
+        self._pace.link_down(live.link)
         self._rumour.link_down(live.link)
         self._blobs.link_down(live.link)
         self._out.note("link_down", peer=live.peer or "", name=self._name(live.peer), reason=reason)
@@ -209,7 +212,7 @@ class Peer:
             case Entries():
                 guest = live.key if live.peer is None and live.role else b""
                 if self._admission.take(link, frame, guest):
-                    self._rumour.answered(frame.log, link)
+                    self._rumour.answered(frame.log, link, self._now)
                     self._allowances[link].give_back()
             case WantBlob():
                 self._blobs.on_want(link, frame)

@@ -22,6 +22,7 @@ from gossip.events import LinkId
 from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
+from gossip.peer.pace import Pace
 from gossip.peer.tape import Tape
 from gossip.wire.frames import MAX_BATCH, MAX_HAVE, NO_HASH, Digest, Have, Want
 from ledger.canonical import entry_hash
@@ -33,8 +34,6 @@ from ledger.replica import Replica
 MAX_CLAIMS: Final = 8192  # logs that one link may speak of: twice the largest swarm
 MAX_WANTS_LINK: Final = 16  # requests open at one link
 MAX_TRIES: Final = 3  # unanswered requests to one link before its claim counts for nothing with those who wait
-PATIENCE: Final = 1.6  # growth of the time that an answer is given, per try: loss is likelier than ill will
-LAST_WAIT_S: Final = 60.0
 FIRST_DIGEST_S: Final = 1.0  # on a new link; doubled each time until it is config.digest_s
 VECTOR_DOMAIN: Final = b"gossip/vector/1\n"
 DIGEST_TIMER: Final = "digest"
@@ -48,6 +47,7 @@ class Ask:
 
     link: LinkId
     stop: int
+    since: float
     deadline: float
 
 
@@ -56,7 +56,7 @@ class Rumour:
 
     def __init__(
         self, config: PeerConfig, own: PeerId, replica: Replica, tapes: dict[PeerId, Tape], links: Links, luck: Luck,
-        out: Outbox,
+        pace: Pace, out: Outbox,
     ) -> None:  # fmt: skip
         self._config = config
         self._own = own
@@ -64,6 +64,7 @@ class Rumour:
         self._tapes = tapes
         self._links = links
         self._luck = luck
+        self._pace = pace
         self._out = out
         self._claims: dict[LinkId, dict[PeerId, int]] = {}
         self._behind: dict[PeerId, None] = {}  # logs of which somebody may have more
@@ -161,10 +162,12 @@ class Rumour:
             claims = self._claims[link]
             claims[want.log] = max(claims.get(want.log, 0), frame.start + len(frame.entries))
 
-    def answered(self, log: PeerId, link: LinkId) -> None:
+    def answered(self, log: PeerId, link: LinkId, now: float) -> None:
         """Entries of `log` that we lacked came from `link`."""
         self._tries.pop((log, link), None)
         ask = self._asks.get(log)
+        if ask is not None and ask.link == link:
+            self._pace.heard(link, now - ask.since)
         if ask is not None and (ask.link == link or self._known(log) >= ask.stop):
             del self._asks[log]
         self._behind[log] = None
@@ -253,7 +256,7 @@ class Rumour:
             return
         open_wants[link] = busy + 1
         stop = min(size, known + MAX_BATCH)
-        self._asks[log] = Ask(link, stop, now + min(LAST_WAIT_S, self._config.request_s * PATIENCE ** min(tries, 16)))
+        self._asks[log] = Ask(link, stop, now, now + self._pace.wait_s(link, tries))
         self._out.send(link, Want(log, known, stop, self._last_hash(tape)))
 
     def _last_hash(self, tape: Tape | None) -> Hash:
