@@ -15,8 +15,8 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
-# Pure tests pass or fail alike everywhere; these touch the libraries, the event loop and the system.
-TESTS = ["test_links.py", "test_hostile.py", "test_webrtc.py", "test_discovery.py", "test_signalling.py"]
+# These touch the WebRTC libraries; the others pass or fail alike on every interpreter.
+TESTS = ["test_links.py", "test_hostile.py", "test_webrtc.py"]
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
