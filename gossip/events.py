@@ -114,7 +114,18 @@ class Drain:
 
 
 Event = (
-    Started | Found | LinkUp | LinkDown | DialFailed | Received | DataReady | Trained | TrainingFailed | Stored | Timer | Drain
+    Started
+    | Found
+    | LinkUp
+    | LinkDown
+    | DialFailed
+    | Received
+    | DataReady
+    | Trained
+    | TrainingFailed
+    | Stored
+    | Timer
+    | Drain
 )
 
 # ------------------------------------------------------------------ effects
@@ -196,7 +207,29 @@ Effect = Dial | Send | Drop | SetTimer | Append | Keep | KeepCheckpoint | Train 
 
 
 __all__ = [
-    "Append", "DataReady", "Dial", "DialFailed", "Drain", "Drop", "Effect", "Event", "Found", "Hash", "Keep",
-    "KeepCheckpoint", "LinkDown", "LinkId", "LinkUp", "Note", "Received", "Send", "SetTimer", "Started", "Stored",
-    "Timer", "Train", "Trained", "TrainingFailed",
+    "Append",
+    "DataReady",
+    "Dial",
+    "DialFailed",
+    "Drain",
+    "Drop",
+    "Effect",
+    "Event",
+    "Found",
+    "Hash",
+    "Keep",
+    "KeepCheckpoint",
+    "LinkDown",
+    "LinkId",
+    "LinkUp",
+    "Note",
+    "Received",
+    "Send",
+    "SetTimer",
+    "Started",
+    "Stored",
+    "Timer",
+    "Train",
+    "Trained",
+    "TrainingFailed",
 ]

@@ -16,13 +16,16 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gossip import directory as places
 from gossip.events import DataReady, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.protocol import Loaded, Result
 from gossip.training.worker_client import TrainerProcess
 from ledger.entry import Data, Genesis, Hash
-from ledger.errors import LinkError
+from ledger.errors import LinkError, LocalError
 
 if TYPE_CHECKING:
     from gossip.node.shell import NodeConfig
@@ -49,6 +52,7 @@ class Learning:
         self._genesis: Genesis | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._deaths = 0
+        self._turn = asyncio.Lock()  # the process answers one question at a time
         self.state = ""  # what the process does before it can train, in plain words
         self.alone: Result | None = None
         self.swarm: Result | None = None
@@ -78,6 +82,16 @@ class Learning:
     def train(self, effect: Train) -> None:
         self._tasks.create_task(self._round(effect), name=f"round {effect.round}")
 
+    async def evaluate(self, theta: NDArray[np.float32]) -> dict[str, Any]:
+        """Score a model on this peer's held-out rows, between two rounds; `groups` as in the status."""
+        if self._trainer is None or self.state:
+            raise LocalError("this peer has no held-out rows", next_step="run it with --data")
+        async with self._turn:
+            evaluated = await self._trainer.evaluate(theta)
+        self.swarm = evaluated.swarm
+        self.groups = {name: (alone, evaluated.groups[name]) for name, (alone, _) in self.groups.items()}
+        return {"sites": _row(evaluated.swarm), **{name: _row(row) for name, row in evaluated.groups.items()}}
+
     async def close(self) -> None:
         if self._trainer is not None:
             await self._trainer.close()
@@ -103,7 +117,8 @@ class Learning:
     async def _round(self, effect: Train) -> None:
         assert self._trainer is not None
         try:
-            result = await self._trainer.train(effect.round, effect.theta)
+            async with self._turn:
+                result = await self._trainer.train(effect.round, effect.theta)
         except LinkError as error:
             await self._replace(error)
             await self._post(TrainingFailed(effect.round, str(error)))

@@ -311,6 +311,9 @@ class Node:
             case "drain":
                 await self._post(ev.Drain())
                 return {}
+            case "evaluate":
+                assert self._learning is not None
+                return {"swarm_scores": await self._learning.evaluate(self._book.theta())}
             case "stop":
                 self.request_stop()
                 return {}
@@ -321,7 +324,9 @@ class Node:
                 ticket = setup.make_ticket(self._config.directory, uses=uses, addresses=(self._address,))
                 return {"ticket": ticket.text, "address": self._address}
             case _:
-                raise LocalError(f"no command {command[:40]!r}", next_step="use status, invite, drain or stop")
+                raise LocalError(
+                    f"no command {command[:40]!r}", next_step="use status, invite, drain, evaluate or stop"
+                )
 
     def _tell(self, kind: str, **fields: Any) -> None:
         if kind == "starting":

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,10 +36,17 @@ async def serve(path: Path, answer: Answer) -> asyncio.Server:
                 await writer.drain()
         writer.close()
 
+    with _fresh_private(path):
+        return await asyncio.start_unix_server(connected, path, limit=MAX_REQUEST_BYTES)
+
+
+@contextmanager
+def _fresh_private(path: Path) -> Iterator[None]:
+    """What is made at `path` meanwhile replaces what lay there and is its owner's alone."""
     path.unlink(missing_ok=True)
     old_mask = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(connected, path, limit=MAX_REQUEST_BYTES)
+        yield
     finally:
         os.umask(old_mask)
 
