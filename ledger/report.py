@@ -1,7 +1,7 @@
 """What an audit says, as values: for lines on a terminal, for JSON, for a page.
 
-Rules kept here: facts that the auditor recomputed and none that the bundle claims; a verdict follows from them alone. It
-refuses to know how they were found (audit.py) and how they are shown.
+Rules kept here: facts that the auditor recomputed and none that the bundle claims; a verdict follows from them
+alone. It refuses to know how they were found (audit.py) and how they are shown.
 """
 
 from __future__ import annotations

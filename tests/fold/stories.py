@@ -6,11 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-import numpy as np
-
+from ledger.delta import Delta, blocks, encode
 from ledger.entry import FoldConstants, Hash, PeerId
 from ledger.replica import Checked, Replica
 from tests.fold.toy import Swarm
+
+
+def random_blob(luck: Random, parameters: int, *, exponent: int) -> bytes:
+    """A delta made of integers alone, so that it is the same on every machine."""
+    indices = tuple(sorted(luck.sample(range(parameters), parameters // 4))) if luck.random() < 0.5 else None
+    kept = parameters if indices is None else len(indices)
+    values = tuple(luck.randint(-127, 127) for _ in range(kept))
+    return encode(Delta(parameters, indices, (exponent,) * blocks(kept), values))
 
 
 def busy_swarm(seed: int, *, peers: int = 4, events: int = 60, fold: FoldConstants | None = None) -> Swarm:
@@ -36,11 +43,11 @@ def busy_swarm(seed: int, *, peers: int = 4, events: int = 60, fold: FoldConstan
             case 5 if luck.random() < 0.3:
                 peer.snapshot()
             case _:
-                change = np.array([luck.gauss(0, 0.1) for _ in range(16)]) * luck.choice([1, 1, 8])
+                blob = random_blob(luck, 16, exponent=luck.choice([-11, -10, -7]))
                 if luck.random() < 0.1:
-                    peer.publish(change, view=views[name], steps=5000)  # beyond the policy of the toy swarm
+                    peer.publish_blob(blob, view=views[name], steps=5000)  # beyond the policy of the toy swarm
                 else:
-                    peer.publish(change, view=views[name], density=luck.choice([1.0, 0.25]))
+                    peer.publish_blob(blob, view=views[name])
                     if luck.random() < 0.7:
                         views[name] = peer.replica.heads()
     swarm.exchange()

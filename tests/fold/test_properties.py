@@ -16,13 +16,16 @@ from hypothesis import strategies as st
 from gossip.merging.arithmetic import NumpyArithmetic
 from ledger.entry import Snapshot, Update
 from ledger.fold import Fold
+from ledger.replica import Checked, InvalidEntry, Waiting
 from tests.fold.stories import busy_swarm, checked_entries, model_of, shuffled_delivery
-from tests.fold.toy import Swarm
+from tests.fold.toy import Peer, Swarm
 from tests.plain_fold import History
+
+WAITING = "waiting"
 
 
 def test_the_same_entries_give_the_same_hash_in_a_thousand_random_orders():
-    swarm = busy_swarm(1, peers=3, events=16)
+    swarm = busy_swarm(5, peers=3, events=20)
     expected = (swarm.founder.replica.heads(), model_of(swarm))
     for order in range(1000):
         assert shuffled_delivery(swarm, Random(order)) == expected, f"order {order}"
@@ -94,3 +97,62 @@ def test_a_second_implementation_finds_the_same_weights_states_and_model(seed: i
         if isinstance(checked.entry, Snapshot):
             assert history.state(checked.log, checked.seq) == (checked.entry.state, checked.entry.updates)
             assert history.model(history.past[checked.log, checked.seq], founder.blobs) == checked.entry.model
+
+
+@given(seed=st.integers(0, 50), luck=st.randoms(use_true_random=False))
+@settings(max_examples=10, deadline=None)
+def test_who_holds_only_an_entrys_past_decides_like_who_holds_everything(seed: int, luck: Random):
+    """The one property all others rest on: a decision depends on the entry and its past alone."""
+    swarm = busy_swarm(seed, events=40)
+    everything = {(log, seq): data for log, seq, data in swarm.everything()}
+    full = swarm.founder.replica
+    for log, seq in luck.sample(sorted(everything), 6):
+        little, much = swarm.observer(), swarm.observer()
+        past = full.past(log, seq + 1) | {log: seq}
+        for observer, sizes in ((little, past), (much, full.heads() | {log: seq})):
+            observer.blobs = swarm.founder.blobs
+            take_all(observer, {at: data for at, data in everything.items() if at[1] < sizes.get(at[0], 0)})
+        assert little.replica.heads() == {peer: size for peer, size in past.items() if size}
+        honest = everything[log, seq]
+        for data in (honest, *(bent(honest, luck) for _ in range(8))):
+            answers = decision(little, log, data), decision(much, log, data)
+            assert answers[0] in (answers[1], WAITING)  # a bent entry may cite more than the honest one had seen
+
+
+def take_all(observer: Peer, entries: dict[tuple[str, int], bytes]) -> None:
+    """As many as can be admitted: those that cite what is left out stay out."""
+    progress = True
+    while progress:
+        progress = False
+        for (log, seq), data in sorted(entries.items()):
+            if seq == observer.replica.size(log) and isinstance(observer.take(log, data), Checked):
+                progress = True
+
+
+def bent(data: bytes, luck: Random) -> bytes:
+    """The entry with one field changed a little."""
+    entry = json.loads(data)
+    name = luck.choice(sorted(entry))
+    match entry[name]:
+        case int(value):
+            entry[name] = max(0, value + luck.choice([-1, 1, 1000]))
+        case str(value) if value:
+            entry[name] = luck.choice(["0", "f", "a"]) + value[1:]
+        case [*pairs] if pairs and isinstance(pairs[0], list):
+            at = luck.randrange(len(pairs))
+            pairs[at][luck.randrange(2)] += luck.choice([-1, 1])
+        case [*items] if items and isinstance(items[0], str):
+            items.pop(luck.randrange(len(items)))
+        case _:
+            entry.pop(name)
+    return json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
+
+
+def decision(observer: Peer, log: str, data: bytes) -> object:
+    try:
+        checked = observer.replica.check(log, data)
+    except InvalidEntry as error:
+        return error.rule
+    if isinstance(checked, Waiting):
+        return WAITING
+    return (checked.weight, checked.norm, checked.refused, checked.hash)

@@ -1,0 +1,211 @@
+"""What an update weighs: the stories behind the formula, and the bound on what one origin can spend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.entry import GRID_ONE, FoldConstants
+from ledger.errors import RemoteError
+from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, state_hash, weigh
+from tests.fold.toy import constants
+
+NORM = 1 << 20
+
+
+@dataclass
+class Origin:
+    """One origin's chain of updates, and the counts that it has seen of others."""
+
+    fold: FoldConstants = field(default_factory=constants)
+    row: Row = START
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def meet(self, *peers: str) -> None:
+        self.counts.update(dict.fromkeys(peers, 1))
+
+    def hear(self, *peers: str, times: int = 1) -> None:
+        for peer in peers:
+            self.counts[peer] += times
+
+    def publish(self, *, norm: int = NORM, unviewed: int = 0, norms: dict[str, int] | None = None) -> Weighed:
+        peers = tuple(sorted(self.counts))
+        heard = tuple((norms or {}).get(peer, NORM) for peer in peers)
+        sight = Sight(peers, tuple(self.counts[peer] for peer in peers), heard, unviewed)
+        weighed = weigh(self.fold, self.row, sight, norm)
+        self.row = weighed.row
+        return weighed
+
+
+def name(number: int) -> str:
+    return f"{number:064x}"
+
+
+A, B, C = name(1), name(2), name(3)
+
+
+def test_alone_an_origin_has_the_whole_step_for_ever():
+    origin = Origin()
+    assert {origin.publish().weight for _ in range(300)} == {GRID_ONE}
+    assert origin.row.spent == 0
+
+
+def test_the_step_is_shared_among_those_who_are_active():
+    origin = Origin()
+    origin.meet(A, B, C)
+    assert origin.publish().weight == GRID_ONE // 4
+
+
+def test_a_stale_update_weighs_less_than_a_fresh_one():
+    weights = []
+    for received in (0, 2, 3, 8, 40, 10_000):
+        origin = Origin()
+        origin.meet(A)
+        weights.append(origin.publish(unviewed=received * GRID_ONE).weight)
+    assert weights[0] == weights[1] == GRID_ONE // 2
+    assert weights == sorted(weights, reverse=True)
+    assert weights[2] == int(GRID_ONE / 2**0.5) // 2  # tau 3: (1 + 3 - 2)^-1/2
+    assert weights[-1] > 0
+
+
+def test_a_delta_much_longer_than_the_others_is_cut_to_one_and_a_half_medians():
+    origin = Origin()
+    origin.meet(A, B)
+    fair = origin.publish().weight
+    origin.hear(A, B)
+    assert origin.publish(norm=150 * NORM).weight == fair // 100
+    origin.hear(A, B)
+    assert origin.publish(norm=NORM * 3 // 2).weight == fair
+
+
+def test_one_long_delta_among_the_others_does_not_raise_the_bar():
+    origin = Origin()
+    origin.meet(A, B, C)
+    assert origin.publish(norm=10 * NORM, norms={A: 1000 * NORM}).weight < GRID_ONE // 4 // 6
+
+
+def test_who_falls_silent_stops_counting_after_eight_units_of_progress():
+    origin = Origin()
+    origin.meet(A, B, C)
+    origin.hear(A, B)
+    last_growth = origin.publish().row.progress  # C was met here, and never heard of again
+    silent_for, counted = [], []
+    for _ in range(20):
+        silent_for.append(origin.row.progress - last_growth)
+        origin.hear(A, B)
+        counted.append(origin.publish().active == 4)
+    assert counted == [progress <= 8 * GRID_ONE for progress in silent_for]
+    assert counted.count(False) > 3
+    origin.hear(C)
+    assert origin.publish().active == 4
+
+
+def test_who_publishes_as_fast_as_the_others_keeps_its_full_quota():
+    origin = Origin()
+    origin.meet(A, B, C)
+    for _ in range(200):
+        origin.hear(A, B, C)
+        assert origin.publish().quota == GRID_ONE
+
+
+def test_who_publishes_twenty_times_as_fast_gets_little_more_than_the_others():
+    def spent(per_round: int) -> int:
+        origin = Origin()
+        origin.meet(A, B, C)
+        total = 0
+        for _ in range(100):
+            origin.hear(A, B, C)
+            total += sum(origin.publish().quota for _ in range(per_round))
+        return total
+
+    assert spent(20) < 1.5 * spent(1)
+
+
+def test_cut_off_an_origin_goes_on_at_a_falling_rate():
+    origin = Origin()
+    origin.meet(A, B, C)
+    origin.hear(A, B, C)
+    weights = [origin.publish().weight for _ in range(500)]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] == GRID_ONE // 4
+    assert 0 < weights[-1] < weights[0] // 20
+
+
+def test_hiding_what_it_saw_gains_an_origin_nothing_over_being_cut_off():
+    hiding, cut_off = Origin(), Origin()
+    for origin in (hiding, cut_off):
+        origin.meet(A, B)
+        origin.hear(A, B)
+    assert [hiding.publish() for _ in range(50)] == [cut_off.publish() for _ in range(50)]
+
+
+@given(
+    others=st.integers(1, 9),
+    story=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), min_size=1, max_size=150),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_quota_is_bounded_by_the_progress_of_others_and_a_cube_root(
+    others: int, story: list[tuple[int, int]], data: st.DataObject
+):
+    origin = Origin()
+    origin.meet(*map(name, range(others)))
+    quota, progress = [0], [0]
+    for first, heard in story:
+        origin.hear(*(name((first + at) % others) for at in range(min(heard, others))))
+        weighed = origin.publish()
+        quota.append(quota[-1] + weighed.quota)
+        progress.append(weighed.row.progress)
+    begin = data.draw(st.integers(0, len(story) - 1))
+    end = data.draw(st.integers(begin + 1, len(story)))
+    burst = origin.fold.burst / GRID_ONE
+    allowed = (
+        origin.fold.leak / GRID_ONE * (progress[end] - progress[begin]) / GRID_ONE
+        + (3 * burst**2 * (end - begin)) ** (1 / 3) + burst + 1
+    )  # fmt: skip
+    alone = next((at for at, (_, heard) in enumerate(story) if heard), len(story))  # until then no quota is spent
+    spent = (quota[end] - quota[max(begin, min(alone, end))]) / GRID_ONE
+    assert spent <= allowed + 1e-3
+
+
+@given(story=st.lists(st.integers(0, 3), min_size=1, max_size=60))
+@settings(max_examples=30, deadline=None)
+def test_progress_is_never_more_than_the_others_published(story: list[int]):
+    origin = Origin()
+    origin.meet(A, B, C)
+    for heard in story:
+        origin.hear(*(A, B, C)[:heard])
+        origin.publish()
+    most = max(origin.counts.values())
+    assert origin.row.progress <= most * GRID_ONE
+
+
+def test_more_active_trainers_than_this_version_samples_are_refused():
+    origin = Origin()
+    origin.meet(*map(name, range(MAX_ACTIVE)))
+    with pytest.raises(RemoteError, match="too many"):
+        origin.publish()
+
+
+def test_extreme_constants_stay_inside_their_range():
+    for changes in ({"eta": GRID_ONE // 16}, {"eta": 64 * GRID_ONE}, {"kappa": GRID_ONE // 16}, {"leak": 0},
+                    {"burst": GRID_ONE}, {"window": 0}, {"norm0": 1}):  # fmt: skip
+        origin = Origin(constants(**changes))
+        origin.meet(A, B)
+        for turn in range(60):
+            origin.hear(*((A, B) if turn % 7 == 0 else ()))
+            assert 0 <= origin.publish(norm=turn, unviewed=turn * GRID_ONE).weight <= GRID_ONE
+
+
+def test_a_row_is_named_by_all_it_holds():
+    row = Row((A, B), (1, 2), (1, 1), (0, 5), 7, 9)
+    others = [
+        Row((A, C), (1, 2), (1, 1), (0, 5), 7, 9), Row((A, B), (1, 3), (1, 1), (0, 5), 7, 9),
+        Row((A, B), (1, 2), (1, 2), (0, 5), 7, 9), Row((A, B), (1, 2), (1, 1), (1, 5), 7, 9),
+        Row((A, B), (1, 2), (1, 1), (0, 5), 8, 9), Row((A, B), (1, 2), (1, 1), (0, 5), 7, 8),
+    ]  # fmt: skip
+    assert len({row_hash(each) for each in [row, *others]}) == 7
+    assert state_hash([(A, row_hash(row)), (B, b"x" * 32)]) == state_hash([(B, b"x" * 32), (A, row_hash(row))])
