@@ -254,14 +254,12 @@ class Replica:
 
     def view(self, log: PeerId, draft: ChainFields, view_heads: Mapping[PeerId, int]) -> list[tuple[int, int]]:
         """The `view` field of an update drafted so: what was seen, but not yet in the model it was trained from."""
-        tip = self._redo(log, draft)
-        held = ((index, view_heads.get(other.peer, 0)) for index, other in enumerate(tip.roster))
-        return [(index, size) for index, size in held if size < tip.sizes[index]]
+        return _view(self._redo(log, draft), view_heads)
 
     def weigh(self, log: PeerId, draft: ChainFields, view_heads: Mapping[PeerId, int], norm: int) -> int:
         """The `weight` field of an update drafted so. `norm` is that of its delta, grid 2^-24."""
-        view = dict(self.view(log, draft, view_heads))
-        return rules.weigh(self.constants, self._redo(log, draft), self._log(log), view, norm).weight
+        tip = self._redo(log, draft)
+        return rules.weigh(self.constants, tip, self._log(log), dict(_view(tip, view_heads)), norm).weight
 
     def snapshot_facts(self, log: PeerId, draft: ChainFields) -> tuple[Hash, int]:
         """The `state` and `updates` fields of a snapshot drafted so."""
@@ -359,6 +357,11 @@ def open_delta(checked: Checked, blob: bytes, fold: Fold[D, T]) -> D:
     if norm != entry.norm:
         raise InvalidEntry(checked.log, checked.seq, "delta", f"says norm {entry.norm}, its delta has {norm}")
     return decoded
+
+
+def _view(tip: Tip, view_heads: Mapping[PeerId, int]) -> list[tuple[int, int]]:
+    held = ((index, view_heads.get(log.peer, 0)) for index, log in enumerate(tip.roster))
+    return [(index, size) for index, size in held if size < tip.sizes[index]]
 
 
 def _heads(tip: Tip) -> Hash:
