@@ -57,15 +57,19 @@ def read_data(
                 counts.update(chunk.block.labels.tolist())
                 yield from chunk.records
 
-    commitment = commit_records(records(), salt)
-    if validation:
-        for chunk in chunks_of(spec, [validation], held_out_share=0.0):
-            judged.add(chunk)
-    if not len(spool):
-        raise LocalError(
-            "there is no row to train on", why=f"in {', '.join(path.name for path in files) or 'no files'}",
-            next_step="give more data with --data, or lower validation_share in the model",
-        )  # fmt: skip
+    try:
+        commitment = commit_records(records(), salt)
+        if validation:
+            for chunk in chunks_of(spec, [validation], held_out_share=0.0):
+                judged.add(chunk)
+        if not len(spool):
+            raise LocalError(
+                "there is no row to train on", why=f"in {', '.join(path.name for path in files) or 'no files'}",
+                next_step="give more data with --data, or lower validation_share in the model",
+            )  # fmt: skip
+    except BaseException:
+        spool.close()
+        raise
     return DataSet(
         rows=spool,
         held_out=judged.block,

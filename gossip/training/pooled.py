@@ -42,6 +42,7 @@ def pooled(
     start = arithmetic.to_float32(arithmetic.start(layout, f"{seed:064x}"))
     session, _ = Session.load(model, files, validation, start, salt=seed.to_bytes(32, "big"), cache=cache)
     scored = session.fit(start, rounds)
+    session.close()
     return {"sites": scored.swarm, **scored.groups} if scored.swarm else {}
 
 

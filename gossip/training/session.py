@@ -124,6 +124,11 @@ class Session:
             theta = self._learner.round(theta, self._learner.sample(self._sampler))
         return self.evaluate(theta)
 
+    def close(self) -> None:
+        """Keep what should survive, let go of the rows."""
+        self.remember()
+        self.data.rows.close()
+
     def remember(self) -> None:
         """Put what the next process should go on with into the `keep` file, whole or not at all."""
         if self._keep is None or not self._alone_rounds:

@@ -10,14 +10,22 @@ While it waits to be told what to load, jax is already being imported in a threa
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
+
+import numpy as np
+import numpy.random  # lazy otherwise, and then imported beside jax
+from numpy.typing import NDArray
+
+from gossip.training import protocol
+from gossip.training.session import Session
+from ledger.errors import GossipError, LinkError, LocalError
 
 NICENESS: Final = 5
 M_MMAP_THRESHOLD: Final = -3  # glibc's malloc.h
@@ -33,82 +41,81 @@ def main() -> None:
         os.nice(NICENESS)
     os.environ.update(XLA_FLAGS=XLA_FLAGS, JAX_PLATFORMS="cpu")  # read by jax when it is imported
     _return_large_blocks()
-    threading.Thread(target=_import_jax, daemon=True).start()
     with suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, answers)
+        Worker(answers).serve(sys.stdin.buffer)
+    os._exit(0)  # at once: jax may still be half imported, and nothing here is left to be put away
 
 
-def serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer each question; a failure is an answer, too."""
-    from gossip.training import protocol
-    from ledger.errors import GossipError, LinkError, LocalError
+class Worker:
+    """One session, asked over a pipe."""
 
-    def say(message: protocol.Answer, payload: bytes = b"") -> None:
-        answers.write(protocol.frame(message, payload))
-        answers.write(payload)
-        answers.flush()
-
-    teller = _Teller(say)
-    while prefix := questions.read(protocol.LENGTH_BYTES):
-        try:
-            request = protocol.read_request(_exactly(questions, protocol.header_length(prefix)))
-            payload = _exactly(questions, request.payload)
-        except (EOFError, LinkError):
-            break  # the other end is gone or is no node
-        try:
-            teller.answer(request, payload)
-        except GossipError as error:
-            fault = "local" if isinstance(error, LocalError) else "world"
-            say(protocol.Failed(fault=fault, what=error.what, why=error.why, next_step=error.next_step))  # type: ignore[arg-type]
-        except Exception as error:  # the outermost edge: the node hears of it, and decides
-            why = f"{type(error).__name__}: {error}"[:500]
-            say(protocol.Failed(fault="world", what="training failed", why=why, next_step="see the log"))
-    teller.close()
-
-
-class _Teller:
-    """One session and how to speak of it."""
-
-    def __init__(self, say: Callable[..., None]) -> None:
-        from gossip.training.session import Session
-
-        self._say, self._make = say, Session.load
+    def __init__(self, answers: BinaryIO) -> None:
+        self._answers = answers
         self._session: Session | None = None
+        # numpy and what else this thread needs is imported by now: two threads must not meet halfway in a package.
+        self._importing = threading.Thread(
+            target=importlib.import_module, args=("gossip.training.learner",), daemon=True
+        )
+        self._importing.start()
 
-    def answer(self, request: object, payload: bytes) -> None:
-        import numpy as np
-
-        from gossip.training import protocol
-        from ledger.errors import LocalError
-
-        theta = np.frombuffer(payload, "<f4").astype(np.float32, copy=False)
-        match request:
-            case protocol.Load():
-                self._session, loaded = self._make(
-                    request.model,
-                    [Path(file) for file in request.files],
-                    Path(request.validation) if request.validation else None,
-                    theta,
-                    salt=bytes.fromhex(request.salt),
-                    cache=Path(request.cache) if request.cache else None,
-                    keep=Path(request.keep) if request.keep else None,
-                    progress=lambda state: self._say(protocol.Progress(state=state)),
+    def serve(self, questions: BinaryIO) -> None:
+        """Answer each question; a failure is an answer, too."""
+        while prefix := questions.read(protocol.LENGTH_BYTES):
+            try:
+                request = protocol.read_request(_exactly(questions, protocol.header_length(prefix)))
+                payload = _exactly(questions, request.payload)
+            except (EOFError, LinkError):
+                break  # the other end is gone or is no node
+            try:
+                self._answer(request, np.frombuffer(payload, "<f4").astype(np.float32, copy=False))
+            except GossipError as error:
+                self._fail(
+                    "local" if isinstance(error, LocalError) else "world", error.what, error.why, error.next_step
                 )
-                _return_memory()
-                self._say(loaded)
-            case _ if self._session is None:
-                raise LocalError("nothing is loaded yet", next_step="send `load` first")
-            case protocol.Train():
-                trained, blob = self._session.train(request.round, theta)
-                self._say(trained, blob)
-            case protocol.Evaluate():
-                self._say(self._session.evaluate(theta))
-            case _:
-                raise LocalError(f"{type(request).__name__} is no question")
-
-    def close(self) -> None:
+            except Exception as error:  # the outermost edge: the node hears of it, and decides
+                self._fail("world", "training failed", f"{type(error).__name__}: {error}"[:500], "")
         if self._session is not None:
-            self._session.remember()
+            self._session.close()
+
+    def _answer(self, request: protocol.Request, theta: NDArray[np.float32]) -> None:
+        if isinstance(request, protocol.Load):
+            self._load(request, theta)
+        elif self._session is None:
+            raise LocalError("nothing is loaded yet", next_step="send `load` first")
+        elif isinstance(request, protocol.Train):
+            self._say(*self._session.train(request.round, theta))
+        else:
+            self._say(self._session.evaluate(theta))
+
+    def _load(self, request: protocol.Load, start: NDArray[np.float32]) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        self._session, loaded = Session.load(
+            request.model,
+            [Path(file) for file in request.files],
+            Path(request.validation) if request.validation else None,
+            start,
+            salt=bytes.fromhex(request.salt),
+            cache=Path(request.cache) if request.cache else None,
+            keep=Path(request.keep) if request.keep else None,
+            progress=self._progress,
+        )
+        _return_memory()
+        self._say(loaded)
+
+    def _progress(self, state: protocol.State) -> None:
+        self._say(protocol.Progress(state=state))
+        if state == "importing jax":
+            self._importing.join()
+
+    def _fail(self, fault: Literal["local", "world"], what: str, why: str, next_step: str) -> None:
+        self._say(protocol.Failed(fault=fault, what=what, why=why, next_step=next_step))
+
+    def _say(self, message: protocol.Answer, payload: bytes = b"") -> None:
+        self._answers.write(protocol.frame(message, payload))
+        self._answers.write(payload)
+        self._answers.flush()
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
@@ -116,10 +123,6 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     if len(data) != size:
         raise EOFError
     return data
-
-
-def _import_jax() -> None:
-    import gossip.training.learner  # noqa: F401
 
 
 def _return_large_blocks() -> None:

@@ -11,7 +11,10 @@ from typing import Any
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors" / "url-grams.json"
 MASK = 0xFFFFFFFF
-TYPES = "other script image stylesheet subdocument xmlhttprequest font media object ping websocket document".split()
+TYPES = [
+    "other", "script", "image", "stylesheet", "subdocument", "xmlhttprequest", "font", "media", "object", "ping",
+    "websocket", "document",
+]  # fmt: skip
 CASES = (
     ("https://ads.example.com:8080/Banner/300x250.js?cb=17&zone=top#x", "script", True),
     ("http://example.org/", "document", False),

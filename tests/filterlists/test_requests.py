@@ -79,7 +79,7 @@ def test_a_cut_off_archive_says_how_far_it_got(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
     whole = gzip.compress("".join(json.dumps({**GOOD, "n": i * 7919}) + "\n" for i in range(4_000)).encode())
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LocalError, match="cannot be read after row [0-9]+"):
+    with pytest.raises(LocalError, match=r"cannot be read after row [0-9]+"):
         list(read_requests(path))
 
 
