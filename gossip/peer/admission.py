@@ -198,4 +198,3 @@ class Admission:
         self._waiting.pop(tape.log, None)
         self._checked.pop(tape.log, None)
         self._blobs.forget_log(tape.log)
-        self._out.note("refused", log=tape.log, seq=error.seq, rule=error.rule, text=str(error))

@@ -53,7 +53,7 @@ from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Want,
 from ledger.entry import GRID_ONE, Enrol, Member, PeerId, Role, Snapshot, Update
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
-from ledger.replica import Checked
+from ledger.replica import Checked, InvalidEntry
 
 TAIL: Final = 8  # entries shown to people
 _INVITED: Final[dict[str, Role]] = {
@@ -185,9 +185,11 @@ class Peer:
 
     def _blame(self, link: LinkId, error: RemoteError) -> None:
         """A link brought what no honest peer sends."""
+        about = {"log": error.log, "seq": error.seq, "rule": error.rule} if isinstance(error, InvalidEntry) else {}
         live = self._links.get(link)
+        peer = live.peer if live is not None else None
+        self._out.note("refused", peer=peer or "", name=self._name(peer), text=str(error), **about)
         if live is not None:
-            self._out.note("refused", peer=live.peer or "", name=self._name(live.peer), text=str(error))
             self._links.drop(link, str(error), self._now, shun=True)
 
     def _received(self, link: LinkId, message: bytes) -> None:

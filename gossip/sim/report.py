@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gossip.config import PeerConfig
-from ledger.entry import Hash, PeerId
+from ledger.entry import VALUE_ONE, Hash, PeerId
 from ledger.errors import LocalError
 
 
@@ -28,7 +28,7 @@ class Crash:
     down_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scenario:
     """A swarm and its troubles. Times in seconds of virtual time; peer 0 is the founder."""
 
@@ -54,7 +54,10 @@ class Scenario:
     """Factors on it."""
     observers: tuple[int, ...] = ()
     eta: float = 1.5
+    norm0: int = VALUE_ONE
+    """Norm assumed of a trainer not yet heard, grid 2^-24."""
     density: float | None = None
+    """Share of elements in a delta; None: by the size of the model."""
     config: PeerConfig = field(default_factory=PeerConfig)
     """Of every peer; enrol and inviter are filled in."""
 
@@ -93,3 +96,17 @@ class SimReport:
     @property
     def models_equal(self) -> bool:
         return len(set(self.model_hashes.values())) == 1
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        peers, published = len(self.peers), sum(self.updates.values())
+        kilobytes = sum(self.bytes_received.values()) / max(1, peers) / 1000
+        same = self.heads_equal and self.models_equal
+        lines = [
+            f"{peers} peers, {published} updates, {self.virtual_s:.0f} s of virtual time in {self.wall_s:.1f} s",
+            f"received {kilobytes:.0f} kB per peer",
+            f"all hold the same model: {self.model_hashes[self.peers[0]]}" if same else "they DISAGREE",
+        ]
+        if self.accuracy is not None:
+            lines.insert(1, f"score {self.accuracy:.3f} on held-out rows")
+        return "\n".join(lines)

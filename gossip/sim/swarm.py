@@ -10,12 +10,12 @@ joiners come in by a ticket and an enrol entry like anybody. It refuses to know 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from random import Random
-from typing import Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import numpy as np
 
@@ -50,13 +50,18 @@ from gossip.sim.network import HOST, Network, Station
 from gossip.sim.report import Crash, Scenario, SimReport
 from gossip.sim.toy import ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
-from ledger.entry import FORMAT_VERSION, VALUE_ONE, Data, Enrol, Genesis, Hash, PeerId
+from ledger.entry import FORMAT_VERSION, Data, Enrol, Genesis, Hash, PeerId
+from ledger.errors import LocalError
 from ledger.fold import parameters
 from ledger.keys import PrivateKey
 from ledger.policy import DEFAULT_POLICY, Policy
 
+if TYPE_CHECKING:
+    from gossip.training.task import Task
+
 DISK_S: Final = 0.003  # until an own entry is durable
 MAX_REFUSALS: Final = 100
+ROUND_MARGIN: Final = 1.1  # a round and the pause after it, in rounds
 _CHECK_S: Final = 0.25  # between looks whether everybody agrees
 
 OnEvent = Callable[[float, int, Event], None]  # seconds since the start, peer, event
@@ -226,7 +231,7 @@ class SimSwarm:
             Genesis(
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=_digest("").hex(),
                 name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
-                seed=_digest(f"start {scenario.seed}").hex(), fold=fold_constants(eta=scenario.eta, norm0=VALUE_ONE),
+                seed=_digest(f"start {scenario.seed}").hex(), fold=fold_constants(eta=scenario.eta, norm0=scenario.norm0),
                 policy=policy.hash, admins=[keys[0].public.hex()], threshold=1, witnesses=[],
             )
         )  # fmt: skip
@@ -347,9 +352,39 @@ class SimSwarm:
         )
 
 
-def simulate(scenario: Scenario, *, trainer: Trainer | None = None, on_event: OnEvent | None = None) -> SimReport:
-    """Run a swarm of real peer machines in virtual time. The same scenario and trainer give the same trace."""
-    return SimSwarm(scenario, trainer, on_event).run()
+def simulate(
+    scenario: Scenario | None = None,
+    *,
+    trainer: Trainer | None = None,
+    on_event: OnEvent | None = None,
+    tasks: Sequence[Task] = (),
+    model: str = "",
+    rounds: int = 20,
+    seed: int = 0,
+) -> SimReport:
+    """Run a swarm of real peer machines in virtual time. The same scenario and trainer give the same trace.
+
+    With nothing given, peers learn a toy problem; `trainer` is a problem of your own. With `tasks` (one for each
+    peer, as for a real node) and `model` (a declaration, as JSON) they learn that for about `rounds` rounds; then
+    `scenario` may be left out, or says what else happens: eta, density and norm0 come from the model.
+    """
+    if not tasks:
+        return SimSwarm(scenario or Scenario(seed=seed), trainer, on_event).run()
+    if trainer is not None or not model:
+        raise LocalError("tasks need a model", next_step="give simulate() tasks and model, or a trainer alone")
+    from gossip.sim.tasks import TaskTrainer
+    from gossip.training.spec import ModelSpec
+
+    spec = ModelSpec.parse(model)
+    world = scenario or Scenario(peers=len(tasks), seconds=ROUND_MARGIN * rounds * Scenario.round_s, seed=seed)
+    if world.peers != len(tasks):
+        raise LocalError(f"{len(tasks)} tasks for {world.peers} peers", next_step="give each peer a task")
+    world = replace(world, eta=spec.eta, density=spec.density, norm0=spec.norm0)
+    own = TaskTrainer(spec, tasks, world.seed)
+    try:
+        return SimSwarm(world, own, on_event).run()
+    finally:
+        own.close()
 
 
 def _commitment(index: int) -> Data:

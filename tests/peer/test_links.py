@@ -1,0 +1,181 @@
+"""Which links a peer wants, keeps and refuses: told with two keys, one lower than the other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from gossip.config import PeerConfig
+from gossip.events import Dial, DialFailed, Drop, Found, LinkUp
+from gossip.peer import links as rules
+from gossip.peer.links import Links, Live
+from gossip.peer.outbox import Outbox
+
+LOW, HIGH, OTHER = b"\x01" * 32, b"\xf0" * 32, b"\x77" * 32
+
+
+class Desk:
+    """A Links with everything around it."""
+
+    def __init__(
+        self, own: bytes, members: Iterable[bytes] = (LOW, HIGH, OTHER), config: PeerConfig | None = None
+    ) -> None:
+        self.members = {key: key.hex() for key in members}
+        self.out = Outbox()
+        self.dropped: list[Live] = []
+        self.links = Links(
+            config or PeerConfig(), own, random.Random(1), self.out, self.members.get, lambda: len(self.members),
+            self.dropped.append,
+        )  # fmt: skip
+
+    def dials(self, now: float) -> list[int]:
+        """Plan, and the ports dialled."""
+        self.links.plan(now)
+        return [effect.port for effect in self.out.take() if isinstance(effect, Dial)]
+
+    def drops(self) -> list[int]:
+        return [effect.link for effect in self.out.take() if isinstance(effect, Drop)]
+
+
+def key(number: int) -> bytes:
+    return bytes([0x20 + number % 200, number // 200]) + bytes(30)
+
+
+def test_the_lower_key_dials_first_the_higher_only_when_nothing_came() -> None:
+    low, high = Desk(LOW), Desk(HIGH)
+    low.links.found(Found("h", 1, HIGH), 0.0)
+    high.links.found(Found("h", 2, LOW), 0.0)
+    assert low.dials(0.0) == [1]
+    assert high.dials(0.0) == []
+    assert high.dials(1.4) == []
+    assert high.dials(1.6) == [2]
+
+
+def test_the_higher_key_does_not_dial_once_the_link_is_there() -> None:
+    high = Desk(HIGH)
+    high.links.found(Found("h", 2, LOW), 0.0)
+    high.links.up(LinkUp(5, LOW, dialled=False), 0.3)
+    assert high.dials(2.0) == []
+
+
+def test_both_ends_keep_the_same_one_of_two_links() -> None:
+    """Each end may see the two links open in either order."""
+    for order in ((True, False), (False, True)):
+        kept = []
+        for own, far in ((LOW, HIGH), (HIGH, LOW)):
+            desk = Desk(own)
+            for by_low in order:
+                desk.links.up(LinkUp(1 if by_low else 2, far, dialled=(own == LOW) == by_low), 1.0)
+            kept.append([live.link for live in desk.links])
+        assert kept == [[1], [1]]
+
+
+def test_the_newer_of_two_links_in_one_direction_stays() -> None:
+    desk = Desk(HIGH)
+    desk.links.up(LinkUp(1, LOW, dialled=False), 0.0)
+    desk.links.up(LinkUp(2, LOW, dialled=False), 9.0)
+    assert [live.link for live in desk.links] == [2]
+    assert [live.link for live in desk.dropped] == [1]
+
+
+def test_a_stranger_is_dropped_a_guest_with_a_ticket_waits_but_not_for_ever() -> None:
+    desk = Desk(LOW, members=(LOW,))
+    assert desk.links.up(LinkUp(1, OTHER, dialled=False), 0.0) is None
+    assert desk.drops() == [1]
+    assert desk.links.up(LinkUp(2, OTHER, dialled=False, role="trainer"), 0.0) is not None
+    desk.links.plan(rules.WAITING_S - 1)
+    assert desk.drops() == []
+    desk.links.plan(rules.WAITING_S + 1)
+    assert desk.drops() == [2]
+
+
+def test_a_guest_that_became_a_member_is_recognised() -> None:
+    desk = Desk(LOW, members=(LOW,))
+    desk.links.up(LinkUp(2, OTHER, dialled=False, role="trainer"), 0.0)
+    assert desk.links.recognise() == ()
+    desk.members[OTHER] = "peer"
+    assert [live.peer for live in desk.links.recognise()] == ["peer"]
+
+
+def test_hints_are_bounded_and_strangers_behind_them_are_not_dialled() -> None:
+    desk = Desk(LOW, members=(LOW,))
+    for number in range(1000):
+        desk.links.found(Found("h", number, key(number)), 0.0)
+    assert len(desk.links._candidates) == rules.MAX_CANDIDATES
+    assert desk.dials(5.0) == []
+    desk.links.found(Found("user", 9, None), 6.0)  # the user's word is dialled, and makes room for itself
+    assert desk.dials(6.0) == [9]
+    assert len(desk.links._candidates) == rules.MAX_CANDIDATES
+
+
+def test_backoff_doubles_to_half_a_minute() -> None:
+    desk = Desk(LOW)
+    desk.links.found(Found("h", 1, HIGH), 0.0)
+    now, pauses = 0.0, []
+    assert desk.dials(now) == [1]
+    for _ in range(12):
+        desk.links.failed(DialFailed("h", 1, HIGH, "no answer"), now)
+        failed_at = now
+        while not desk.dials(now):
+            now += 0.05
+        pauses.append(now - failed_at)
+    assert pauses[0] <= 0.3
+    assert 10 <= pauses[-1] <= 30.1
+    assert pauses[5] > pauses[2] > pauses[0]
+
+
+def test_a_small_swarm_links_all_a_large_one_six() -> None:
+    for size, expected in ((8, 7), (60, 6)):
+        members = [LOW, *(key(number) for number in range(size - 1))]
+        desk = Desk(LOW, members)
+        for number, member in enumerate(members[1:]):
+            desk.links.found(Found("h", number, member), 0.0)
+        assert len(desk.dials(1.0)) == expected
+
+
+def test_two_own_links_are_wanted_even_if_others_dialled_enough() -> None:
+    members = [LOW, *(key(number) for number in range(30))]
+    desk = Desk(LOW, members)
+    for number in range(10):
+        desk.links.up(LinkUp(100 + number, members[1 + number], dialled=False), 0.0)
+    for number in range(10, 30):
+        desk.links.found(Found("h", number, members[1 + number]), 0.0)
+    assert len(desk.dials(1.0)) == 2
+
+
+def test_a_large_swarm_tries_somebody_new_now_and_then() -> None:
+    members = [LOW, *(key(number) for number in range(30))]
+    desk = Desk(LOW, members)
+    for number in range(30):
+        desk.links.found(Found("h", number, members[1 + number]), 0.0)
+    for port in desk.dials(0.0):
+        desk.links.up(LinkUp(port, members[1 + port], dialled=True, address=("h", port)), 0.5)
+    assert len(desk.links) == 6
+    (port,) = desk.dials(60.0)
+    desk.links.up(LinkUp(99, members[1 + port], dialled=True, address=("h", port)), 60.5)
+    assert len(desk.links) == 6
+    assert 99 in [live.link for live in desk.links]
+
+
+def test_who_misbehaved_is_refused_for_a_while() -> None:
+    desk = Desk(LOW)
+    desk.links.up(LinkUp(1, HIGH, dialled=False), 0.0)
+    desk.links.drop(1, "it lied", 1.0, shun=True)
+    assert desk.links.up(LinkUp(2, HIGH, dialled=False), 2.0) is None
+    assert desk.links.up(LinkUp(3, HIGH, dialled=False), 2.0 + rules.SHUN_S) is not None
+
+
+def test_dialling_oneself_happens_once() -> None:
+    desk = Desk(LOW)
+    desk.links.found(Found("h", 1, None), 0.0)
+    assert desk.dials(0.0) == [1]
+    desk.links.up(LinkUp(1, LOW, dialled=True, address=("h", 1)), 0.1)
+    assert desk.drops() == [1]
+    assert desk.dials(99.0) == []
+
+
+def test_two_addresses_of_one_peer_are_dialled_one_at_a_time() -> None:
+    desk = Desk(LOW)
+    desk.links.found(Found("a", 1, HIGH), 0.0)
+    desk.links.found(Found("b", 2, HIGH), 0.0)
+    assert len(desk.dials(0.0)) == 1

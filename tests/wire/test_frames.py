@@ -1,0 +1,160 @@
+"""Frames: one spelling, every length checked, nothing foreign raised."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gossip.wire import frames
+from gossip.wire.frames import (
+    MAX_HAVE,
+    MAX_MESSAGE_BYTES,
+    NO_HASH,
+    PIECE_BYTES,
+    Digest,
+    Entries,
+    Frame,
+    Have,
+    Lacks,
+    Piece,
+    Want,
+    WantBlob,
+    decode,
+    encode,
+)
+from ledger.errors import LocalError, RemoteError
+
+A, B = "aa" * 32, "bb" * 32
+hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
+u32 = st.integers(0, (1 << 32) - 2)
+
+
+def _want(log: str, start: int, length: int, prev: str) -> Want:
+    return Want(log, start, start + length, prev if start and prev != NO_HASH else ("11" * 32 if start else NO_HASH))
+
+
+EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
+    st.builds(Digest, hashes, st.booleans()),
+    st.dictionaries(hashes, st.integers(1, (1 << 32) - 1), min_size=1, max_size=20).map(
+        lambda sizes: Have(tuple(sorted(sizes.items())))
+    ),
+    st.builds(_want, hashes, st.integers(0, 1 << 31), st.integers(1, 1 << 30), hashes),
+    st.builds(
+        Entries,
+        hashes,
+        st.integers(0, 1 << 31),
+        st.binary(max_size=500),
+        st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
+        st.lists(st.binary(min_size=1, max_size=900), min_size=1, max_size=8).map(tuple),
+    ),
+    st.builds(WantBlob, hashes, st.integers(0, 1 << 31), st.integers(1, frames.MAX_WINDOW_BYTES)),
+    st.builds(lambda h, o, d: Piece(h, o + len(d) + 7, o, d), hashes, st.integers(0, 1 << 31), st.binary(min_size=1)),
+    st.builds(Lacks, hashes),
+)
+
+
+@given(EVERY_FRAME)
+@settings(max_examples=150)
+def test_every_frame_reads_back_as_it_was_written(frame: Frame) -> None:
+    assert decode(encode(frame)) == frame
+
+
+def test_the_digest_drawn_in_the_docstring() -> None:
+    nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert encode(Digest(nothing, ask=True)).hex() == "0101" + nothing
+
+
+WRONG = {
+    "nothing at all": b"",
+    "a type that does not exist": b"\x08" + bytes(32),
+    "type 0": b"\x00",
+    "a flag of 2": b"\x01\x02" + bytes(32),
+    "a short hash": b"\x07" + bytes(31),
+    "a byte behind the end": b"\x07" + bytes(33),
+    "an empty list of logs": b"\x02\x00\x00",
+    "a list longer than the message": b"\x02\xff\xff" + bytes(36),
+    "an empty log announced": b"\x02\x01\x00" + bytes(32) + bytes(4),
+    "logs out of order": b"\x02\x02\x00" + b"\x02" * 32 + b"\x01\0\0\0" + b"\x01" * 32 + b"\x01\0\0\0",
+    "a log announced twice": b"\x02\x02\x00" + (b"\x02" * 32 + b"\x01\0\0\0") * 2,
+    "an empty stretch": b"\x03" + bytes(32) + b"\x05\0\0\0\x05\0\0\0" + b"\x01" * 32,
+    "a stretch that runs backwards": b"\x03" + bytes(32) + b"\x05\0\0\0\x04\0\0\0" + b"\x01" * 32,
+    "something before the first entry": b"\x03" + bytes(32) + b"\0\0\0\0\x04\0\0\0" + b"\x01" * 32,
+    "nothing before the fifth": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + bytes(32),
+    "a batch of no entries": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"\0\0",
+    "an empty entry": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"\x01\0" + b"\0\0",
+    "a note longer than its message": b"\x04" + bytes(32) + bytes(4) + b"\xff\x03" + b"x" * 9,
+    "a note longer than any": b"\x04" + bytes(32) + bytes(4) + b"\x01\x04" + b"x" * 1025 + b"\0\x01\0\x01\0x",
+    "a proof longer than any": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\x41" + bytes(65 * 32) + b"\x01\0\x01\0x",
+    "an entry longer than any": b"\x04" + bytes(32) + bytes(4) + b"\0\0\0\x01\0" + b"\x01\xfc" + b"x" * 0xFC01,
+    "an empty window": b"\x05" + bytes(32) + bytes(8),
+    "a window wider than allowed": b"\x05" + bytes(32) + bytes(4) + b"\x01\0\x04\0",
+    "a piece of nothing": b"\x06" + bytes(32) + b"\x09\0\0\0" + bytes(4),
+    "a piece beyond its blob": b"\x06" + bytes(32) + b"\x03\0\0\0" + b"\x01\0\0\0" + b"xyz",
+    "a piece larger than allowed": b"\x06" + bytes(32) + b"\xff\xff\xff\0" + bytes(4) + bytes(PIECE_BYTES + 1),
+    "a message larger than allowed": b"\x01\x01" + bytes(MAX_MESSAGE_BYTES),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_bytes_are_the_senders_fault(name: str) -> None:
+    with pytest.raises(RemoteError, match="malformed"):
+        decode(WRONG[name])
+
+
+def test_mutated_frames_are_refused_or_mean_exactly_what_they_spell() -> None:
+    """A second spelling of the same frame would let two peers disagree about what was sent."""
+    luck = random.Random(5)
+    real = [
+        encode(frame)
+        for frame in (
+            Digest(A, ask=False), Have(((A, 3), (B, 9))), Want(A, 4, 9, B), WantBlob(A, 0, 4096), Lacks(B),
+            Entries(A, 2, b"note\n", (bytes(32), bytes(32)), (b"one", b"twotwo")), Piece(A, 1000, 10, b"some bytes"),
+        )
+    ]  # fmt: skip
+    refused = 0
+    for _ in range(20_000):
+        message = bytearray(luck.choice(real))
+        for _ in range(luck.randint(1, 3)):
+            at = luck.randrange(len(message))
+            match luck.randrange(3):
+                case 0:
+                    message[at] = luck.randrange(256)
+                case 1:
+                    del message[at:]
+                case _:
+                    message[at:at] = luck.randbytes(luck.randint(1, 4))
+            if not message:
+                message = bytearray(b"\x01")
+        try:
+            frame = decode(bytes(message))
+        except RemoteError:
+            refused += 1
+        else:
+            assert encode(frame) == message
+    assert 2_000 < refused < 20_000  # both happen, or this test tests nothing
+
+
+def test_the_longest_list_of_logs_fits_and_one_more_does_not() -> None:
+    logs = [f"{number:064x}" for number in range(MAX_HAVE + 1)]
+    assert len(encode(Have(tuple((log, 1) for log in logs[:-1])))) <= MAX_MESSAGE_BYTES
+    with pytest.raises(LocalError):
+        encode(Have(tuple((log, 1) for log in logs)))
+
+
+def test_what_nobody_would_accept_is_not_sent() -> None:
+    with pytest.raises(LocalError):
+        encode(Want(A, 5, 5, B))
+    with pytest.raises(LocalError):
+        encode(Have(((B, 1), (A, 1))))
+    with pytest.raises(LocalError):
+        encode(Piece("not hex", 1, 0, b"x"))
+
+
+def test_room_for_entries_is_exact() -> None:
+    note, proof = b"n" * 400, (bytes(32),) * 3
+    room = frames.entries_room(note, proof)
+    fits = Entries(A, 0, note, proof, (b"x" * (room // 2 - 2), b"y" * (room - room // 2 - 2)))
+    assert len(encode(fits)) == MAX_MESSAGE_BYTES
