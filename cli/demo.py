@@ -60,7 +60,7 @@ def demo(
     started = time.time() - time.process_time()  # from the start of this process, imports included
     place = _directory(directory)
     screen = Screen(quiet=json, plain=plain, started=started, picture=picture)
-    screen.say(f"gossip demo: {peers} peers, each a process of its own, on this machine only; kept in {place}")
+    screen.say("Nothing leaves this machine: peers find one another on the loopback interface alone.")
     with _sigterm_interrupts(), Children() as children:
         cast = _prepare(place, peers, seed)
         result = _play(cast, children, screen, seconds)
@@ -133,14 +133,15 @@ def _play(cast: Cast, children: Children, screen: Screen, seconds: float) -> out
         until = time.monotonic() + DRAIN_WITHIN_S
         while time.monotonic() < until and not settled([peer.status for peer in cast.peers]):
             _poll(cast, children, screen)
-        _poll(
-            cast, children, screen, "Comparing: the last statuses are in; now one model on all the data, and the audit."
-        )
+        for peer in cast.peers:
+            with suppress(LinkError, LocalError):  # then its score is that of its last round
+                control.ask(peer.directory, "evaluate")
+        _poll(cast, children, screen, "Every update made has arrived. Now the audit, and the comparison.")
     pooled = pooled or start_pooled(cast, children)
     for child in children.all:
         if child is not pooled:
             child.process.terminate()
-    screen.say("One model on all the data is trained for comparison, and an auditor checks the ledger.")
+    screen.say("Exporting, verifying and replaying one ledger; training one model on all data to compare with.")
     bundle, verified, replayed = audit(cast)
     scores = pooled_scores(children, pooled)
     children.stop()

@@ -16,8 +16,10 @@ It counts epochs, updates and entries, and never guesses the time left.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.plain import name as plain_name
@@ -33,8 +35,8 @@ Status = Mapping[str, Any]
 
 WIDTH: Final = 80
 SPARK_POINTS: Final = 6
-SPARKS: Final = "▁▂▃▄▅▆▇█"
-SPARKS_ASCII: Final = "_.-=+*#@"
+SPARKS: Final = "▁▂▃▄▅▆▇"  # no full block: rows would run into one another
+SPARKS_ASCII: Final = "_.-=+*#"
 TAIL_LINES: Final = 8
 STEPS: Final = (
     "starting",
@@ -103,6 +105,10 @@ def headline(peers: Sequence[Status], words: str = "") -> str:
     states = [_state(peer) for peer in peers]
     if not states:
         return WORDS["starting"]
+    begun = states.count("training")
+    early = next((step for step in STEPS[: STEPS.index("training")] if step in states), "")
+    if begun and early:
+        return f"Training has begun in {begun} of {len(states)} peers; the others are still {early}."
     for step in STEPS:
         if step in states:
             return WORDS[step]
@@ -273,7 +279,6 @@ def line(board: Board) -> str:
 def picture(board: Board, width: int = WIDTH, height: int = 24) -> str:
     """The view as SVG for a page: no script, no font from anywhere else."""
     import io
-    import re
 
     from rich.console import Console
 
@@ -281,8 +286,21 @@ def picture(board: Board, width: int = WIDTH, height: int = 24) -> str:
         record=True, file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="truecolor"
     )
     paper.print(view(board, width, height))
-    svg = paper.export_svg(title=board.title, unique_id="gossip")
-    return re.sub(r"@font-face\s*\{[^}]*\}\s*", "", svg)
+    svg = re.sub(r"@font-face\s*\{[^}]*\}\s*", "", paper.export_svg(title=board.title, unique_id="gossip"))
+    return _SVG_CELL.sub(_without_padding, svg)
+
+
+_SVG_CELL: Final = re.compile(r'x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]+)</text>')
+
+
+def _without_padding(cell: re.Match[str]) -> str:
+    """Some viewers drop blanks at the start of a text; then columns of figures lose their edge."""
+    x, y, length, rest, escaped = cell.groups()
+    text = unescape(escaped)
+    one = float(length) / len(text)
+    shown, before = text.strip("\xa0"), len(text) - len(text.lstrip("\xa0"))
+    at, long = f"{float(x) + before * one:g}", f"{len(shown) * one:g}"
+    return f'x="{at}" y="{y}" textLength="{long}"{rest}>{escape(shown).replace(chr(0xA0), "&#160;")}</text>'
 
 
 def speaks_unicode(out: Console) -> bool:
