@@ -1,7 +1,7 @@
 """The training process: answers questions on stdin until stdin closes. Started by worker_client.py.
 
 Training lives in a process of its own because jax costs 150 MB and a second to import, compiles for half a
-second at a time, and must never hold up the node that talks to the network. It is polite (nice 5), uses one
+second at a time, and must never hold up the node that talks to the network. It is polite (nice 5, once loaded: until then people wait for it), uses one
 thread (several peers share a laptop), and cannot outlive its parent: a closed pipe is the end.
 
 While it waits to be told what to load, jax is already being imported in a thread.
@@ -37,8 +37,6 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not land between two answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the node decides what it means
-    with suppress(OSError, AttributeError):
-        os.nice(NICENESS)
     os.environ.update(XLA_FLAGS=XLA_FLAGS, JAX_PLATFORMS="cpu")  # read by jax when it is imported
     _return_large_blocks()
     with suppress(BrokenPipeError):
@@ -102,6 +100,8 @@ class Worker:
             progress=self._progress,
         )
         _return_memory()
+        with suppress(OSError, AttributeError):
+            os.nice(NICENESS - os.nice(0))
         self._say(loaded)
 
     def _progress(self, state: protocol.State) -> None:
