@@ -1,8 +1,9 @@
 """The training process: answers questions on stdin until stdin closes. Started by worker_client.py.
 
 Training lives in a process of its own because jax costs 150 MB and a second to import, compiles for half a
-second at a time, and must never hold up the node that talks to the network. It is polite (nice 5, once loaded: until then people wait for it), uses one
-thread (several peers share a laptop), and cannot outlive its parent: a closed pipe is the end.
+second at a time, and must never hold up the node that talks to the network. It is polite (nice 5, once loaded:
+until then people wait for it), uses one thread (several peers share a laptop), and cannot outlive its parent:
+a closed pipe is the end.
 
 While it waits to be told what to load, jax is already being imported in a thread.
 """
