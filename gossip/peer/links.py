@@ -10,7 +10,7 @@ Rules kept here:
 - Discovery is a hint: at most MAX_CANDIDATES, one dial per address at a time, then a backoff.
 - Of two peers the one with the lower public key dials first; the other only if no link came of it within
   PATIENCE_S. Addresses that the user or an invite gave are dialled at once.
-- Two links to one key: both ends keep the one that the lower key dialled, or the newer of equals.
+- Two links to one key: both ends keep the one that the lower key dialled if the dials crossed, else the newer.
 - Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
 - A link from a key that is no member ends, unless it came with a ticket, or we dialled where the user told us
   to; such a link waits, not for ever.
@@ -35,6 +35,7 @@ MAX_LINKS: Final = 32  # in all; beyond, a newcomer is turned away and finds som
 PATIENCE_S: Final = 1.5  # how long the higher key leaves the first dial to the lower one
 FIRST_RETRY_S: Final = 0.2
 LAST_RETRY_S: Final = 30.0
+CROSSED_S: Final = 10.0  # two links within so long are two dials that crossed
 DIAL_LIMIT_S: Final = 90.0  # a shell that never answers a Dial must not block the address for ever
 PROVEN_S: Final = 10.0  # a link that lived so long forgives earlier failures
 WAITING_S: Final = 60.0  # for a guest to become a member
@@ -189,11 +190,16 @@ class Links:
         return ""
 
     def _settle_twins(self, new: Live, now: float) -> str:
-        """Two links to one key: keep the one the lower key dialled. Returns why the new one goes, if it does."""
+        """Two links to one key: keep the one the lower key dialled. Returns why the new one goes, if it does.
+
+        That settles two dials that crossed. Later, nobody dials who has a link: the far end has lost the old one
+        (it was killed and came back), and the new one stays whoever dialled.
+        """
         for old in tuple(self._live.values()):
             if old.key != new.key:
                 continue
-            if old.dialled != new.dialled and old.dialled == (self._own_key < old.key):
+            crossed = old.dialled != new.dialled and now - old.up_at <= CROSSED_S
+            if crossed and old.dialled == (self._own_key < old.key):
                 return "a second link to the same peer"
             self.drop(old.link, "a second link to the same peer", now)
         return ""

@@ -217,7 +217,7 @@ class Rounds:
         if self._data is not None:
             fields = self._author.draft()
             self._data_seq = self._author.write(fields, fields.stamp(self._data, int(now)), now).seq
-            self._data_changed = False
+            self._had_data, self._data_changed = self._data, False
 
     def _begin(self, now: float) -> None:
         self._view = self._book.replica.heads()

@@ -70,6 +70,13 @@ def test_both_ends_keep_the_same_one_of_two_links() -> None:
         assert kept == [[1], [1]]
 
 
+def test_a_peer_that_was_killed_and_came_back_is_not_kept_out_by_its_dead_link() -> None:
+    desk = Desk(LOW)
+    desk.links.up(LinkUp(1, HIGH, dialled=True), 0.0)  # the one to keep, had the dials crossed
+    assert desk.links.up(LinkUp(2, HIGH, dialled=False), 60.0) is not None
+    assert [live.link for live in desk.links] == [2]
+
+
 def test_the_newer_of_two_links_in_one_direction_stays() -> None:
     desk = Desk(HIGH)
     desk.links.up(LinkUp(1, LOW, dialled=False), 0.0)
