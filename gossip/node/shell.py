@@ -329,7 +329,7 @@ class Node:
                 )
 
     def _tell(self, kind: str, **fields: Any) -> None:
-        if kind == "starting":
+        if kind == "starting" and self._phase:  # once ready, the peer and its training process speak for themselves
             self._phase = fields["text"]
         self._on_note(ev.Note(kind, fields))
 
