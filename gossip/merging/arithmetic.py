@@ -68,7 +68,7 @@ class NumpyArithmetic:
         sums = np.add.reduceat(squares, np.arange(0, len(squares), BLOCK))  # at most 256 * 127^2 each
         shifts = delta.exponents.astype(np.int64) + 24
         total = 0
-        for shift in range(MAX_EXPONENT + 25):  # exact: int64 within one exponent, Python integers across them
+        for shift in np.unique(shifts).tolist():  # exact: int64 within one exponent, Python integers across them
             total += int(sums[shifts == shift].sum(dtype=np.int64)) << 2 * shift
         return isqrt(total)
 
