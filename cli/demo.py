@@ -61,9 +61,13 @@ def demo(
     place = _directory(directory)
     screen = Screen(quiet=json, plain=plain, started=started, picture=picture)
     screen.say("Nothing leaves this machine: peers find one another on the loopback interface alone.")
-    with _sigterm_interrupts(), Children() as children:
-        cast = _prepare(place, peers, seed)
-        result = _play(cast, children, screen, seconds)
+    try:
+        with _sigterm_interrupts(), Children() as children:
+            cast = _prepare(place, peers, seed)
+            result = _play(cast, children, screen, seconds)
+    except KeyboardInterrupt:
+        render.complain(f"interrupted: every peer was ended; what they had made is in {place}")
+        raise
     if json:
         render.document(outcome.as_json(result))
     else:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gossip.transport.tickets import Ticket
 
 REMEMBERED: Final = "run"  # the meta key
+TABLES: Final = (".csv", ".npz")
 OURS: Final = (
     "keys",
     "compiled",
@@ -68,6 +69,19 @@ def check_files(wanted: Wishes) -> None:
     for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
+
+
+def read_through(wanted: Wishes) -> None:
+    """Read every labelled request once, before anything is made: a bad row must not cost an invitation.
+
+    Tables are left to the trainer: how to read one stands in the swarm's model, which a joiner does not hold yet.
+    """
+    from gossip.filterlists.requests import read_requests
+
+    for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
+        if path.suffix not in TABLES:
+            for _ in read_requests(path):
+                pass
 
 
 def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:

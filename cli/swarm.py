@@ -146,6 +146,7 @@ def join(
         data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
     )
     members.check_files(wanted)
+    members.read_through(wanted)
     place = settings.new_directory(f"swarm-{ticket.swarm[:8]}", directory)
     from gossip.setup import enrol
 

@@ -107,6 +107,19 @@ def test_joining_with_a_missing_data_file_makes_nothing(home: Path) -> None:
     assert not (home / "other").exists()
 
 
+def test_a_bad_row_costs_no_invitation(home: Path, tmp_path: Path) -> None:
+    gossip("new", "lists")
+    ticket = facts("invite")["ticket"]
+    file = tmp_path / "mine.jsonl"
+    file.write_text(
+        '{"page":"https://a.example/","url":"https://b.example/","type":"image","label":"ad"}\n'
+        '{"page":"https://a.example/","url":"https://b.example/","type":"image","label":"spam"}\n'
+    )
+    told = gossip("join", ticket, "--data", str(file), "--dir", str(home / "other"), code=exits.USAGE)
+    assert f"{file}: row 2 cannot be used: its label is none of" in told
+    assert not (home / "other").exists()
+
+
 def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
     gossip("new", "lists")
     code = """
