@@ -51,15 +51,16 @@ STEPS: Final = (
 )
 
 WORDS: Final = {
-    "starting": "Starting: each peer is a process of its own.",
-    "importing": "Importing JAX and WebRTC in every peer: the slow first moment.",
-    "reading data": "Reading data: every peer its own labelled requests, which stay with it.",
-    "compiling": "Compiling the training step, once per peer.",
-    "joining": "Joining: the peers find one another by mDNS and open WebRTC links.",
-    "training": "Training: every peer learns from its own data; only weight changes travel.",
-    "observing": "Observing: no data here, so this peer keeps and checks the ledger.",
+    "starting": "Starting: a peer is a process of its own.",
+    "waiting": "Starting: a peer is a process of its own.",
+    "importing": "Importing JAX and WebRTC: the slow first moment.",
+    "reading data": "Reading data: each peer its own, which it shows to nobody.",
+    "compiling": "Compiling the training step.",
+    "joining": "Joining: peers find one another by mDNS and open WebRTC links.",
+    "training": "Training: each peer learns from its own data; only weight changes travel.",
+    "observing": "Observing: without data this peer keeps and checks the ledger.",
     "draining": "Finishing: no new epochs; the last updates travel to everybody.",
-    "drained": "Finished: every update made has arrived everywhere.",
+    "drained": "Finished: every update made has arrived.",
     "stopping": "Stopping.",
 }
 SHOWN_AS: Final = {"resting": "training", "importing jax": "importing"}  # a word that changes often is only flicker
@@ -269,7 +270,8 @@ def line(board: Board) -> str:
         for p in board.peers
         if (p.get("swarm_scores") or {}).get("pr_auc") is not None
     ]
-    swarm = f"; swarm {score(min(scores))} to {score(max(scores))}" if scores else ""
+    reach = f"{score(min(scores))} to {score(max(scores))}" if len(scores) > 1 else "".join(map(score, scores))
+    swarm = f"; swarm {reach}" if scores else ""
     ends = sum(len(p.get("links") or ()) for p in board.peers)
     links = ends // 2 if len(board.peers) > 1 else ends  # a board of several shows both ends of each link
     counts = f"{totals(board.peers)}; {many(links, 'link')}{swarm}"

@@ -21,20 +21,14 @@ from ledger.errors import LocalError
 if TYPE_CHECKING:
     from gossip.node import NodeConfig
     from gossip.transport.tickets import Ticket
+    from ledger.store import Store
 
 REMEMBERED: Final = "run"  # the meta key
 TABLES: Final = (".csv", ".npz")
 OURS: Final = (
-    "keys",
-    "compiled",
-    "peer.db",
-    "peer.db-wal",
-    "peer.db-shm",
-    "signed",
-    "signed.new",
-    "lock",
+    "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "lock",
     "control.sock",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +143,21 @@ def stored_status(place: Path) -> dict[str, Any]:
             "id": peer,
             "words": words(peer),
             "swarm": store.meta("swarm").decode(),
-            "swarm_name": store.meta("swarm_name").decode(),
+            "swarm_name": swarm_name(store),
             "state": "stopped",
             "entries": sum(heads.values()),
             "heads": heads,
         }
+
+
+def swarm_name(store: Store) -> str:
+    """What the founder called the swarm; "" before its genesis has arrived."""
+    from ledger.canonical import decode_entry
+    from ledger.entry import Genesis
+
+    data = store.entry(store.meta("founder").decode(), 0)
+    first = decode_entry(data) if data is not None else None
+    return first.name if isinstance(first, Genesis) else ""
 
 
 def remove(place: Path) -> list[str]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cli import exits, live, render
-from cli.plain import plain
+from cli.plain import name, plain
 
 if TYPE_CHECKING:
     from gossip.events import Note
@@ -166,6 +166,17 @@ class _Shown:
 
 
 def told(kind: str, fields: dict[str, Any]) -> str:
-    """A note as a line: its kind, then its facts in the order the node gave them."""
-    facts = ", ".join(f"{key} {plain(value, 60)}" for key, value in fields.items())
-    return f"{kind.replace('_', ' ')}: {facts}" if facts else kind.replace("_", " ")
+    """A note as a line for people."""
+    who = name(fields.get("name") or str(fields.get("peer", ""))[:8]) if fields.get("peer") else "a peer not yet known"
+    match kind:
+        case "link_up":
+            return f"link to {who}" if fields.get("dialled") else f"link from {who}"
+        case "link_down":
+            return f"link to {who} ended: {plain(fields.get('reason', ''), 80)}"
+        case "admitted":
+            return f"{who} was let in as {plain(fields.get('role', 'member'), 20)}"
+        case "snapshot":
+            model = render.short(plain(fields.get("model", "")))
+            return f"snapshot: {render.many(int(fields.get('updates', 0)), 'update')} folded, model {model}"
+    facts = ", ".join(plain(value, 100) for value in fields.values())
+    return f"{kind.replace('_', ' ')}: {facts}"

@@ -81,6 +81,9 @@ def existing_directory(name: str | None, directory: Path | None) -> Path:
     if name is not None:
         if check_name(name) in known:
             return home / name
+        called = [folder for folder in known if _called(home / folder) == name]
+        if len(called) == 1:
+            return home / called[0]
         raise LocalError(f"no swarm called {name!r} here", why=_list(known), next_step=_advice(known))
     if len(known) == 1:
         return home / known[0]
@@ -105,6 +108,15 @@ def new_demo_directory() -> Path:
             number += 1
             continue
         return place
+
+
+def _called(place: Path) -> str:
+    """A swarm that was joined lies in a folder named by its id; its founder's name for it arrives later."""
+    from cli.members import swarm_name
+    from ledger.store import Store
+
+    with Store.open_readonly(place / STORE) as store:
+        return swarm_name(store)
 
 
 def _list(known: tuple[str, ...]) -> str:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from cli import settings
+from gossip.setup import create_swarm
+from gossip.training.spec import BUILTIN
 from ledger.errors import LocalError
+from ledger.store import PutMeta, Store
 
 
 @pytest.fixture
@@ -17,8 +20,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def peer(place: Path) -> Path:
+    """A folder of a swarm whose genesis has not arrived."""
     place.mkdir(parents=True)
-    (place / settings.STORE).touch()
+    with Store(place / settings.STORE) as store:
+        store.commit([PutMeta("founder", b"0" * 64)])
     return place
 
 
@@ -64,3 +69,11 @@ def test_demo_runs_do_not_share_a_folder(home: Path) -> None:
     first, second = settings.new_demo_directory(), settings.new_demo_directory()
     assert (first.name, second.name) == ("run-1", "run-2")
     assert first.parent == home / "demo-runs"
+
+
+def test_a_joined_swarm_answers_to_the_name_its_founder_gave_it(home: Path) -> None:
+    create_swarm(
+        home / "swarm-1234abcd", name="lists", task="t", model_text=BUILTIN["filterlist"], peer_name="a", seed=1
+    )
+    peer(home / "other")
+    assert settings.existing_directory("lists", None) == home / "swarm-1234abcd"
