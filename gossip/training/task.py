@@ -1,11 +1,11 @@
 """What a peer trains on: a `Task` turns somebody's data into rows, a few thousand at a time.
 
-    Task            for your own data: give `train()` and, if you like, `validation()` as arrays
-    FilterListTask  labelled requests (.jsonl, plain or gzip; gossip/filterlists/requests.py)
-    TableTask       numbers with a label column (.csv, .npz; tables.py)
+    Task          for your own data: give `train()` and, if you like, `validation()` as arrays
+    chunks_of     files, as the model's features ask: labelled requests (.jsonl, plain or gzip;
+                  gossip/filterlists/requests.py) or numbers with a label column (.csv, .npz; tables.py)
 
-The two that read files stream them, so that memory stays bounded however long the files are; errors name
-the file, the row and what to do. Which rows a peer keeps for judging its own model depends on the row's
+Files are streamed, so that memory stays bounded however long they are; errors name the file, the row and what
+to do. Which rows a peer keeps for judging its own model depends on the row's
 site or number alone, never on luck: the same file always splits the same way.
 """
 
