@@ -1,0 +1,66 @@
+"""`make bench`: figures, ratios and goals in one table.
+
+    python -m tests.bench [--seeds N | --quick] [--only SECTION ...] [--json FILE]
+
+It never fails on a slow figure; it prints. What each row means: docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from tests.bench import codec, demo, ledger, machine, startup, transport
+from tests.bench.figures import Section, rows_of
+
+SEEDS: Final = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Figures, ratios and goals.")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="demos to run, a minute each")
+    parser.add_argument("--quick", action="store_true", help="one demo")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts to FILE")
+    parser.add_argument("--only", nargs="+", choices=("codec", "startup", "ledger", "transport", "demo"))
+    given = parser.parse_args()
+    seeds = 1 if given.quick else given.seeds
+    parts: dict[str, Callable[[], Section]] = {
+        "codec": codec.measure,
+        "startup": startup.measure,
+        "ledger": ledger.measure,
+        "transport": transport.measure,
+        "demo": lambda: demo.measure(seeds, _progress),
+    }
+    begun, when = perf_counter(), datetime.now(UTC)
+    about = machine.describe()
+    sections: list[Section] = []
+    for name, measure in parts.items():
+        if given.only is None or name in given.only:
+            _progress(name)
+            sections.append(measure())
+    _progress("")
+    command = " ".join(["python -m tests.bench", *sys.argv[1:]])
+    for line in (f"command   {command}", f"date      {when:%Y-%m-%d %H:%M} UTC", *machine.lines(about)):
+        print(line)
+    for section in sections:
+        print("\n".join(section.lines()))
+    print(f"\n{perf_counter() - begun:.0f} s in all, load {machine.load()} after")
+    if given.json is not None:
+        document = {"command": command, "date": when.isoformat(timespec="seconds"), "machine": about}
+        given.json.write_text(json.dumps({**document, "figures": rows_of(sections)}, indent=2) + "\n")
+
+
+def _progress(text: str) -> None:
+    """What runs now, on a terminal only, on a line that goes away again."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
