@@ -156,7 +156,7 @@ class Links:
         reason = self._refusal(live, candidate, now)
         if not reason:
             reason = self._settle_twins(live, now)
-        if not reason and len(self._live) >= MAX_LINKS:
+        if not reason and len(self._live) >= MAX_LINKS and not self._make_way(live, now):
             reason = "links enough"
         if reason:
             self._out.put(Drop(event.link, reason))
@@ -168,6 +168,14 @@ class Links:
             self._rotating = False
             self._retire_one(live, now)
         return live
+
+    def _make_way(self, newcomer: Live, now: float) -> bool:
+        """A guest has only us; members have others. Its place is that of our oldest link to a member."""
+        members = [live for live in self._live.values() if live.peer is not None]
+        if newcomer.peer is not None or not members:
+            return False
+        self.drop(min(members, key=lambda live: (live.up_at, live.link)).link, "making room for a guest", now)
+        return True
 
     def _answered(self, event: LinkUp) -> Candidate | None:
         """The candidate whose dial this link answers: by address if the shell tells it, else by key."""
@@ -268,7 +276,10 @@ class Links:
         due = [c for c in open_to if c.due <= now]
         given = [c for c in due if c.given]
         others = [c for c in due if not c.given]
-        for candidate in given + self._luck.sample(others, min(len(others), self._room())):
+        room = self._room()
+        if self._member(self._own_key) is not None:
+            given = given[:room]  # a member needs no particular door; a joiner has no other
+        for candidate in given + self._luck.sample(others, min(len(others), max(0, room - len(given)))):
             self._dial(candidate, now)
         self._rotate(others, now)
         self._ask_again(open_to, now)
@@ -290,8 +301,8 @@ class Links:
         return candidate.given or (candidate.key is not None and self._member(candidate.key) is not None)
 
     def _room(self) -> int:
-        """How many more dials to strangers of our own choice are wanted now."""
-        dialling = sum(1 for c in self._candidates.values() if c.dialling_since is not None and not c.given)
+        """How many more dials are wanted now."""
+        dialling = sum(1 for c in self._candidates.values() if c.dialling_since is not None)
         if self._is_small():
             return MAX_LINKS
         own = sum(1 for live in self._live.values() if live.dialled)

@@ -240,7 +240,7 @@ class Peer:
         for live in self._links:
             peer = self._keys.get(live.key)
             role = _INVITED.get(live.role)
-            if live.peer is None and peer is not None and role is not None:
+            if live.peer is None and peer is not None and role is not None and not self._book.replica.role_of(peer):
                 self._author.admit_member(peer, role, self._now)
 
     # -------------------------------------------------------------- what was admitted

@@ -227,11 +227,12 @@ class SimSwarm:
         scenario = self.scenario
         keys = [PrivateKey.from_seed(_digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
         policy = Policy.parse(DEFAULT_POLICY)
+        fold = fold_constants(eta=scenario.eta, norm0=scenario.norm0)
         genesis = encode_entry(
             Genesis(
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=_digest("").hex(),
                 name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
-                seed=_digest(f"start {scenario.seed}").hex(), fold=fold_constants(eta=scenario.eta, norm0=scenario.norm0),
+                seed=_digest(f"start {scenario.seed}").hex(), fold=fold,
                 policy=policy.hash, admins=[keys[0].public.hex()], threshold=1, witnesses=[],
             )
         )  # fmt: skip

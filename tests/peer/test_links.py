@@ -186,3 +186,24 @@ def test_two_addresses_of_one_peer_are_dialled_one_at_a_time() -> None:
     desk.links.found(Found("a", 1, HIGH), 0.0)
     desk.links.found(Found("b", 2, HIGH), 0.0)
     assert len(desk.dials(0.0)) == 1
+
+
+def test_a_full_house_makes_way_for_a_guest_but_not_for_a_member() -> None:
+    members = [LOW, *(key(number) for number in range(60))]
+    desk = Desk(LOW, members)
+    for number in range(rules.MAX_LINKS):
+        assert desk.links.up(LinkUp(number + 1, members[1 + number], dialled=False), float(number)) is not None
+    assert desk.links.up(LinkUp(100, members[50], dialled=False), 99.0) is None
+    assert desk.links.up(LinkUp(101, OTHER, dialled=False, role="trainer"), 99.0) is not None
+    assert len(desk.links) == rules.MAX_LINKS
+    assert [live.link for live in desk.dropped] == [1]
+
+
+def test_a_joiner_dials_its_inviter_whatever_links_it_has_a_member_of_a_large_swarm_does_not() -> None:
+    members = [key(number) for number in range(30)]
+    for enlisted in (False, True):
+        desk = Desk(LOW, [*members, LOW] if enlisted else members, PeerConfig(inviter=HIGH))
+        for number in range(6):
+            desk.links.up(LinkUp(number + 1, members[number], dialled=True), 0.0)
+        desk.links.found(Found("inviter", 9, HIGH), 0.0)
+        assert desk.dials(0.0) == ([] if enlisted else [9])
