@@ -39,16 +39,8 @@ SPARKS: Final = "▁▂▃▄▅▆▇"  # no full block: rows would run into on
 SPARKS_ASCII: Final = "_.-=+*#"
 TAIL_LINES: Final = 8
 STEPS: Final = (
-    "starting",
-    "importing",
-    "importing jax",
-    "reading data",
-    "compiling",
-    "joining",
-    "training",
-    "draining",
-    "drained",
-)
+    "waiting", "starting", "importing", "joining", "reading data", "compiling", "training", "draining", "drained",
+)  # fmt: skip
 
 WORDS: Final = {
     "starting": "Starting: a peer is a process of its own.",
@@ -109,7 +101,8 @@ def headline(peers: Sequence[Status], words: str = "") -> str:
     begun = states.count("training")
     early = next((step for step in STEPS[: STEPS.index("training")] if step in states), "")
     if begun and early:
-        return f"Training has begun in {begun} of {len(states)} peers; the others are still {early}."
+        others = "wait for a processor" if early == "waiting" else f"are still {early}"
+        return f"Training has begun in {begun} of {len(states)} peers; the others {others}."
     for step in STEPS:
         if step in states:
             return WORDS[step]

@@ -122,6 +122,7 @@ def test_it_speaks_of_the_step_that_everybody_waits_for() -> None:
     assert live.headline(states, "Comparing.") == "Comparing."
     mixed = live.headline([*FOUR[:2], status(3, "c", state="importing jax"), status(4, "d", state="compiling")])
     assert mixed == "Training has begun in 2 of 4 peers; the others are still importing."
+    assert live.headline([*FOUR[:2], {"state": "waiting"}]).endswith("2 of 3 peers; the others wait for a processor.")
 
 
 def test_it_never_names_a_time_left() -> None:
