@@ -121,6 +121,8 @@ def run(
     wanted = members.Wishes(
         data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
     )
+    members.check_files(wanted)
+    members.read_through(wanted)
     _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
 
 

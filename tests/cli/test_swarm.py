@@ -118,6 +118,9 @@ def test_a_bad_row_costs_no_invitation(home: Path, tmp_path: Path) -> None:
     told = gossip("join", ticket, "--data", str(file), "--dir", str(home / "other"), code=exits.USAGE)
     assert f"{file}: row 2 cannot be used: its label is none of" in told
     assert not (home / "other").exists()
+    assert "row 2 cannot be used" in gossip("run", "lists", "--data", str(file), code=exits.USAGE)
+    with Store.open_readonly(store_path(home / "lists")) as store:
+        assert store.find_meta("run") is None  # and is not remembered for the next run
 
 
 def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
