@@ -35,7 +35,9 @@ MAX_LINKS: Final = 32  # in all; beyond, a newcomer is turned away and finds som
 PATIENCE_S: Final = 1.5  # how long the higher key leaves the first dial to the lower one
 FIRST_RETRY_S: Final = 0.2
 LAST_RETRY_S: Final = 30.0
+LAST_JOIN_RETRY_S: Final = 5.0  # of a joiner, at the door it was invited to
 CROSSED_S: Final = 10.0  # two links within so long are two dials that crossed
+SETTLED_S: Final = 5.0  # a link so old has served its newcomer
 DIAL_LIMIT_S: Final = 90.0  # a shell that never answers a Dial must not block the address for ever
 PROVEN_S: Final = 10.0  # a link that lived so long forgives earlier failures
 WAITING_S: Final = 60.0  # for a guest to become a member
@@ -170,8 +172,11 @@ class Links:
         return live
 
     def _make_way(self, newcomer: Live, now: float) -> bool:
-        """A guest has only us; members have others. Its place is that of our oldest link to a member."""
-        members = [live for live in self._live.values() if live.peer is not None]
+        """A guest has only us; members have others. Its place is that of our oldest link to a member.
+
+        Not of a young one: that may be a guest of a moment ago, who has not yet heard that it was let in.
+        """
+        members = [live for live in self._live.values() if live.peer is not None and now - live.up_at >= SETTLED_S]
         if newcomer.peer is not None or not members:
             return False
         self.drop(min(members, key=lambda live: (live.up_at, live.link)).link, "making room for a guest", now)
@@ -248,7 +253,9 @@ class Links:
             self._retry_later(candidate, now)
 
     def _retry_later(self, candidate: Candidate, now: float) -> None:
-        pause = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(candidate.failures, 16))
+        joining = candidate.given and self._member(self._own_key) is None  # somebody waits for this
+        longest = LAST_JOIN_RETRY_S if joining else LAST_RETRY_S
+        pause = min(longest, FIRST_RETRY_S * 2.0 ** min(candidate.failures, 16))
         candidate.failures += 1
         candidate.due = now + pause * self._luck.uniform(0.5, 1.0)
 
