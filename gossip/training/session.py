@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.merging.codec import ErrorFeedback
-from gossip.training import protocol
+from gossip.training import memory, protocol
 from gossip.training.blocks import Bags, Block, Sampler
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.protocol import Evaluated, Loaded, Result, Trained
@@ -152,7 +152,8 @@ class Session:
 
     def _warm_up(self, start: Theta) -> float:
         """Compile, and measure one round."""
-        self._learner.round(start, self._learner.sample(self._sampler))
+        self._learner.compile(self._sampler)
+        memory.return_freed()
         begun = time.monotonic()
         self._learner.round(start, self._learner.sample(self._sampler))
         return time.monotonic() - begun

@@ -10,7 +10,6 @@ While it waits to be told what to load, jax is already being imported in a threa
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import signal
@@ -24,12 +23,11 @@ import numpy as np
 import numpy.random  # lazy otherwise, and then imported beside jax
 from numpy.typing import NDArray
 
-from gossip.training import protocol
+from gossip.training import memory, protocol
 from gossip.training.session import Session
 from ledger.errors import GossipError, LinkError, LocalError
 
 NICENESS: Final = 5
-M_MMAP_THRESHOLD: Final = -3  # glibc's malloc.h
 XLA_FLAGS: Final = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
@@ -39,7 +37,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not land between two answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the node decides what it means
     os.environ.update(XLA_FLAGS=XLA_FLAGS, JAX_PLATFORMS="cpu")  # read by jax when it is imported
-    _return_large_blocks()
+    memory.return_large_blocks()
     with suppress(BrokenPipeError):
         Worker(answers).serve(sys.stdin.buffer)
     os._exit(0)  # at once: jax may still be half imported, and nothing here is left to be put away
@@ -100,7 +98,7 @@ class Worker:
             keep=Path(request.keep) if request.keep else None,
             progress=self._progress,
         )
-        _return_memory()
+        memory.return_freed()
         with suppress(OSError, AttributeError):
             os.nice(NICENESS - os.nice(0))
         self._say(loaded)
@@ -124,18 +122,6 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     if len(data) != size:
         raise EOFError
     return data
-
-
-def _return_large_blocks() -> None:
-    """Have glibc give every freed megabyte back at once; by default it learns to keep up to 32 MB pieces."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
-
-
-def _return_memory() -> None:
-    """Give what reading and compiling left behind back to the system: 40 MB of 270 on glibc; elsewhere nothing."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 if __name__ == "__main__":
