@@ -78,7 +78,7 @@ class Live:
 
 class Links:
     """The links of one peer. `member` finds a member by key, `swarm_size` counts them, us included, and `dropped`
-    hears of every link that we ended."""
+    hears of every link that we ended, and why."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Links:
         out: Outbox,
         member: MemberByKey,
         swarm_size: Callable[[], int],
-        dropped: Callable[[Live], None],
+        dropped: Callable[[Live, str], None],
     ) -> None:
         self._config = config
         self._own_key = own_key
@@ -234,7 +234,7 @@ class Links:
             self._shunned = {key: until for key, until in self._shunned.items() if until > now}
             self._shunned[live.key] = now + SHUN_S
         self._schedule_redial(live, now)
-        self._dropped(live)
+        self._dropped(live, reason)
         return live
 
     def _schedule_redial(self, live: Live, now: float) -> None:

@@ -88,7 +88,7 @@ class Peer:
         self._tail: deque[TailLine] = deque(maxlen=TAIL)
         self._is_drained = False
         self._links = Links(
-            config, key.public, luck, out, replica.member_by_key, lambda: len(self._members), self._dropped
+            config, key.public, luck, out, replica.member_by_key, lambda: len(self._members), self._gone
         )
         self._pace = Pace(config.request_s)
         self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, out)
@@ -171,9 +171,6 @@ class Peer:
             self._allowances[live.link] = Allowance(self._now)
             self._rumour.link_up(live, self._now)
             self._out.note("link_up", peer=live.peer or "", name=self._name(live.peer), dialled=live.dialled)
-
-    def _dropped(self, live: Live) -> None:
-        self._gone(live, "ended by us")
 
     def _gone(self, live: Live, reason: str) -> None:
         self._replan = True

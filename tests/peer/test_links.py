@@ -25,7 +25,7 @@ class Desk:
         self.dropped: list[Live] = []
         self.links = Links(
             config or PeerConfig(), own, random.Random(1), self.out, self.members.get, lambda: len(self.members),
-            self.dropped.append,
+            lambda live, reason: self.dropped.append(live),
         )  # fmt: skip
 
     def dials(self, now: float) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -158,3 +160,13 @@ def test_room_for_entries_is_exact() -> None:
     room = frames.entries_room(note, proof)
     fits = Entries(A, 0, note, proof, (b"x" * (room // 2 - 2), b"y" * (room - room // 2 - 2)))
     assert len(encode(fits)) == MAX_MESSAGE_BYTES
+
+
+def test_the_frames_in_the_documentation_are_real() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
+    shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
+    assert [name for name, _ in shown] == ["Digest", "Have", "Want", "Entries", "WantBlob", "Piece", "Lacks"]
+    for name, spelled in shown:
+        frame = decode(bytes.fromhex(spelled))
+        assert type(frame).__name__ == name
+        assert encode(frame).hex() == spelled
