@@ -10,6 +10,7 @@ While it waits to be told what to load, jax is already being imported in a threa
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -38,6 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the node decides what it means
     os.environ.update(XLA_FLAGS=XLA_FLAGS, JAX_PLATFORMS="cpu")  # read by jax when it is imported
     memory.return_large_blocks()
+    gc.disable()  # until all is loaded: modules and compiled programs stay, and searching them takes a tenth of the start
     with suppress(BrokenPipeError):
         Worker(answers).serve(sys.stdin.buffer)
     os._exit(0)  # at once: jax may still be half imported, and nothing here is left to be put away
@@ -98,6 +100,8 @@ class Worker:
             keep=Path(request.keep) if request.keep else None,
             progress=self._progress,
         )
+        gc.freeze()
+        gc.enable()
         memory.return_freed()
         with suppress(OSError, AttributeError):
             os.nice(NICENESS - os.nice(0))
