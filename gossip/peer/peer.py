@@ -37,7 +37,6 @@ from gossip.peer.admission import Admission
 from gossip.peer.author import Author
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
-from gossip.peer.cover import Cover
 from gossip.peer.links import TIMER as LINKS_TIMER
 from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
@@ -46,11 +45,11 @@ from gossip.peer.pace import Pace
 from gossip.peer.quota import Allowance
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
-from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine
+from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
 from gossip.peer.tape import Tape
 from gossip.wire import frames
 from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Want, WantBlob
-from ledger.entry import GRID_ONE, Enrol, Member, PeerId, Role, Snapshot, Update
+from ledger.entry import GRID_ONE, Enrol, Member, PeerId, Role, Update
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
 from ledger.replica import Checked, InvalidEntry
@@ -79,7 +78,7 @@ class Peer:
         self._now = 0.0
         self._out = out = Outbox()
         replica = book.replica
-        self._tapes = {log: _tape(log, book, shelf) for log in replica.heads()}
+        self._tapes = {log: Tape.restored(log, replica.tree(log), shelf.checkpoint(log)) for log in replica.heads()}
         self._names: dict[PeerId, str] = {}
         self._keys: dict[bytes, PeerId] = {}  # of everybody enrolled, members or not
         self._allowances: dict[LinkId, Allowance] = {}
@@ -272,7 +271,7 @@ class Peer:
         entry, log = checked.entry, checked.log
         self._learn(log, entry)
         kind = str(entry.__struct_config__.tag)
-        self._tail.append(TailLine(log, self._name(log), checked.seq, kind, _told(checked, self._names)))
+        self._tail.append(TailLine(log, self._name(log), checked.seq, kind, told(checked, self._names)))
         self._out.note("entry", peer=log, name=self._name(log), seq=checked.seq, kind=kind, text=self._tail[-1].text)
         if isinstance(entry, Member):
             self._out.note("admitted", peer=entry.peer, name=self._name(entry.peer), role=entry.role, by=log)
@@ -341,31 +340,3 @@ class Peer:
             ),
             tail=tuple(self._tail),
         )
-
-
-def _tape(log: PeerId, book: Book, shelf: Shelf) -> Tape:
-    """A log as the store held it, under the newest checkpoint that it reaches."""
-    tree = book.replica.tree(log)
-    tape = Tape(log, (tree.leaf(index) for index in range(tree.size)))
-    kept = shelf.checkpoint(log)
-    if kept is not None and 0 < kept[0] <= tree.size:
-        tape.cover = Cover(kept[0], tree.root(kept[0]), kept[1])
-    return tape
-
-
-def _told(checked: Checked, names: dict[PeerId, str]) -> str:
-    """One entry in a few plain words."""
-    match checked.entry:
-        case Update() as update:
-            share = f"{(checked.weight or 0) / GRID_ONE:.2f}" if not checked.refused else "left out by the policy"
-            return f"{update.bytes} bytes from {update.examples} examples, weight {share}"
-        case Member() as member:
-            return f"lets {names.get(member.peer) or member.peer[:8]} in as {member.role}"
-        case Enrol() as enrol:
-            return f"{enrol.name} asks to take part"
-        case Snapshot() as snapshot:
-            return f"model {snapshot.model[:8]} of {snapshot.updates} updates"
-        case entry if entry.seq == 0:
-            return "founds the swarm"
-        case _:
-            return f"commits to {getattr(checked.entry, 'records', 0)} records"

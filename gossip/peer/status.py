@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ledger.entry import Hash, PeerId, Scores
+from ledger.entry import GRID_ONE, Enrol, Hash, Member, PeerId, Scores, Snapshot, Update
+from ledger.replica import Checked
 
 State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
 
@@ -66,3 +67,21 @@ class PeerStatus:
     drained: bool
     links: tuple[LinkStatus, ...]
     tail: tuple[TailLine, ...]
+
+
+def told(checked: Checked, names: dict[PeerId, str]) -> str:
+    """One entry in a few plain words."""
+    match checked.entry:
+        case Update() as update:
+            share = f"{(checked.weight or 0) / GRID_ONE:.2f}" if not checked.refused else "left out by the policy"
+            return f"{update.bytes} bytes from {update.examples} examples, weight {share}"
+        case Member() as member:
+            return f"lets {names.get(member.peer) or member.peer[:8]} in as {member.role}"
+        case Enrol() as enrol:
+            return f"{enrol.name} asks to take part"
+        case Snapshot() as snapshot:
+            return f"model {snapshot.model[:8]} of {snapshot.updates} updates"
+        case entry if entry.seq == 0:
+            return "founds the swarm"
+        case _:
+            return f"commits to {getattr(checked.entry, 'records', 0)} records"

@@ -48,6 +48,14 @@ class Tape:
         self.cover = Cover()
         self.stopped = False
 
+    @classmethod
+    def restored(cls, log: PeerId, tree: Tree, kept: tuple[int, bytes] | None) -> Tape:
+        """A log as the store held it, under the newest checkpoint (size, note) kept, if the log reaches that far."""
+        tape = cls(log, (tree.leaf(index) for index in range(tree.size)))
+        if kept is not None and 0 < kept[0] <= tree.size:
+            tape.cover = Cover(kept[0], tree.root(kept[0]), kept[1])
+        return tape
+
     @property
     def known(self) -> int:
         return self.tree.size

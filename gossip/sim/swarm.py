@@ -1,7 +1,6 @@
-"""A swarm in one process and virtual time: the same Peer machine as in a real node, a shell without a world.
+"""A swarm in one process and virtual time: the same Peer machine as in a real node, its joys and its troubles.
 
-    Dial, Send, Drop --> Network      SetTimer --> VirtualClock      Train --> Trainer, after its virtual time
-    Append, Keep ------> Memory (survives a crash, except what was not yet on disk)
+    Scenario --> keys, genesis, enrol entries --> peers start, crash, are cut off, drain --> SimReport
 
 Rules kept here: all chance comes from the scenario's seed; signatures, hashes, ledgers and folds are real;
 joiners come in by a ticket and an enrol entry like anybody. It refuses to know what the machine does inside.
@@ -15,42 +14,24 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from gossip.config import PeerConfig
 from gossip.events import (
-    Append,
-    DataReady,
-    Dial,
     Drain,
-    Drop,
-    Effect,
     Event,
     Found,
-    Keep,
-    KeepCheckpoint,
-    Note,
     Received,
-    Send,
-    SetTimer,
-    Started,
-    Stored,
-    Timer,
-    Train,
-    Trained,
 )
 from gossip.merging.arithmetic import NumpyArithmetic
-from gossip.merging.codec import ErrorFeedback
-from gossip.peer import Book, Peer, restore
+from gossip.peer import Book, restore
 from gossip.setup import fold_constants
 from gossip.sim.clock import EPOCH, VirtualClock
-from gossip.sim.network import HOST, Network, Station
+from gossip.sim.network import HOST, Network
 from gossip.sim.report import Crash, Scenario, SimReport
+from gossip.sim.station import SimPeer, digest
 from gossip.sim.toy import ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
-from ledger.entry import FORMAT_VERSION, Data, Enrol, Genesis, Hash, PeerId
+from ledger.entry import FORMAT_VERSION, Enrol, Genesis, PeerId
 from ledger.errors import LocalError
 from ledger.fold import parameters
 from ledger.keys import PrivateKey
@@ -59,144 +40,11 @@ from ledger.policy import DEFAULT_POLICY, Policy
 if TYPE_CHECKING:
     from gossip.training.task import Task
 
-DISK_S: Final = 0.003  # until an own entry is durable
 MAX_REFUSALS: Final = 100
 ROUND_MARGIN: Final = 1.1  # a round and the pause after it, in rounds
 _CHECK_S: Final = 0.25  # between looks whether everybody agrees
 
 OnEvent = Callable[[float, int, Event], None]  # seconds since the start, peer, event
-
-
-class Memory:
-    """The store of a simulated peer: what a crash leaves."""
-
-    def __init__(self) -> None:
-        self.history: list[tuple[PeerId, int, bytes]] = []
-        self.blobs: dict[Hash, bytes] = {}
-        self.checkpoints: dict[PeerId, tuple[int, bytes]] = {}
-
-    def blob(self, digest: Hash, /) -> bytes | None:
-        return self.blobs.get(digest)
-
-    def checkpoint(self, log: PeerId, /) -> tuple[int, bytes] | None:
-        return self.checkpoints.get(log)
-
-    def put(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
-        self.history.append((log, seq, entry))
-        if blob is not None:
-            self.blobs[sha256(blob).hexdigest()] = blob
-
-
-class SimPeer:
-    """One peer and its shell."""
-
-    def __init__(self, swarm: SimSwarm, index: int, key: PrivateKey, config: PeerConfig, self_id: PeerId) -> None:
-        self.index = index
-        self.public = key.public
-        self.self_id = self_id
-        self.is_up = False
-        self.memory = Memory()
-        self.machine: Peer | None = None
-        self.book: Book | None = None
-        self._swarm = swarm
-        self._key = key
-        self._config = config
-        self._life = 0  # what was under way in an earlier one is void
-        self._timers: dict[str, float] = {}
-        self._feedback: ErrorFeedback | None = None
-
-    # -------------------------------------------------------------- life
-
-    def start(self) -> None:
-        """Come up with what the store holds."""
-        swarm = self._swarm
-        self._life += 1
-        self._timers.clear()
-        self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
-        self.book = swarm.book_of(self)
-        luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
-        self.machine = Peer(
-            self._config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck
-        )
-        self.is_up = True
-        self.deliver(Started())
-        if self.index not in swarm.scenario.observers:
-            self.deliver(DataReady(_commitment(self.index), swarm.scenario.round_s))
-        if swarm.clock.elapsed_s >= swarm.scenario.seconds:
-            self.deliver(Drain())
-        swarm.introduce(self)
-
-    def crash(self) -> None:
-        """Die without a word. What was not on disk is lost."""
-        self.is_up = False
-        self._life += 1
-        self._swarm.network.crash(self)
-
-    def admits(self, caller: Station) -> str | None:
-        assert self.book is not None
-        if self.book.replica.member_by_key(caller.public) is not None:
-            return ""
-        return "trainer" if self.index == 0 else None  # everybody holds a ticket of the founder's
-
-    # -------------------------------------------------------------- the shell
-
-    def deliver(self, event: Event) -> None:
-        """One event in, its effects carried out."""
-        if not self.is_up or self.machine is None:
-            return
-        self._swarm.saw(self, event)
-        for effect in self.machine.handle(event, self._swarm.clock.now):
-            self._carry_out(effect)
-
-    def _later(self, seconds: float, event: Event) -> None:
-        self._swarm.clock.after(seconds, partial(self._deliver_in, self._life, event))
-
-    def _deliver_in(self, life: int, event: Event) -> None:
-        if life == self._life:
-            self.deliver(event)
-
-    def _carry_out(self, effect: Effect) -> None:
-        swarm = self._swarm
-        match effect:
-            case Send(link, message):
-                swarm.network.send(link, message)
-            case Dial(host, port, key):
-                swarm.network.dial(self, host, port, key)
-            case Drop(link, reason):
-                swarm.network.close(link, reason)
-            case SetTimer(name, at):
-                self._timers[name] = at
-                swarm.clock.at(at, partial(self._ring, self._life, name, at))
-            case Append(seq, entry, blob):
-                swarm.clock.after(DISK_S, partial(self._stored, self._life, seq, entry, blob))
-            case Keep(log, seq, entry, blob):
-                self.memory.put(log, seq, entry, blob)
-            case KeepCheckpoint(log, size, note):
-                self.memory.checkpoints[log] = (size, note)
-            case Train(number, theta):
-                self._train(number, theta)
-            case Note(kind, fields):
-                swarm.noted(self, kind, fields)
-            case _:
-                assert_never(effect)
-
-    def _ring(self, life: int, name: str, at: float) -> None:
-        if life == self._life and self._timers.get(name) == at:
-            del self._timers[name]
-            self.deliver(Timer(name))
-
-    def _stored(self, life: int, seq: int, entry: bytes, blob: bytes | None) -> None:
-        if life == self._life:
-            self.memory.put(self.self_id, seq, entry, blob)
-            self.deliver(Stored(seq))
-
-    def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        swarm = self._swarm
-        assert self._feedback is not None
-        new, steps, examples, scores = swarm.trainer.train(theta, self.index, number)
-        blob = self._feedback.compress(np.asarray(new, dtype=np.float32) - theta)
-        seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.index, 1.0) * swarm.luck.uniform(0.9, 1.1)
-        self._later(seconds, Trained(number, blob, steps, examples, scores, seconds))
 
 
 class SimSwarm:
@@ -225,14 +73,14 @@ class SimSwarm:
     def _found(self) -> list[SimPeer]:
         """Keys, genesis and enrol entries: what `gossip new` and `gossip join` write."""
         scenario = self.scenario
-        keys = [PrivateKey.from_seed(_digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
+        keys = [PrivateKey.from_seed(digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
         policy = Policy.parse(DEFAULT_POLICY)
         fold = fold_constants(eta=scenario.eta, norm0=scenario.norm0)
         genesis = encode_entry(
             Genesis(
-                v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=_digest("").hex(),
+                v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(),
                 name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
-                seed=_digest(f"start {scenario.seed}").hex(), fold=fold,
+                seed=digest(f"start {scenario.seed}").hex(), fold=fold,
                 policy=policy.hash, admins=[keys[0].public.hex()], threshold=1, witnesses=[],
             )
         )  # fmt: skip
@@ -252,8 +100,8 @@ class SimSwarm:
         return encode_entry(
             Enrol(
                 v=FORMAT_VERSION, swarm=self.swarm_id, seq=0 if founder else 1, prev="" if founder else self.swarm_id,
-                time=int(EPOCH), meets=[], seen=[], heads=_digest("").hex(), key=key.public.hex(),
-                next=_digest(f"next {index}").hex(), sponsor=founder, name=f"peer-{index}",
+                time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(), key=key.public.hex(),
+                next=digest(f"next {index}").hex(), sponsor=founder, name=f"peer-{index}",
             )
         )  # fmt: skip
 
@@ -386,16 +234,3 @@ def simulate(
         return SimSwarm(world, own, on_event).run()
     finally:
         own.close()
-
-
-def _commitment(index: int) -> Data:
-    """A Data entry for the toy data of one peer; the machine fills in the chain fields."""
-    return Data(
-        v=FORMAT_VERSION, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="",
-        root=_digest(f"data {index}").hex(), records=64, labels={"no": 32, "yes": 32}, duplicates=0, features="toy/1",
-        zone="public", sources=[],
-    )  # fmt: skip
-
-
-def _digest(text: str) -> bytes:
-    return sha256(text.encode()).digest()

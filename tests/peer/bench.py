@@ -23,7 +23,7 @@ from gossip.events import (
 from gossip.merging.codec import encode_update
 from gossip.peer import Book, Peer
 from gossip.sim import Scenario, SimSwarm
-from gossip.sim.swarm import SimPeer, _commitment
+from gossip.sim.station import SimPeer, commitment
 from gossip.wire.frames import Frame, decode, encode
 from ledger.entry import Scores
 from ledger.keys import PrivateKey
@@ -63,12 +63,12 @@ class Bench:
 
     def feed_data(self, epoch_s: float = 1.0) -> None:
         """Data are ready, and their entry is on disk: training begins."""
-        (append,) = only(self.feed(DataReady(_commitment(0), epoch_s)), Append)
+        (append,) = only(self.feed(DataReady(commitment(0), epoch_s)), Append)
         self.feed(Stored(append.seq))
 
     def feed_data_again(self) -> None:
         """The same data are ready once more, as after a restart of the trainer."""
-        self.feed(DataReady(_commitment(0), 1.0))
+        self.feed(DataReady(commitment(0), 1.0))
 
     def nonsense(self) -> list[Effect]:
         """Answer the last Train with bytes that are no delta."""

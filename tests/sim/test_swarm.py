@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book
 from gossip.sim import Crash, Cut, Scenario, SimReport, SimSwarm, simulate
-from gossip.sim.swarm import SimPeer
+from gossip.sim.station import SimPeer
 from ledger.canonical import decode_entry, encode_entry, entry_hash
 from ledger.entry import PeerId, Scores, Snapshot, Tensor, Update
 from ledger.errors import LocalError
