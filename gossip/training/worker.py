@@ -39,7 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the node decides what it means
     os.environ.update(XLA_FLAGS=XLA_FLAGS, JAX_PLATFORMS="cpu")  # read by jax when it is imported
     memory.return_large_blocks()
-    gc.disable()  # until all is loaded: modules and compiled programs stay, and searching them takes a tenth of the start
+    gc.disable()  # until all is loaded, which stays: looking for garbage in it takes a tenth of the start
     with suppress(BrokenPipeError):
         Worker(answers).serve(sys.stdin.buffer)
     os._exit(0)  # at once: jax may still be half imported, and nothing here is left to be put away
