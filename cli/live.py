@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.plain import name as plain_name
 from cli.plain import plain
-from cli.render import NONE, many, score, size, span
+from cli.render import NONE, leading, many, score, size, span
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -80,7 +80,7 @@ class History:
 
     def add(self, statuses: Sequence[Status]) -> None:
         for status in statuses:
-            value = (status.get("swarm_scores") or {}).get("pr_auc")
+            value = leading(status.get("swarm_scores"))
             peer, made = str(status.get("id") or status.get("name")), (status.get("rounds"), value)
             if value is None or self._last.get(peer) == made:
                 continue
@@ -183,8 +183,8 @@ def _peers(board: Board, width: int, unicode: bool) -> Table:
             _who(peer),
             Text(state, style=STYLES.get(state, "yellow")),
             Text(str(len(peer.get("links") or ()))),
-            Text(score((peer.get("alone") or {}).get("pr_auc")), style="dim"),
-            Text(score((peer.get("swarm_scores") or {}).get("pr_auc")), style="bold"),
+            Text(score(leading(peer.get("alone"))), style="dim"),
+            Text(score(leading(peer.get("swarm_scores"))), style="bold"),
             *([Text(course, style="cyan")] if wide else []),
             Text(_staleness(peer)),
             *([Text(size(peer.get("bytes_received", 0))), Text(size(peer.get("bytes_sent", 0)))] if wide else []),
@@ -258,11 +258,7 @@ def _rule(title: str, width: int, unicode: bool) -> Text:
 
 def line(board: Board) -> str:
     """The same facts as one line, for pipes and --plain."""
-    scores = [
-        float(p["swarm_scores"]["pr_auc"])
-        for p in board.peers
-        if (p.get("swarm_scores") or {}).get("pr_auc") is not None
-    ]
+    scores = [found for p in board.peers if (found := leading(p.get("swarm_scores"))) is not None]
     reach = f"{score(min(scores))} to {score(max(scores))}" if len(scores) > 1 else "".join(map(score, scores))
     swarm = f"; swarm {reach}" if scores else ""
     ends = sum(len(p.get("links") or ()) for p in board.peers)

@@ -75,6 +75,11 @@ def score(value: float | None, digits: int = 3) -> str:
     return text[1:] if text.startswith("0.") else text
 
 
+def leading(scores: Mapping[str, float] | None) -> float | None:
+    """The metric that the model's declaration names first; None while there is none."""
+    return next(iter((scores or {}).values()), None)
+
+
 def size(count: float) -> str:
     """At most six characters: 812 B, 1.4 KB, 27 MB."""
     if count < 1000:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from gossip import directory as places
 from gossip.events import DataReady, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.protocol import Loaded, Result
+from gossip.training.spec import Metric, ModelSpec
 from gossip.training.worker_client import TrainerProcess
 from ledger.entry import Data, Genesis, Hash
 from ledger.errors import LinkError, LocalError
@@ -51,6 +52,7 @@ class Learning:
         self._trainer: TrainerProcess | None = None
         self._genesis: Genesis | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._metrics: Sequence[Metric] = ()
         self._deaths = 0
         self._turn = asyncio.Lock()  # the process answers one question at a time
         self.state = ""  # what the process does before it can train, in plain words
@@ -77,6 +79,7 @@ class Learning:
         """Load, as soon as the model is known; later calls change nothing."""
         if self.wanted and self._genesis is None:
             self._genesis = genesis
+            self._metrics = ModelSpec.parse(genesis.model).metrics
             self._tasks.create_task(self._load(genesis), name="load data")
 
     def train(self, effect: Train) -> None:
@@ -90,7 +93,11 @@ class Learning:
             evaluated = await self._trainer.evaluate(theta)
         self.swarm = evaluated.swarm
         self.groups = {name: (alone, evaluated.groups[name]) for name, (alone, _) in self.groups.items()}
-        return {"sites": _row(evaluated.swarm), **{name: _row(row) for name, row in evaluated.groups.items()}}
+        return {"sites": self.shown(evaluated.swarm)} | {n: self.shown(row) for n, row in evaluated.groups.items()}
+
+    def shown(self, result: Result | None) -> dict[str, float] | None:
+        """Held-out scores for people and JSON; None where nothing is held out."""
+        return None if result is None else result.shown(self._metrics)
 
     async def close(self) -> None:
         if self._trainer is not None:
@@ -124,7 +131,7 @@ class Learning:
             await self._post(TrainingFailed(effect.round, str(error)))
             return
         self.alone, self.swarm, self.groups = result.scores_alone, result.scores_swarm, result.groups
-        self._tell("scores", alone=_row(self.alone), swarm=_row(self.swarm), round=effect.round)
+        self._tell("scores", alone=self.shown(self.alone), swarm=self.shown(self.swarm), round=effect.round)
         await self._post(
             Trained(effect.round, result.blob, result.steps, result.examples, result.counts, result.seconds)
         )
@@ -161,7 +168,3 @@ def commitment(loaded: Loaded) -> Data:
         labels=loaded.labels, duplicates=loaded.duplicates, features=loaded.features, zone="private",
         sources=loaded.sources,
     )  # fmt: skip
-
-
-def _row(result: Result | None) -> dict[str, float] | None:
-    return None if result is None else {"pr_auc": round(result.pr_auc, 6), "f1": round(result.f1, 6)}

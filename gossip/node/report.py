@@ -13,7 +13,6 @@ from typing import Any
 
 from gossip.node.learning import Learning
 from gossip.peer.status import PeerStatus
-from gossip.training.protocol import Result
 from gossip.transport.pool import LinkPool
 
 
@@ -53,12 +52,14 @@ def report(
         "bytes_sent": pool.bytes_sent if pool else 0,
         "bytes_received": pool.bytes_received if pool else 0,
         "rss_mb": round(sum(resident_mb(pid) for pid in (os.getpid(), learning.pid if learning else None)), 1),
-        "alone": scores(learning.alone) if learning else None,
-        "swarm_scores": scores(learning.swarm) if learning else None,
+        "alone": learning.shown(learning.alone) if learning else None,
+        "swarm_scores": learning.shown(learning.swarm) if learning else None,
         "groups": {
-            group: {"alone": scores(alone), "swarm": scores(swarm)}
-            for group, (alone, swarm) in (learning.groups.items() if learning else ())
-        },
+            group: {"alone": learning.shown(alone), "swarm": learning.shown(swarm)}
+            for group, (alone, swarm) in learning.groups.items()
+        }
+        if learning
+        else {},
         "model_hash": peer.model_hash if peer else "",
         "heads": peer.heads if peer else {},
         "drained": bool(peer and peer.drained),
@@ -70,11 +71,6 @@ def report(
             for line in (peer.tail if peer else ())
         ],
     }
-
-
-def scores(result: Result | None) -> dict[str, float] | None:
-    """Held-out scores for people and JSON."""
-    return None if result is None else {"pr_auc": round(result.pr_auc, 6), "f1": round(result.f1, 6)}
 
 
 def resident_mb(pid: int | None) -> float:

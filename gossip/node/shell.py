@@ -95,6 +95,7 @@ class Node:
         self._stop = asyncio.Event()
         self._events: asyncio.Queue[ev.Event] = asyncio.Queue(EVENTS_BOUND)
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._ending = False
         self._phase = "starting"
         self._address = self._backend = ""
         # Set in run(), in this order; status() may be asked before.
@@ -110,12 +111,13 @@ class Node:
         with places.lock(self._config.directory):
             try:
                 async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-                    await self._start(stack, tasks)
-                    await self._stop.wait()
+                    try:
+                        await self._start(stack, tasks)
+                        await self._stop.wait()
+                    finally:  # also when a task failed and ends them all
+                        self._end_timers()
                     self._phase = "stopping"
                     self._on_note(ev.Note("stopped", {"text": "asked to stop"}))
-                    for timer in self._timers.values():
-                        timer.cancel()
                     raise _Stopped
             except* _Stopped:
                 pass
@@ -256,15 +258,20 @@ class Node:
 
     def _post_soon(self, event: ev.Event) -> None:
         """From a callback that cannot wait: a full queue makes a task wait instead."""
-        if self._stop.is_set():
-            return
-        self._tasks.create_task(self._post(event))
+        if not self._ending:
+            self._tasks.create_task(self._post(event))
 
     def _set_timer(self, name: str, at: float) -> None:
         if (old := self._timers.pop(name, None)) is not None:
             old.cancel()
         loop = asyncio.get_running_loop()
         self._timers[name] = loop.call_later(max(0.0, at - self._now()), self._ring, name)
+
+    def _end_timers(self) -> None:
+        """From here on no callback may add a task: the group is ending."""
+        self._ending = True
+        for timer in self._timers.values():
+            timer.cancel()
 
     def _ring(self, name: str) -> None:
         del self._timers[name]

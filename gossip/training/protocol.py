@@ -14,11 +14,13 @@ are raw little-endian float32, everything else JSON with known fields. Lengths a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from gossip.training.metrics import Scored
+from gossip.training.spec import Metric
 from ledger.entry import Hash, Scores, Source
 from ledger.errors import GossipError, LinkError, LocalError
 
@@ -89,6 +91,10 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def of(cls, scored: Scored) -> Result:
         return cls(scored.examples, scored.tp, scored.fp, scored.fn, scored.pr_auc, scored.f1)
+
+    def shown(self, metrics: Sequence[Metric]) -> dict[str, float]:
+        """The figures that the model's declaration asks for, in its order."""
+        return {metric: round(self.pr_auc if metric == "pr_auc" else self.f1, 6) for metric in metrics}
 
 
 class Trained(_Message, frozen=True, tag="trained"):

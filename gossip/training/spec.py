@@ -32,6 +32,7 @@ from ledger.errors import LocalError
 MAX_TEXT_BYTES: Final = 16 * 1024  # it must fit an entry beside the layout
 MAX_PARAMETERS: Final = 1 << 26  # 256 MB as float32: beyond that this trainer is the wrong tool
 
+Metric = Literal["pr_auc", "f1"]
 _Count = Annotated[int, Meta(ge=1, le=1 << 16)]
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 _Share = Annotated[float, Meta(ge=0, lt=1)]
@@ -110,7 +111,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     batch: Annotated[int, Meta(ge=1, le=1 << 14)]
     local_steps: Annotated[int, Meta(ge=1, le=10_000)]
     validation_share: Annotated[float, Meta(ge=0, le=0.9)] = 0.25
-    metrics: list[Literal["pr_auc", "f1"]] = msgspec.field(default_factory=lambda: ["pr_auc", "f1"])
+    metrics: Annotated[list[Metric], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["pr_auc", "f1"])
+    """What a peer shows of its held-out rows; the first is the one in tables."""
     density: Annotated[float, Meta(gt=0, le=1)] | None = None
     eta: Annotated[float, Meta(gt=0, le=16)] = 1.0
     norm0_units: Annotated[float, Meta(gt=0, le=1e6)] = msgspec.field(default=1.0, name="norm0")
