@@ -6,7 +6,7 @@ The whole story, in order, each step a function below:
     found     a swarm in DIR/peer1, an invitation that carries no address
     start     one process per peer: `gossip run`, `gossip join`; they find one another by mDNS on loopback
     watch     until the time is up, five times a second, through their control sockets
-    drain     no new epochs; wait until all hold the same entries
+    drain     no new rounds; wait until all hold the same entries
     audit     export one ledger, verify it, replay it, each in a process of its own
     compare   what the stores hold, entry by entry, whatever the peers say of themselves
 

@@ -51,7 +51,7 @@ WORDS: Final = {
     "joining": "Joining: peers find one another by mDNS and open WebRTC links.",
     "training": "Training: each peer learns from its own data; only weight changes travel.",
     "observing": "Observing: without data this peer keeps and checks the ledger.",
-    "draining": "Finishing: no new epochs; the last updates travel to everybody.",
+    "draining": "Finishing: no new rounds; the last updates travel to everybody.",
     "drained": "Finished: every update made has arrived.",
     "stopping": "Stopping.",
 }
@@ -111,7 +111,7 @@ def headline(peers: Sequence[Status], words: str = "") -> str:
 
 def totals(peers: Sequence[Status]) -> str:
     """Counts, never a made-up time left."""
-    epochs = sum(int(p.get("rounds", 0)) for p in peers)
+    epochs = sum(int(p.get("epochs", 0)) for p in peers)
     updates = sum(int(p.get("updates", 0)) for p in peers)
     entries = max((int(p.get("entries", 0)) for p in peers), default=0)
     return f"{many(epochs, 'epoch')}, {many(updates, 'update')} made, {many(entries, 'entry')} in the ledger"

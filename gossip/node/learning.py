@@ -53,7 +53,7 @@ class Learning:
         self._genesis: Genesis | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: Sequence[Metric] = ()
-        self._deaths = 0
+        self._deaths = self._records = self._examples = 0
         self._turn = asyncio.Lock()  # the process answers one question at a time
         self.state = ""  # what the process does before it can train, in plain words
         self.alone: Result | None = None
@@ -63,6 +63,11 @@ class Learning:
     @property
     def wanted(self) -> bool:
         return bool(self._config.data) or self._config.task is not None
+
+    @property
+    def epochs(self) -> float:
+        """How often this peer has gone through its own rows since the start, on average."""
+        return self._examples / self._records if self._records else 0.0
 
     @property
     def pid(self) -> int | None:
@@ -119,6 +124,7 @@ class Learning:
             cache=cache, keep=self._config.directory / "training.npz",
         )  # fmt: skip
         self.state = ""
+        self._records = loaded.records
         await self._post(DataReady(commitment(loaded), loaded.epoch_s))
 
     async def _round(self, effect: Train) -> None:
@@ -131,6 +137,7 @@ class Learning:
             await self._post(TrainingFailed(effect.round, str(error)))
             return
         self.alone, self.swarm, self.groups = result.scores_alone, result.scores_swarm, result.groups
+        self._examples += result.examples
         self._tell("scores", alone=self.shown(self.alone), swarm=self.shown(self.swarm), round=effect.round)
         await self._post(
             Trained(effect.round, result.blob, result.steps, result.examples, result.counts, result.seconds)

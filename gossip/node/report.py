@@ -42,6 +42,7 @@ def report(
             for row in (pool.rows() if pool else ())
         ],
         "rounds": peer.rounds if peer else 0,
+        "epochs": round(learning.epochs, 2) if learning else 0.0,
         "updates": peer.updates if peer else 0,
         "merged": peer.merged if peer else 0,
         "entries": peer.entries if peer else 0,
