@@ -31,4 +31,4 @@ class SomeDigits(Task):
 if __name__ == "__main__":
     model = Path(__file__).with_name("own_model.json").read_text()
     tasks = [SomeDigits(0, 1, 2), SomeDigits(3, 4, 5), SomeDigits(6, 7), SomeDigits(8, 9)]
-    print(simulate(tasks=tasks, model=model, rounds=20, seed=1))
+    print(simulate(tasks=tasks, model=model, rounds=60, seed=1))
