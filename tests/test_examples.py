@@ -1,0 +1,28 @@
+"""The examples do what they say, on data that are no filter lists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def test_own_task_teaches_all_digits_to_peers_that_have_a_few() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "own_task.py")],
+        capture_output=True, text=True, timeout=120, check=False, cwd=EXAMPLES.parent,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(EXAMPLES.parent), "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    score = re.search(r"score (0\.\d+) on held-out rows", done.stdout)
+    assert score is not None
+    assert float(score[1]) > 0.8  # a peer that has three digits cannot exceed .3 alone
+    assert "all hold the same model" in done.stdout
+
+
+def test_examples_for_newcomers_are_short() -> None:
+    for name in ("own_task.py", "own_model.json"):
+        assert len((EXAMPLES / name).read_text().splitlines()) < 40, name
