@@ -26,7 +26,7 @@ from cli import control
 from gossip.training.spec import FILTERLIST, ModelSpec
 from ledger.errors import GossipError
 from tests.bench.figures import Figure, Goal, Section
-from tests.bench.machine import ROOT, children_cpu_s
+from tests.bench.machine import ROOT, children_cpu_s, machine_cpu_s
 
 WATCH_EVERY_S: Final = 1.0
 GIVE_UP_S: Final = 240.0
@@ -69,6 +69,7 @@ class Run:
     seed: int
     said: dict[str, Any]  # the demo's own JSON
     cpu_s: float
+    others_cpu_s: float | None  # what the rest of the machine took meanwhile
     peaks_mb: tuple[float, ...]
     closed: float  # of the gap, over the means of all peers
     closed_smallest: float
@@ -102,7 +103,8 @@ def _of_one(run: Run) -> Iterator[Figure]:
     peers = run.said["peers"]
     name = f"seed {run.seed}"
     yield Figure(f"{name}  first merge", run.said["first_merge_s"], "s", FIRST_MERGE)
-    note = f"{run.cpu_s:.0f} s of a core; {run.said['updates']} updates"
+    others = "" if run.others_cpu_s is None else f", others {run.others_cpu_s:.0f} s"
+    note = f"{run.said['updates']} updates; {run.cpu_s:.0f} s of a core{others}"
     yield Figure(f"{name}  whole demo", run.said["wall_s"], "s", WALL, note=note)
     each = "  ".join(f"{peer['name']} {peak:.0f}" for peer, peak in zip(peers, run.peaks_mb, strict=True))
     yield Figure(f"{name}  peak memory, largest peer", max(run.peaks_mb), "MB", PEAK, digits=0, note=each)
@@ -131,7 +133,7 @@ def _of_all(runs: list[Run]) -> Iterator[Figure]:
 
 def _run(seed: int, place: Path) -> Run:
     """One demo to its end. ValueError if it ended badly."""
-    before = children_cpu_s()
+    before, all_before = children_cpu_s(), machine_cpu_s()
     command = [sys.executable, "-m", "cli", "demo", "--json", "--seed", str(seed), "--dir", str(place)]
     watched: list[Watched] = []
     # Its output is one short document at the end, so that a pipe that nobody reads meanwhile cannot fill up.
@@ -147,6 +149,7 @@ def _run(seed: int, place: Path) -> Run:
         else:
             process.terminate()
         out, err = process.communicate()
+    own, everything = children_cpu_s() - before, machine_cpu_s()
     if process.returncode != 0:
         raise ValueError(f"exit {process.returncode}: {(err.strip().splitlines() or ['it said nothing'])[-1]}")
     said = json.loads(out)
@@ -155,7 +158,8 @@ def _run(seed: int, place: Path) -> Run:
     smallest = said["peers"][-1]
     alone, swarm = _means(said["peers"])
     return Run(
-        seed=seed, said=said, cpu_s=children_cpu_s() - before,
+        seed=seed, said=said, cpu_s=own,
+        others_cpu_s=None if everything is None or all_before is None else max(0.0, everything - all_before - own),
         peaks_mb=tuple(
             each.peak_mb or peer["rss_mb"] for each, peer in zip(peers, said["peers"], strict=True)
         ),

@@ -43,6 +43,16 @@ def children_cpu_s() -> float:
     return times.children_user + times.children_system
 
 
+def machine_cpu_s() -> float | None:
+    """Processor time that anything on this machine has taken since it started. Linux only."""
+    try:
+        first = Path("/proc/stat").read_text().splitlines()[0].split()
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = (int(ticks) for ticks in first[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu() -> str:
     try:
         rows = Path("/proc/cpuinfo").read_text().splitlines()
