@@ -7,8 +7,8 @@ accepted only if decoding and encoding them again gives the same bytes, and they
 
 Rules kept here: lengths before decoding; integers within +-(2^53 - 1), exact in a browser's double; ASCII
 keys, for which sorting by UTF-16 (RFC 8785), by UTF-8 and by code point are the same; and whatever one entry
-alone can show about itself: the shape of hashes, ranges, the order of lists. It refuses to know what entries
-mean together (chains, roles, weights): that is replica.py.
+alone can show about itself: the shape of hashes, ranges (of a genesis: genesis.py), the order of lists. It refuses
+to know what entries mean together (chains, roles, weights): that is replica.py.
 
 Whose fault: bytes raise RemoteError, values that we built raise LocalError.
 """
@@ -37,11 +37,10 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import GossipError, LocalError, RemoteError
+from ledger.genesis import check_genesis
 
 MAX_INTEGER: Final = (1 << 53) - 1
 MAX_NAME_CHARS: Final = 64  # names are for people; a longer one only breaks tables
-MAX_PARAMETERS: Final = 1 << 27  # 1 GiB of model at 8 bytes each: refused before anybody allocates it
-MAX_BOUND: Final = (1 << 37) - 1  # starting weights below 2^13 in magnitude, the model's own range (FOLD.md)
 
 T = TypeVar("T")
 
@@ -181,30 +180,7 @@ def _check_genesis(entry: Genesis) -> None:
     _text(entry, "name", entry.name)
     _text(entry, "task", entry.task)
     _hashes(entry, "seed, policy, admins or witnesses", entry.seed, entry.policy, *entry.admins, *entry.witnesses)
-    if len(set(entry.admins)) != len(entry.admins) or len(set(entry.witnesses)) != len(entry.witnesses):
-        raise _wrong(entry, "admins", "a key is named twice")
-    _within(entry, "threshold", entry.threshold, 1, len(entry.admins))
-    if len({tensor.name for tensor in entry.layout}) != len(entry.layout) or not entry.layout:
-        raise _wrong(entry, "layout", "at least one tensor, each with its own name")
-    parameters = 0
-    for tensor in entry.layout:
-        _within(entry, "bound", tensor.bound, 0, MAX_BOUND)
-        elements = 1
-        for length in tensor.shape:
-            _within(entry, "shape", length, 1, MAX_PARAMETERS)
-            elements *= length
-            _within(entry, "layout", elements, 1, MAX_PARAMETERS)
-        parameters += elements
-    _within(entry, "layout", parameters, 1, MAX_PARAMETERS)
-    fold = entry.fold
-    for name in ("eta", "burst", "kappa", "norm0", "snapshot_every"):
-        _within(entry, name, getattr(fold, name), 1, MAX_INTEGER)
-    _natural(entry, "leak", fold.leak)
-    _natural(entry, "window", fold.window)
-    if not fold.staleness:
-        raise _wrong(entry, "staleness", "an empty table")
-    for weight in fold.staleness:
-        _within(entry, "staleness", weight, 0, GRID_ONE)
+    check_genesis(entry)
 
 
 def _check_enrol(entry: Enrol) -> None:

@@ -36,8 +36,8 @@ MIN_EXPONENT: Final = -24  # one step of the 2^-24 grid
 MAX_EXPONENT: Final = -4  # 127 * 2^-4 < 8: bounds one term of the fold to 2^43 (docs/fold.md, "Room in int64")
 MAX_VALUE: Final = 127
 HEADER_BYTES: Final = 13
-MAX_GAP_BYTES: Final = 4  # 28 bits: the largest index of MAX_PARAMETERS
-MAX_PARAMETERS: Final = 1 << 28
+MAX_PARAMETERS: Final = 1 << 27  # 1 GiB of model at 8 bytes each
+MAX_GAP_BYTES: Final = 4  # 28 bits: more than any index
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What a genesis may ask of those who join: bounds that a program checks before it allocates anything.
 
-Why it exists: a genesis is written by a stranger and fixed for ever. canonical.py has checked its shapes; here are
-the bounds that keep the arithmetic inside its integers (docs/fold.md) and keep a hostile founder from stopping a
-joiner's machine. It refuses to know whether the constants are wise: that is for simulation.
+Why it exists: a genesis is written by a stranger and fixed for ever. These bounds keep the arithmetic inside its
+integers (docs/fold.md) and keep a hostile founder from stopping a joiner's machine. It refuses to know whether the
+constants are wise: that is for simulation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _is_tensor_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,63}").fullmatch  # 
 
 
 def check_genesis(genesis: Genesis) -> None:
-    """RemoteError if a limit is broken. Nothing of the size that the genesis states has been allocated."""
+    """RemoteError if a limit is broken. Its keys are hex already; nothing of the size that it states is allocated."""
     if len(genesis.layout) > MAX_TENSORS:
         raise _unfit("the model", f"{len(genesis.layout)} tensors, the limit is {MAX_TENSORS}")
     parameters = 0
@@ -59,8 +59,9 @@ def check_genesis(genesis: Genesis) -> None:
     table = genesis.fold.staleness
     if not 1 <= len(table) <= MAX_STALENESS or any(not 0 <= weight <= GRID_ONE for weight in table):
         raise _unfit("the staleness table", f"1 to {MAX_STALENESS} weights of 0..{GRID_ONE}")
-    if not 1 <= len(genesis.admins) <= MAX_KEYS or len(genesis.witnesses) > MAX_KEYS:
-        raise _unfit("the list of admins or witnesses", f"at most {MAX_KEYS} keys, and one admin")
+    for keys, least in ((genesis.admins, 1), (genesis.witnesses, 0)):
+        if not least <= len(keys) == len(set(keys)) <= MAX_KEYS:
+            raise _unfit("the list of admins or witnesses", f"{least} to {MAX_KEYS} different keys")
     if not 1 <= genesis.threshold <= len(genesis.admins):
         raise _unfit("the threshold", f"{genesis.threshold} of {len(genesis.admins)} admins")
     for key in (*genesis.admins, *genesis.witnesses):

@@ -134,7 +134,7 @@ def _indices(gaps: NDArray[np.uint8], kept: int, parameters: int) -> NDArray[np.
         longer = np.flatnonzero(lengths > back)
         numbers[longer] = numbers[longer] << 7 | gaps[ends[longer] - back] & 0x7F
     numbers += 1
-    indices = np.cumsum(numbers) - 1  # at most 2^28 gaps of 2^28: no overflow
+    indices = np.cumsum(numbers) - 1  # at most 2^27 gaps of 2^28: no overflow
     if kept and int(indices[-1]) >= parameters:
         raise RemoteError("a delta is malformed", why=f"an index is outside a model of {parameters} parameters")
     return indices

@@ -11,8 +11,10 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.canonical import MAX_INTEGER, MAX_PARAMETERS, decode, decode_entry, encode, encode_entry, entry_hash
+from ledger.canonical import MAX_INTEGER, decode, decode_entry, encode, encode_entry, entry_hash
+from ledger.delta import MAX_PARAMETERS
 from ledger.entry import (
+    GRID_ONE,
     MAX_ENTRY_BYTES,
     AnyEntry,
     Data,
@@ -27,16 +29,26 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import LocalError, RemoteError
+from ledger.genesis import MAX_BOUND
+from ledger.keys import PrivateKey
 
 H = "ab" * 32
+KEY = PrivateKey.from_seed(bytes(32)).public.hex()
 LINK: dict[str, Any] = {"v": 1, "swarm": H, "prev": H, "time": 1_767_225_600, "meets": [], "seen": [], "heads": H}
 FOLD = FoldConstants(
-    eta=65536, staleness=[65536, 30000], leak=81920, burst=2, kappa=98304, norm0=1000, window=8, snapshot_every=16
+    eta=65536,
+    staleness=[65536, 30000],
+    leak=81920,
+    burst=2 * GRID_ONE,
+    kappa=98304,
+    norm0=1000,
+    window=8,
+    snapshot_every=16,
 )
 GENESIS = Genesis(
     **{**LINK, "swarm": "", "prev": ""}, seq=0, name="lists", task="filterlist", model="{}", seed=H, fold=FOLD,
     layout=[Tensor(name="w", shape=[4, 3], bound=100), Tensor(name="b", shape=[], bound=0)],
-    policy=H, admins=[H], threshold=1, witnesses=[],
+    policy=H, admins=[KEY], threshold=1, witnesses=[],
 )  # fmt: skip
 ENROL = Enrol(**LINK, seq=1, key=H, next=H, sponsor="", name='Zoë 😀 "quoted" \\ \x00\x7f\u2028')
 MEMBER = Member(**{**LINK, "meets": [H, "cd" * 32], "seen": [(0, 1), (1, 7)]}, seq=2, peer=H, role="trainer", expires=0)
@@ -209,7 +221,7 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (GENESIS, {"swarm": H}),
     (GENESIS, {"prev": H}),
     (GENESIS, {"admins": []}),
-    (GENESIS, {"admins": [H, H]}),
+    (GENESIS, {"admins": [KEY, KEY]}),
     (GENESIS, {"threshold": 0}),
     (GENESIS, {"threshold": 2}),
     (GENESIS, {"seed": ""}),
@@ -219,7 +231,7 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (GENESIS, {"layout": [{"name": "w", "shape": [-4, -4], "bound": 0}]}),
     (GENESIS, {"layout": [{"name": "w", "shape": [MAX_PARAMETERS, 2], "bound": 0}]}),
     (GENESIS, {"layout": [{"name": name, "shape": [MAX_PARAMETERS], "bound": 0} for name in "ab"]}),
-    (GENESIS, {"layout": [{"name": "w", "shape": [1], "bound": 1 << 37}]}),
+    (GENESIS, {"layout": [{"name": "w", "shape": [1], "bound": MAX_BOUND + 1}]}),
     *(
         (GENESIS, {"fold": msgspec.to_builtins(FOLD) | {name: value}})
         for name, value in (
@@ -256,7 +268,7 @@ def test_a_wrong_field_is_refused(entry: AnyEntry, fields: dict[str, Any]) -> No
         (UPDATE, {"view": [[1, 900], [2, 0]]}),
         (UPDATE, {"weight": 65536, "data": 12}),
         (DATA, {"records": 0, "duplicates": 0, "labels": {}, "sources": []}),
-        (GENESIS, {"layout": [{"name": "w", "shape": [MAX_PARAMETERS // 2, 2], "bound": (1 << 37) - 1}]}),
+        (GENESIS, {"layout": [{"name": "w", "shape": [MAX_PARAMETERS // 2, 2], "bound": MAX_BOUND}]}),
         (MEMBER, {"time": MAX_INTEGER, "expires": MAX_INTEGER}),
     ],
     ids=lambda value: str(value)[:40],
