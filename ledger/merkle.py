@@ -82,17 +82,11 @@ class Tree:
     def root(self, size: int | None = None) -> bytes:
         """The root when the tree had `size` leaves (now, if not given)."""
         size = self.size if size is None else self._check_size(size)
-        return self._range(0, size) if size else EMPTY_ROOT
+        return self.span_root(0, size) if size else EMPTY_ROOT
 
     def frontier(self, size: int | None = None) -> list[bytes]:
         """The complete subtrees that cover the first `size` leaves, largest first: all that appending needs."""
-        size = self.size if size is None else self._check_size(size)
-        nodes, begin = [], 0
-        for height in reversed(range(size.bit_length())):
-            if size >> height & 1:
-                nodes.append(self.subtree(height, begin >> height))
-                begin += 1 << height
-        return nodes
+        return self._complete(0, self.size if size is None else self._check_size(size))
 
     def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
         """The audit path from leaf `index` to the root at `size`, from the leaf upwards (section 2.1.3.1)."""
@@ -102,12 +96,12 @@ class Tree:
         path: list[bytes] = []
         begin, end = 0, size
         while end - begin > 1:
-            middle = begin + _split(end - begin)
+            middle = begin + split(end - begin)
             if index < middle:
-                path.append(self._range(middle, end))
+                path.append(self.span_root(middle, end))
                 end = middle
             else:
-                path.append(self._range(begin, middle))
+                path.append(self.span_root(begin, middle))
                 begin = middle
         return path[::-1]
 
@@ -116,31 +110,19 @@ class Tree:
         second = self.size if second is None else self._check_size(second)
         if not 1 <= first <= second:
             raise LocalError("no such consistency to prove", why=f"from size {first} to {second}")
-        path: list[bytes] = []
-        begin, end, known = 0, second, True
-        while first != end:
-            middle = begin + _split(end - begin)
-            if first <= middle:
-                path.append(self._range(middle, end))
-                end = middle
-            else:
-                path.append(self._range(begin, middle))
-                begin, known = middle, False
-        if not known:
-            path.append(self._range(begin, end))
-        return path[::-1]
+        return [self.span_root(*span) for span in consistency_spans(first, second)]
 
-    def _range(self, begin: int, end: int) -> bytes:
-        """The root of leaves begin..end, where begin is a multiple of the range's first split."""
+    def span_root(self, begin: int, end: int) -> bytes:
+        """The root over leaves begin..end, where begin is a multiple of the span's first split."""
+        return join_right(self._complete(begin, end))
+
+    def _complete(self, begin: int, end: int) -> list[bytes]:
         nodes: list[bytes] = []
         while begin < end:
             height = (end - begin).bit_length() - 1
             nodes.append(self.subtree(height, begin >> height))
             begin += 1 << height
-        root = nodes.pop()
-        while nodes:
-            root = node_hash(nodes.pop(), root)
-        return root
+        return nodes
 
     def subtree(self, height: int, index: int) -> bytes:
         """The root of the complete subtree over the leaves index * 2^height and the following 2^height - 1."""
@@ -161,15 +143,35 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
             node = node_hash(nodes.pop()[1], node)
             height += 1
         nodes.append((height, node))
-    if not nodes:
-        return EMPTY_ROOT
-    root = nodes.pop()[1]
-    while nodes:
-        root = node_hash(nodes.pop()[1], root)
+    return join_right([root for _, root in nodes]) if nodes else EMPTY_ROOT
+
+
+def join_right(nodes: Sequence[bytes]) -> bytes:
+    """The root over complete subtrees, largest first."""
+    root = nodes[-1]
+    for node in reversed(nodes[:-1]):
+        root = node_hash(node, root)
     return root
 
 
-def _split(size: int) -> int:
+def consistency_spans(first: int, second: int) -> list[tuple[int, int]]:
+    """Which leaves begin..end each hash of a consistency proof stands for, in its order (section 2.1.4.1)."""
+    spans: list[tuple[int, int]] = []
+    begin, end, known = 0, second, True
+    while first != end:
+        middle = begin + split(end - begin)
+        if first <= middle:
+            spans.append((middle, end))
+            end = middle
+        else:
+            spans.append((begin, middle))
+            begin, known = middle, False
+    if not known:
+        spans.append((begin, end))
+    return spans[::-1]
+
+
+def split(size: int) -> int:
     """The largest power of two below `size` (size >= 2)."""
     return 1 << ((size - 1).bit_length() - 1)
 
