@@ -103,6 +103,12 @@ def test_who_falls_silent_stops_counting_after_eight_units_of_progress():
     assert origin.publish().active == 4
 
 
+@pytest.mark.parametrize(("progress", "counted"), [(8 * GRID_ONE, 2), (8 * GRID_ONE + 1, 1)])
+def test_the_window_itself_still_counts(progress: int, counted: int):
+    row = Row((A,), (1,), (1,), (0,), progress)  # A was last seen to grow when T was 0
+    assert weigh(constants(), row, Sight((A,), (1,), (NORM,), 0), NORM).active == counted
+
+
 def test_who_publishes_as_fast_as_the_others_keeps_its_full_quota():
     origin = Origin()
     origin.meet(A, B, C)

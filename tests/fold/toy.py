@@ -6,7 +6,6 @@ same bytes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,9 +15,9 @@ import numpy as np
 
 from gossip.merging.arithmetic import ArrayDelta, Model, NumpyArithmetic
 from gossip.merging.codec import encode_update
+from gossip.setup import fold_constants
 from ledger.canonical import encode_entry, entry_hash
 from ledger.entry import (
-    GRID_ONE,
     AnyEntry,
     Data,
     Enrol,
@@ -45,17 +44,10 @@ SEED = sha256(b"toy").hexdigest()
 CHAIN = {"v": 1, "swarm": "", "seq": 0, "prev": "", "time": NOW, "meets": [], "seen": [], "heads": NOTHING_SEEN}
 
 
-def staleness_table(quarters: int = 64) -> list[int]:
-    """s(tau) = 1 up to 2, then (1 + tau - 2)^-1/2."""
-    return [math.isqrt((GRID_ONE * GRID_ONE * 4) // (4 + max(0, quarter - 8))) for quarter in range(quarters)]
-
-
 def constants(**changes: int) -> FoldConstants:
-    usual = FoldConstants(
-        eta=GRID_ONE, staleness=staleness_table(), leak=GRID_ONE * 5 // 4, burst=2 * GRID_ONE, kappa=GRID_ONE * 3 // 2,
-        norm0=1 << 22, window=8 * GRID_ONE, snapshot_every=16,
-    )  # fmt: skip
-    return msgspec.structs.replace(usual, **changes)
+    """Those of every swarm, with a table short enough to reach the end of."""
+    usual = fold_constants(eta=1.0, norm0=1 << 22)
+    return msgspec.structs.replace(usual, **{"staleness": usual.staleness[:64], **changes})
 
 
 def key_of(name: str) -> PrivateKey:
