@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 
 from cli.children import Children, last_line, own_environment
 from ledger.errors import LinkError
+from tests.e2e.machines import until
 
 OBEDIENT = "import sys; print('up', flush=True); sys.stdin.read()"
 DEAF = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); sys.stdin.read()"
@@ -25,10 +24,7 @@ def python(code: str) -> list[str]:
 
 def await_text(log: Path, text: str) -> None:
     """Processes tell when they are up; nothing here waits for a fixed time."""
-    until = time.monotonic() + 20
-    while text not in (log.read_text() if log.exists() else ""):
-        assert time.monotonic() < until, f"{log} never said {text!r}"
-        os.sched_yield()
+    until(lambda: log.exists() and text in log.read_text(), f"{log} says {text!r}")
 
 
 def gone(pid: int) -> bool:
@@ -98,7 +94,4 @@ def test_children_end_when_their_parent_is_killed_outright(tmp_path: Path) -> No
         await_text(tmp_path / "child.log", "up")
         assert not gone(child)
         process.kill()
-    until = time.monotonic() + 20
-    while not gone(child):
-        assert time.monotonic() < until, "an orphan stayed"
-        os.sched_yield()
+    until(lambda: gone(child), "no orphan stays")

@@ -90,5 +90,8 @@ def test_the_model_hash_covers_names_shapes_and_every_bit():
     assert fold.model_hash() != first
     fold.theta[1] = 0
     assert fold.model_hash() == first == plain_fold.model_hash([{"name": "w", "shape": [2], "bound": 0}], [0, 0])
+    for edge in (2**53 - 1, 2**53, 2**63 - 1, -(2**53), -(2**63)):  # where the clamp begins, and far beyond
+        fold.theta[1] = edge
+        assert fold.model_hash() == plain_fold.model_hash([{"name": "w", "shape": [2], "bound": 0}], [0, edge])
     for other in (Tensor(name="v", shape=[2], bound=0), Tensor(name="w", shape=[1, 2], bound=0)):
         assert model_hash([other], bytes(16)) != first

@@ -105,6 +105,12 @@ def test_a_lie_in_one_field_breaks_one_rule(swarm: Swarm, field: str, value: obj
     assert refused_rule(ann, lie) == rule
 
 
+def test_only_a_log_that_grew_is_named_as_seen(swarm: Swarm):
+    ann = swarm["ann"]
+    again = ann.replica.past(ann.id, ann.replica.size(ann.id))[swarm.founder_id]
+    assert refused_rule(ann, next_update(ann, meets=[], seen=[(0, again)])) == "seen"
+
+
 def test_the_norm_an_update_claims_moves_its_weight(swarm: Swarm):
     ann = swarm["ann"]
     honest = next_update(ann)
