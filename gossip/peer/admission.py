@@ -17,6 +17,7 @@ from typing import Final
 from gossip.events import Keep, KeepCheckpoint, LinkId
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book
+from gossip.peer.links import Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
 from gossip.peer.tape import Held, Tape
@@ -30,6 +31,7 @@ from ledger.policy import MAX_POLICY_BYTES
 from ledger.replica import Checked, InvalidEntry, Waiting
 
 MAX_HELD_LINK: Final = 8 * 1024 * 1024  # bytes held back that one link brought
+MAX_HELD_OTHERS: Final = 8 * 1024 * 1024  # and of logs of peers that are no members, in all: anybody can begin a log
 
 Blame = Callable[[LinkId, RemoteError], None]
 Admitted = Callable[[Checked], None]
@@ -55,19 +57,19 @@ class Admission:
 
     # -------------------------------------------------------------- arrival
 
-    def take(self, link: LinkId, frame: Entries, guest_key: bytes) -> bool:
+    def take(self, live: Live, frame: Entries) -> bool:
         """Hold entries back. True if they were new. RemoteError if they are not the author's.
 
-        `guest_key` is the key of a link that is no member yet, else empty.
+        What was pushed at us counts as what was pulled: only logs that concern us, only as far as there is room.
         """
-        log = frame.log
+        log, link = frame.log, live.link
         tape = self._tapes.get(log) or Tape(log)
-        if sum(len(held.data) for t in self._tapes.values() for held in t.held if held.link == link) > MAX_HELD_LINK:
-            return False  # asked for again when there is room
+        if tape.known >= self._rumour.wanted_size(log, live) or not self._has_room(tape, link):
+            return False  # if it is wanted, it is asked for again when there is room
         public = self._key_for(frame)
         if public is None:
             return False
-        if guest_key and guest_key != public and not self._book.replica.enrolled(log):
+        if live.peer is None and live.role and live.key != public and not self._book.replica.enrolled(log):
             self._rumour.disown(log, link)  # a guest speaks for itself before it may speak of others
             return False
         before = tape.known
@@ -77,6 +79,20 @@ class Admission:
         for seq, data in enumerate(frame.entries[before - frame.start :], start=before):
             self._fetch_early(log, seq, data)
         return True
+
+    def _has_room(self, tape: Tape, link: LinkId) -> bool:
+        """Bounds per log and for all non-members outlive the link; the one per link keeps links from one another."""
+        if not tape.may_grow:
+            return False
+        if sum(len(held.data) for t in self._tapes.values() for held in t.held if held.link == link) > MAX_HELD_LINK:
+            return False
+        if self._is_member(tape.log):
+            return True
+        return sum(t.held_bytes for t in self._tapes.values() if not self._is_member(t.log)) <= MAX_HELD_OTHERS
+
+    def _is_member(self, log: PeerId) -> bool:
+        replica = self._book.replica
+        return log == replica.founder or bool(replica.role_of(log))
 
     def _key_for(self, frame: Entries) -> bytes | None:
         """The key that must have signed: the log's, or, at its beginning, the one its enrol entry names.

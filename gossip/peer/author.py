@@ -100,8 +100,12 @@ class Author:
         self._wrote(checked, None)
         self.on_stored(checked.seq, now)
 
+    def can_cite(self, peer: PeerId) -> bool:
+        """Whether our next entry has seen that peer's log begin: one entry can introduce only so many peers."""
+        return peer in self.draft().meets or peer in self._book.replica.past(self.own, self.size)
+
     def admit_member(self, peer: PeerId, role: Role, now: float) -> None:
-        """As an admin, let an enrolled peer in."""
+        """As an admin, let an enrolled peer in that we can cite."""
         fields = self.draft()
         self.write(fields, Member(**chain(fields), peer=peer, role=role, expires=0), now)
 

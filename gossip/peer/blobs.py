@@ -6,7 +6,9 @@
 
 Rules kept here: a blob is asked for only because a signed entry names it; its size is bounded before its first
 byte is kept; pieces count only in order, from whoever was asked; a wrong hash costs the sender its link if it
-alone sent the bytes. It refuses to know what blobs mean.
+alone sent the bytes. Entries may name a blob that is not theirs, with a length that is a lie: whoever holds any of
+them is asked, and a length is only believed of a blob that has its hash. A link that lets a request run out, answers
+slowly or in crumbs is asked after the others. It refuses to know what blobs mean.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ MAX_READY_BYTES: Final = 64 * 1024 * 1024  # of whole blobs whose entry still wa
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
 FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
+MAX_NAMED: Final = 64  # entries remembered that name one blob
+MISSED: Final = 4  # marks for a request that ran out; a blob that came whole takes one away
+MAX_MISSED: Final = 8
 TIMER: Final = "blobs"
 
 Holders = Callable[[PeerId, int], list[LinkId]]  # links that say they hold entry `seq` of a log
@@ -41,9 +46,10 @@ class Transfer:
 
     hash: Hash
     limit: int  # bytes at most
-    total: int  # bytes, 0 while unknown
-    log: PeerId  # the entry that names it
-    seq: int
+    named: dict[tuple[PeerId, int], int]  # the entries (log, seq) that name it, and the bytes they say; 0: no word
+    stated: int = 0  # bytes on which these entries agree, else 0
+    total: int = 0  # bytes, 0 while unknown
+    alone: bool = False  # what several sent did not add up: from now on all of it from one
     got: bytearray = field(default_factory=bytearray)
     sources: list[LinkId] = field(default_factory=list)  # who sent what we have
     link: LinkId | None = None  # who is asked now
@@ -53,6 +59,12 @@ class Transfer:
     deadline: float = 0.0
     not_before: float = 0.0
     failed_on: list[LinkId] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Begin again: what has come is not to be trusted."""
+        self.total = self.stated
+        self.got.clear()
+        self.sources.clear()
 
 
 class Blobs:
@@ -64,10 +76,11 @@ class Blobs:
         self._shelf = shelf
         self._holders = holders
         self._open: dict[Hash, Transfer] = {}
-        self._ready: dict[Hash, bytes] = {}
+        self._ready: dict[Hash, Transfer] = {}  # whole
         self._ready_bytes = 0
         self._recent: dict[Hash, bytes] = {}
         self._recent_bytes = 0
+        self._missed: dict[LinkId, int] = {}  # marks
 
     def __len__(self) -> int:
         return len(self._open)
@@ -76,15 +89,24 @@ class Blobs:
 
     def find(self, digest: Hash) -> bytes | None:
         """The blob, if it is here in any way."""
-        return self._ready.get(digest) or self._recent.get(digest) or self._shelf.blob(digest)
+        if (whole := self._ready.get(digest)) is not None:
+            return bytes(whole.got)
+        return self._recent.get(digest) or self._shelf.blob(digest)
 
     def want(self, digest: Hash, *, limit: int, total: int, log: PeerId, seq: int, urgent: bool) -> None:
         """Fetch a blob that entry `seq` of `log` names. `urgent`: that entry waits for nothing else."""
-        if digest in self._open or digest in self._ready:
+        transfer = self._open.get(digest) or self._ready.get(digest)
+        if transfer is None:
+            if not urgent and (len(self._open) >= MAX_OPEN or self._ready_bytes >= MAX_READY_BYTES):
+                return
+            transfer = self._open[digest] = Transfer(digest, limit, {})
+        elif (log, seq) in transfer.named or (not urgent and len(transfer.named) >= MAX_NAMED):
             return
-        if not urgent and (len(self._open) >= MAX_OPEN or self._ready_bytes >= MAX_READY_BYTES):
-            return
-        self._open[digest] = Transfer(digest, limit, total, log, seq)
+        transfer.named[log, seq] = total
+        said = set(transfer.named.values())
+        transfer.stated = said.pop() if len(said) == 1 else 0  # if entries do not agree, who sends the blob says it
+        if not transfer.got:
+            transfer.total = transfer.stated
 
     def used(self, digest: Hash, data: bytes) -> None:
         """The entry that names this blob was admitted (or written by us): it moves to the store."""
@@ -99,9 +121,14 @@ class Blobs:
             self._recent_bytes -= len(self._recent.pop(oldest))
 
     def forget_log(self, log: PeerId) -> None:
-        """That log has ended: nothing it still names is wanted."""
-        for transfer in [t for t in self._open.values() if t.log == log]:
-            del self._open[transfer.hash]
+        """That log has ended: nothing that only it names is wanted."""
+        for transfer in (*self._open.values(), *self._ready.values()):
+            for name in [name for name in transfer.named if name[0] == log]:
+                del transfer.named[name]
+            if not transfer.named:
+                self._open.pop(transfer.hash, None)
+                if self._ready.pop(transfer.hash, None) is not None:
+                    self._ready_bytes -= len(transfer.got)
 
     # -------------------------------------------------------------- asking
 
@@ -109,6 +136,7 @@ class Blobs:
         """Give every idle transfer to a link that has room; ask to be called again at the first deadline."""
         for transfer in self._open.values():
             if transfer.link is not None and now >= transfer.deadline:
+                self._missed[transfer.link] = min(MAX_MISSED, self._missed.get(transfer.link, 0) + MISSED)
                 self._release(transfer)
         busy: dict[LinkId, int] = {}
         for transfer in self._open.values():
@@ -117,15 +145,20 @@ class Blobs:
         for transfer in self._open.values():
             if transfer.link is not None or now < transfer.not_before:
                 continue
-            links = [link for link in self._holders(transfer.log, transfer.seq) if busy.get(link, 0) < MAX_OPEN_LINK]
+            holders = {link for log, seq in transfer.named for link in self._holders(log, seq)}
+            links = sorted(link for link in holders if busy.get(link, 0) < MAX_OPEN_LINK)
             if links:
-                link = min(links, key=lambda n: (transfer.failed_on.count(n), busy.get(n, 0), n))
+                link = min(links, key=lambda n: (transfer.failed_on.count(n), self._rank(n), busy.get(n, 0), n))
                 busy[link] = busy.get(link, 0) + 1
                 self._ask(transfer, link, now)
         times = [t.deadline if t.link is not None else t.not_before for t in self._open.values()]
         times = [time for time in times if time > now]
         if times:
             self._out.timer(TIMER, min(times))
+
+    def _rank(self, link: LinkId) -> int:
+        """Asked first are links that kept their word, and of these the fast ones."""
+        return 16 * (self._missed.get(link, 0) // MISSED) + self._pace.grade(link)
 
     def _ask(self, transfer: Transfer, link: LinkId, now: float) -> None:
         transfer.link = link
@@ -142,8 +175,11 @@ class Blobs:
             transfer.failed_on = [*transfer.failed_on[-MAX_FAILURES:], transfer.link]
         transfer.link = None
         transfer.window = FIRST_WINDOW_BYTES
+        if transfer.alone:
+            transfer.forget()
 
     def link_down(self, link: LinkId) -> None:
+        self._missed.pop(link, None)
         for transfer in self._open.values():
             if transfer.link == link:
                 self._release(transfer)
@@ -155,10 +191,18 @@ class Blobs:
         transfer = self._open.get(piece.hash)
         if transfer is None or (link != transfer.link and link not in transfer.sources):
             return False  # asked for once, whole by now
-        if (transfer.total and piece.total != transfer.total) or piece.total > transfer.limit:
-            raise RemoteError("a blob is not as long as its entry says", why=f"{piece.total} bytes")
+        if piece.total > transfer.limit:
+            raise RemoteError("a blob is longer than any of its kind", why=f"{piece.total} bytes")
+        if transfer.total and piece.total != transfer.total:
+            if not transfer.stated:
+                transfer.forget()  # one of two senders lies, and nothing tells which
+                transfer.alone = True
+            return False
         if piece.offset != len(transfer.got):
             return False  # behind a lost piece: asked for again at the deadline
+        end = piece.offset + len(piece.data)
+        if len(piece.data) < PIECE_BYTES and end not in (piece.total, transfer.until):
+            return False  # a crumb: whoever sends those cannot keep us waiting for more
         transfer.total = piece.total
         transfer.got += piece.data
         if link not in transfer.sources:
@@ -175,17 +219,17 @@ class Blobs:
         return True
 
     def _finish(self, transfer: Transfer) -> None:
-        data = bytes(transfer.got)
-        if sha256(data).hexdigest() == transfer.hash:
+        if sha256(transfer.got).hexdigest() == transfer.hash:
             del self._open[transfer.hash]
-            self._ready[transfer.hash] = data
-            self._ready_bytes += len(data)
+            self._ready[transfer.hash] = transfer
+            self._ready_bytes += len(transfer.got)
+            if transfer.link is not None:
+                self._missed[transfer.link] = max(0, self._missed.get(transfer.link, 0) - 1)
             return
-        alone = len(transfer.sources) == 1
-        transfer.got.clear()
-        transfer.sources.clear()
+        by_one = len(transfer.sources) == 1
+        transfer.alone = True
         self._release(transfer)
-        if alone:
+        if by_one:
             raise RemoteError("a blob is not what its hash says")
 
     def on_lacks(self, link: LinkId, frame: Lacks, now: float) -> None:

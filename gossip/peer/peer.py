@@ -208,8 +208,7 @@ class Peer:
             case Want():
                 self._rumour.on_want(link, frame)
             case Entries():
-                guest = live.key if live.peer is None and live.role else b""
-                if self._admission.take(link, frame, guest):
+                if self._admission.take(live, frame):
                     self._rumour.answered(frame.log, link, self._now)
                     self._allowances[link].give_back()
             case WantBlob():
@@ -237,7 +236,10 @@ class Peer:
             peer = self._keys.get(live.key)
             role = _INVITED.get(live.role)
             if live.peer is None and peer is not None and role is not None and not self._book.replica.role_of(peer):
-                self._author.admit_member(peer, role, self._now)
+                if not self._author.can_cite(peer):  # too much that is new for one entry
+                    self._rounds.catch_up(self._now)
+                if self._author.can_cite(peer):
+                    self._author.admit_member(peer, role, self._now)
 
     # -------------------------------------------------------------- what was admitted
 

@@ -163,7 +163,7 @@ class Rounds:
 
     def _snapshot(self, now: float) -> None:
         """Publish the hash of our model, so that who folds wrongly convicts itself."""
-        fields = self._caught_up(now)
+        fields = self.catch_up(now)
         self._since_snapshot = 0
         if not fields.complete:
             return  # without data nothing can be written in between; a snapshot must be of all its past
@@ -172,7 +172,7 @@ class Rounds:
         checked = self._author.write(fields, Snapshot(**chain(fields), model=model, state=state, updates=updates), now)
         self._out.note("snapshot", seq=checked.seq, model=model, updates=updates)
 
-    def _caught_up(self, now: float) -> ChainFields:
+    def catch_up(self, now: float) -> ChainFields:
         """A draft that cites everything admitted. One entry can introduce only so many peers; more take more."""
         fields = self._author.draft()
         while not fields.complete and self._data is not None:

@@ -239,19 +239,20 @@ class Rumour:
             return
         tape = self._tapes.get(log)
         known = self._known(log)
-        best: tuple[int, int, LinkId] | None = None
+        best: tuple[int, int, int, LinkId] | None = None
         size = 0
         for live in self._links:
             claimed = min(self._claims[live.link].get(log, 0), self.wanted_size(log, live))
             if claimed <= known:
                 continue
-            rank = (self._tries.get((log, live.link), 0), open_wants.get(live.link, 0), live.link)
+            tries, busy = self._tries.get((log, live.link), 0), open_wants.get(live.link, 0)
+            rank = (tries, self._pace.grade(live.link), busy, live.link)
             if best is None or rank < best:
                 best, size = rank, claimed
         if best is None:
             self._behind.pop(log, None)
             return
-        tries, busy, link = best
+        tries, _, busy, link = best
         if busy >= MAX_WANTS_LINK or (tape is not None and not tape.may_grow):
             return
         open_wants[link] = busy + 1
