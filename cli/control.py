@@ -2,7 +2,7 @@
 
 One JSON line goes in, one JSON line comes back:
 
-    {"command":"status"}  ->  {"ok":true,"state":"training",...}  or  {"ok":false,"error":"..."}
+    {"command":"status"}  ->  {"ok":true,"status":{...}}  or  {"ok":false,"error":"..."}
 
 No node is an answer too (None), because most commands then act on the store instead. This file
 starts nothing and knows nothing of what the answers mean.

@@ -7,8 +7,8 @@
     alder        training         3  .913  .958 ▁▂▄▆▇█    .2 1.2 MB 0.9 MB      31
     ...
 
-    ledger of alder ──────────────────────────────────────────────────────────────
-    #31 update   birch  1.4 KB, weight .44
+    ledger as alder holds it, newest last ─────────────────────────────────────────
+    birch          #31 update    2991 bytes from 8192 examples, weight 0.44
 
 It draws values (`Board`) and reads no clock, socket or terminal; the same board gives the same text.
 It counts epochs, updates and entries, and never guesses the time left.
@@ -56,7 +56,7 @@ WORDS: Final = {
     "stopping": "Stopping.",
 }
 SHOWN_AS: Final = {"resting": "training", "importing jax": "importing"}  # a word that changes often is only flicker
-STYLES: Final = {"training": "green", "drained": "green", "observing": "cyan", "stopping": "yellow", "gone": "bold red"}
+STYLES: Final = {"training": "green", "drained": "green", "observing": "cyan"}
 
 
 @dataclass(frozen=True, slots=True)

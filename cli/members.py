@@ -124,10 +124,7 @@ def _remembered(text: bytes | None) -> Remembered:
 def status_of(place: Path, *, timeout_s: float = control.DEFAULT_TIMEOUT_S) -> dict[str, Any] | None:
     """The running node's own account, or None."""
     answer = control.ask(place, "status", timeout_s=timeout_s)
-    if answer is None:
-        return None
-    inner = answer.get("status", answer)
-    return dict(inner) if isinstance(inner, dict) else None
+    return None if answer is None else dict(answer["status"])
 
 
 def stored_status(place: Path) -> dict[str, Any]:

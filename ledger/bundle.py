@@ -129,7 +129,11 @@ def write_bundle(path: Path, contents: BundleContents) -> None:
         _write(partial, contents)
         partial.rename(path)
     except OSError as error:
-        raise LocalError(f"cannot write the bundle {path}", why=error.strerror or "") from error
+        raise LocalError(
+            f"cannot write the bundle {path}",
+            why=error.strerror or "",
+            next_step="free some space, or choose another disk",
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -228,10 +232,7 @@ class _Folder:
 
     def read(self, file: str, limit: int) -> bytes:
         try:
-            flags = (
-                os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-            )
-            descriptor = os.open(self.root / file, flags)
+            descriptor = os.open(self.root / file, _READ_FLAGS)
             with os.fdopen(descriptor, "rb") as opened:
                 found = os.fstat(descriptor)
                 if not stat.S_ISREG(found.st_mode):

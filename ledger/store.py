@@ -234,10 +234,6 @@ class Store:
             raise self._damaged(f"blob {digest[:16]} has changed on disk")
         return data
 
-    def has_blob(self, digest: Hash) -> bool:
-        """Whether the blob is kept, without reading it."""
-        return self._row("SELECT 1 FROM blob WHERE hash = ?", digest) is not None
-
     def checkpoint(self, log: PeerId) -> tuple[int, bytes] | None:
         """(size, signed note) of the newest checkpoint of a log."""
         row = self._row("SELECT size, note FROM checkpoint WHERE peer = ?", log)
@@ -291,7 +287,9 @@ class Store:
         except FileExistsError:
             pass
         except OSError as error:
-            raise LocalError(f"cannot open {self._path}", why=error.strerror or "") from None
+            raise LocalError(
+                f"cannot open {self._path}", why=error.strerror or "", next_step="check that the directory is yours"
+            ) from None
 
     def _prepare(self, readonly: bool) -> None:
         (application,) = self._row("PRAGMA application_id") or (0,)

@@ -24,14 +24,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-SPEC: Final = "url-grams/1"
 FIELD_BYTES: Final = {"h": 64, "p": 128, "q": 64}
 GRAM_BYTES: Final = (3, 4, 5)
 MARK_BUCKETS: Final = 256
 MARKS: Final = 5
-MIN_BUCKETS: Final = 1 << 10
-MAX_BUCKETS: Final = 1 << 16  # so that a bucket is a uint16
-MAX_GRAMS: Final = sum(sum(size + 2 * (name == "h") - n + 1 for n in GRAM_BYTES) for name, size in FIELD_BYTES.items())
 TYPES: Final = (
     "other", "script", "image", "stylesheet", "subdocument", "xmlhttprequest", "font", "media", "object", "ping",
     "websocket", "document",

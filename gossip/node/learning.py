@@ -25,7 +25,7 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.protocol import Loaded, Result
 from gossip.training.spec import Metric, ModelSpec
 from gossip.training.worker_client import TrainerProcess
-from ledger.entry import Data, Genesis, Hash
+from ledger.entry import Data, Genesis
 from ledger.errors import LinkError, LocalError
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ Tell = Callable[..., None]
 class Learning:
     """Training for one node. Without data it does nothing, and the peer observes."""
 
-    def __init__(
-        self, config: NodeConfig, swarm: Hash, salt: bytes, tasks: asyncio.TaskGroup, post: Post, tell: Tell
-    ) -> None:
+    def __init__(self, config: NodeConfig, salt: bytes, tasks: asyncio.TaskGroup, post: Post, tell: Tell) -> None:
         self._config = config
-        self._swarm = swarm
         self._salt = salt
         self._tasks = tasks
         self._post = post

@@ -152,7 +152,7 @@ class Node:
         stack.push_async_callback(self._writer.close)
         self._refuse_old_backup(store, own)
 
-        self._learning = Learning(config, swarm, store.meta("salt"), tasks, self._post, self._tell)
+        self._learning = Learning(config, store.meta("salt"), tasks, self._post, self._tell)
         stack.push_async_callback(self._learning.close)
         await self._learning.warm_up()  # first: jax loads beside all that follows
 

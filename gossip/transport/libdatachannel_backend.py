@@ -46,7 +46,6 @@ class LibdatachannelPeer:
         self._addresses = addresses
         self._ears: Ears | None = None
         self._pc: PeerConnection | None = None
-        self._port = 0
         self._channels: list[DataChannel] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[None] | None = None
@@ -112,7 +111,7 @@ class LibdatachannelPeer:
                 problem = str(error)
                 if self._pc is not None:
                     await self._pc.aclose()
-        raise LinkError("no UDP port could be opened", why=problem)
+        raise LinkError("no UDP port could be opened", why=problem, next_step="try again")
 
     async def _try_port(self, port: int, remote: Description | None) -> Description:
         pc = self._pc = PeerConnection(
