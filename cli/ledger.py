@@ -53,7 +53,11 @@ def log(
     if peer is not None:
         logs = entries.matching(lines, peer)
         if not logs:
-            raise LocalError(f"no peer {plain(peer)!r} here", why="there are " + ", ".join(sorted(names.values())))
+            raise LocalError(
+                f"no peer {plain(peer)!r} here",
+                why="there are " + ", ".join(sorted(names.values())),
+                next_step="name one of them, or the first digits of its id",
+            )
         lines = [line for line in lines if line.log in logs]
     shown = lines[-last:] if last else lines
     if json:

@@ -69,7 +69,9 @@ def make(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise LocalError(f"cannot create {directory}", why=error.strerror or str(error)) from error
+        raise LocalError(
+            f"cannot create {directory}", why=error.strerror or str(error), next_step="name another folder with --dir"
+        ) from error
 
 
 @contextmanager

@@ -22,21 +22,20 @@ from typing import Final
 
 from gossip import directory as places
 from gossip.training.spec import ModelSpec
-from gossip.transport.tickets import Ticket
-from ledger.canonical import encode_entry, entry_hash
+from gossip.transport.tickets import SECRET_BYTES, Ticket
+from ledger.canonical import MAX_NAME_CHARS, encode_entry, entry_hash
+from ledger.chain import heads_hash
 from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis, Hash, PeerId
 from ledger.errors import LocalError
-from ledger.keys import PrivateKey
+from ledger.keys import PrivateKey, key_digest
 from ledger.policy import DEFAULT_POLICY, Policy
 from ledger.store import PutBlob, PutEntry, PutMeta, Store
 
-EMPTY_HEADS: Final = hashlib.sha256(b"").hexdigest()
-TICKET_SECRET_BYTES: Final = 16
+EMPTY_HEADS: Final = heads_hash(())
 MAX_USES: Final = 1000  # of one invite
-MAX_NAME_CHARS: Final = 64
 
 STALENESS_STEPS: Final = 256  # the table reaches tau = 64
-STALENESS_FREE: Final = 2  # b: up to here nothing is lost (FOLD.md)
+STALENESS_FREE: Final = 2  # b, in updates of full weight: up to here nothing is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def staleness_table() -> list[int]:
 
 
 def fold_constants(*, eta: float, norm0: int) -> FoldConstants:
-    """FOLD.md's constants with the two that depend on the model: `eta` and `norm0` (grid 2^-24)."""
+    """The constants of docs/fold.md with the two that depend on the model: `eta` and `norm0` (grid 2^-24)."""
     return FoldConstants(
         eta=round(eta * GRID_ONE),
         staleness=staleness_table(),
@@ -133,7 +132,7 @@ def make_ticket(directory: Path, *, role: str = "trainer", uses: int = 1, addres
             )  # fmt: skip
         ticket = Ticket(
             swarm=meta["swarm"], founder=meta["founder"], key=key.public, addresses=addresses,
-            secret=secrets.token_bytes(TICKET_SECRET_BYTES), role=role,
+            secret=secrets.token_bytes(SECRET_BYTES), role=role,
         )  # fmt: skip
         store.add_ticket(ticket.ticket_id, ticket.secret, role, uses)
     return ticket
@@ -145,7 +144,7 @@ def _enrol_entry(
     return encode_entry(
         Enrol(
             v=FORMAT_VERSION, swarm=swarm, seq=seq, prev=prev, time=now, meets=[], seen=[], heads=EMPTY_HEADS,
-            key=key.public.hex(), next=hashlib.sha256(following.public).hexdigest(), sponsor=sponsor,
+            key=key.public.hex(), next=key_digest(following.public), sponsor=sponsor,
             name=_checked_name(name),
         )
     )  # fmt: skip

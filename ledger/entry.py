@@ -43,7 +43,7 @@ class Tensor(_Value, frozen=True):
 
 
 class FoldConstants(_Value, frozen=True):
-    """The constants of FOLD.md, fixed for the life of a swarm. Grid 2^-16 unless said otherwise."""
+    """The constants of docs/fold.md, fixed for the life of a swarm. Grid 2^-16 unless said otherwise."""
 
     eta: int  # server step: how much of a full round of deltas is applied
     staleness: list[int]  # s(tau) for tau = 0, 1/4, 2/4, ...; the last value holds beyond the table
@@ -80,7 +80,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `seen` names every log that grew since this log's previous entry as (roster index, size); the
     roster is this log's own list of peers, in the order in which its `meets` introduced them.
-    `heads` is the SHA-256 over the whole (peer, size, root) list, see replica.heads_hash. Together:
+    `heads` is the SHA-256 over the whole (peer, size, root) list, see chain.heads_hash. Together:
     "I hold, have checked and have folded every entry and blob up to there, with its whole past".
     """
 

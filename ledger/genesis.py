@@ -22,7 +22,7 @@ MAX_BOUND: Final = (1 << 31) - 1  # 128.0; a 32-bit draw times 2 * bound + 1 fit
 MAX_NORM: Final = VALUE_ONE << 17  # 8 * 2^14: no delta of MAX_PARAMETERS elements is longer
 MAX_KEYS: Final = 64  # admins, and as many witnesses
 MAX_STALENESS: Final = 1024  # entries of the table: 8 KB of genesis
-LIMITS: Final = {  # inclusive; on the 2^-16 grid, but for the last
+LIMITS: Final = {  # inclusive; on the 2^-16 grid, but for norm0 (2^-24) and a count
     "eta": (GRID_ONE // 16, 64 * GRID_ONE),  # 4 * S // eta stays a small index, eta * s * q below 2^54
     "leak": (0, 64 * GRID_ONE),
     "burst": (GRID_ONE, 1024 * GRID_ONE),

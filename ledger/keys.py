@@ -106,7 +106,9 @@ class PrivateKey:
                 next_step="choose another directory, or move it away first",
             ) from None
         except OSError as error:
-            raise LocalError(f"cannot write the key {path}", why=error.strerror or "") from None
+            raise LocalError(
+                f"cannot write the key {path}", why=error.strerror or "", next_step="check that the directory is yours"
+            ) from None
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`. Callers begin messages with a domain label of their own."""

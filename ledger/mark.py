@@ -45,7 +45,9 @@ class SignedMark:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LocalError(f"cannot read {self._path}", why=error.strerror or "") from None
+            raise LocalError(
+                f"cannot read {self._path}", why=error.strerror or "", next_step="check that the directory is yours"
+            ) from None
         try:
             return decode(data, Signed, limit=_MAX_BYTES, what="the mark")
         except RemoteError as error:
@@ -74,4 +76,8 @@ class SignedMark:
             fresh.replace(self._path)
             fsync_directory(self._path.parent)
         except OSError as error:
-            raise LocalError(f"cannot write {self._path}", why=error.strerror or "") from None
+            raise LocalError(
+                f"cannot write {self._path}",
+                why=error.strerror or "",
+                next_step="free some space, or check that the directory is yours",
+            ) from None

@@ -1,6 +1,6 @@
 """WebRTC by aiortc: pure Python, installs everywhere, the slower of the two.
 
-What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; measured, see ARCHITECTURE: known traps):
+What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; each was measured):
 
 - An empty list of ICE servers: by default it asks a public STUN server.
 - The addresses to offer: by itself it takes every interface and leaves 127.0.0.1 out. `_limit` gives the

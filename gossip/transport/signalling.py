@@ -238,7 +238,10 @@ async def exchange(host: str, port: int, offer: bytes) -> bytes:
                 raise RemoteError(f"an answer of {size} bytes")
             return await response.content.readexactly(size)
     except TimeoutError as error:
-        raise LinkError(f"no answer from {host}:{port} within {SIGNALLING_S:.0f} s") from error
+        raise LinkError(
+            f"no answer from {host}:{port} within {SIGNALLING_S:.0f} s",
+            next_step="check that the other peer runs, and that both are on the same network",
+        ) from error
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, ValueError) as error:
         raise LinkError(
             f"cannot reach {host}:{port}",

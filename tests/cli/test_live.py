@@ -28,8 +28,8 @@ def status(number: int, name: str, **changes: Any) -> dict[str, Any]:
              "bytes_sent": 120_000 * other, "bytes_received": 90_000 * other}
             for other in range(1, 5) if other != number
         ],
-        "rounds": 30 + number, "epochs": 12.5 * number, "updates": 28 + number, "merged": 90, "entries": 121, "members": 4,
-        "staleness": 0.25 * number, "weight": 30_000, "bytes_sent": 1_234_567, "bytes_received": 987_654,
+        "rounds": 30 + number, "epochs": 12.5 * number, "updates": 28 + number, "merged": 90, "entries": 121,
+        "members": 4, "staleness": 0.25 * number, "weight": 30_000, "bytes_sent": 1_234_567, "bytes_received": 987_654,
         "rss_mb": 312.0, "alone": {"pr_auc": 0.871 + number / 100, "f1": 0.8},
         "swarm_scores": {"pr_auc": 0.95 + number / 500, "f1": 0.9}, "model_hash": "9f3c" + "0" * 60, "heads": {},
         "missing": 0, "first_merge_at": 1_767_225_605.0, "started_at": 1_767_225_600.0, "tail": [],

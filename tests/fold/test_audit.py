@@ -117,6 +117,15 @@ def forged(swarm: Swarm, contents: BundleContents, log: str, entries: list[bytes
     return replace(contents, logs=tuple(other if held.peer == peer.id else held for held in contents.logs))
 
 
+def test_a_checkpoint_that_the_author_signed_for_another_swarm_does_not_count(swarm: Swarm):
+    ann, contents = swarm["ann"], contents_of(swarm)
+    size = ann.replica.size(ann.id)
+    elsewhere = sign(Checkpoint(origin("ab" * 32, ann.id), size, ann.replica.root(ann.id, size)), key_of("ann"))
+    logs = tuple(replace(log, checkpoint=elsewhere) if log.peer == ann.id else log for log in contents.logs)
+    (finding,) = anchored(swarm, replace(contents, logs=logs)).findings
+    assert (finding.log, finding.rule, finding.file) == (ann.id, "checkpoint", f"logs/{ann.id}/checkpoint")
+
+
 def lie(entry: AnyEntry, **changes: object) -> bytes:
     return encode(msgspec.structs.replace(entry, **changes))
 
