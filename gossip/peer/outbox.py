@@ -15,20 +15,17 @@ from gossip.wire.frames import Frame, encode
 class Outbox:
     """Effects in the order in which they were asked for."""
 
-    __slots__ = ("_effects", "_set", "bytes_sent")
+    __slots__ = ("_effects", "_set")
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self._set: dict[str, float] = {}  # timers under way in the shell
-        self.bytes_sent = 0  # wire messages, without the transport's framing
 
     def put(self, effect: Effect) -> None:
         self._effects.append(effect)
 
     def send(self, link: LinkId, frame: Frame, *, bulk: bool = False) -> None:
-        message = encode(frame)
-        self.bytes_sent += len(message)
-        self._effects.append(Send(link, message, bulk))
+        self._effects.append(Send(link, encode(frame), bulk))
 
     def note(self, kind: str, /, **fields: Any) -> None:
         self._effects.append(Note(kind, fields))

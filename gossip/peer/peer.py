@@ -7,7 +7,7 @@
 
 This file composes the parts and decides nothing that one of them could. Rules kept here: whatever a link sends
 ends at most that link; nothing is read from a clock, a disk or a global generator; the same events give the
-same effects. The shell (gossip/node.py) and the simulator (gossip/sim) carry the effects out.
+same effects. The shell (gossip/node) and the simulator (gossip/sim) carry the effects out.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class Peer:
     # -------------------------------------------------------------- what was admitted
 
     def _wrote(self, checked: Checked, blob: bytes | None) -> None:
-        if checked.entry and blob is not None and isinstance(checked.entry, Update):
+        if blob is not None and isinstance(checked.entry, Update):
             self._blobs.used(checked.entry.delta, blob)
         self._heard(checked)
 

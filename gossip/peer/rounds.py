@@ -5,10 +5,11 @@
                                     every so often, and at Drain: a snapshot entry
 
 The pause ends when nothing that was announced is missing, at the latest after half of one's own round + 20 ms:
-without it fast peers drown out or ignore the others, with a barrier one slow or dead peer stops all (FOLD.md,
-"Pace"). A duty below 100% lengthens it. Rules kept here: trained is only from the fold of everything admitted; an
-update says which of what it has seen was not yet in its view; after Drain nothing new begins. It refuses to know
-JAX and what the data are.
+without it fast peers drown out or ignore the others (two of two runs on MNIST never got to 90%), with a barrier one
+slow or dead peer stops all. A duty below 100% lengthens it.
+
+Rules kept here: trained is only from the fold of everything admitted; an update says which of what it has seen was
+not yet in its view; after Drain nothing new begins. It refuses to know JAX and what the data are.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from ledger.delta import CODEC
 from ledger.entry import GRID_ONE, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
 from ledger.replica import ChainFields, Checked
+from ledger.rules import TRAINING_ROLES
 
 GRACE_S: Final = 0.02  # for updates in flight, beside half of one's own round
 TIMER: Final = "round"
-TRAINING_ROLES: Final = ("trainer", "admin")
 
 
 class Rounds:
@@ -185,10 +186,6 @@ class Rounds:
     @property
     def can_train(self) -> bool:
         return self._data is not None and self._author.role in TRAINING_ROLES
-
-    @property
-    def has_data(self) -> bool:
-        return self._data is not None
 
     @property
     def settled(self) -> bool:
