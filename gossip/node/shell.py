@@ -303,8 +303,10 @@ class Node:
         assert self._pool is not None
         while True:
             link = await self._transport.incoming.get()
-            self._door.entered(link)
-            self._pool.add(link, link.role)
+            if self._door.entered(link):
+                self._pool.add(link, link.role)
+            else:
+                self._tasks.create_task(link.close("this invite was used up meanwhile"), name="turn a guest away")
 
     def _is_member(self) -> bool:
         return bool(self._book.replica.role_of(self._meta["self"]))

@@ -25,10 +25,11 @@ BYE_WAIT_S = 1.0  # for the far end to take what was sent and leave; a dead one 
 class ChannelLink:
     """The one implementation of Link (link.py). It is handed out only after bind.py has proven `key`."""
 
-    def __init__(self, raw: RawPeer, *, key: bytes, dialled: bool, role: str = "") -> None:
+    def __init__(self, raw: RawPeer, *, key: bytes, dialled: bool, role: str = "", ticket: bytes = b"") -> None:
         self.key = key
         self.dialled = dialled
         self.role = role
+        self.ticket = ticket
         self.backend = raw.backend
         self.bytes_sent = 0
         self.bytes_received = 0

@@ -41,6 +41,11 @@ class Link(Protocol):
         ...
 
     @property
+    def ticket(self) -> bytes:
+        """The id of that ticket; empty if none."""
+        ...
+
+    @property
     def backend(self) -> str:
         """What carries it at our end: "memory", "aiortc" or "aiolibdatachannel"."""
         ...

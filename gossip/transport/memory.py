@@ -54,10 +54,12 @@ def raw_pair() -> tuple[MemoryPeer, MemoryPeer]:
     return one, two
 
 
-def memory_pair(dialler: bytes, answerer: bytes, *, role: str = "") -> tuple[ChannelLink, ChannelLink]:
-    """(the dialler's link to the answerer, the answerer's link to the dialler). `role` is the dialler's ticket's."""
+def memory_pair(
+    dialler: bytes, answerer: bytes, *, role: str = "", ticket: bytes = b""
+) -> tuple[ChannelLink, ChannelLink]:
+    """(the dialler's link to the answerer, the answerer's to the dialler). `role` is that of the dialler's ticket."""
     one, two = raw_pair()
     return (
         ChannelLink(one, key=answerer, dialled=True),
-        ChannelLink(two, key=dialler, dialled=False, role=role),
+        ChannelLink(two, key=dialler, dialled=False, role=role, ticket=ticket),
     )

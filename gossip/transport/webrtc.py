@@ -160,26 +160,27 @@ class WebRTCTransport:
         key = bytes.fromhex(offer.key)
         if offer.swarm != self._swarm or offer.to not in ("", self._key.public.hex()) or key == self._key.public:
             return None
-        role = self._admit(offer, key)
-        if role is None or not self._is_new(digest(data)):
+        admitted = self._admit(offer, key)
+        if admitted is None or not self._is_new(digest(data)):
             return None
         if (older := self._handshakes.pop(key, None)) is not None:
             older.cancel()
         if self._closed or len(self._handshakes) >= MAX_HANDSHAKES:
             return None
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._meet(offer, data, key, role, answered))
+        task = asyncio.create_task(self._meet(offer, data, key, admitted, answered))
         self._handshakes[key] = task
         task.add_done_callback(lambda done: self._forget(key, done, answered))
         return await answered
 
-    def _admit(self, offer: Offer, key: bytes) -> str | None:
-        """The role of a ticket the offer proves, "" for a member, None for a stranger."""
+    def _admit(self, offer: Offer, key: bytes) -> tuple[str, bytes] | None:
+        """The role and id of a ticket the offer proves, ("", b"") for a member, None for a stranger."""
         if offer.ticket:
-            ticket = self._gate.ticket(bytes.fromhex(offer.ticket), key)
+            named = bytes.fromhex(offer.ticket)
+            ticket = self._gate.ticket(named, key)
             if ticket is not None and is_proof(ticket.secret, offer.unproven(), bytes.fromhex(offer.proof)):
-                return ticket.role
-        return "" if self._gate.admits(key) else None
+                return ticket.role, named
+        return ("", b"") if self._gate.admits(key) else None
 
     def _is_new(self, offer: str) -> bool:
         if offer in self._seen:
@@ -196,13 +197,16 @@ class WebRTCTransport:
             answered.set_exception(LinkError("the handshake was given up"))
             answered.exception()
 
-    async def _meet(self, offer: Offer, data: bytes, key: bytes, role: str, answered: asyncio.Future[bytes]) -> None:
+    async def _meet(
+        self, offer: Offer, data: bytes, key: bytes, admitted: tuple[str, bytes], answered: asyncio.Future[bytes]
+    ) -> None:
         """The rest of a handshake that the gate let in. It ends in `incoming` or in nothing."""
         raw = make_peer(self.backend, self._addresses)
         try:
             remote = offer.description()
             nonce = secrets.token_bytes(NONCE_BYTES)
-            link = ChannelLink(raw, key=key, dialled=False, role=role)
+            role, ticket = admitted
+            link = ChannelLink(raw, key=key, dialled=False, role=role, ticket=ticket)
             mine = await raw.answer(reachable(remote, self._addresses))
             meeting = Meeting(
                 self._swarm,
