@@ -179,8 +179,9 @@ class Machine:
         return found
 
     def end(self) -> None:
-        """Whatever still runs here is ended."""
+        """Whatever still runs here is ended. What was said is printed: pytest shows it if the story failed."""
         for running in self.started:
+            print(running.said())
             if running.process.poll() is None:
                 running.process.kill()
             running.process.wait()

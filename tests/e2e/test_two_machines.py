@@ -54,6 +54,7 @@ def test_new_run_invite_join_interrupt_and_run_again(machine: Callable[..., Mach
         until(lambda: status(here).get("merged"), "ann folds what bob made", running=[first, second])
         until(lambda: status(there).get("merged"), "bob folds what ann made", running=[second, first])
         before = status(there)
+        assert before["state"] == "training"
         assert before["address"].startswith("10.77.1.2:")
         assert [link["name"] for link in before["links"]] == ["ann"]
         size = own_size(there)
