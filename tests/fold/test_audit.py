@@ -117,6 +117,12 @@ def forged(swarm: Swarm, contents: BundleContents, log: str, entries: list[bytes
     return replace(contents, logs=tuple(other if held.peer == peer.id else held for held in contents.logs))
 
 
+def test_a_delta_that_no_update_names_is_a_finding(swarm: Swarm):
+    whole = contents_of(swarm)
+    (finding,) = anchored(swarm, replace(whole, blobs=lambda: [*whole.blobs(), "ab" * 32])).findings
+    assert (finding.rule, finding.file) == ("blob", f"blobs/{'ab' * 32}")
+
+
 def test_a_checkpoint_that_the_author_signed_for_another_swarm_does_not_count(swarm: Swarm):
     ann, contents = swarm["ann"], contents_of(swarm)
     size = ann.replica.size(ann.id)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from ledger.errors import LocalError
+from ledger.keys import PrivateKey
 from ledger.store import (
     CHUNK_ROWS,
     PutBlob,
@@ -259,6 +262,7 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from ledger.errors import LocalError
+from ledger.keys import PrivateKey
 from ledger.store import PutEntry, Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = Store(Path(sys.argv[1]))
@@ -323,6 +327,18 @@ def set_pragma(path: Path, pragma: str) -> None:
 
 
 # ------------------------------------------------------------------ the mark
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: SignedMark(path).write(1, "ab" * 32), PrivateKey.generate().save], ids=["mark", "key"]
+)
+def test_what_must_survive_a_power_cut_is_synced_with_its_name(
+    tmp_path: Path, write: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda opened: (synced.append(os.fstat(opened).st_ino), sync(opened)))
+    write(tmp_path / "kept")
+    assert synced == [(tmp_path / "kept").stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_the_mark_never_goes_back_and_never_forks(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The hand that writes the store: what it acknowledges is on disk, and what it has not written yet can be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from gossip.events import Append, Keep, KeepCheckpoint
+from gossip.node.writer import MAX_PENDING, Writer
+from ledger.store import Store
+
+OWN, OTHER = "aa" * 32, "bb" * 32
+BLOB = b"a delta"
+NAME = sha256(BLOB).hexdigest()
+
+
+class Disk:
+    """A store, what a stranger reads in it, and a note of what that was at each acknowledgement."""
+
+    def __init__(self, path: Path) -> None:
+        self.store, self.reader = Store(path), Store.open_readonly(path)
+        self.acknowledged: list[tuple[int, int]] = []  # (seq, size of the own log on disk then)
+        self.writer = Writer(self.store, self.reader, OWN, self.hear)
+
+    async def hear(self, seq: int) -> None:
+        self.acknowledged.append((seq, self.reader.logs().get(OWN, 0)))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path / "peer.db")
+    yield made
+    made.store.close()
+    made.reader.close()
+
+
+async def test_what_is_acknowledged_is_on_disk(disk: Disk) -> None:
+    for seq in range(3):
+        disk.writer.put(Append(seq, b"entry %d" % seq, None))
+    await disk.writer.close()
+    assert disk.acknowledged == [(2, 3)]  # one transaction, one answer for all of it
+
+
+async def test_others_entries_are_kept_and_not_acknowledged(disk: Disk) -> None:
+    disk.writer.put(Keep(OTHER, 0, b"entry", None))
+    await disk.writer.close()
+    assert (disk.acknowledged, disk.reader.logs()) == ([], {OTHER: 1})
+
+
+async def test_what_is_not_written_yet_can_be_read(disk: Disk) -> None:
+    disk.writer.put(Append(0, b"entry", BLOB))
+    disk.writer.put(KeepCheckpoint(OWN, 1, b"note"))
+    assert (disk.writer.blob(NAME), disk.writer.checkpoint(OWN)) == (BLOB, (1, b"note"))
+    assert disk.reader.blob(NAME) is None
+    await disk.writer.close()
+    assert (disk.writer.blob(NAME), disk.writer.checkpoint(OWN)) == (BLOB, (1, b"note"))
+    assert (disk.reader.blob(NAME), disk.reader.checkpoint(OWN)) == (BLOB, (1, b"note"))
+
+
+async def test_whoever_writes_faster_than_the_disk_waits_for_it(disk: Disk) -> None:
+    for seq in range(MAX_PENDING):
+        disk.writer.put(Append(seq, b"entry %d" % seq, None))
+    waiting = asyncio.create_task(disk.writer.room())
+    running = asyncio.create_task(disk.writer.run())
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 60)
+    assert disk.reader.logs() == {OWN: MAX_PENDING}
+    running.cancel()
+    await disk.writer.close()
