@@ -146,7 +146,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pat
 def test_a_model_of_ones_own_learns_digits(digits: tuple[Path, Path | None]) -> None:
     start = begin(OWN)
     session, loaded = Session.load(OWN, [digits[0]], digits[1], start, salt=SALT)
-    scored = session.fit(start, 20).swarm
+    scored = session.fit(start, 40).swarm  # 640 steps
     session.close()
     assert scored is not None
     assert scored.f1 > 0.93
