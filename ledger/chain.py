@@ -7,7 +7,7 @@ Rules kept here (each is a property of an entry and its past, so everybody decid
 - the roster is a log's own list of peers: `meets` introduces a peer in the entry that first sees its log;
 - `seen` only grows, never names its own log, and is closed: who has seen an entry has seen that entry's past;
 - `heads` is the hash over every (peer, size, root) seen, so two histories cannot hide behind one `seen`;
-- nobody honest cites an entry that breaks a rule, so who does breaks one, too.
+- nobody honest cites an entry that breaks a rule, so who does breaks one, too (or has seen another entry there).
 
 It refuses to know what the kinds of entries mean (replica.py) and whether bytes are authentic: a caller has
 checked a signed checkpoint before it holds an author to what an entry says.
@@ -43,6 +43,11 @@ class InvalidEntry(RemoteError):
         self.log = log
         self.seq = seq
         self.rule = rule
+
+
+class Disputed(InvalidEntry):
+    """An entry that contradicts what is held of a third log. Its author lies, or the author of that log has signed two
+    histories and showed us another one; nothing here tells which. It is not admitted, and nobody is to blame yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ def follow(tip: Tip, own: Log | None, met: Sequence[Log], seen: Sequence[tuple[i
     guarded = pack(*held) | guard
     for index, size in seen:
         if (guarded - roster[index].pasts[size - 1]) & guard != guard:
-            raise InvalidEntry(tip.peer, tip.size, "closed", "has seen an entry, but not what that entry had seen")
+            raise Disputed(tip.peer, tip.size, "closed", "has seen an entry, but not what that entry had seen")
     followed = replace(tip, roster=roster, order=order, sizes=tuple(sizes), heads=tuple(heads))
     return admit_members(followed, admitted) if admitted else followed
 

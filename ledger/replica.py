@@ -22,7 +22,7 @@ import msgspec
 
 from ledger import rules, weights
 from ledger.canonical import decode_entry, entry_hash
-from ledger.chain import MAX_LOG_SIZE, InvalidEntry, Log, Tip, Waiting, follow, guards, heads_hash, pack
+from ledger.chain import MAX_LOG_SIZE, Disputed, InvalidEntry, Log, Tip, Waiting, follow, guards, heads_hash, pack
 from ledger.entry import FORMAT_VERSION, AnyEntry, Enrol, Entry, FoldConstants, Genesis, Hash, Member, PeerId, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import D, Fold, T
@@ -30,7 +30,7 @@ from ledger.merkle import Tree
 from ledger.policy import Breach, Policy
 from ledger.rules import TRAINING_ROLES, Charter, Outcome
 
-__all__ = ["ChainFields", "Checked", "InvalidEntry", "Replica", "Waiting", "open_delta"]
+__all__ = ["ChainFields", "Checked", "Disputed", "InvalidEntry", "Replica", "Waiting", "open_delta"]
 
 MAX_MEETS: Final = 256  # peers introduced in one entry: 17 KB
 MAX_SEEN: Final = 1024  # logs seen to grow in one entry: 15 KB, and as much again for a view
@@ -180,7 +180,7 @@ class Replica:
         """Decide about bytes that are said to be the next entry of `log`.
 
         Waiting if its past is not all admitted. InvalidEntry if it can never be: if the bytes are the author's own
-        (a signed checkpoint covers them), tell `end` so.
+        (a signed checkpoint covers them), tell `end` so, unless it is only Disputed.
         """
         held = self._logs.get(log)
         tip = held.tip if held else Tip(log)
@@ -281,7 +281,7 @@ class Replica:
                 raise InvalidEntry(tip.peer, tip.size, "seen", f"names peer {index} of a roster of {len(names)}")
             peer = names[index]
             if size > self._ended.get(peer, size):
-                raise InvalidEntry(tip.peer, tip.size, "seen", "cites an entry that breaks a rule")
+                raise Disputed(tip.peer, tip.size, "seen", "cites an entry that breaks a rule")
             if size > self.size(peer):
                 needs.append((peer, size))
         if not {index for index, _ in entry.seen}.issuperset(range(len(tip.roster), len(names))):
@@ -291,7 +291,7 @@ class Replica:
         met = [self._logs[peer] for peer in entry.meets]
         followed = follow(tip, held, met, entry.seen, self._guard)
         if _heads(followed) != entry.heads:
-            raise InvalidEntry(tip.peer, tip.size, "heads", "is not the hash of the logs it has seen")
+            raise Disputed(tip.peer, tip.size, "heads", "is not the hash of the logs it has seen")
         return followed
 
     def _log(self, log: PeerId) -> Log:

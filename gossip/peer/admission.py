@@ -6,7 +6,9 @@
 
 Rules kept here: entries of a log go in one after another; what waits for its past costs no work until that past
 has come; a log that broke a rule is remembered and never asked for again. Whoever passed on a broken entry had
-not checked it, which no honest peer does, so its link ends too. It refuses to know who is linked how.
+not checked it, which no honest peer does, so its link ends too. An entry that contradicts what we hold of a third
+log stops its log here and costs nobody anything: that third log may have been signed twice. It refuses to know who
+is linked how.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from ledger.delta import max_blob_bytes
 from ledger.entry import Enrol, Genesis, PeerId, Update
 from ledger.errors import RemoteError
 from ledger.policy import MAX_POLICY_BYTES
-from ledger.replica import Checked, InvalidEntry, Waiting
+from ledger.replica import Checked, Disputed, InvalidEntry, Waiting
 
 MAX_HELD_LINK: Final = 8 * 1024 * 1024  # bytes held back that one link brought
 MAX_HELD_OTHERS: Final = 8 * 1024 * 1024  # and of logs of peers that are no members, in all: anybody can begin a log
@@ -154,8 +156,12 @@ class Admission:
                 self._checked[tape.log] = checked
                 return False
             self._book.admit(checked, blob)
+        except Disputed as error:
+            self._stop(tape)
+            self._out.note("refused", peer=tape.log, log=tape.log, seq=error.seq, rule=error.rule, text=str(error))
+            return False
         except InvalidEntry as error:
-            self._end(tape, error)
+            self._end(tape)
             self._blame(held.link, error)
             return False
         self._checked.pop(tape.log, None)
@@ -206,10 +212,14 @@ class Admission:
         self._rumour.grew(tape.log, now)
         self._admitted(checked)
 
-    def _end(self, tape: Tape, error: InvalidEntry) -> None:
+    def _end(self, tape: Tape) -> None:
         """The author signed an entry that breaks a rule: its log ends before it, here and with everybody."""
         if self._book.replica.ended_at(tape.log) is None:
             self._book.replica.end(tape.log, tape.admitted)
+        self._stop(tape)
+
+    def _stop(self, tape: Tape) -> None:
+        """Nothing more of this log can be admitted while this peer runs."""
         tape.stop()
         self._waiting.pop(tape.log, None)
         self._checked.pop(tape.log, None)

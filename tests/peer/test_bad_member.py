@@ -14,7 +14,7 @@ from ledger.chain import heads_hash
 from ledger.entry import Data, Enrol, PeerId
 from ledger.keys import PrivateKey
 from ledger.merkle import Tree, leaf_hash
-from tests.peer.bench import Bench, only
+from tests.peer.bench import Bench, notes, only
 
 NOBODY = sha256(b"").hexdigest()
 
@@ -142,3 +142,42 @@ def test_what_waits_for_a_past_that_never_comes_is_bounded_however_often_the_lin
         bench.say(link, member.frame(1 + 100 * (link - 2)))
     assert bench.machine.status().missing <= 1000
     assert bench.machine.status().missing >= 100
+
+
+def test_who_believed_another_branch_of_a_forked_log_is_not_to_blame() -> None:
+    """A member signs two histories. We hold the one, an honest member cites the other: we cannot follow it, and must
+    neither cut its link nor call its log broken, nor that of somebody who cites it."""
+    bench = Bench()
+    forker, honest = guest(bench, 1, 1), guest(bench, 2, 2)
+    founder = _Seen(bench, bench.book.replica.founder)
+    forker.add(data(**forker.chain([founder, honest])))
+    bench.say(1, forker.frame(1))
+    forker.entries[1] = forker.entries[1].replace(b'"records":100', b'"records":101')  # the same place, told to others
+    other = _Seen(bench, forker.log)
+    other._root = forker.head(2)[-32:]
+
+    assert bench.book.replica.size(forker.log) == 2
+    honest.add(data(**honest.chain([founder, other])))
+    answer = bench.say(2, honest.frame(1))
+    assert dropped(answer) == []
+    assert [note["rule"] for note in notes(answer, "refused")] == ["heads"]
+    assert bench.book.replica.ended_at(honest.log) is None
+    assert bench.book.replica.size(honest.log) == 1
+    bench.feed_data()
+    assert bench.machine.status().state == "training"
+
+
+def test_who_cites_what_we_saw_broken_is_not_to_blame_either() -> None:
+    """As above, but the history that we were shown breaks a rule: its log ends here, and nowhere else."""
+    bench = Bench()
+    forker, honest = guest(bench, 1, 1), guest(bench, 2, 2)
+    founder = _Seen(bench, bench.book.replica.founder)
+    good = data(**forker.chain([founder, honest]))
+    forker.entries.append(encode_entry(good).replace(b'"seq":1', b'"seq":7'))
+    assert dropped(bench.say(1, forker.frame(1))) == [1]
+    forker.entries[1] = encode_entry(good)
+    other = _Seen(bench, forker.log)
+    other.size, other._root = 2, forker.head(2)[-32:]
+    honest.add(data(**honest.chain([founder, other])))
+    assert dropped(bench.say(2, honest.frame(1))) == []
+    assert bench.book.replica.ended_at(honest.log) is None
