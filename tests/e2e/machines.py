@@ -26,6 +26,7 @@ from typing import IO, Any, Final, TypeVar
 import pytest
 
 from cli import control
+from gossip.directory import control_path
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TABLE: Final = ROOT / "gossip" / "data" / "sitelist-2015.jsonl.gz"
@@ -188,6 +189,8 @@ class Machine:
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for store in self.home.rglob("peer.db"):  # a killed node cannot remove its socket
+            control_path(store.parent).unlink(missing_ok=True)
 
 
 @contextmanager
