@@ -114,8 +114,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     metrics: Annotated[list[Metric], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["pr_auc", "f1"])
     """What a peer shows of its held-out rows; the first is the one in tables."""
     density: Annotated[float, Meta(gt=0, le=1)] | None = None
-    eta: Annotated[float, Meta(gt=0, le=16)] = 1.0
-    norm0_units: Annotated[float, Meta(gt=0, le=1e6)] = msgspec.field(default=1.0, name="norm0")
+    eta: Annotated[float, Meta(ge=1 / 16, le=64)] = 1.0  # a genesis allows no other (ledger/genesis.py), nor norm0
+    norm0_units: Annotated[float, Meta(ge=1 / VALUE_ONE, le=1 << 17)] = msgspec.field(default=1.0, name="norm0")
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:

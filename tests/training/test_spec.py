@@ -52,6 +52,8 @@ def test_every_shipped_declaration_has_one_spelling(text: str) -> None:
         (changed(OWN, layers=[{"kind": "embedding_bag", "units": 10}]), "needs url-grams"),
         (changed(OWN, layers=[{"kind": "dense", "units": 10}, {"kind": "relu"}]), "last layer"),
         (changed(OWN, density=0), "`density`"),
+        (changed(OWN, eta=0.01), "`eta`"),
+        (changed(OWN, norm0=1e-9), "`norm0`"),
         (
             changed(OWN, layers=[{"kind": "dense", "units": 1 << 16}] * 2 + [{"kind": "dense", "units": 10}]),
             "parameters",
