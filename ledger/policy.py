@@ -187,9 +187,10 @@ class Policy:
 
 # ------------------------------------------------------------------ reading the text
 
+# (Possessive where spaces may follow spaces: a line of nothing else must not take its length squared.)
 # One line is: nothing | [section.fact] | word = integer, and may end in a remark. All of it is also TOML.
 _LINE = re.compile(
-    r"[ \t]*(?:\[(?P<fact>[a-z_.]{1,64})\]|(?P<word>[a-z_]{1,64})[ \t]*=[ \t]*(?P<number>0|[1-9][0-9]{0,15}))?"
+    r"[ \t]*+(?:\[(?P<fact>[a-z_.]{1,64})\]|(?P<word>[a-z_]{1,64})[ \t]*=[ \t]*(?P<number>0|[1-9][0-9]{0,15}))?"
     r"[ \t]*(?:#.*)?"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

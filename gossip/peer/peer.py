@@ -193,7 +193,7 @@ class Peer:
         if live is None:
             return  # dropped; what was on its way does not matter
         try:
-            self._allowances[link].charge(self._now)
+            self._allowances[link].charge(self._now, message)
             self._frame(live, frames.decode(message))
         except RemoteError as error:
             self._blame(link, error)

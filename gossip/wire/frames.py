@@ -38,6 +38,7 @@ PIECE_BYTES: Final = 32 * 1024  # of a blob in one message: two pieces of the tr
 MAX_WINDOW_BYTES: Final = 256 * 1024  # asked for at once: eight messages in flight fill a fast link
 MAX_SIZE: Final = (1 << 32) - 1
 NO_HASH: Final = "0" * 64  # `prev` where there is nothing before
+HAVE_TAG: Final = b"\x02"
 
 _HASH: Final = 32
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from hashlib import sha256
 from typing import Any
@@ -206,3 +207,13 @@ def test_whatever_is_read_here_is_toml_with_the_same_meaning(tail: str) -> None:
 
 def policy(fact: str, rule: str) -> Policy:
     return Policy.parse(f"policy = 1\n[{fact}]\n{rule}\n")
+
+
+@pytest.mark.parametrize("line", [" ", "\t ", "# "])
+def test_a_policy_of_nothing_but_spaces_is_read_in_no_time(line: str) -> None:
+    """A hostile founder writes it, every joiner and auditor reads it: for half a minute, once."""
+    text = "policy = 1\n" + line * ((MAX_POLICY_BYTES - 20) // len(line)) + "\x01"
+    began = time.process_time()
+    with pytest.raises(RemoteError):
+        Policy.from_blob(text.replace("\x01", "!" if line[0] != "#" else "\x01").encode())
+    assert time.process_time() - began < 1

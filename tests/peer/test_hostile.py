@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 
@@ -121,6 +122,17 @@ def test_a_flood_of_valid_frames_is_cut(victim: Victim) -> None:
         sent += 1
         assert sent <= quota.MAX_FRAMES
     assert sent >= quota.MAX_FRAMES - 10
+
+
+def test_long_lists_of_logs_count_for_what_they_cost(victim: Victim) -> None:
+    """Looking at 1,820 logs takes some thirty milliseconds: two thousand such frames at once would stop a peer."""
+    link = victim.link()
+    logs = sorted(sha256(str(number).encode()).hexdigest() for number in range(frames.MAX_HAVE))
+    sent = 0
+    while not only(victim.say(link, Have(tuple((log, sent + 1) for log in logs))), Drop):
+        sent += 1
+        assert sent < 100
+    assert sent >= 10  # a large swarm says as much when it has news
 
 
 def _signed(swarm: str, key: PrivateKey, log: PeerId, entries: list[bytes], size: int | None = None) -> Entries:
