@@ -60,7 +60,7 @@ def demo(
     started = time.time() - time.process_time()  # from the start of this process, imports included
     place = _directory(directory)
     screen = Screen(quiet=json, plain=plain, started=started, picture=picture)
-    screen.say("Nothing leaves this machine: peers find one another on the loopback interface alone.")
+    screen.say("Nothing leaves this machine: the peers meet on the loopback interface alone.")
     try:
         with _sigterm_interrupts(), Children() as children:
             cast = _prepare(place, peers, seed)
@@ -145,7 +145,7 @@ def _play(cast: Cast, children: Children, screen: Screen, seconds: float) -> out
     for child in children.all:
         if child is not pooled:
             child.process.terminate()
-    screen.say("Exporting, verifying and replaying one ledger; training one model on all data to compare with.")
+    screen.say("Now the audit of one ledger; and one model on all the data, to compare with.")
     bundle, verified, replayed = audit(cast)
     scores = pooled_scores(children, pooled)
     children.stop()

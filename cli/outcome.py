@@ -105,8 +105,10 @@ def table(outcome: Outcome) -> None:
         rows.append(row)
     head = ["peer", "requests", "updates", "alone", "swarm", "pooled"]
     if domains:
-        head += ["  (unseen domains:) alone", "swarm", "pooled"]
+        head += ["alone*", "swarm*", "pooled*"]
     render.table(head, rows, right=range(1, len(head)))
+    if domains:
+        render.say("* on domains that nobody trained on: few requests, so noisy; shown, never judged")
 
 
 def last_lines(outcome: Outcome) -> tuple[str, ...]:

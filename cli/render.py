@@ -49,16 +49,20 @@ def event(value: Mapping[str, Any]) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Container[int] = ()) -> None:
-    """Columns without boxes; column numbers in `right` hold figures. Piped, nothing is cut or folded."""
+    """Columns without boxes; column numbers in `right` hold figures. In a narrow terminal only the last column is cut,
+    and only if it holds words; piped, nothing is."""
     from rich.table import Table
     from rich.text import Text
 
     out = console()
     grid = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+    cells = [[Text(cell) for cell in row] for row in rows]
     for number, title in enumerate(head):
-        grid.add_column(title, justify="right" if number in right else "left", no_wrap=True)
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        kept = number in right or number < len(head) - 1
+        widest = max([len(title), *(row[number].cell_len for row in cells)]) if kept else None
+        grid.add_column(title, justify="right" if number in right else "left", no_wrap=True, min_width=widest)
+    for row in cells:
+        grid.add_row(*row)
     if not out.is_terminal:
         out.width = max(out.width, out.measure(grid, options=out.options.update(width=10_000)).maximum)
     with out.capture() as capture:

@@ -96,7 +96,8 @@ def new(
         return
     which = f" --dir {place}" if directory is not None else f" {name}"
     render.say(f"swarm   {name}  {created.swarm}")
-    render.say(f"peer    {created.peer}  (its founder, the one who admits others)")
+    render.say(f"peer    {created.peer}")
+    render.say("        the founder, who lets others in")
     render.say(f"kept in {place}")
     render.say(f"Next    gossip run{which} --data FILE")
     render.say(f"        gossip invite{which}      (in another terminal)")
@@ -223,7 +224,8 @@ def status(name: Name = None, directory: Dir = None, json: Json = False) -> None
         out.print(live.view(board, min(out.width, 100), 40, live.speaks_unicode(out)))
         return
     render.say(f"{plain(facts['swarm_name']) or 'a swarm not yet entered'}: no node runs; start it with: gossip run")
-    render.say(f"peer  {facts['id']}  {facts['words']}")
+    render.say(f"peer  {facts['id']}")
+    render.say(f"words {facts['words']}")
     render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
 
 

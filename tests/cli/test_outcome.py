@@ -80,7 +80,9 @@ def test_the_table_shows_every_peer_and_unseen_domains_beside(capsys: pytest.Cap
     beside = tuple(replace(p, domains={"alone": {"pr_auc": 0.5, "f1": 0.4}}) for p in AGREED.peers)
     outcome.table(replace(AGREED, peers=beside, pooled_domains={"pr_auc": 0.7, "f1": 0.6}))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
+    assert all(len(line) <= 80 for line in lines), "fits a small terminal"
+    assert "never judged" in lines[-1]
     assert lines[3].split() == ["cedar", "slow", "333", "10", ".920", ".960", ".970", ".500", "–", ".700"]
 
 
