@@ -103,6 +103,18 @@ def test_a_log_that_never_began_can_be_sent_again_without_harm() -> None:
     assert author.log not in bench.book.replica.heads()
 
 
+def test_a_guest_speaks_for_itself_before_it_speaks_of_others() -> None:
+    bench = Bench()
+    swarm = bench.book.replica.swarm
+    own, other = Author(swarm, 1), Author(swarm, 2)
+    bench.link(1, own.key.public, "trainer")
+    bench.say(1, other.frame())
+    assert other.log not in bench.book.replica.heads()
+    bench.say(1, own.frame())
+    bench.store()
+    assert bench.book.replica.role_of(own.log) == "trainer"
+
+
 def test_logs_of_nobody_are_not_taken_in_and_keep_no_guest_out() -> None:
     bench = Bench()
     swarm = bench.book.replica.swarm

@@ -136,6 +136,17 @@ async def test_an_impostor_can_stop_a_dial_and_nothing_more(impostor: Impostor, 
     await server.close()
 
 
+async def test_whoever_answers_at_an_address_must_be_known() -> None:
+    impostor = Impostor(MALLORY)
+    server = SignallingServer(impostor.answer)
+    port = await server.start("127.0.0.1", 0)
+    async with transport(ANNA, Members(BERTA.public)) as (anna, _), asyncio.timeout(LIMIT_S):
+        with pytest.raises(LinkError, match="no member"):
+            await anna.dial("127.0.0.1", port)
+    await impostor.peers[0].close()
+    await server.close()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_an_answer_whose_udp_is_dead_is_a_link_error(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc, "BIND_S", 0.5)
