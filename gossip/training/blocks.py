@@ -67,10 +67,9 @@ class Bags:
             np.concatenate([block.labels for block in blocks]),
         )
 
-    def thinned(self) -> Self:
-        """Every second row."""
+    def only(self, kept: NDArray[np.bool_]) -> Self:
+        """The rows where `kept` is true."""
         counts = np.diff(self.offsets)
-        kept = np.arange(len(self)) % 2 == 0
         offsets = np.concatenate(([0], np.cumsum(counts[kept])))
         return type(self)(self.tokens[np.repeat(kept, counts)], offsets, self.marks[kept], self.labels[kept])
 
@@ -93,11 +92,17 @@ class Numbers:
             np.concatenate([block.inputs for block in blocks]), np.concatenate([block.labels for block in blocks])
         )
 
-    def thinned(self) -> Self:
-        return type(self)(self.inputs[::2], self.labels[::2])
+    def only(self, kept: NDArray[np.bool_]) -> Self:
+        """The rows where `kept` is true."""
+        return type(self)(self.inputs[kept], self.labels[kept])
 
 
 Block = Bags | Numbers
+
+
+def thinned(block: Block) -> Block:
+    """Every second row."""
+    return block.only(np.arange(len(block)) % 2 == 0)
 
 
 def join(blocks: Sequence[Block]) -> Block:

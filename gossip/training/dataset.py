@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.filterlists.requests import file_digest
-from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join
+from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
 from gossip.training.spec import ModelSpec, UrlGrams
 from gossip.training.task import Chunk, chunks_of
 from ledger.entry import Source
@@ -95,11 +95,11 @@ class _Judged:
         block, names = chunk.block, list(chunk.groups)
         thin = self.every
         while thin > 1:
-            block, names, thin = block.thinned(), names[::2], thin // 2
+            block, names, thin = thinned(block), names[::2], thin // 2
         self.block = block if self.block is None else join([self.block, block])
         self.names += names
         if len(self.block) > MAX_JUDGED_ROWS:
-            self.block, self.names, self.every = self.block.thinned(), self.names[::2], self.every * 2
+            self.block, self.names, self.every = thinned(self.block), self.names[::2], self.every * 2
 
     def groups(self) -> dict[str, NDArray[np.int64]]:
         found = sorted(set(self.names) - {""})[:MAX_GROUPS]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from gossip.merging.codec import ErrorFeedback
 from gossip.training import memory, protocol
-from gossip.training.blocks import Bags, Block, Sampler
+from gossip.training.blocks import Block, Sampler
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.protocol import Evaluated, Loaded, Result, Trained
 from gossip.training.spec import ModelSpec
@@ -172,10 +172,4 @@ def _check_length(spec: ModelSpec, theta: Theta) -> None:
 def _rows_of(block: Block | None, rows: NDArray[np.int64]) -> Block:
     """Some rows of a block as a block."""
     assert block is not None
-    if not isinstance(block, Bags):
-        return type(block)(block.inputs[rows], block.labels[rows])
-    counts = np.diff(block.offsets)
-    chosen = np.zeros(len(block), np.bool_)
-    chosen[rows] = True
-    offsets = np.concatenate(([0], np.cumsum(counts[chosen])))
-    return Bags(block.tokens[np.repeat(chosen, counts)], offsets, block.marks[chosen], block.labels[chosen])
+    return block.only(np.isin(np.arange(len(block)), rows))

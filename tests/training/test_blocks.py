@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gossip.training.blocks import WINDOW_ROWS, Bags, BagSpool, Block, Numbers, NumberSpool, Sampler, Spool, join
+from gossip.training.blocks import WINDOW_ROWS, Bags, BagSpool, Block, Numbers, NumberSpool, Sampler, Spool, join, thinned
 
 
 def numbers(begin: int, end: int) -> Numbers:
@@ -94,8 +94,8 @@ def test_a_short_row_is_filled_with_what_lies_outside_the_table() -> None:
 
 
 def test_thinning_keeps_every_second_row() -> None:
-    assert_equal(bags(0, 10).thinned(), join([bags(i, i + 1) for i in range(0, 10, 2)]))
-    assert_equal(numbers(0, 9).thinned(), join([numbers(i, i + 1) for i in range(0, 9, 2)]))
+    assert_equal(thinned(bags(0, 10)), join([bags(i, i + 1) for i in range(0, 10, 2)]))
+    assert_equal(thinned(numbers(0, 9)), join([numbers(i, i + 1) for i in range(0, 9, 2)]))
 
 
 def identity(taken: tuple[np.ndarray, ...]) -> np.ndarray:
