@@ -8,7 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gossip.training.blocks import WINDOW_ROWS, Bags, BagSpool, Block, Numbers, NumberSpool, Sampler, Spool, join, thinned
+from gossip.training.blocks import (
+    WINDOW_ROWS,
+    Bags,
+    BagSpool,
+    Block,
+    Numbers,
+    NumberSpool,
+    Sampler,
+    Spool,
+    join,
+    thinned,
+)
 
 
 def numbers(begin: int, end: int) -> Numbers:
