@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Speed is for `make bench`: a busy machine must not fail a property. A failure prints how to replay it.
+settings.register_profile("gossip", deadline=None, print_blob=True)
+settings.load_profile("gossip")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

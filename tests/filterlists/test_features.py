@@ -29,7 +29,7 @@ def test_golden_vectors_are_what_the_plain_implementation_writes() -> None:
     assert plain_grams.VECTORS.read_text("utf-8") == plain_grams.text()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(URLS, max_size=5))
 def test_columns_at_once_equal_one_url_at_a_time(urls: list[str]) -> None:
     tokens, offsets = features.grams(urls, 1 << 12)

@@ -59,7 +59,7 @@ def test_the_same_seed_splits_the_same_and_another_differently(share: Share, tmp
     assert other.validation.read_bytes() != share.validation.read_bytes()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 500), max_size=30),
     st.lists(st.floats(0.1, 10), min_size=1, max_size=6),

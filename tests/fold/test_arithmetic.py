@@ -27,7 +27,7 @@ anywhere = st.integers(-(2**63), 2**63 - 1)
 @given(
     delta=deltas(), weight=st.integers(0, GRID_ONE), cells=st.lists(edge | anywhere, min_size=1), again=st.booleans()
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_both_arithmetics_give_the_same_bits_from_any_start(delta: Delta, weight: int, cells: list[int], again: bool):
     begin = [cells[at % len(cells)] for at in range(delta.parameters)]
     blob = encode(delta)

@@ -32,7 +32,7 @@ def deltas(draw: st.DrawFn) -> Delta:
 
 
 @given(delta=deltas())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_delta_has_one_spelling_that_every_reader_reads_alike(delta: Delta):
     blob = encode(delta)
     assert decode(blob, delta.parameters) == delta
@@ -63,7 +63,7 @@ def read_all(blob: bytes, parameters: int) -> list[object]:
 
 
 @given(delta=deltas(), seed=st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_damaged_blobs_are_refused_or_read_by_all_readers_alike(delta: Delta, seed: int):
     luck = Random(seed)
     blob = bytearray(encode(delta))

@@ -64,7 +64,7 @@ def test_no_weight_changes_after_it_was_published():
 
 
 @given(seed=st.integers(0, 10_000), taken_out=st.integers(0, 3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_taking_an_origin_out_subtracts_exactly_its_own_terms(seed: int, taken_out: int):
     swarm = busy_swarm(seed, events=40)
     founder = swarm.founder
@@ -100,7 +100,7 @@ def test_a_second_implementation_finds_the_same_weights_states_and_model(seed: i
 
 
 @given(seed=st.integers(0, 50), luck=st.randoms(use_true_random=False))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_who_holds_only_an_entrys_past_decides_like_who_holds_everything(seed: int, luck: Random):
     """The one property all others rest on: a decision depends on the entry and its past alone."""
     swarm = busy_swarm(seed, events=40)

@@ -153,7 +153,7 @@ def test_hiding_what_it_saw_gains_an_origin_nothing_over_being_cut_off():
     story=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), min_size=1, max_size=150),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_quota_is_bounded_by_the_progress_of_others_and_a_cube_root(
     others: int, story: list[tuple[int, int]], data: st.DataObject
 ):
@@ -178,7 +178,7 @@ def test_quota_is_bounded_by_the_progress_of_others_and_a_cube_root(
 
 
 @given(story=st.lists(st.integers(0, 3), min_size=1, max_size=60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_progress_is_never_more_than_the_others_published(story: list[int]):
     origin = Origin()
     origin.meet(A, B, C)

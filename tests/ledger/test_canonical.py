@@ -86,7 +86,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values)
 def test_any_value_is_spelt_as_rfc8785_spells_it(value: Any) -> None:
     data = encode(value)
@@ -313,7 +313,7 @@ def test_another_spelling_of_the_same_entry_is_refused(entry: AnyEntry) -> None:
 INSERTIONS = [b"9" * 400, b"null", b'"', b"-", b"1.5", b"[", b"{}", b"\\u0000"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(ENTRIES), st.data())
 def test_whatever_the_bytes_it_is_an_entry_or_the_senders_fault(entry: AnyEntry, luck: st.DataObject) -> None:
     data = bytearray(encode_entry(entry))

@@ -187,7 +187,7 @@ PIECES = [
 pieces = st.sampled_from(PIECES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(pieces, max_size=14).map("".join))
 def test_whatever_is_read_here_is_toml_with_the_same_meaning(tail: str) -> None:
     text = "policy = 1\n" + tail

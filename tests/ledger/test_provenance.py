@@ -36,7 +36,7 @@ def plain(records: list[tuple[bytes, bytes]], salt: bytes) -> Commitment:
 row = st.tuples(st.sampled_from([b"a", b"b", b"", b"c"]), st.sampled_from([b"ad", b"benign", b""]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(row, max_size=14))
 def test_it_is_what_the_definition_says(records: list[tuple[bytes, bytes]]) -> None:
     assert commit_records(iter(records), SALT) == plain(records, SALT)

@@ -50,7 +50,7 @@ def test_hash_tiles_hold_the_trees_own_nodes() -> None:
         hash_tile_bytes(Tile(0, 2, 89), tree)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=40))
 def test_entries_come_back_and_no_other_bytes_are_a_tile(entries: list[bytes]) -> None:
     data = encode_entries(entries)

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from gossip.training.metrics import average_precision, judge
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=60))
 def test_average_precision_is_the_textbooks_with_ties(rows: list[tuple[int, bool]]) -> None:
     scores = np.array([score / 6 for score, _ in rows])

@@ -43,7 +43,7 @@ def test_anything_else_is_a_remote_error(fields: tuple[object, ...]) -> None:
         checked(*fields)  # type: ignore[arg-type]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=40), st.text(max_size=70), st.text(max_size=20), st.integers())
 def test_no_text_of_a_peer_adds_a_line_to_an_sdp(ufrag: str, password: str, host: str, port: int) -> None:
     try:

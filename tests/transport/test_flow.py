@@ -35,7 +35,7 @@ def test_the_example_in_the_docs() -> None:
 sizes = st.one_of(st.integers(1, 40), st.integers(1, 4).map(lambda n: n * PIECE_BYTES), st.just(MAX_MESSAGE_BYTES))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(sizes, max_size=400), st.randoms(use_true_random=False))
 def test_whatever_the_order_of_reading_all_messages_arrive_and_the_window_holds(sizes: list[int], luck: object) -> None:
     sender, receiver = Flow(), Flow()
@@ -138,7 +138,7 @@ def test_every_departure_is_a_remote_error(frames: list[bytes]) -> None:
         flow.arrived(frames[-1])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(st.binary(max_size=40), st.binary(max_size=9).map(lambda tail: b"\x01" + tail)), max_size=8))
 def test_any_bytes_raise_remote_error_or_nothing(frames: list[bytes]) -> None:
     flow = Flow()
@@ -149,7 +149,7 @@ def test_any_bytes_raise_remote_error_or_nothing(frames: list[bytes]) -> None:
         pass
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=400))
 def test_any_reason_makes_a_bye_that_the_other_end_reads(reason: str) -> None:
     flow = Flow()

@@ -65,7 +65,7 @@ def test_every_flipped_bit_of_an_offer_is_noticed() -> None:
             open_offer(bytes(flipped))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(st.binary(max_size=200), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(repr)))
 def test_any_bytes_are_a_remote_error(data: bytes | str) -> None:
     with pytest.raises(RemoteError):

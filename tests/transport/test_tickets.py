@@ -25,7 +25,7 @@ def test_an_invite_survives_being_pasted() -> None:
     assert TICKET.endpoints() == (("192.168.1.7", 4100), ("laptop.local", 4100))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.binary(min_size=32, max_size=32),
     st.binary(min_size=16, max_size=16),
@@ -47,7 +47,7 @@ def test_every_lost_or_changed_character_is_noticed() -> None:
             assert caught.value.next_step
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(st.text(max_size=60), st.text(max_size=60).map(lambda tail: "gossip1-" + tail)))
 def test_any_text_is_a_local_error(text: str) -> None:
     with pytest.raises(LocalError):
