@@ -32,6 +32,7 @@ from ledger.keys import PrivateKey, check_public, verify
 PATH = "/gossip/1/offer"
 MAX_BODY_BYTES = 4_096  # an offer with eight candidates and a ticket has about 1,300
 MAX_CONNECTIONS = 64  # TCP connections to the signalling port, strangers included
+MAX_CONNECTIONS_HOST = 16  # and from one address, so that it takes several to keep everybody out
 SIGNALLING_S = 10.0
 OFFER_DOMAIN = b"gossip/offer/1\n"
 ANSWER_DOMAIN = b"gossip/answer/1\n"
@@ -153,11 +154,17 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self._manager is not None
-        if len(self._manager.connections) > MAX_CONNECTIONS:
+        open_now = self._manager.connections
+        host = _host(transport)
+        if len(open_now) > MAX_CONNECTIONS or sum(_host(c.transport) == host for c in open_now) > MAX_CONNECTIONS_HOST:
             self.force_close()
 
     def handle_error(self, *_: Any, **__: Any) -> web.StreamResponse:
         return _silence()
+
+
+def _host(transport: asyncio.BaseTransport | None) -> object:
+    return (transport.get_extra_info("peername") or ("",))[0] if transport is not None else None
 
 
 class SignallingServer:

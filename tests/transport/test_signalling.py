@@ -15,6 +15,7 @@ from gossip.transport.description import Description
 from gossip.transport.signalling import (
     MAX_BODY_BYTES,
     MAX_CONNECTIONS,
+    MAX_CONNECTIONS_HOST,
     PATH,
     Answer,
     Offer,
@@ -186,12 +187,30 @@ async def test_a_newer_offer_of_a_key_ends_the_older_handshake() -> None:
 
 async def test_connections_beyond_the_bound_are_closed() -> None:
     async with transport(BERTA, GATE) as (_, port):
-        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        hosts = MAX_CONNECTIONS // MAX_CONNECTIONS_HOST
+        idle = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{2 + number % hosts}", 0))
+            for number in range(MAX_CONNECTIONS)
+        ]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(20):
             assert await reader.read() == b""
         for _, opened in [*idle, (reader, writer)]:
             opened.close()
+
+
+async def test_one_host_with_slow_connections_does_not_keep_others_out() -> None:
+    async with transport(BERTA, GATE) as (_, port):
+        slow = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+            for _ in range(MAX_CONNECTIONS)
+        ]
+        for _, writer in slow:
+            writer.write(b"POST /gossip/1/offer HTTP/1.1\r\n")
+        with pytest.raises(LinkError, match="does not answer us"):  # heard, and refused for what it says
+            await exchange("127.0.0.1", port, b"{}")
+        for _, writer in slow:
+            writer.close()
 
 
 async def serve_once(said: bytes) -> tuple[asyncio.Server, int]:
