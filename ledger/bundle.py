@@ -230,7 +230,13 @@ class _Folder:
 
     root: Path
 
+    def leads_out(self, file: str) -> bool:
+        """Whether a folder on the way is a link: its files would be the auditor's own, not the bundle's."""
+        return any((self.root / place).is_symlink() for place in Path(file).parents[:-1])
+
     def read(self, file: str, limit: int) -> bytes:
+        if self.leads_out(file):
+            raise BundleError(file, "its folder is a link")
         try:
             descriptor = os.open(self.root / file, _READ_FLAGS)
             with os.fdopen(descriptor, "rb") as opened:
@@ -239,7 +245,7 @@ class _Folder:
                     raise BundleError(file, "not a regular file")
                 if found.st_size > limit:
                     raise BundleError(file, f"{found.st_size} bytes, the limit is {limit}")
-                return opened.read(limit)
+                return opened.read(found.st_size)
         except OSError as error:
             raise BundleError(file, error.strerror or "cannot be read") from None
 
@@ -276,7 +282,7 @@ class _Folder:
             raise BundleError(f"{place}/key.pem", "not the key that the log's enrolment names")
 
     def blobs(self) -> Iterator[Hash]:
-        with _listing(self.root / "blobs") as found:
+        with self._listing("blobs") as found:
             for item in found:
                 if _is_hash(item.name):
                     yield item.name
@@ -306,7 +312,7 @@ class _Folder:
                 yield error
         yield from self._strays("", {"bundle.json", "README.txt", "policy.toml"}, {"logs", "blobs"})
         yield from self._strays("logs/", set(), {log.peer for log in manifest.logs})
-        with _listing(self.root / "blobs") as found:
+        with self._listing("blobs") as found:
             for item in found:
                 if not _is_hash(item.name):
                     yield BundleError(f"blobs/{ascii(item.name)[1:-1]}", "no blob has such a name")
@@ -315,7 +321,7 @@ class _Folder:
             yield from self._stray_tiles(log)
 
     def _strays(self, place: str, files: set[str], folders: set[str]) -> Iterator[BundleError]:
-        with _listing(self.root / place) as found:
+        with self._listing(place) as found:
             for item in found:
                 known = item.name in (folders if item.is_dir(follow_symlinks=False) else files)
                 if not known:
@@ -323,6 +329,8 @@ class _Folder:
 
     def _stray_tiles(self, log: _ManifestLog) -> Iterator[BundleError]:
         root = self.root / "logs" / log.peer
+        if self.leads_out(f"logs/{log.peer}/tile/x"):
+            return  # a stray of its own
         present = {
             (Path(place) / name).relative_to(root).as_posix()
             for place, _, names in os.walk(root / "tile")
@@ -334,14 +342,15 @@ class _Folder:
         for file in sorted(present - known):
             yield BundleError(f"logs/{log.peer}/{ascii(file)[1:-1]}", "no log of this size has such a tile")
 
-
-@contextmanager
-def _listing(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """os.scandir; an empty listing where there is no such directory."""
-    try:
-        found = os.scandir(path)
-    except OSError:
-        yield iter(())
-        return
-    with found:
-        yield found
+    @contextmanager
+    def _listing(self, place: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        """os.scandir; an empty listing where there is no such directory."""
+        try:
+            found = os.scandir(self.root / place) if not self.leads_out(f"{place}/x") else None
+        except OSError:
+            found = None
+        if found is None:
+            yield iter(())
+            return
+        with found:
+            yield found

@@ -264,6 +264,27 @@ def test_links_pipes_and_giants_are_refused_without_reading_them(bundle: Path) -
     assert {f"blobs/{name}", "policy.toml", f"{FOUNDER}/checkpoint"} <= set(found)
 
 
+@pytest.mark.parametrize("place", ["logs", "blobs", "logs/LOG", "logs/LOG/tile", "logs/LOG/tile/entries"])
+def test_a_folder_that_is_a_link_leads_nowhere(bundle: Path, tmp_path: Path, place: str) -> None:
+    """Whatever lies behind it is the auditor's own: not read, not listed, not named in a report that is passed on."""
+    (tmp_path / "home" / "private").mkdir(parents=True)
+    (tmp_path / "home" / "diary").write_text("mine")
+    log = read_bundle(bundle).logs[0].peer
+    folder = bundle / place.replace("LOG", log)
+    shutil.move(folder, tmp_path / "home" / "moved")  # even if what is behind the link would do
+    folder.symlink_to(tmp_path / "home" / "moved")
+    found = set(audit(bundle))
+    assert any(file.startswith(place.replace("LOG", log)) for file in found)
+    folder.unlink()
+    folder.symlink_to(tmp_path / "home")
+    assert not [file for file in audit(bundle) if "diary" in file or "private" in file]
+
+
+def test_the_way_to_a_bundle_may_be_a_link(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(bundle)
+    assert list(audit(tmp_path / "link")) == []
+
+
 def test_a_manifest_that_lies_about_sizes_costs_nothing(bundle: Path) -> None:
     text = (bundle / "bundle.json").read_text()
     (bundle / "bundle.json").write_text(text.replace('"size":300', '"size":9007199254740991'))
