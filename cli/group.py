@@ -21,6 +21,7 @@ from ledger.errors import GossipError
 
 SPREADING: Final = ("--data", "--address")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
+PEER_MODULES: Final = ("aiohttp", "aiortc", "jax", "numpy", "optax", "tldextract", "zeroconf")  # of the extra [peer]
 
 
 class Gossip(TyperGroup):
@@ -79,6 +80,11 @@ def _translate(error: Exception, prog_name: str) -> int:
         context = getattr(error, "ctx", None)
         path = getattr(context, "command_path", prog_name)
         complain(f"{str(told()).rstrip('.')}; see: {path} --help")
+        return exits.USAGE
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in PEER_MODULES:
+        complain(
+            f"this is the auditor's install, without {error.name}; a peer needs the extra named peer, see README.md"
+        )
         return exits.USAGE
     if settings().debug:
         import traceback

@@ -189,3 +189,22 @@ def test_model_check_says_what_a_declaration_costs(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, ["model", "check", str(file)])
     assert wrong.exit_code == exits.USAGE
     assert ONE_LINE.fullmatch(wrong.stderr)
+
+
+@pytest.mark.parametrize("words", [["demo"], ["run", "--dir", "nowhere"]])
+def test_the_auditors_install_says_what_a_peer_needs(words: list[str], tmp_path: Path) -> None:
+    code = """
+        import sys
+        from cli.group import PEER_MODULES
+        sys.modules.update(dict.fromkeys(PEER_MODULES))  # as if none of them were installed
+        from cli.app import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *words],
+        capture_output=True, text=True, env={**own_environment(), "GOSSIP_HOME": str(tmp_path)}, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == exits.USAGE
+    assert len(done.stderr.strip().splitlines()) == 1
+    if words == ["demo"]:
+        assert "the extra named peer" in done.stderr
