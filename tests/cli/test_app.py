@@ -202,7 +202,8 @@ def test_the_auditors_install_says_what_a_peer_needs(words: list[str], tmp_path:
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *words],
-        capture_output=True, text=True, env={**own_environment(), "GOSSIP_HOME": str(tmp_path)}, check=False, cwd=tmp_path,
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**own_environment(), "GOSSIP_HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == exits.USAGE
     assert len(done.stderr.strip().splitlines()) == 1
