@@ -7,6 +7,7 @@ socket; otherwise they act on the store, and say so.
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -128,7 +129,9 @@ def run(
 
 
 def join(
-    invitation: Annotated[str, typer.Argument(metavar="INVITE", help="What gossip invite printed.")],
+    invitation: Annotated[
+        str, typer.Argument(metavar="INVITE", help="What gossip invite printed; - reads it from standard input.")
+    ],
     data: Data = None,
     validation: Validation = None,
     interface: Interface = None,
@@ -142,8 +145,10 @@ def join(
     until_stdin_closes: UntilStdin = False,
 ) -> None:
     """Enter a swarm with an invitation, and run."""
-    from gossip.transport.tickets import Ticket
+    from gossip.transport.tickets import MAX_TEXT_CHARS, Ticket
 
+    if invitation == "-":  # arguments can be read by everybody on this machine, for as long as the command runs
+        invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
     ticket = Ticket.parse(invitation)
     wanted = members.Wishes(
         data=data, validation=validation, interface=interface, port=port, address=address, duty=duty

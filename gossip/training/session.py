@@ -130,11 +130,13 @@ class Session:
         self.data.rows.close()
 
     def remember(self) -> None:
-        """Put what the next process should go on with into the `keep` file, whole or not at all."""
+        """Put what the next process should go on with into the `keep` file, whole or not at all, for its owner alone:
+        the model of one's own data only and what was not sent yet say more about these data than any update."""
         if self._keep is None or not self._alone_rounds:
             return
         new = self._keep.with_suffix(".new")
-        with new.open("wb") as file:
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             np.savez(file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds))
         os.replace(new, self._keep)  # noqa: PTH105 - one word for one system call
 

@@ -107,6 +107,15 @@ def test_joining_with_a_missing_data_file_makes_nothing(home: Path) -> None:
     assert not (home / "other").exists()
 
 
+def test_an_invite_need_not_stand_among_the_arguments(home: Path) -> None:
+    """Other users of a machine can read every command's arguments; so it may come by standard input."""
+    gossip("new", "lists")
+    ticket = facts("invite")["ticket"]
+    words = ("join", "-", "--data", "/nowhere.jsonl", "--dir", str(home / "other"))
+    assert "no file /nowhere.jsonl" in gossip(*words, told=f"{ticket}\n", code=exits.USAGE)  # the invite was read
+    assert "this invite is damaged" in gossip(*words, told=f"{ticket[:-3]}\n", code=exits.USAGE)
+
+
 def test_a_bad_row_costs_no_invitation(home: Path, tmp_path: Path) -> None:
     gossip("new", "lists")
     ticket = facts("invite")["ticket"]

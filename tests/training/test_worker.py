@@ -69,6 +69,7 @@ def test_a_process_trains_in_rounds_and_names_what_it_is_doing(table: Path, tmp_
         assert pid is not None
         assert trainer.pid is None
         assert keep.exists()  # written on the way out
+        assert keep.stat().st_mode & 0o077 == 0  # it says more about the data than any update
 
     asyncio.run(story())
 
