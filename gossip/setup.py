@@ -121,7 +121,10 @@ def enrol(directory: Path, ticket: Ticket, peer_name: str) -> PeerId:
 
 
 def make_ticket(directory: Path, *, role: str = "trainer", uses: int = 1, addresses: tuple[str, ...] = ()) -> Ticket:
-    """Open an invitation in this peer's store. Raises LocalError if this peer is no admin."""
+    """Open an invitation in this peer's store. Raises LocalError if this peer is no admin, or if `uses` is no number
+    from 1 to MAX_USES."""
+    if not isinstance(uses, int) or not 1 <= uses <= MAX_USES:
+        raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {MAX_USES}")
     with Store(places.store_path(directory)) as store:
         key = PrivateKey.load(places.keys_path(directory) / "current")
         meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self")}

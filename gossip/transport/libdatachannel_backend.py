@@ -29,10 +29,9 @@ from aiolibdatachannel import (
 
 from gossip.transport.description import Description, read_sdp, write_sdp
 from gossip.transport.rawpeer import LABELS, Ears
+from gossip.wire.frames import MAX_MESSAGE_BYTES
 from ledger.errors import LinkError, RemoteError
 
-# What the far end may send in one message; the library cuts longer ones, and flow.py refuses what is over 16,389.
-MAX_MESSAGE_BYTES = 65_536
 PORT_TRIES = 5  # another program may take the port between our look and the library's bind
 GATHER_S = 2.0
 

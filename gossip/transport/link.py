@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-# A browser's data channel moves 64 KiB everywhere; larger messages are where implementations differ.
-MAX_MESSAGE_BYTES = 65_536
+from gossip.wire.frames import MAX_MESSAGE_BYTES
 
 
 @runtime_checkable

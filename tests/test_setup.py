@@ -1,0 +1,63 @@
+"""What is written before any node runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gossip import directory as places
+from gossip.setup import MAX_USES, create_swarm, enrol, make_ticket, staleness_table
+from gossip.training.spec import FILTERLIST
+from ledger.entry import GRID_ONE
+from ledger.errors import LocalError
+from ledger.store import Store
+
+
+def found(place: Path, name: str = "lists") -> None:
+    create_swarm(place, name=name, task="filterlist", model_text=FILTERLIST, peer_name="ann", seed=1)
+
+
+@pytest.mark.parametrize("uses", [0, MAX_USES + 1, "3", 1.5, None])
+def test_an_invite_lets_in_a_sensible_number(tmp_path: Path, uses: object) -> None:
+    found(tmp_path / "ann")
+    with pytest.raises(LocalError, match="an invite for"):
+        make_ticket(tmp_path / "ann", uses=uses)  # type: ignore[arg-type]
+    assert make_ticket(tmp_path / "ann", uses=MAX_USES).role == "trainer"
+
+
+def test_only_the_founder_invites(tmp_path: Path) -> None:
+    found(tmp_path / "ann")
+    enrol(tmp_path / "bea", make_ticket(tmp_path / "ann"), "bea")
+    with pytest.raises(LocalError, match="only the founder"):
+        make_ticket(tmp_path / "bea")
+
+
+def test_a_name_that_cannot_be_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="no usable name"):
+        found(tmp_path / "ann", name="two\nlines")
+    assert not (tmp_path / "ann").exists()
+
+
+def test_a_directory_that_holds_a_peer_is_not_founded_over(tmp_path: Path) -> None:
+    found(tmp_path / "ann")
+    with Store.open_readonly(places.store_path(tmp_path / "ann")) as store:
+        before = store.logs()
+    with pytest.raises(LocalError, match="already holds a peer"):
+        found(tmp_path / "ann")
+    with Store.open_readonly(places.store_path(tmp_path / "ann")) as store:
+        assert store.logs() == before
+
+
+def test_keys_are_their_owners_alone(tmp_path: Path) -> None:
+    found(tmp_path / "ann")
+    keys = places.keys_path(tmp_path / "ann")
+    assert keys.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in keys.iterdir()} == {"current": 0o600, "next": 0o600}
+
+
+def test_staleness_costs_nothing_up_to_two_rounds_and_then_falls_as_the_root() -> None:
+    table = staleness_table()
+    assert table[: 4 * 2 + 1] == [GRID_ONE] * 9
+    assert table == sorted(table, reverse=True)
+    assert table[4 * (2 + 3)] == GRID_ONE // 2  # tau - b = 3: 1 / sqrt(4)
