@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,8 +55,10 @@ def private_runtime_directory() -> Path:
     """A short directory of this user's own. Raises LocalError if somebody else owns it."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(os.path.realpath(tempfile.gettempdir())) / f"gossip-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != user) or folder.stat().st_mode & 0o077:
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()  # somebody else may have been faster, with a link, a file or a folder of their own
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and (found.st_uid != user or found.st_mode & 0o077)):
         raise LocalError(f"{folder} is not yours alone", next_step="remove it, or set TMPDIR to a private directory")
     return folder
 
