@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,19 +37,25 @@ async def serve(path: Path, answer: Answer) -> asyncio.Server:
                 await writer.drain()
         writer.close()
 
-    with _fresh_private(path):
-        return await asyncio.start_unix_server(connected, path, limit=MAX_REQUEST_BYTES)
+    return await asyncio.start_unix_server(connected, sock=_private_socket(path), limit=MAX_REQUEST_BYTES)
 
 
-@contextmanager
-def _fresh_private(path: Path) -> Iterator[None]:
-    """What is made at `path` meanwhile replaces what lay there and is its owner's alone."""
+def _private_socket(path: Path) -> socket.socket:
+    """A socket bound at `path`, its owner's alone, in place of what lay there.
+
+    Without an await in between: the mask is the whole process's, and several nodes may start in one.
+    """
     path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old_mask = os.umask(0o177)
     try:
-        yield
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise
     finally:
         os.umask(old_mask)
+    return bound
 
 
 async def _reply(reader: asyncio.StreamReader, answer: Answer) -> dict[str, Any]:
