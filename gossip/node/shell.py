@@ -43,6 +43,8 @@ from ledger.keys import PrivateKey
 from ledger.store import SignedMark, Store
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
+TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
+NOBODY_AFTER_S: Final = 15.0  # mDNS answers within two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class Node:
         self._events: asyncio.Queue[ev.Event] = asyncio.Queue(EVENTS_BOUND)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._ending = False
+        self._told_at = 0.0
         self._phase = "starting"
         self._address = self._backend = ""
         # Set in run(), in this order; status() may be asked before.
@@ -186,6 +189,7 @@ class Node:
         self._phase = ""
         self._tell("ready", peer=own, address=self._address, transport=self._backend)
         await self._post(ev.Started())
+        asyncio.get_running_loop().call_later(NOBODY_AFTER_S, self._nobody_yet)
         for host, at in (*config.dial, *(config.ticket.endpoints() if config.ticket else ())):
             await self._post(ev.Found(host, at, None))
 
@@ -294,9 +298,26 @@ class Node:
         try:
             link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
         except (LinkError, RemoteError) as error:
+            if ticket is not None:
+                self._tell_waiting(str(error))
             await self._post(ev.DialFailed(effect.host, effect.port, effect.key, str(error)))
             return
         self._pool.add(link, link.role)
+
+    def _tell_waiting(self, text: str) -> None:
+        """Somebody waits to be let in: say what stands in the way, now and then."""
+        if self._now() >= self._told_at + TELL_EVERY_S:
+            self._told_at = self._now()
+            self._tell("trouble", text=text)
+
+    def _nobody_yet(self) -> None:
+        """A joiner that has heard of nobody for a while is told what to try."""
+        if self._ending or self._is_member() or self._told_at > 0 or (self._pool is not None and self._pool.rows()):
+            return
+        self._tell_waiting(
+            f"nobody of this swarm was found on {self._config.interface}: "
+            "check that the inviting peer runs on the same network, or name it with --address HOST:PORT"
+        )
 
     async def _welcome(self) -> None:
         """Take in the links that others dialled."""

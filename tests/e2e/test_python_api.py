@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,24 @@ async def test_two_nodes_in_one_program_train_on_their_own_tasks(tmp_path: Path)
     assert {status["swarm"] for status in statuses} == {swarm.swarm}
     assert all(status["members"] == 2 and status["updates"] >= 1 for status in statuses)
     assert not list(tmp_path.glob("*/gossip-task-*")), "the task's rows are removed when the node stops"
+
+
+async def test_whoever_is_not_let_in_is_told_what_stands_in_the_way(tmp_path: Path) -> None:
+    ann, bea = tmp_path / "ann", tmp_path / "bea"
+    create_swarm(ann, name="digits", task="digits", model_text=MODEL, peer_name="ann", seed=1)
+    used_up = replace(make_ticket(ann), secret=bytes(16))  # as the inviter sees it: no ticket of its own any more
+    enrol(bea, used_up, "bea")
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def on_note(note: Note) -> None:
+        if note.kind == "trouble" and not told.done():
+            told.set_result(note.fields["text"])
+
+    inviter = Node(NodeConfig(directory=ann))
+    guest = Node(NodeConfig(directory=bea, ticket=used_up), on_note)
+    async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
+        group.create_task(inviter.run())
+        group.create_task(guest.run())
+        assert "invite was used up" in await told
+        inviter.request_stop()
+        guest.request_stop()
