@@ -177,6 +177,9 @@ async def test_a_dial_can_be_cancelled_at_any_moment(backend: str) -> None:
             dial = asyncio.create_task(anna.dial("127.0.0.1", port))
             for _ in range(turns):
                 await asyncio.sleep(0)
+            if dial.done():  # a fast library may be through by now
+                await dial.result().close()
+                continue
             dial.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await dial
