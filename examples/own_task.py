@@ -1,6 +1,6 @@
 """Your own data, your own model: four peers, each with two or three of the ten handwritten digits.
 
-python examples/own_task.py
+.venv/bin/python examples/own_task.py    (scikit-learn has the digits; `make test` installs it)
 """
 
 from pathlib import Path
