@@ -58,13 +58,22 @@ def swarms(home: Path) -> tuple[str, ...]:
 
 def new_directory(name: str, directory: Path | None) -> Path:
     """Where a swarm that is made or joined now will live; refuses a folder that already holds a peer."""
-    place = directory if directory is not None else settings().home / check_name(name)
-    if (place / STORE).exists():
+    place = wanted_directory(name, directory)
+    if holds_peer(place):
         raise LocalError(
             f"{place} already holds a peer",
-            next_step=f"start it with: gossip run {_how(place)}, or choose another folder with --dir",
+            next_step=f"start it with: gossip run {how(place)}, or choose another folder with --dir",
         )
     return place
+
+
+def wanted_directory(name: str, directory: Path | None) -> Path:
+    """Where --dir, else NAME, points; whatever is there."""
+    return directory if directory is not None else settings().home / check_name(name)
+
+
+def holds_peer(place: Path) -> bool:
+    return (place / STORE).exists()
 
 
 def existing_directory(name: str | None, directory: Path | None) -> Path:
@@ -129,5 +138,6 @@ def _advice(known: tuple[str, ...]) -> str:
     )
 
 
-def _how(place: Path) -> str:
+def how(place: Path) -> str:
+    """The words by which a command means this directory."""
     return place.name if place.parent == settings().home else f"--dir {place}"

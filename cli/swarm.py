@@ -155,10 +155,14 @@ def join(
     )
     members.check_files(wanted)
     members.read_through(wanted)
-    place = settings.new_directory(f"swarm-{ticket.swarm[:8]}", directory)
-    from gossip.setup import enrol
+    place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
+    if settings.holds_peer(place):
+        refuse_second_node(place)
+        members.invite_again(place, ticket, peer_name)
+    else:
+        from gossip.setup import enrol
 
-    enrol(place, ticket, peer_name or members.new_name())
+        enrol(place, ticket, peer_name or members.new_name())
     _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket)
 
 

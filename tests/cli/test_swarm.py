@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import exits
+from cli import exits, running
 from cli.app import app
 from cli.children import own_environment
 from gossip.directory import lock, store_path
+from gossip.node import NodeConfig
 from gossip.transport.tickets import Ticket
 from ledger.canonical import encode_entry, entry_hash
-from ledger.entry import FORMAT_VERSION, Enrol
+from ledger.entry import FORMAT_VERSION, Enrol, Member
 from ledger.store import PutEntry, Store
 
 
@@ -130,6 +131,56 @@ def test_a_bad_row_costs_no_invitation(home: Path, tmp_path: Path) -> None:
     assert "row 2 cannot be used" in gossip("run", "lists", "--data", str(file), code=exits.USAGE)
     with Store.open_readonly(store_path(home / "lists")) as store:
         assert store.find_meta("run") is None  # and is not remembered for the next run
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[NodeConfig]:
+    """The nodes that would have run."""
+    configs: list[NodeConfig] = []
+
+    def run_node(config: NodeConfig, mode: str, **options: Any) -> int:
+        configs.append(config)
+        return exits.OK
+
+    monkeypatch.setattr(running, "run_node", run_node)
+    return configs
+
+
+def test_who_was_never_let_in_tries_again_with_a_new_invite(home: Path, started: list[NodeConfig]) -> None:
+    made = facts("new", "lists")
+    first, second = (facts("invite")["ticket"] for _ in range(2))
+    other = home / f"swarm-{made['swarm'][:8]}"
+    gossip("join", first, "--name", "birch")
+    key = (other / "keys" / "current").read_bytes()
+    assert "this peer is called 'birch'" in gossip("join", second, "--name", "cedar", code=exits.USAGE)
+    gossip("join", second)
+    gossip("run", other.name)
+    assert [config.ticket.text for config in started if config.ticket] == [first, second, second]
+    assert (other / "keys" / "current").read_bytes() == key
+
+    facts("new", "others")
+    stranger = facts("invite", "others")["ticket"]
+    assert "of another swarm; name another folder" in gossip("join", stranger, "--dir", str(other), code=exits.USAGE)
+    assert len(started) == 3
+
+
+def test_a_member_is_told_to_run(home: Path, started: list[NodeConfig]) -> None:
+    made = facts("new", "lists")
+    ticket = facts("invite")["ticket"]
+    gossip("join", ticket)
+    place = home / f"swarm-{made['swarm'][:8]}"
+    with Store(store_path(place)) as store:
+        member = encode_entry(
+            Member(
+                v=FORMAT_VERSION, swarm=made["swarm"], seq=0, prev="", time=0, meets=[], seen=[], heads="0" * 64,
+                peer=store.meta("self").decode(), role="trainer", expires=0,
+            )
+        )  # fmt: skip
+        store.commit([PutEntry(made["peer"], 0, member)])
+    told = gossip("join", ticket, code=exits.USAGE)
+    assert told == f"gossip: this peer is a member already: it lies in {place}; go on with: gossip run {place.name}\n"
+    assert len(started) == 1
+    assert "a member already" in gossip("join", ticket, "--dir", str(home / "lists"), code=exits.USAGE)  # the founder
 
 
 def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
