@@ -60,10 +60,15 @@ def new_name() -> str:
     return f"peer-{secrets.token_hex(2)}"
 
 
-def check_files(wanted: Wishes) -> None:
+def check(wanted: Wishes) -> None:
+    """Raise LocalError if a file or the interface is not there: a slip is not to be remembered."""
     for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
+    if wanted.interface is not None:
+        from gossip.transport.discovery import addresses_of
+
+        addresses_of(wanted.interface)
 
 
 def read_through(wanted: Wishes) -> None:
@@ -86,7 +91,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:
     from gossip.transport.tickets import Ticket, split_address
     from ledger.store import PutMeta, Store
 
-    check_files(wanted)
+    check(wanted)
     with Store(store_path(place)) as store:
         now = _merged(wanted, _remembered(store.find_meta(REMEMBERED)))
         dial = tuple(split_address(text) for text in now.address)

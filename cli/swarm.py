@@ -123,7 +123,7 @@ def run(
     wanted = members.Wishes(
         data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
     )
-    members.check_files(wanted)
+    members.check(wanted)
     members.read_through(wanted)
     _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
 
@@ -153,7 +153,7 @@ def join(
     wanted = members.Wishes(
         data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
     )
-    members.check_files(wanted)
+    members.check(wanted)
     members.read_through(wanted)
     place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
     if settings.holds_peer(place):

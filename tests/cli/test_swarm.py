@@ -183,6 +183,18 @@ def test_a_member_is_told_to_run(home: Path, started: list[NodeConfig]) -> None:
     assert "a member already" in gossip("join", ticket, "--dir", str(home / "lists"), code=exits.USAGE)  # the founder
 
 
+def test_a_wrong_interface_makes_nothing_and_is_not_remembered(home: Path, started: list[NodeConfig]) -> None:
+    gossip("new", "lists")
+    ticket = facts("invite")["ticket"]
+    told = gossip("join", ticket, "--interface", "wlan77", "--dir", str(home / "other"), code=exits.USAGE)
+    assert "there is no interface 'wlan77'" in told
+    assert not (home / "other").exists()
+    gossip("run", "lists", "--interface", "127.0.0.1")
+    gossip("run", "lists", "--interface", "wlan77", code=exits.USAGE)
+    gossip("run", "lists")
+    assert [config.interface for config in started] == ["127.0.0.1", "127.0.0.1"]
+
+
 def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
     gossip("new", "lists")
     code = """
