@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ledger.store import Store
 
 REMEMBERED: Final = "run"  # the meta key
+LOOPBACK: Final = "lo"  # used until an interface is named
 TABLES: Final = (".csv", ".npz")
 OURS: Final = (
     "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "lock",
@@ -49,7 +50,7 @@ class Remembered(msgspec.Struct, frozen=True):
 
     data: list[str] = []
     validation: str = ""
-    interface: str = "lo"
+    interface: str = ""  # never named: loopback
     port: int = 0
     address: list[str] = []
     duty: int = 100
@@ -84,6 +85,15 @@ def read_through(wanted: Wishes) -> None:
                 pass
 
 
+def named_interface(place: Path) -> str:
+    """The interface that was ever typed for this peer; "" if none was."""
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        return _remembered(store.find_meta(REMEMBERED)).interface
+
+
 def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:
     """What was typed, over what the last run was told; remembered for the next."""
     from gossip.directory import store_path
@@ -101,7 +111,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:
         directory=place,
         data=tuple(Path(p) for p in now.data),
         validation=Path(now.validation) if now.validation else None,
-        interface=now.interface,
+        interface=now.interface or LOOPBACK,
         port=now.port,
         dial=dial,
         duty_percent=now.duty,

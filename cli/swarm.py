@@ -100,7 +100,7 @@ def new(
     render.say(f"peer    {created.peer}")
     render.say("        the founder, who lets others in")
     render.say(f"kept in {place}")
-    render.say(f"Next    gossip run{which} --data FILE")
+    render.say(f"Next    gossip run{which} --data FILE --interface IF")
     render.say(f"        gossip invite{which}      (in another terminal)")
 
 
@@ -172,7 +172,10 @@ def _run(
     from cli.running import mode_of, run_node
 
     config = members.config(place, wanted, ticket)
-    code = run_node(config, mode_of(plain_wanted=plain_view, json_wanted=json), until_stdin_closes=until_stdin_closes)
+    mode = mode_of(plain_wanted=plain_view, json_wanted=json)
+    if mode != "json" and not members.named_interface(place):
+        render.say("Other machines cannot reach this peer: it uses loopback; name an interface with --interface IF")
+    code = run_node(config, mode, until_stdin_closes=until_stdin_closes)
     raise typer.Exit(code)
 
 
@@ -205,6 +208,11 @@ def invite(
     if answer is None:
         render.say("No node runs here now. Start it with gossip run before the other machine joins;")
         render.say("the invitation carries no address, so both must be on one network.")
+    elif addresses and all(address.startswith("127.") for address in addresses):
+        render.say(
+            f"This peer answers at {', '.join(plain(a) for a in addresses)}: only this machine can reach it; "
+            "start the node with --interface IF"
+        )
     elif addresses:
         render.say(f"This peer answers at {', '.join(plain(a) for a in addresses)}.")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import exits, running
+from cli import control, exits, running
 from cli.app import app
 from cli.children import own_environment
 from gossip.directory import lock, store_path
@@ -193,6 +193,24 @@ def test_a_wrong_interface_makes_nothing_and_is_not_remembered(home: Path, start
     gossip("run", "lists", "--interface", "wlan77", code=exits.USAGE)
     gossip("run", "lists")
     assert [config.interface for config in started] == ["127.0.0.1", "127.0.0.1"]
+
+
+def test_loopback_is_said_until_an_interface_was_named(started: list[NodeConfig]) -> None:
+    assert "gossip run lists --data FILE --interface IF" in gossip("new", "lists")
+    assert "Other machines cannot reach this peer" in gossip("run", "lists")
+    assert gossip("run", "lists", "--json") == ""
+    assert started[-1].interface == "lo"
+    assert gossip("run", "lists", "--interface", "lo") == ""  # so it is wanted
+    assert gossip("run", "lists") == ""
+
+
+@pytest.mark.parametrize(("address", "near"), [("127.0.0.1:4123", True), ("192.0.2.7:4123", False)])
+def test_an_invite_to_a_node_on_loopback_says_so(address: str, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    gossip("new", "lists")
+    monkeypatch.setattr(control, "ask", lambda *_, **__: {"ok": True, "ticket": "gossip1-x", "address": address})
+    told = gossip("invite")
+    assert f"This peer answers at {address}" in told
+    assert ("only this machine can reach it; start the node with --interface IF" in told) == near
 
 
 def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
