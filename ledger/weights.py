@@ -11,6 +11,10 @@ and is never changed in place. T (`progress`) is how far the others got as this 
 quota that leaks with T. Members come in through admins, and admins' guests stand alone, so there are no sponsor
 groups in this version: n counts origins.
 
+The clip is against the middle norm of this update and of the active others. An even number has no middle, so norm0
+joins it, and of two neither sets the limit: a zero or tiny norm of the other must not silence an honest peer, and
+an own huge norm must not be its own measure.
+
 This file refuses to know entries, logs and bytes: replica.py reads them and hands over a Sight.
 """
 
@@ -97,8 +101,10 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
     table = constants.staleness
     staleness = table[min(4 * sight.unviewed // constants.eta, len(table) - 1)]
 
-    heard = sorted([norm, *compress(sight.norms, active)])
-    limit = constants.kappa * heard[(len(heard) - 1) // 2]
+    heard = [norm, *compress(sight.norms, active)]
+    if len(heard) % 2 == 0:  # there must be a middle one
+        heard.append(constants.norm0)
+    limit = constants.kappa * sorted(heard)[len(heard) // 2]
     numerator = constants.eta * staleness * quota
     denominator = (1 + others) << 32
     if norm << 16 > limit:

@@ -182,7 +182,9 @@ class History:
         s = table[min(4 * S // c["eta"], len(table) - 1)]
 
         norms = sorted([update["norm"], *(latest[j] for j in active)])
-        M = norms[(len(norms) - 1) // 2]
+        if len(norms) % 2 == 0:
+            norms = sorted([*norms, c["norm0"]])
+        M = norms[len(norms) // 2]
         clip = Fraction(1)
         if update["norm"] * ONE > c["kappa"] * M:
             clip = Fraction(c["kappa"] * M, update["norm"] * ONE)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.delta import Delta, encode
 from ledger.entry import GRID_ONE, FoldConstants
 from ledger.errors import RemoteError
 from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, state_hash, weigh
-from tests.fold.toy import constants
+from tests.fold.toy import Swarm, constants
 
 NORM = 1 << 20
 
@@ -82,9 +84,62 @@ def test_a_delta_much_longer_than_the_others_is_cut_to_one_and_a_half_medians():
 
 
 def test_one_long_delta_among_the_others_does_not_raise_the_bar():
-    origin = Origin()
+    origin = Origin(constants(norm0=NORM))
     origin.meet(A, B, C)
     assert origin.publish(norm=10 * NORM, norms={A: 1000 * NORM}).weight < GRID_ONE // 4 // 6
+
+
+@pytest.mark.parametrize("other", [0, 1, NORM // 1000])
+@pytest.mark.parametrize("times", [0.1, 1, 1.5, 2, 20])
+def test_of_two_one_that_publishes_next_to_nothing_does_not_silence_the_other(other: int, times: float):
+    origin = Origin()
+    norm0, norm = origin.fold.norm0, int(times * origin.fold.norm0)
+    origin.meet(A)
+    origin.hear(A)
+    kept = min(GRID_ONE // 2, origin.fold.kappa * norm0 // (2 * norm))  # eta / n * min(1, kappa * norm0 / norm)
+    assert origin.publish(norm=norm, norms={A: other}).weight == kept > 2000
+
+
+def test_of_two_a_huge_delta_does_not_set_its_own_limit():
+    for other in (0, NORM, 1000 * NORM):
+        origin = Origin()
+        origin.meet(A)
+        origin.hear(A)
+        limit = origin.fold.kappa * max(other, origin.fold.norm0)
+        assert origin.publish(norm=10**6 * NORM, norms={A: other}).weight == limit // (2 * 10**6 * NORM)
+
+
+def test_a_zero_update_in_a_real_log_leaves_the_other_trainer_its_weight():
+    swarm = Swarm(["ann"])
+    swarm["ann"].publish_blob(encode(Delta(16, (), (), ())))
+    swarm.exchange()
+    after = swarm.founder.publish(np.full(16, 0.5))
+    fold = swarm.founder.replica.genesis.fold
+    assert after.norm > fold.norm0 * 3 // 2  # it is clipped, but to norm0
+    assert after.weight == fold.eta * fold.kappa * fold.norm0 // (2 * after.norm << 16) > 0
+
+
+norms = st.integers(NORM // 50, 50 * NORM)
+
+
+@given(norm=norms, others=st.lists(norms, min_size=1, max_size=9), norm0=norms, odd=st.data())
+@settings(max_examples=200)
+def test_up_to_half_of_all_may_publish_anything_and_the_limit_stays_among_the_others_norms(
+    norm: int, others: list[int], norm0: int, odd: st.DataObject
+):
+    fold = constants(norm0=norm0)
+    n = 1 + len(others)
+    bent = odd.draw(st.integers(1, n // 2))
+
+    def weight(own: int, heard: list[int]) -> int:
+        peers = tuple(map(name, range(len(heard))))
+        return weigh(fold, START, Sight(peers, (2,) * len(heard), tuple(heard), 0), own).weight
+
+    least = fold.kappa * min(norm, norm0, *others)
+    silenced = weight(norm, [0] * bent + others[bent:])
+    assert silenced >= min(GRID_ONE // n, least // (n * norm)) > 0
+    huge = 10**6 * NORM  # the origin's own, and those of its friends
+    assert weight(huge, [huge] * (bent - 1) + others[bent - 1 :]) <= fold.kappa * max(norm0, *others) // (n * huge)
 
 
 def test_who_falls_silent_stops_counting_after_eight_units_of_progress():
