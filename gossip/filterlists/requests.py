@@ -4,7 +4,7 @@
 
     page         the page that made the request: what sites are split by
     url          the request itself; http, https, ws or wss
-    type         the resource type in the words of filter lists; unknown words count as "other"
+    type         the resource type in the words of filter lists; the words of browsers for the same are translated
     label        ad, tracker or benign
     third_party  optional; worked out from page and url if absent (the slow way: needs the public-suffix list)
     group        optional; held-out requests with the same word here are also scored on their own
@@ -28,12 +28,30 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gossip.filterlists.features import TYPES
 from gossip.filterlists.split import registrable
 from ledger.errors import LocalError
 
 CLASSES: Final = ("benign", "ad", "tracker")
 MAX_ROW_BYTES: Final = 64 * 1024  # URLs of 32 KiB exist; ten times a long one is not a request but an accident
 SCHEMES: Final = ("http://", "https://", "ws://", "wss://")
+OTHER_WORDS: Final = {  # webRequest, developer tools, Resource Timing, uBlock and the engines; in capitals or not
+    "other": "csp_report csp cspviolationreport eventsource manifest web_manifest prefetch preflight speculative "
+    "texttrack track webrtc webtransport webbundle signedexchange xbl xml_dtd xslt popup popunder no_type unknown",
+    "script": "inline_script js worker sharedworker serviceworker",
+    "image": "imageset img inline_image",
+    "stylesheet": "css style inline_stylesheet",
+    "subdocument": "sub_frame subframe frame iframe",
+    "xmlhttprequest": "xhr fetch json",
+    "font": "inline_font",
+    "media": "audio video",
+    "object": "object_subrequest embed",
+    "ping": "beacon",
+    "document": "doc main_frame mainframe navigation",
+}
+KNOWN_AS: Final = {name: name for name in TYPES} | {
+    other: name for name, others in OTHER_WORDS.items() for other in others.split()
+}
 _FIX: Final = "correct or remove that row, then start again"
 
 
@@ -95,7 +113,11 @@ def _row(path: Path, number: int, line: bytes) -> Request:
     for name, value in (("page", row.page), ("url", row.url)):
         if not value.lower().startswith(SCHEMES) or not _host(value):
             raise _bad(path, number, f"its {name} is no web address ({value[:60]!r})")
-    return row
+    kind = KNOWN_AS.get(row.type) or KNOWN_AS.get(row.type.lower().replace("-", "_"))
+    if kind is None:
+        allowed = f"{', '.join(TYPES)}, or a browser's word for one of these, such as xhr or sub_frame"
+        raise _bad(path, number, f"its type {row.type[:40]!r} is none of {allowed}")
+    return row if kind == row.type else msgspec.structs.replace(row, type=kind)
 
 
 def _plain(error: Exception) -> str:

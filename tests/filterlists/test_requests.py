@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from gossip.filterlists.requests import MAX_ROW_BYTES, read_requests
+from gossip.filterlists.features import TYPES
+from gossip.filterlists.requests import KNOWN_AS, MAX_ROW_BYTES, OTHER_WORDS, read_requests
 from ledger.errors import LocalError
 
 GOOD = {
@@ -61,6 +63,8 @@ def test_party_is_worked_out_where_it_is_missing(tmp_path: Path) -> None:
         ({**GOOD, "page": "https://"}, "its page is no web address"),
         ({**GOOD, "url": "https://[broken/"}, "its url is no web address"),
         ({**GOOD, "third_party": "yes"}, "third_party"),
+        ({**GOOD, "type": "scrpt"}, "its type 'scrpt' is none of other, script, image, stylesheet, subdocument,"),
+        ({**GOOD, "type": ""}, "its type '' is none of"),
         ({**GOOD, "url": "https://a.example/" + "x" * MAX_ROW_BYTES}, "longer than 64 KiB"),
     ],
 )
@@ -73,6 +77,32 @@ def test_a_bad_row_is_named_with_the_reason_and_what_to_do(tmp_path: Path, row: 
     assert "row 3" in said
     assert reason in said
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("word", "known_as"),
+    [
+        ("xhr", "xmlhttprequest"), ("XHR", "xmlhttprequest"), ("fetch", "xmlhttprequest"), ("imageset", "image"),
+        ("inline-script", "script"), ("css", "stylesheet"), ("sub_frame", "subdocument"), ("frame", "subdocument"),
+        ("doc", "document"), ("main_frame", "document"), ("beacon", "ping"), ("Stylesheet", "stylesheet"),
+        ("csp_report", "other"), ("object-subrequest", "object"), *((name, name) for name in TYPES),
+    ],
+)  # fmt: skip
+def test_a_type_may_be_called_as_browsers_do(tmp_path: Path, word: str, known_as: str) -> None:
+    row, same = read_requests(write(tmp_path / "rows.jsonl", {**GOOD, "type": word}, {**GOOD, "type": known_as}))
+    assert row.type == known_as
+    assert row.record == same.record
+
+
+def test_other_words_stand_for_words_of_the_features() -> None:
+    assert set(KNOWN_AS.values()) == set(TYPES)
+    assert len(KNOWN_AS) == len(TYPES) + sum(len(words.split()) for words in OTHER_WORDS.values())  # none twice
+
+
+def test_what_comes_with_the_program_reads_to_its_end() -> None:
+    packed = resources.files("gossip") / "data" / "sitelist-2015.jsonl.gz"
+    with resources.as_file(packed) as path:
+        assert {row.type for row in read_requests(path)} <= set(TYPES)
 
 
 def test_a_cut_off_archive_says_how_far_it_got(tmp_path: Path) -> None:
