@@ -74,6 +74,7 @@ def demo(
         render.say()
         outcome.table(result)
         render.say()
+        render.say(outcome.how_to_check(result))
         for line in outcome.last_lines(result):
             render.say(line)
     raise typer.Exit(result.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,11 @@ def table(outcome: Outcome) -> None:
     render.table(head, rows, right=range(1, len(head)))
     if domains:
         render.say("* on domains that nobody trained on: few requests, so noisy; shown, never judged")
+
+
+def how_to_check(outcome: Outcome) -> str:
+    """What anybody may type who takes nobody's word; ids are never cut here."""
+    return f"check   gossip ledger verify {shlex.quote(str(outcome.bundle))} --swarm {outcome.swarm}"
 
 
 def last_lines(outcome: Outcome) -> tuple[str, ...]:

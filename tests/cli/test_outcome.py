@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from cli import exits, outcome
+from cli import demo, exits, outcome
+from cli.app import app
 from cli.demo import settled
 from cli.finale import disagreement
 from gossip.directory import store_path
@@ -41,6 +44,20 @@ def test_the_last_lines_have_the_promised_form() -> None:
         "Next    gossip new NAME      (this run: /run)",
     )
     assert AGREED.exit_code == exits.OK
+
+
+def test_it_says_how_to_check_it() -> None:
+    assert outcome.how_to_check(AGREED) == f"check   gossip ledger verify /run/bundle --swarm {'5' * 64}"
+    spaced = outcome.how_to_check(replace(AGREED, bundle=Path("/my run/bundle")))
+    assert shlex.split(spaced)[4] == "/my run/bundle"
+
+
+def test_the_demo_prints_it_before_its_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_prepare", lambda *_: None)
+    monkeypatch.setattr(demo, "_play", lambda *_: AGREED)
+    done = CliRunner().invoke(app, ["demo", "--plain", "--dir", str(tmp_path / "run")])
+    assert done.exit_code == exits.OK
+    assert done.stdout.splitlines()[-5:] == [outcome.how_to_check(AGREED), *outcome.last_lines(AGREED)]
 
 
 def test_json_has_the_promised_keys_and_the_same_facts() -> None:
