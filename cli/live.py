@@ -105,8 +105,17 @@ def headline(peers: Sequence[Status], words: str = "") -> str:
         return f"Training has begun in {begun} of {len(states)} peers; the others {others}."
     for step in STEPS:
         if step in states:
-            return WORDS[step]
+            return (_fetching(peers) if step == "joining" else "") or WORDS[step]
     return WORDS.get(states[0], states[0])
+
+
+def _fetching(peers: Sequence[Status]) -> str:
+    """How far a joiner is that has found somebody and is given the ledger; "" before."""
+    for peer in peers:
+        held, missing = int(peer.get("entries", 0)), int(peer.get("missing", 0))
+        if _state(peer) == "joining" and peer.get("links") and (held > 1 or missing):  # the first is its own
+            return f"Joining: fetches and checks the ledger; {many(held, 'entry')} held, {missing:,} missing."
+    return ""
 
 
 def totals(peers: Sequence[Status]) -> str:

@@ -125,6 +125,16 @@ def test_it_speaks_of_the_step_that_everybody_waits_for() -> None:
     assert live.headline([*FOUR[:2], {"state": "waiting"}]).endswith("2 of 3 peers; the others wait for a processor.")
 
 
+def test_a_joiner_that_is_given_the_ledger_says_how_far_it_is() -> None:
+    joiner = status(1, "a", state="joining", entries=1234, missing=20_000)
+    told = live.headline([joiner])
+    assert told == "Joining: fetches and checks the ledger; 1,234 entries held, 20,000 missing."
+    assert len(told) <= 80
+    for waiting in ({**joiner, "links": []}, {**joiner, "entries": 1, "missing": 0}):
+        assert "find one another by mDNS" in live.headline([waiting])
+    assert live.headline([status(2, "b", state="joining", links=[]), joiner]) == told
+
+
 def test_it_never_names_a_time_left() -> None:
     everything = "".join(draw() for draw in CASES.values()).lower()
     assert not any(word in everything for word in (" left", "eta", "remaining", "%"))
