@@ -190,6 +190,14 @@ def stored_status(place: Path) -> dict[str, Any]:
         }
 
 
+def is_founder(place: Path) -> bool:
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        return store.meta("founder") == store.meta("self")
+
+
 def swarm_name(store: Store) -> str:
     """What the founder called the swarm; "" before its genesis has arrived."""
     from ledger.canonical import decode_entry

@@ -253,7 +253,8 @@ def stop(name: Name = None, directory: Dir = None, json: Json = False) -> None:
     if json:
         render.document({"stopped": stopped, "dir": str(place)})
         return
-    render.say("stopped; gossip run starts it again" if stopped else f"no node runs on {place}")
+    again = f"gossip run {settings.how(place)}"
+    render.say(f"stopped; {again} starts it again" if stopped else f"no node runs on {place}; start it with: {again}")
 
 
 def leave(
@@ -267,7 +268,13 @@ def leave(
     facts = members.stored_status(place)
     called = plain(facts["swarm_name"]) or place.name
     if not yes and not typer.confirm(
-        f"Remove {place}? Its keys cannot be made again. What this peer published in {called} remains with the others.",
+        f"Leave {called}? This stops the peer and deletes its keys and its copy of the ledger in {place}; your data "
+        "files stay, and what it published stays with the others. "
+        + (
+            "It is the founder: nobody else can invite."
+            if members.is_founder(place)
+            else "To return it needs a new invite."
+        ),
         err=True,
     ):
         raise typer.Abort

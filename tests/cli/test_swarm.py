@@ -48,6 +48,7 @@ def test_a_swarm_from_founding_to_leaving(home: Path) -> None:
     assert facts("status")["swarm"] == made["swarm"]
     assert facts("key", "show")["peer"] == made["peer"]
     assert len(facts("key", "show")["words"].split("-")) == 4
+    assert gossip("stop") == f"no node runs on {home / 'lists'}; start it with: gossip run lists\n"
     assert facts("stop") == {"stopped": False, "dir": str(home / "lists")}
 
     (home / "lists" / "own-notes.txt").write_text("mine")
@@ -75,6 +76,10 @@ def test_leaving_asks_first(home: Path) -> None:
     gossip("new", "lists")
     assert "nothing was changed" in gossip("leave", told="n\n", code=exits.INTERRUPTED)
     assert (home / "lists" / "peer.db").is_file()
+    asked = CliRunner().invoke(app, ["leave"], input="n\n").stderr
+    assert f"Leave lists? This stops the peer and deletes its keys and its copy of the ledger in {home}" in asked
+    assert "your data files stay" in asked
+    assert "It is the founder: nobody else can invite." in asked
     assert "remain in the others' ledgers" in gossip("leave", told="y\n")
     assert not (home / "lists").exists()
 
@@ -162,6 +167,7 @@ def test_who_was_never_let_in_tries_again_with_a_new_invite(home: Path, started:
     stranger = facts("invite", "others")["ticket"]
     assert "of another swarm; name another folder" in gossip("join", stranger, "--dir", str(other), code=exits.USAGE)
     assert len(started) == 3
+    assert "To return it needs a new invite." in CliRunner().invoke(app, ["leave", other.name], input="n\n").stderr
 
 
 def test_a_member_is_told_to_run(home: Path, started: list[NodeConfig]) -> None:
