@@ -50,7 +50,7 @@ class FoldConstants(_Value, frozen=True):
     leak: int  # r: quota returned per unit of the others' progress
     burst: int  # B: spent quota below which an update counts in full
     kappa: int  # norm clip, in medians
-    norm0: int  # norm assumed of a trainer not yet heard, grid 2^-24
+    norm0: int  # of a trainer not yet heard, and beside an even number of norms, grid 2^-24
     window: int  # progress T after which a silent trainer no longer counts as active
     snapshot_every: int  # own updates between snapshots, at most (a count)
 
