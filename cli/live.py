@@ -17,6 +17,7 @@ It counts epochs, updates and entries, and never guesses the time left.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
@@ -38,6 +39,7 @@ SPARK_POINTS: Final = 6
 SPARKS: Final = "▁▂▃▄▅▆▇"  # no full block: rows would run into one another
 SPARKS_ASCII: Final = "_.-=+*#"
 TAIL_LINES: Final = 8
+WORDS_LINES: Final = 4
 STEPS: Final = (
     "waiting", "starting", "importing", "joining", "reading data", "compiling", "training", "draining", "drained",
 )  # fmt: skip
@@ -148,9 +150,10 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
     head.add_column(ratio=1, no_wrap=True)
     head.add_column(justify="right")
     head.add_row(Text(plain(board.title), style="bold"), Text(span(board.elapsed_s), style="dim"))
-    words = Text(headline(board.peers, board.words), no_wrap=True, overflow="ellipsis")
+    told = textwrap.wrap(headline(board.peers, board.words), width)  # what a node tells may be longer than a line
+    words = Text("\n".join(told[:WORDS_LINES]), no_wrap=True, overflow="ellipsis")
     parts: list[RenderableType] = [head, words, Text(totals(board.peers), style="dim"), Text()]
-    used = 4
+    used = 3 + min(len(told), WORDS_LINES)
     if len(board.peers) == 1:
         own = board.peers[0]
         parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), Text()]

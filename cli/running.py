@@ -178,5 +178,7 @@ def told(kind: str, fields: dict[str, Any]) -> str:
         case "snapshot":
             model = render.short(plain(fields.get("model", "")))
             return f"snapshot: {render.many(int(fields.get('updates', 0)), 'update')} folded, model {model}"
+        case "trouble":  # whole: what to do stands at its end
+            return f"trouble: {plain(fields.get('text', ''))}"
     facts = ", ".join(plain(value, 100) for value in fields.values())
     return f"{kind.replace('_', ' ')}: {facts}"

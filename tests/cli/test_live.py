@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from cli import live
+from cli import live, running
+from gossip.events import Note
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -133,6 +134,26 @@ def test_a_joiner_that_is_given_the_ledger_says_how_far_it_is() -> None:
     for waiting in ({**joiner, "links": []}, {**joiner, "entries": 1, "missing": 0}):
         assert "find one another by mDNS" in live.headline([waiting])
     assert live.headline([status(2, "b", state="joining", links=[]), joiner]) == told
+
+
+TROUBLE = (
+    "alder does not let us in: this invite was used up by another peer, or its node was started anew meanwhile; ask "
+    "for a new invite, stop this node, and enter with it: gossip join INVITE"
+)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_trouble_is_shown_whole_in_the_live_view(width: int) -> None:
+    shown = running._Shown("live")
+    shown.note(Note("trouble", {"text": TROUBLE}))
+    text = drawn(board(FOUR[:1], words=shown.words), width=width)
+    assert TROUBLE in " ".join(text.split())
+    assert len(text.splitlines()) <= 24
+
+
+def test_trouble_is_a_line_of_its_own_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    running._Shown("plain").note(Note("trouble", {"text": TROUBLE}))
+    assert capsys.readouterr().out.endswith(f"  trouble: {TROUBLE}\n")
 
 
 def test_it_never_names_a_time_left() -> None:
