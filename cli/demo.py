@@ -159,7 +159,7 @@ def _start(cast: Cast, peers: Sequence[Peer], children: Children) -> None:
         peer.status = {"name": peer.name, "state": "importing"}
         words = ["run"] if peer is cast.peers[0] else ["join", cast.invitation, "--name", peer.name]
         words += ["--dir", str(peer.directory), "--data", str(peer.data), "--validation", str(cast.validation)]
-        words += ["--interface", "lo", "--json", "--until-stdin-closes"]
+        words += ["--interface", "lo", "--every", "0", "--json", "--until-stdin-closes"]
         if peer.slow:
             words += ["--duty", str(SLOW_DUTY)]
         children.start(peer.name, own_program(*words), cast.place / f"{peer.name}.log")

@@ -44,6 +44,12 @@ Address = Annotated[
     list[str] | None,
     typer.Option("--address", metavar="HOST:PORT...", help="Peers to call, where discovery does not reach."),
 ]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        "--every", metavar="SECONDS", min=0, max=86_400, help="From one round to the next, at least. At first: 10."
+    ),
+]
 Duty = Annotated[
     int | None,
     typer.Option("--duty", metavar="PERCENT", min=1, max=100, help="Share of the time spent training. At first: 100."),
@@ -112,6 +118,7 @@ def run(
     port: Port = None,
     address: Address = None,
     duty: Duty = None,
+    every: Every = None,
     directory: Dir = None,
     plain_view: Plain = False,
     json: Stream = False,
@@ -121,7 +128,7 @@ def run(
     place = settings.existing_directory(name, directory)
     refuse_second_node(place)
     wanted = members.Wishes(
-        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
+        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty, every=every
     )
     members.check(wanted)
     members.read_through(wanted)
@@ -138,6 +145,7 @@ def join(
     port: Port = None,
     address: Address = None,
     duty: Duty = None,
+    every: Every = None,
     directory: Dir = None,
     peer_name: PeerName = "",
     plain_view: Plain = False,
@@ -151,7 +159,7 @@ def join(
         invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
     ticket = Ticket.parse(invitation)
     wanted = members.Wishes(
-        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty
+        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty, every=every
     )
     members.check(wanted)
     members.read_through(wanted)

@@ -286,3 +286,15 @@ def test_a_table_needs_a_declared_model(tmp_path: Path) -> None:
     assert "does not fit the task 'filterlist'" in gossip(
         "new", "other", "--task", "filterlist", "--model", str(file), code=exits.USAGE
     )
+
+
+def test_the_pace_is_ten_seconds_until_another_is_named_and_then_stays(home: Path, started: list[NodeConfig]) -> None:
+    gossip("new", "lists")
+    for words in (
+        ["run", "lists"],
+        ["run", "lists", "--every", "2.5"],
+        ["run", "lists"],
+        ["run", "lists", "--every", "0"],
+    ):
+        gossip(*words)
+    assert [config.min_round_s for config in started] == [10.0, 2.5, 2.5, 0.0]

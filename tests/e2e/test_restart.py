@@ -26,11 +26,11 @@ def test_killed_outright_it_goes_on_in_its_own_chain(machine: Callable[..., Mach
     anna, berta = machine("anna"), machine("berta")
     here, there = anna.swarms / "my-swarm", berta.home / "peer"
     assert anna.gossip("new", "my-swarm", "--name", "anna").code == exits.OK
-    first = anna.start("run", "--json", "--data", requests(anna.home / "mine.jsonl", 0, 600))
+    first = anna.start("run", "--json", "--every", "0", "--data", requests(anna.home / "mine.jsonl", 0, 600))
     first.event("ready")
     invite = anna.gossip("invite", "--json").document["ticket"]
     data = requests(berta.home / "theirs.jsonl", 8000, 400)
-    second = berta.start("join", invite, "--json", "--dir", there, "--name", "berta", "--data", data)
+    second = berta.start("join", invite, "--json", "--dir", there, "--name", "berta", "--every", "0", "--data", data)
     first.event("merged", name="berta")
     second.event("merged", name="anna")
     peer = status(there)["id"]
