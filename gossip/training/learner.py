@@ -146,7 +146,7 @@ def _round_of(spec: ModelSpec) -> Callable[..., jax.Array]:
         tensors = split(theta, spec)
         *inputs, labels = batch
         if isinstance(spec.features, UrlGrams):
-            buckets, scales, marks = inputs
+            buckets, scales, marks = inputs[0].astype(jnp.int32), *inputs[1:]
             grams = jnp.take(tensors[0], buckets, axis=0, mode="fill", fill_value=0.0)
             first = grams.sum(1) * scales[:, None] + MARK_SCALE * tensors[0][marks].sum(1)
         else:
