@@ -99,7 +99,7 @@ def test_a_mistake_is_one_line_with_what_to_do(words: list[str], told: str) -> N
         (RemoteError("a", why="b", next_step="c"), exits.FAILED),
         (LinkError("a", why="b", next_step="c"), exits.FAILED),
         (RuntimeError("a\x1b[31m\nb"), exits.BUG),
-        (PermissionError(13, "Permission denied", "/root/x"), exits.USAGE),
+        (PermissionError(13, "Permission denied", "/srv/x"), exits.USAGE),
         (KeyboardInterrupt(), exits.INTERRUPTED),
     ],
 )
