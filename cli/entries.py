@@ -15,7 +15,22 @@ from cli import render
 from cli.plain import name as plain_name
 from cli.plain import plain
 from ledger.canonical import decode_entry, entry_hash
-from ledger.entry import GRID_ONE, AnyEntry, Data, Enrol, Genesis, Member, PeerId, Snapshot, Update
+from ledger.entry import (
+    GRID_ONE,
+    Accuse,
+    Anchor,
+    AnyEntry,
+    Data,
+    Enrol,
+    Finality,
+    Genesis,
+    Member,
+    PeerId,
+    Recover,
+    Rotate,
+    Snapshot,
+    Update,
+)
 from ledger.errors import LocalError
 
 
@@ -61,6 +76,18 @@ def summary(entry: AnyEntry, names: dict[PeerId, str]) -> str:
             return f"{render.size(entry.bytes)}, {render.many(entry.steps, 'step')}, weight {weight}"
         case Snapshot():
             return f"{render.many(entry.updates, 'update')} folded, model {render.short(entry.model)}"
+        case Accuse():
+            return f"accuses {_who(entry.peer, names)} of a {entry.charge} at entry {entry.index:,}"
+        case Rotate():
+            return f"changes to its next key {render.short(entry.key)}"
+        case Recover():
+            return (
+                f"recovers with its next key {render.short(entry.key)}, withdraws its updates from {entry.since:,} on"
+            )
+        case Finality():
+            return f"its snapshot {entry.snapshot:,} is final: a majority of the witnesses signed it"
+        case Anchor():
+            return f"time stamp from outside over its first {render.many(entry.size, 'entry')}"
 
 
 def facts(line: Line) -> dict[str, Any]:

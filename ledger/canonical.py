@@ -26,13 +26,18 @@ from ledger.entry import (
     FORMAT_VERSION,
     GRID_ONE,
     MAX_ENTRY_BYTES,
+    Accuse,
+    Anchor,
     AnyEntry,
     Data,
     Enrol,
     Entry,
+    Finality,
     Genesis,
     Hash,
     Member,
+    Recover,
+    Rotate,
     Snapshot,
     Update,
 )
@@ -228,6 +233,31 @@ def _check_snapshot(entry: Snapshot) -> None:
     _natural(entry, "updates", entry.updates)
 
 
+def _check_accuse(entry: Accuse) -> None:
+    _hashes(entry, "peer or evidence", entry.peer, entry.evidence)
+    _natural(entry, "index", entry.index)
+    _natural(entry, "bytes", entry.bytes)
+
+
+def _check_rotate(entry: Rotate) -> None:
+    _hashes(entry, "key or next", entry.key, entry.next)
+
+
+def _check_recover(entry: Recover) -> None:
+    _hashes(entry, "key or next", entry.key, entry.next)
+    _within(entry, "since", entry.since, 0, entry.seq)
+
+
+def _check_final(entry: Finality) -> None:
+    _within(entry, "snapshot", entry.snapshot, 0, entry.seq - 1)
+
+
+def _check_anchor(entry: Anchor) -> None:
+    _within(entry, "size", entry.size, 1, entry.seq)
+    _hashes(entry, "token", entry.token)
+    _natural(entry, "bytes", entry.bytes)
+
+
 _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     Genesis: _check_genesis,
     Enrol: _check_enrol,
@@ -235,6 +265,11 @@ _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     Data: _check_data,
     Update: _check_update,
     Snapshot: _check_snapshot,
+    Accuse: _check_accuse,
+    Rotate: _check_rotate,
+    Recover: _check_recover,
+    Finality: _check_final,
+    Anchor: _check_anchor,
 }
 
 

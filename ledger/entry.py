@@ -161,4 +161,44 @@ class Snapshot(Entry, frozen=True, tag="snapshot"):
     updates: int  # folded updates in this past
 
 
-AnyEntry = Genesis | Enrol | Member | Data | Update | Snapshot
+class Accuse(Entry, frozen=True, tag="accuse"):
+    """Proof, for ever and for anybody, that a log's author misbehaved. Anyone in the swarm may write one."""
+
+    peer: PeerId  # whose log
+    charge: Literal["fork"]
+    index: int  # the evidence shows two entries of that log at this index
+    evidence: Hash  # of the blob that proves it (fork.py)
+    bytes: int  # of that blob
+
+
+class Rotate(Entry, frozen=True, tag="rotate"):
+    """The author changes to the key it promised: from this entry on, `key` signs this log's checkpoints."""
+
+    key: str  # Ed25519 public key, hex; its SHA-256 is what `next` promised last
+    next: Hash  # SHA-256 of the public key after that
+
+
+class Recover(Entry, frozen=True, tag="recover"):
+    """A rotation because the key was stolen or lost: the author's own updates from `since` on leave the model."""
+
+    key: str
+    next: Hash
+    since: int  # own index; equal to `seq` if nothing is to be withdrawn
+
+
+class Finality(Entry, frozen=True, tag="final"):
+    """A majority of the swarm's witnesses signed an own snapshot: what it holds no later evidence can change."""
+
+    snapshot: int  # seq of that snapshot in this log
+    note: str  # the checkpoint of size snapshot + 1 with the witnesses' cosignatures: a C2SP signed note
+
+
+class Anchor(Entry, frozen=True, tag="anchor"):
+    """A time stamp from outside the swarm over one of this log's checkpoints."""
+
+    size: int  # of this log, at most `seq`
+    token: Hash  # of the blob: an RFC 3161 token over the checkpoint's body
+    bytes: int  # of that blob
+
+
+AnyEntry = Genesis | Enrol | Member | Data | Update | Snapshot | Accuse | Rotate | Recover | Finality | Anchor

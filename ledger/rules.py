@@ -132,6 +132,8 @@ def check_kind(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> 
             if (entry.state, entry.updates) != snapshot_facts(tip, _present(own)):
                 raise InvalidEntry(tip.peer, tip.size, "snapshot", "does not follow from its own past")
             return Outcome(replace(tip, unsnapped=0))
+        case _:
+            raise InvalidEntry(tip.peer, tip.size, "kind", "is of a kind that this version does not admit")
 
 
 def weigh(constants: FoldConstants, tip: Tip, own: Log, view: Mapping[int, int], norm: int) -> Weighed:
