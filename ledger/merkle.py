@@ -200,6 +200,17 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         raise RemoteError("an inclusion proof does not lead to the root")
 
 
+def inclusion_sides(index: int, size: int) -> list[bool]:
+    """Of each hash of an inclusion proof, in its order, whether it stands to the left of the leaf."""
+    sides: list[bool] = []
+    begin, end = 0, size
+    while end - begin > 1:
+        middle = begin + split(end - begin)
+        sides.append(index >= middle)
+        begin, end = (begin, middle) if index < middle else (middle, end)
+    return sides[::-1]
+
+
 def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise RemoteError unless `proof` shows that the first tree is a prefix of the second; section 2.1.4.2."""
     _check_hashes(first_root, second_root, *proof)
