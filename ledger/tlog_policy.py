@@ -64,9 +64,10 @@ class Outcome:
 
 def final_policy(
     swarm: Hash, witnesses: Iterable[tuple[PeerId, Sequence[bytes]]], logs: Iterable[tuple[PeerId, bytes]] = ()
-) -> TlogPolicy:
+) -> TlogPolicy | None:
     """More than half of a swarm's witnesses: each with its peer id and every key that counts for it.
 
+    None where a swarm has no witnesses: nothing is ever final there, and a quorum of none would make everything so.
     A witness whose key changed is a group of its keys, any of which will do. One that never enrolled has no log, so
     no name: call it by its key in hex, under which nobody can ever cosign, for it counts in what half means.
     """
@@ -80,10 +81,11 @@ def final_policy(
         if len(keys) > 1:
             groups.append(Group(peer, 1, tuple(names)))
         seats.append(peer)
-    if seats:
-        groups.append(Group("majority", len(seats) // 2 + 1, tuple(seats)))
+    if not seats:
+        return None
+    groups.append(Group("majority", len(seats) // 2 + 1, tuple(seats)))
     known = tuple((VerifierKey(origin(swarm, peer), key), "") for peer, key in sorted(logs))
-    return TlogPolicy(known, tuple(named), tuple(groups), "majority" if seats else NONE)
+    return TlogPolicy(known, tuple(named), tuple(groups), "majority")
 
 
 def satisfied(policy: TlogPolicy, note: bytes) -> Outcome:
@@ -140,7 +142,7 @@ def parse_policy(data: bytes) -> TlogPolicy:
         raise RemoteError("a witness policy is too long", why=f"{len(data)} bytes, the limit is {MAX_POLICY_BYTES}")
     if not data.endswith(b"\n"):
         raise RemoteError("a witness policy is malformed", why="its last line does not end")
-    if any(byte < 0x20 and byte not in b"\t\n" or byte == 0x7F for byte in data):
+    if any((byte < 0x20 and byte not in b"\t\n") or byte == 0x7F for byte in data):
         raise RemoteError("a witness policy is malformed", why="it has a control character")
     # Bytes beyond ASCII are opaque to the format: names are equal if their bytes are.
     reader = _Reader()
