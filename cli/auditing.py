@@ -145,7 +145,7 @@ def _contents(store: Store) -> BundleContents:
     for peer in store.logs():
         signed = store.checkpoint(peer)
         if signed is not None:
-            logs.append(BundleLog(peer, signed[0], signed[1], partial(_entries, store, peer, signed[0])))
+            logs.append(BundleLog(peer, signed.size, signed.note, partial(_entries, store, peer, signed.size)))
     genesis = next(store.entries(founder), None) if any(log.peer == founder for log in logs) else None
     opened = decode_entry(genesis) if genesis is not None else None
     if not isinstance(opened, Genesis):

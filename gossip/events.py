@@ -180,11 +180,14 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class KeepCheckpoint:
-    """Store the newest signed checkpoint of a log (own or another's): a C2SP signed note."""
+    """Store a signed checkpoint of a log (own or another's): a C2SP signed note over `size` entries. Others' notes may
+    sign more than we hold: then `held` says how much that is (else all), and `proof` is the consistency proof."""
 
     log: PeerId
     size: int
     note: bytes
+    held: int | None = None
+    proof: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

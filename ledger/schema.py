@@ -1,15 +1,33 @@
-"""The store's tables, its version, and what to tell people when SQLite fails.
+"""The store's tables, its version, how an older one is brought up to it, and what to tell people when SQLite fails.
 
-A change to the tables raises SCHEMA_VERSION and says, here, what an older store needs; store.py refuses every
-version but this one.
+    1  log, entry, blob, checkpoint, meta, ticket
+    2  checkpoint gets held and proof; tile, witnessed, vote, cosigned are new
+
+Rules kept here: a store is upgraded in place, in the transaction that first opens it for writing, so it is of one
+version or of the other; a store of before that is opened for reading only is read as it is, through views of what
+it would be. A change to the tables raises SCHEMA_VERSION and adds a step here.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
 
 APPLICATION_ID: Final = 0x60551B01  # so that `file peer.db` and we can tell our stores from others' databases
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+OLDEST_VERSION: Final = 1
+
+_NEW_IN_2: Final = """
+CREATE TABLE tile (
+  log INTEGER NOT NULL REFERENCES log, number INTEGER NOT NULL, nodes BLOB NOT NULL, sum BLOB NOT NULL,
+  PRIMARY KEY (log, number)
+);
+CREATE TABLE witnessed (log TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE vote (
+  one INTEGER PRIMARY KEY CHECK (one = 1), log TEXT NOT NULL, size INTEGER NOT NULL, hash TEXT NOT NULL
+);
+CREATE TABLE cosigned (log TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL) WITHOUT ROWID;
+"""
 
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -20,10 +38,52 @@ CREATE TABLE entry (
   UNIQUE (log, seq)
 );
 CREATE TABLE blob (hash TEXT PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE checkpoint (peer TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL);
+CREATE TABLE checkpoint (
+  peer TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL, held INTEGER NOT NULL, proof BLOB NOT NULL
+);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE ticket (id BLOB PRIMARY KEY, secret BLOB NOT NULL, role TEXT NOT NULL, uses INTEGER NOT NULL);
+{_NEW_IN_2}"""
+
+# A checkpoint that signs more than is held has no proof in a store of version 1, so nothing can be served under it.
+_TO_2: Final = """
+ALTER TABLE checkpoint ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE checkpoint ADD COLUMN proof BLOB NOT NULL DEFAULT x'';
+UPDATE checkpoint SET held = size;
+DELETE FROM checkpoint WHERE size > (
+  SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE log = (SELECT id FROM log WHERE log.peer = checkpoint.peer)
+);
+PRAGMA user_version = 2;
 """
+
+_READ_1: Final = """
+CREATE TEMP VIEW checkpoint AS SELECT peer, size, note, size AS held, x'' AS proof FROM main.checkpoint;
+CREATE TEMP TABLE tile (log, number, nodes, sum);
+CREATE TEMP TABLE witnessed (log, size, root);
+CREATE TEMP TABLE vote (log, size, hash);
+CREATE TEMP TABLE cosigned (log, size, note);
+"""
+
+
+def create(database: sqlite3.Connection) -> None:
+    """The tables of a new store; within a transaction."""
+    _run(database, SCHEMA)
+
+
+def upgrade(database: sqlite3.Connection) -> None:
+    """A store of version 1 becomes one of version 2, but for its tiles; within a transaction."""
+    _run(database, _NEW_IN_2 + _TO_2)
+
+
+def read_as_new(database: sqlite3.Connection) -> None:
+    """Let a read-only connection to a store of version 1 read it as one of version 2; the file is left as it is."""
+    _run(database, _READ_1)
+
+
+def _run(database: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";"):  # executescript() would commit
+        database.execute(statement)
+
 
 RESTORE: Final = "stop the peer, keep the directory for inquiry, and restore it from a backup"
 ADVICE: Final = (

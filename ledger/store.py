@@ -1,7 +1,9 @@
 """What a peer keeps on disk: entries, blobs, checkpoints, tickets and what it knows of itself, in one SQLite file.
 
     log         id, peer                       entry       id (order of admission), log, seq, data
-    blob        hash, data                     checkpoint  peer, size, note (the newest)
+    blob        hash, data                     checkpoint  peer, size, note, held, proof (the best)
+    tile        log, number, nodes, sum        witnessed   log, size, root (what this peer vouched for)
+    cosigned    log, size, note                vote        log, size, hash (of one snapshot)
     meta        key, value                     ticket      id, secret, role, uses (left)
 
 Why SQLite: a commit either happened or did not, whenever the power goes. WAL lets `gossip status` and an auditor
@@ -10,7 +12,8 @@ under a simulated power cut, FULL none; one transaction per batch of writes (gro
 
 Rules kept here: commit() returns after the fsync or raises, and then nothing of the batch is kept; an entry once
 at (log, seq) is never replaced by other bytes, and no log has a gap; blobs lie under their own SHA-256; checkpoints
-only grow; a store of another version is refused, not guessed at. It refuses to know what entries mean.
+only grow, and what was witnessed never goes back or names a second root; a store of before is upgraded when it is
+opened, one of a later version is refused, not guessed at. It refuses to know what entries mean.
 
 One thread at a time may use a Store; other processes open their own.
 """
@@ -21,73 +24,58 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, assert_never
 
+import msgspec
+
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError
+from ledger.kept import (
+    STRAND,
+    PutBlob,
+    PutCheckpoint,
+    PutCosigned,
+    PutEntry,
+    PutMeta,
+    PutVote,
+    PutWitnessed,
+    StoredCheckpoint,
+    StoredTicket,
+    StoredVote,
+    Write,
+    first_of,
+)
 from ledger.keys import fsync_directory
 from ledger.mark import Signed, SignedMark
-from ledger.schema import ADVICE, APPLICATION_ID, RESTORE, SCHEMA, SCHEMA_VERSION
+from ledger.merkle import HASH_BYTES
+from ledger.schema import (
+    ADVICE,
+    APPLICATION_ID,
+    OLDEST_VERSION,
+    RESTORE,
+    SCHEMA_VERSION,
+    create,
+    read_as_new,
+    upgrade,
+)
 
 __all__ = [
-    "PutBlob", "PutCheckpoint", "PutEntry", "PutMeta", "Signed", "SignedMark", "Store", "StoredTicket", "Write",
+    "PutBlob", "PutCheckpoint", "PutCosigned", "PutEntry", "PutMeta", "PutVote", "PutWitnessed", "Signed",
+    "SignedMark", "Store", "StoredCheckpoint", "StoredTicket", "StoredVote", "Write",
 ]  # fmt: skip
 
 BUSY_TIMEOUT_S: Final = 5.0  # a commit takes milliseconds; somebody who writes for longer is stuck
 CHUNK_ROWS: Final = 256  # rows per query of an iteration, so that a slow reader pins no old snapshot of the WAL
 
 
-# ------------------------------------------------------------------ what can be written
+class _Chained(msgspec.Struct):
+    """All that the store reads in an entry, and only in the first of a strand."""
 
-
-@dataclass(frozen=True, slots=True)
-class PutEntry:
-    """Add an entry at the end of a log. Writing the same bytes again is no error."""
-
-    log: PeerId
-    seq: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PutBlob:
-    """Keep a blob under its hash."""
-
-    hash: Hash
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PutCheckpoint:
-    """Keep the newest checkpoint of a log; an older one is ignored."""
-
-    log: PeerId
-    size: int
-    note: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PutMeta:
-    """Set what this peer knows of itself."""
-
-    key: str
-    value: bytes
-
-
-Write = PutEntry | PutBlob | PutCheckpoint | PutMeta
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTicket:
-    """An invitation that is still open: `uses` more peers may enter with it."""
-
-    secret: bytes
-    role: str
-    uses: int
+    prev: Hash
 
 
 class Store:
@@ -151,10 +139,16 @@ class Store:
                             raise LocalError("a blob does not have the hash it is to be kept under", why=write.hash)
                         self._db.execute("INSERT OR IGNORE INTO blob VALUES (?, ?)", (write.hash, write.data))
                     case PutCheckpoint():
+                        self._put_checkpoint(write)
+                    case PutWitnessed():
+                        self._put_witnessed(write)
+                    case PutVote(log, size, digest):
+                        self._db.execute("INSERT OR REPLACE INTO vote VALUES (1, ?, ?, ?)", (log, size, digest))
+                    case PutCosigned(log, size, note):
                         self._db.execute(
-                            "INSERT INTO checkpoint VALUES (?, ?, ?) ON CONFLICT (peer) DO UPDATE"
+                            "INSERT INTO cosigned VALUES (?, ?, ?) ON CONFLICT (log) DO UPDATE"
                             " SET size = excluded.size, note = excluded.note WHERE excluded.size >= size",
-                            (write.log, write.size, write.note),
+                            (log, size, note),
                         )
                     case PutMeta():
                         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (write.key, write.value))
@@ -167,12 +161,14 @@ class Store:
             self._db.execute("INSERT OR IGNORE INTO log (peer) VALUES (?)", (write.log,))
             (number,) = self._row("SELECT id FROM log WHERE peer = ?", write.log) or (0,)
             (last,) = self._row("SELECT max(seq) FROM entry WHERE log = ?", number) or (None,)
-            known = (number, 0 if last is None else last + 1)
+            known = (number, first_of(write.log) if last is None else last + 1)
         number, size = known
         if write.seq > size:
             raise LocalError(
                 f"log {write.log[:8]} would get a gap", why=f"entry {write.seq} comes, entry {size} is next"
             )
+        if write.seq < first_of(write.log):
+            raise LocalError(f"entry {write.seq} lies before strand {write.log[:8]} branches off", why=write.log)
         if write.seq < size:
             (kept,) = self._row("SELECT data FROM entry WHERE log = ? AND seq = ?", number, write.seq) or (None,)
             if kept != write.data:
@@ -184,6 +180,30 @@ class Store:
             self._db.execute("INSERT INTO entry (log, seq, data) VALUES (?, ?, ?)", (number, write.seq, write.data))
             size += 1
         self._sizes[write.log] = (number, size)
+
+    def _put_checkpoint(self, write: PutCheckpoint) -> None:
+        held = write.size if write.held is None else write.held
+        if not 0 <= held <= write.size or any(len(node) != HASH_BYTES for node in write.proof):
+            raise LocalError(
+                "this checkpoint cannot be kept", why=f"size {write.size}, held {held}, {len(write.proof)} hashes"
+            )
+        self._db.execute(
+            "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?) ON CONFLICT (peer) DO UPDATE"
+            " SET size = excluded.size, note = excluded.note, held = excluded.held, proof = excluded.proof"
+            " WHERE (excluded.held, excluded.size) >= (held, size)",
+            (write.log, write.size, write.note, held, b"".join(write.proof)),
+        )
+
+    def _put_witnessed(self, write: PutWitnessed) -> None:
+        kept = self.witnessed(write.log)
+        if kept is not None and (write.size < kept[0] or (write.size == kept[0] and write.root != kept[1])):
+            raise LocalError(
+                f"will not witness size {write.size} of log {write.log[:8]}",
+                why=f"size {kept[0]} was witnessed before, and this does not continue it",
+            )
+        if len(write.root) != HASH_BYTES:
+            raise LocalError("a root is 32 bytes", why=f"got {len(write.root)}")
+        self._db.execute("INSERT OR REPLACE INTO witnessed VALUES (?, ?, ?)", (write.log, write.size, write.root))
 
     # -------------------------------------------------------------- reading
 
@@ -205,8 +225,11 @@ class Store:
             at = rows[-1][0]
 
     def entries(self, log: PeerId, start: int = 0) -> Iterator[bytes]:
-        """The entries of one log from `start` on, in order."""
-        at = start
+        """The entries of one log from `start` on, in order; of a strand, its parent's before its own."""
+        at, first = start, first_of(log)
+        if at < first and self._row("SELECT 1 FROM log WHERE peer = ?", log):
+            yield from islice(self.entries(self._parent(log), at), first - at)
+            at = first
         query = (
             "SELECT seq, data FROM entry WHERE log = (SELECT id FROM log WHERE peer = ?) AND seq >= ?"
             " ORDER BY seq LIMIT ?"
@@ -220,9 +243,24 @@ class Store:
 
     def entry(self, log: PeerId, seq: int) -> bytes | None:
         """The entry at (log, seq), if kept."""
+        if 0 <= seq < first_of(log):
+            return next(self.entries(log, seq), None)
+        return self._own_entry(log, seq)
+
+    def _own_entry(self, log: PeerId, seq: int) -> bytes | None:
         query = "SELECT data FROM entry WHERE log = (SELECT id FROM log WHERE peer = ?) AND seq = ?"
         row = self._row(query, log, seq)
         return row[0] if row else None
+
+    def _parent(self, log: PeerId) -> PeerId:
+        """The log that a strand shares its beginning with: where it branches off, that one has what `prev` names."""
+        first, peer = first_of(log), log.partition(STRAND)[0]
+        prev = _previous(self._own_entry(log, first) or b"")
+        for (other,) in self._rows("SELECT peer FROM log WHERE peer = ? OR peer GLOB ?", peer, f"{peer}{STRAND}*"):
+            before = self._own_entry(other, first - 1)
+            if before is not None and sha256(before).hexdigest() == prev:
+                return str(other)
+        raise self._damaged(f"what strand {log[:8]}{STRAND}{first} branches off from is missing")
 
     def blob(self, digest: Hash) -> bytes | None:
         """The blob with this SHA-256, if kept; LocalError if the disk changed it."""
@@ -234,9 +272,29 @@ class Store:
             raise self._damaged(f"blob {digest[:16]} has changed on disk")
         return data
 
-    def checkpoint(self, log: PeerId) -> tuple[int, bytes] | None:
-        """(size, signed note) of the newest checkpoint of a log."""
-        row = self._row("SELECT size, note FROM checkpoint WHERE peer = ?", log)
+    def checkpoint(self, log: PeerId) -> StoredCheckpoint | None:
+        """The checkpoint of a log that PutCheckpoint kept."""
+        row = self._row("SELECT size, note, held, proof FROM checkpoint WHERE peer = ?", log)
+        if row is None:
+            return None
+        size, note, held, proof = row
+        return StoredCheckpoint(
+            size, note, held, tuple(proof[at : at + HASH_BYTES] for at in range(0, len(proof), HASH_BYTES))
+        )
+
+    def witnessed(self, log: PeerId) -> tuple[int, bytes] | None:
+        """(size, root) of a log that this peer last witnessed."""
+        row = self._row("SELECT size, root FROM witnessed WHERE log = ?", log)
+        return (row[0], row[1]) if row else None
+
+    def vote(self) -> StoredVote | None:
+        """The snapshot that this peer, as a fixed witness, last voted for."""
+        row = self._row("SELECT log, size, hash FROM vote")
+        return StoredVote(*row) if row else None
+
+    def cosigned(self, log: PeerId) -> tuple[int, bytes] | None:
+        """(size, note) of the newest note of a log that carries cosignatures."""
+        row = self._row("SELECT size, note FROM cosigned WHERE log = ?", log)
         return (row[0], row[1]) if row else None
 
     def meta(self, key: str) -> bytes:
@@ -302,19 +360,22 @@ class Store:
         if not readonly:
             self._db.execute("PRAGMA journal_mode = WAL").fetchone()
             self._db.execute("PRAGMA synchronous = FULL")
-        if fresh:
-            self._db.execute("BEGIN IMMEDIATE")
-            if not self._row("SELECT 1 FROM sqlite_master"):  # somebody else may have done it just now
-                for statement in SCHEMA.split(";"):
-                    self._db.execute(statement)
-            self._db.execute("COMMIT")
+        if readonly:
+            if version < SCHEMA_VERSION:
+                read_as_new(self._db)
+        elif fresh or version < SCHEMA_VERSION:
+            with self._transaction():
+                if not self._row("SELECT 1 FROM sqlite_master"):  # somebody else may have done it just now
+                    create(self._db)
+                elif self._row("PRAGMA user_version") < (SCHEMA_VERSION,):
+                    upgrade(self._db)
 
     def _check_format(self, application: int, version: int) -> None:
         if application != APPLICATION_ID:
             raise LocalError(
                 f"{self._path} is not the store of a peer", next_step="name the directory of a peer with --dir"
             )
-        if version != SCHEMA_VERSION:
+        if not OLDEST_VERSION <= version <= SCHEMA_VERSION:
             raise LocalError(
                 f"{self._path} has the format of another version of this program",
                 why=f"its schema is {version}, this program knows {SCHEMA_VERSION}",
@@ -355,3 +416,10 @@ class Store:
 
     def _damaged(self, what: str) -> LocalError:
         return LocalError(f"{self._path} is damaged", why=what, next_step=RESTORE)
+
+
+def _previous(entry: bytes) -> Hash:
+    try:
+        return msgspec.json.decode(entry, type=_Chained).prev
+    except msgspec.DecodeError:
+        return ""

@@ -15,7 +15,7 @@ from typing import Final
 
 from gossip.events import Append, Keep, KeepCheckpoint
 from ledger.entry import Hash, PeerId
-from ledger.store import PutBlob, PutCheckpoint, PutEntry, Store, Write
+from ledger.store import PutBlob, PutCheckpoint, PutEntry, Store, StoredCheckpoint, Write
 
 MAX_PENDING: Final = 4096  # writes; beyond, the node waits for the disk
 
@@ -30,7 +30,7 @@ class Writer:
         self._on_stored = on_stored
         self._pending: list[Write] = []
         self._acknowledge = -1
-        self._checkpoints: dict[PeerId, tuple[int, bytes]] = {}
+        self._checkpoints: dict[PeerId, StoredCheckpoint] = {}
         self._blobs: dict[Hash, bytes] = {}
         self._due = asyncio.Event()
         self._room = asyncio.Event()
@@ -40,9 +40,9 @@ class Writer:
     def put(self, effect: Append | Keep | KeepCheckpoint) -> None:
         """Queue a write. Order is kept."""
         match effect:
-            case KeepCheckpoint(log, size, note):
-                self._pending.append(PutCheckpoint(log, size, note))
-                self._checkpoints[log] = (size, note)
+            case KeepCheckpoint(log, size, note, held, proof):
+                self._pending.append(PutCheckpoint(log, size, note, held, proof))
+                self._checkpoints[log] = StoredCheckpoint(size, note, size if held is None else held, proof)
             case Append(seq, entry, blob):
                 self._entry(self._own, seq, entry, blob)
                 self._acknowledge = seq
@@ -60,8 +60,8 @@ class Writer:
         """A blob that was put or is on disk."""
         return self._blobs.get(digest) or self._reader.blob(digest)
 
-    def checkpoint(self, log: PeerId) -> tuple[int, bytes] | None:
-        """(size, signed note) of the newest checkpoint that was put or is on disk."""
+    def checkpoint(self, log: PeerId) -> StoredCheckpoint | None:
+        """The newest checkpoint that was put or is on disk."""
         return self._checkpoints.get(log) or self._reader.checkpoint(log)
 
     async def run(self) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ledger.entry import Genesis, Hash, PeerId
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold
+from ledger.kept import StoredCheckpoint
 from ledger.replica import Checked, InvalidEntry, Replica, Waiting, open_delta
 
 
@@ -31,9 +32,7 @@ class Shelf(Protocol):
 
     def blob(self, digest: Hash, /) -> bytes | None: ...
 
-    def checkpoint(self, log: PeerId, /) -> tuple[int, bytes] | None:
-        """(size, signed note)"""
-        ...
+    def checkpoint(self, log: PeerId, /) -> StoredCheckpoint | None: ...
 
 
 class Book:

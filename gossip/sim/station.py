@@ -39,6 +39,7 @@ from gossip.merging.codec import ErrorFeedback
 from gossip.peer import Book, Peer
 from gossip.sim.network import Station
 from ledger.entry import FORMAT_VERSION, Data, Hash, PeerId
+from ledger.kept import StoredCheckpoint
 from ledger.keys import PrivateKey
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ class Memory:
     def __init__(self) -> None:
         self.history: list[tuple[PeerId, int, bytes]] = []
         self.blobs: dict[Hash, bytes] = {}
-        self.checkpoints: dict[PeerId, tuple[int, bytes]] = {}
+        self.checkpoints: dict[PeerId, StoredCheckpoint] = {}
 
     def blob(self, digest: Hash, /) -> bytes | None:
         return self.blobs.get(digest)
 
-    def checkpoint(self, log: PeerId, /) -> tuple[int, bytes] | None:
+    def checkpoint(self, log: PeerId, /) -> StoredCheckpoint | None:
         return self.checkpoints.get(log)
 
     def put(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
@@ -151,8 +152,8 @@ class SimPeer:
                 swarm.clock.after(DISK_S, partial(self._stored, self._life, seq, entry, blob))
             case Keep(log, seq, entry, blob):
                 self.memory.put(log, seq, entry, blob)
-            case KeepCheckpoint(log, size, note):
-                self.memory.checkpoints[log] = (size, note)
+            case KeepCheckpoint(log, size, note, held, proof):
+                self.memory.checkpoints[log] = StoredCheckpoint(size, note, size if held is None else held, proof)
             case Train(number, theta):
                 self._train(number, theta)
             case Note(kind, fields):

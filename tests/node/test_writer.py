@@ -11,11 +11,12 @@ import pytest
 
 from gossip.events import Append, Keep, KeepCheckpoint
 from gossip.node.writer import MAX_PENDING, Writer
-from ledger.store import Store
+from ledger.store import Store, StoredCheckpoint
 
 OWN, OTHER = "aa" * 32, "bb" * 32
 BLOB = b"a delta"
 NAME = sha256(BLOB).hexdigest()
+CHECKPOINT = StoredCheckpoint(1, b"note", 1, ())
 
 
 class Disk:
@@ -54,11 +55,11 @@ async def test_others_entries_are_kept_and_not_acknowledged(disk: Disk) -> None:
 async def test_what_is_not_written_yet_can_be_read(disk: Disk) -> None:
     disk.writer.put(Append(0, b"entry", BLOB))
     disk.writer.put(KeepCheckpoint(OWN, 1, b"note"))
-    assert (disk.writer.blob(NAME), disk.writer.checkpoint(OWN)) == (BLOB, (1, b"note"))
+    assert (disk.writer.blob(NAME), disk.writer.checkpoint(OWN)) == (BLOB, CHECKPOINT)
     assert disk.reader.blob(NAME) is None
     await disk.writer.close()
-    assert (disk.writer.blob(NAME), disk.writer.checkpoint(OWN)) == (BLOB, (1, b"note"))
-    assert (disk.reader.blob(NAME), disk.reader.checkpoint(OWN)) == (BLOB, (1, b"note"))
+    assert (disk.writer.blob(NAME), disk.writer.checkpoint(OWN)) == (BLOB, CHECKPOINT)
+    assert (disk.reader.blob(NAME), disk.reader.checkpoint(OWN)) == (BLOB, CHECKPOINT)
 
 
 async def test_whoever_writes_faster_than_the_disk_waits_for_it(disk: Disk) -> None:
