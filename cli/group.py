@@ -64,6 +64,13 @@ class Gossip(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """typer's, but absent means False rather than None: typer hands a None to pydantic, 100 ms to import."""
+        option = super().get_help_option(ctx)
+        if option is not None and option.default is None:
+            option.default = False
+        return option
+
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=self._panel)  # stable: within a panel as assembled
 

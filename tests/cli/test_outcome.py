@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import demo, exits, outcome
+from cli import exits, outcome, play
 from cli.app import app
-from cli.demo import settled
 from cli.finale import disagreement
+from cli.play import settled
 from gossip.directory import store_path
 from ledger.store import PutEntry, Store
 
@@ -53,8 +53,8 @@ def test_it_says_how_to_check_it() -> None:
 
 
 def test_the_demo_prints_it_before_its_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_prepare", lambda *_: None)
-    monkeypatch.setattr(demo, "_play", lambda *_: AGREED)
+    monkeypatch.setattr(play, "_prepare", lambda *_: None)
+    monkeypatch.setattr(play, "_play", lambda *_: AGREED)
     done = CliRunner().invoke(app, ["demo", "--plain", "--dir", str(tmp_path / "run")])
     assert done.exit_code == exits.OK
     assert done.stdout.splitlines()[-5:] == [outcome.how_to_check(AGREED), *outcome.last_lines(AGREED)]
