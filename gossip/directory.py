@@ -1,6 +1,6 @@
 """The directory of one peer: what lies where, and who may use it.
 
-    DIR/keys/        0700; private keys, 0600
+    DIR/keys/        0700; private keys, 0600: current, next, and after while a change of keys is under way
     DIR/peer.db      the ledger, blobs, tickets and what `run` remembers (SQLite)
     DIR/signed       what this peer last signed, against restored backups
     DIR/lock         held by the running node; holds its pid
@@ -28,6 +28,18 @@ MAX_SOCKET_PATH_BYTES: Final = 100  # sun_path holds 108 on Linux, 104 on macOS
 
 def keys_path(directory: Path) -> Path:
     return directory / "keys"
+
+
+def current_key_path(directory: Path) -> Path:
+    return keys_path(directory) / "current"
+
+
+def next_key_path(directory: Path) -> Path:
+    return keys_path(directory) / "next"
+
+
+def after_key_path(directory: Path) -> Path:
+    return keys_path(directory) / "after"
 
 
 def store_path(directory: Path) -> Path:

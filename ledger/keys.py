@@ -3,22 +3,21 @@
 Why it exists: a peer is its log, and a log is whoever holds the key named in its first entry. Losing the file
 loses the peer; showing it to others lets them be that peer.
 
-Rules kept here: a private key file is PEM (PKCS #8, so openssl reads it), mode 0600 in a directory of mode
-0700, written whole and fsynced before anybody hears of the key, never overwritten. Public keys are 32 raw
-bytes; encodings that are not canonical or not on the curve, and the points of small order, are refused: with
-the identity as key, one fixed signature verifies any message in OpenSSL. It refuses to know what is signed.
+Rules kept here: a private key file is PEM (PKCS #8, locked with a passphrase or not, so openssl reads it) and its
+owner's alone (private_files.py), never overwritten. Public keys are 32 raw bytes; encodings that are not canonical or
+not on the curve, and the points of small order, are refused: with the identity as key, one fixed signature verifies any
+message in OpenSSL. It refuses to know what is signed.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -30,10 +29,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError, RemoteError
+from ledger.private_files import Passphrase, fsync_directory, is_locked, lock, read_private, write_private
+
+__all__ = [
+    "KEY_BYTES", "SIGNATURE_BYTES", "PrivateKey", "check_public", "fsync_directory", "key_digest", "public_pem", "verify",
+    "words",
+]  # fmt: skip
 
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
-_MAX_FILE_BYTES: Final = 4096  # a PEM of an Ed25519 key has 119
 
 _P: Final = (1 << 255) - 19
 _D: Final = -121665 * pow(121666, -1, _P) % _P
@@ -64,66 +68,48 @@ class PrivateKey:
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
-    def load(cls, path: Path) -> PrivateKey:
-        """Read a key file; LocalError if it is missing, readable by others, or not an Ed25519 key."""
-        try:
-            mode = path.stat().st_mode
-            with path.open("rb") as file:
-                data = file.read(_MAX_FILE_BYTES)
-        except OSError as error:
+    def load(cls, path: Path, passphrase: Passphrase | None = None) -> PrivateKey:
+        """Read a key file. LocalError if it is missing, open to others, no Ed25519 key, or locked with another passphrase.
+
+        A passphrase for a key that is not locked is not looked at.
+        """
+        data = read_private(path)
+        locked = is_locked(data)
+        if locked and passphrase is None:
             raise LocalError(
-                f"cannot read the key {path}", why=error.strerror or "", next_step="restore it from your backup"
-            ) from None
-        if os.name == "posix" and mode & 0o077:
-            raise LocalError(f"the key {path} can be read by others", next_step=f"type: chmod 600 {path}")
+                f"the key {path} is locked with a passphrase",
+                next_step="type it when asked, or use --passphrase-file FILE",
+            )
+        secret = passphrase.reveal() if locked and passphrase is not None else None
         try:
-            key = load_pem_private_key(data, password=None)
-        except (ValueError, TypeError):
+            key = load_pem_private_key(data, password=secret)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            if locked:
+                raise LocalError(f"wrong passphrase for {path}", next_step="type it again") from None
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise LocalError(
                 f"{path} is not a private key of ours",
-                why="expected an unencrypted Ed25519 key in PEM",
+                why="expected an Ed25519 key in PEM",
                 next_step="restore it from your backup",
             )
         return cls(key)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, passphrase: Passphrase | None = None) -> None:
         """Write the key durably, for its owner's eyes only; LocalError if something is there already."""
-        data = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fsync_directory(path.parent)
-        except FileExistsError:
-            raise LocalError(
-                f"there is a key at {path} already",
-                why="a key is never overwritten",
-                next_step="choose another directory, or move it away first",
-            ) from None
-        except OSError as error:
-            raise LocalError(
-                f"cannot write the key {path}", why=error.strerror or "", next_step="check that the directory is yours"
-            ) from None
+        if passphrase is None:
+            data = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        else:
+            data = lock(self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), passphrase)
+        write_private(path, data)
+
+    def seed(self) -> bytes:
+        """The 32 bytes that are the key: for a backup, which is locked itself."""
+        return self._key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`. Callers begin messages with a domain label of their own."""
         return self._key.sign(message)
-
-
-def fsync_directory(path: Path) -> None:
-    """Make a new or renamed file's name durable (a file's own fsync does not). Windows has no such call."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
