@@ -33,7 +33,7 @@ from ledger.replica import Checked, InvalidEntry, Replica, Waiting, open_delta
 from ledger.report import Anchors, Finding, LogReport, Report, Verdict
 from ledger.tiles import TILE_WIDTH, entry_tiles
 
-__all__ = ["Anchors", "Finding", "LogReport", "Report", "Verdict", "audit", "audit_path"]
+__all__ = ["Anchors", "Finding", "LogReport", "Report", "Verdict", "audit", "audit_path", "examine"]
 
 MAX_FINDINGS: Final = 1000  # a bundle of rubbish need not fill the auditor's memory; the count goes on
 
@@ -50,7 +50,13 @@ def audit_path(path: Path, arithmetic: Arithmetic[D, T], anchors: Anchors) -> Re
 
 
 def audit(bundle: BundleContents, arithmetic: Arithmetic[D, T], anchors: Anchors) -> Report:
-    return _Audit(bundle, arithmetic, anchors).run()
+    return examine(bundle, arithmetic, anchors)[0]
+
+
+def examine(bundle: BundleContents, arithmetic: Arithmetic[D, T], anchors: Anchors) -> tuple[Report, Replica]:
+    """The report, and all that was admitted on the way: what lineage, `without` and the page are made from."""
+    auditor = _Audit(bundle, arithmetic, anchors)
+    return auditor.run(), auditor.replica
 
 
 class _Audit(Generic[D, T]):
@@ -66,6 +72,10 @@ class _Audit(Generic[D, T]):
         self._named: set[Hash] = set()  # deltas that some admitted update names
         self._snapshots: list[tuple[PeerId, int, Hash]] = []
         self._replayed = 0
+
+    @property
+    def replica(self) -> Replica:
+        return self._replica
 
     def run(self) -> Report:
         self._find_founder()
