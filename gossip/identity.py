@@ -120,7 +120,7 @@ class KeyFiles:
         return following, key_digest(self._load(self.after).public)
 
     def relock(self, fresh: Passphrase | None) -> tuple[Path, ...]:
-        """Lock every key with another passphrase, or with none. A crash between two files is healed by doing it again."""
+        """Lock every key with another passphrase, or with none. Cut off between two files, do it again."""
         changed = []
         for path in (self.current, self.next, self.after):
             if not path.exists():

@@ -32,8 +32,8 @@ from ledger.errors import LocalError, RemoteError
 from ledger.private_files import Passphrase, fsync_directory, is_locked, lock, read_private, write_private
 
 __all__ = [
-    "KEY_BYTES", "SIGNATURE_BYTES", "PrivateKey", "check_public", "fsync_directory", "key_digest", "public_pem", "verify",
-    "words",
+    "KEY_BYTES", "SIGNATURE_BYTES", "PrivateKey", "check_public", "fsync_directory", "key_digest", "public_pem",
+    "verify", "words",
 ]  # fmt: skip
 
 KEY_BYTES: Final = 32
@@ -69,7 +69,7 @@ class PrivateKey:
 
     @classmethod
     def load(cls, path: Path, passphrase: Passphrase | None = None) -> PrivateKey:
-        """Read a key file. LocalError if it is missing, open to others, no Ed25519 key, or locked with another passphrase.
+        """Read a key file. LocalError if it is missing, open to others, no Ed25519 key, or locked otherwise.
 
         A passphrase for a key that is not locked is not looked at.
         """
