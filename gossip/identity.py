@@ -16,44 +16,19 @@ and nothing deletes. No passphrase is needed to say which key is in force. It re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from gossip import directory as places
-from ledger.canonical import decode_entry
-from ledger.entry import Enrol, Hash, Recover, Rotate
+from ledger.entry import Hash
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey, key_digest
 from ledger.private_files import Passphrase, check_folder, is_locked, move, read_private
+from ledger.promise import Promise, promise_of
 from ledger.store import Store
-
-_NAMES_A_KEY: Final = (b'"kind":"enrol"', b'"kind":"rotate"', b'"kind":"recover"')  # one spelling: canonical.py
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What a log says about its author's keys."""
-
-    key: bytes  # in force
-    next: Hash  # SHA-256 of the key after it
-    since: int  # the entry that put it in force
-
-
-def promise_of(entries: Iterable[bytes]) -> Promise | None:
-    """The newest word of an own log's entries on its keys; None before its enrol entry."""
-    found: Promise | None = None
-    for seq, data in enumerate(entries):
-        if any(mark in data for mark in _NAMES_A_KEY):
-            entry = decode_entry(data)
-            if isinstance(entry, Enrol | Rotate | Recover):
-                found = Promise(bytes.fromhex(entry.key), entry.next, seq)
-    return found
 
 
 def stored_promise(store: Store) -> Promise | None:
-    """The same, of the own log as it is on disk."""
+    """What the own log, as it is on disk, says about this peer's keys."""
     return promise_of(store.entries(store.meta("self").decode()))
 
 
