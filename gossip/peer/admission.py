@@ -55,7 +55,7 @@ class Admission:
         self._admitted = admitted
         self._waiting: dict[PeerId, tuple[tuple[PeerId, int], ...]] = {}  # what a log's next entry cites
         self._checked: dict[PeerId, Checked] = {}  # next entries that wait for nothing but their blob
-        self._kept: dict[PeerId, int] = {}  # checkpoints given to the store
+        self._grown: dict[PeerId, None] = {}  # logs whose cover is to be kept once this round is over
 
     # -------------------------------------------------------------- arrival
 
@@ -139,6 +139,15 @@ class Admission:
                 tape = self._tapes[log]
                 while tape.held and self._step(tape, now):
                     moved = True
+        for log in self._grown:
+            self._keep_cover(self._tapes[log])
+        self._grown.clear()
+
+    def _keep_cover(self, tape: Tape) -> None:
+        """What an author signed may be more than it ever shows: what we hold of it can be passed on all the same."""
+        cover, held = tape.cover, tape.admitted
+        if held:
+            self._out.put(KeepCheckpoint(tape.log, cover.size, cover.note, held, cover.proof(tape.tree, held)))
 
     def _step(self, tape: Tape, now: float) -> bool:
         """Try the next entry of one log. True if it went in."""
@@ -206,9 +215,7 @@ class Admission:
         if checked.blob is not None and blob is not None:
             self._blobs.used(checked.blob, blob)
         self._out.put(Keep(checked.log, checked.seq, checked.data, blob))
-        if tape.admitted >= tape.cover.size > self._kept.get(tape.log, 0):
-            self._kept[tape.log] = tape.cover.size
-            self._out.put(KeepCheckpoint(tape.log, tape.cover.size, tape.cover.note))
+        self._grown[tape.log] = None
         self._rumour.grew(tape.log, now)
         self._admitted(checked)
 

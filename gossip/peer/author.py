@@ -130,6 +130,6 @@ class Author:
         root = replica.root(self.own, self.stored)
         name = checkpoint.origin(replica.swarm, self.own)
         note = checkpoint.sign(checkpoint.Checkpoint(name, self.stored, root), self._key)
-        self._tapes[self.own].cover = Cover(self.stored, root, note)
+        self._tapes[self.own].cover = Cover(self.stored, root, note, reach=self.stored)
         self._out.put(KeepCheckpoint(self.own, self.stored, note))
         self._rumour.grew(self.own, now)

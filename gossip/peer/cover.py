@@ -1,11 +1,12 @@
 """A signed checkpoint over a log of which we may not hold every entry yet, and proofs out of it.
 
     held so far   0 1 2 3 4 | 5 6 7 8 9 ... N     the author signed size N; we hold the first five leaves
-                            proof given: the few nodes to the right of the bar
+                            proof given: the few nodes to the right of the bar, kept with the note on disk
 
 An author signs its newest size only; whoever catches up receives stretches that end before it, each with the
 consistency proof from its end to that size. The nodes of that proof are all one needs to prove *any* prefix of
-what one holds to the next peer, so a half-fed peer can already feed others.
+what one holds to the next peer, so a half-fed peer can already feed others, also after a restart (`kept`), and
+also if the author never publishes the rest.
 
 Pure. It refuses to know entries, keys and links.
 """
@@ -13,7 +14,7 @@ Pure. It refuses to know entries, keys and links.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ledger.merkle import Tree, consistency_spans, join_right, node_hash, split
 
@@ -28,6 +29,21 @@ class Cover:
     root: bytes = b""
     note: bytes = b""
     beyond: dict[Span, bytes] = field(default_factory=dict)  # nodes that reach past the leaves we held then
+    reach: int = 0  # leaves up to which proofs can be given: all, or those we held then
+
+    def inclusion(self, tree: Tree, index: int) -> tuple[bytes, ...]:
+        """The inclusion proof of leaf `index` (below `reach`) in the checkpoint."""
+        path: list[bytes] = []
+        begin, end = 0, self.size
+        while end - begin > 1:
+            middle = begin + split(end - begin)
+            if index < middle:
+                path.append(self._node(tree, middle, end))
+                end = middle
+            else:
+                path.append(self._node(tree, begin, middle))
+                begin = middle
+        return tuple(path[::-1])
 
     def proof(self, tree: Tree, first: int) -> tuple[bytes, ...]:
         """The consistency proof from `first` (at most the leaves in `tree`) to the checkpoint."""
@@ -46,7 +62,13 @@ class Cover:
 def cover(size: int, root: bytes, note: bytes, held: int, proof: Sequence[bytes]) -> Cover:
     """The cover that a verified proof from `held` leaves to (size, root) makes."""
     spans = consistency_spans(held, size)
-    return Cover(size, root, note, {s: n for s, n in zip(spans, proof, strict=True) if s[1] > held})
+    return Cover(size, root, note, {s: n for s, n in zip(spans, proof, strict=True) if s[1] > held}, held)
+
+
+def kept(size: int, note: bytes, held: int, proof: Sequence[bytes], tree: Tree) -> Cover:
+    """The cover that the store gives back: it was verified before it was kept, and its root follows from it."""
+    part = cover(size, b"", note, held, proof)
+    return replace(part, root=part._node(tree, 0, size))
 
 
 def grown_root(tree: Tree, leaves: Sequence[bytes]) -> bytes:

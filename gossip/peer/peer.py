@@ -49,7 +49,7 @@ from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
 from gossip.peer.tape import Tape
 from gossip.wire import frames
 from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Want, WantBlob
-from ledger.entry import GRID_ONE, Enrol, Member, PeerId, Role, Update
+from ledger.entry import GRID_ONE, Enrol, Hash, Member, PeerId, Role, Update
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
 from ledger.replica import Checked, InvalidEntry
@@ -67,12 +67,13 @@ class Peer:
     """One member of one swarm, or somebody on the way to become one.
 
     `book` is what the store held (restore(), or Book.empty() for a joiner), `shelf` looks things up in the store,
-    `luck` is a seeded generator of its own.
+    `luck` is a seeded generator of its own, `mark` the size and root of its own log that it last signed, if ever.
     """
 
     def __init__(
-        self, config: PeerConfig, *, key: PrivateKey, self_id: PeerId, book: Book, shelf: Shelf, luck: Luck
-    ) -> None:
+        self, config: PeerConfig, *, key: PrivateKey, self_id: PeerId, book: Book, shelf: Shelf, luck: Luck,
+        mark: tuple[int, Hash] | None = None,
+    ) -> None:  # fmt: skip
         self._config = config
         self._book = book
         self._now = 0.0

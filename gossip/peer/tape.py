@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from gossip.events import LinkId
-from gossip.peer.cover import Cover, cover, grown_root
+from gossip.peer.cover import Cover, cover, grown_root, kept
 from gossip.wire.frames import MAX_BATCH, MAX_PROOF, Entries, entries_room
 from ledger.checkpoint import open_note
 from ledger.entry import PeerId
 from ledger.errors import RemoteError
+from ledger.kept import StoredCheckpoint
 from ledger.merkle import Tree, leaf_hash, verify_consistency
 
 MAX_HELD_LOG: Final = 256 * 1024  # bytes of one log that wait for their past before more of it is asked for
@@ -49,11 +50,11 @@ class Tape:
         self.stopped = False
 
     @classmethod
-    def restored(cls, log: PeerId, tree: Tree, kept: tuple[int, bytes] | None) -> Tape:
-        """A log as the store held it, under the newest checkpoint (size, note) kept, if the log reaches that far."""
+    def restored(cls, log: PeerId, tree: Tree, stored: StoredCheckpoint | None) -> Tape:
+        """A log as the store held it, under the checkpoint stored with it, if the log reaches as far as that says."""
         tape = cls(log, (tree.leaf(index) for index in range(tree.size)))
-        if kept is not None and 0 < kept[0] <= tree.size:
-            tape.cover = Cover(kept[0], tree.root(kept[0]), kept[1])
+        if stored is not None and 0 < stored.held <= tree.size:
+            tape.cover = kept(stored.size, stored.note, stored.held, stored.proof, tree)
         return tape
 
     @property
@@ -63,7 +64,7 @@ class Tape:
     @property
     def servable(self) -> int:
         """How much can be given to others: admitted, and under a checkpoint."""
-        return min(self.admitted, self.cover.size)
+        return min(self.admitted, self.cover.reach)
 
     @property
     def may_grow(self) -> bool:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from gossip.events import Drop, Effect, Keep
+from gossip.events import Drop, Effect, Keep, KeepCheckpoint
+from gossip.peer.tape import Tape
 from gossip.wire.frames import Entries
 from ledger import checkpoint
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import heads_hash
 from ledger.entry import Data, Enrol, PeerId
+from ledger.kept import StoredCheckpoint
 from ledger.keys import PrivateKey
-from ledger.merkle import Tree, leaf_hash
+from ledger.merkle import Tree, leaf_hash, node_hash
 from tests.peer.bench import Bench, notes, only
 
 NOBODY = sha256(b"").hexdigest()
@@ -193,3 +195,28 @@ def test_who_cites_what_we_saw_broken_is_not_to_blame_either() -> None:
     honest.add(data(**honest.chain([founder, other])))
     assert dropped(bench.say(2, honest.frame(1))) == []
     assert bench.book.replica.ended_at(honest.log) is None
+
+
+def test_who_signs_more_than_it_publishes_cannot_keep_its_entries_from_others() -> None:
+    """Its checkpoints cover four entries, two of which nobody ever sees. Before and after a restart its log is served,
+    and a third peer accepts it."""
+    bench = Bench()
+    member = guest(bench, 1, 1)
+    member.add(data(**member.chain([_Seen(bench, bench.book.replica.founder)])))
+    leaves = [leaf_hash(entry) for entry in member.entries]
+    secret = b"\x77" * 32  # the root over entries that only its author knows
+    root = node_hash(node_hash(leaves[0], leaves[1]), secret)
+    name = checkpoint.origin(member.swarm, member.log)
+    note = checkpoint.sign(checkpoint.Checkpoint(name, 4, root), member.key)
+    answer = bench.say(1, Entries(member.log, 1, note, (secret,), (member.entries[1],)))
+    (kept,) = only(answer, KeepCheckpoint)
+    assert (kept.log, kept.size, kept.held) == (member.log, 4, 2)
+
+    stored = StoredCheckpoint(kept.size, kept.note, kept.held or 0, kept.proof)
+    tape = Tape.restored(member.log, bench.book.replica.tree(member.log), stored)
+    for start in (0, 1):
+        frame = tape.serve(start, 9, lambda seq: bench.book.replica.data(member.log, seq))
+        assert frame is not None
+        assert frame.start + len(frame.entries) == 2
+        third = Tape(member.log, leaves[:start])
+        assert third.take(frame, name, member.key.public, 1) == 2 - start

@@ -1,0 +1,75 @@
+"""The disk of a simulated peer: what a crash leaves, and what it takes.
+
+    Append, Keep, KeepCheckpoint --one after another--> DISK_S later on disk      (the store)
+    the mark of what was signed  ----------------------> on disk at once           (a file of its own)
+
+Backups are copies of it. It refuses to know what is written.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from ledger.entry import Hash, PeerId
+from ledger.errors import LocalError
+from ledger.kept import StoredCheckpoint, StoredVote
+
+Mark = tuple[int, Hash]  # size and root (hex) of the own log
+
+
+class Memory:
+    """The store of a simulated peer, and its mark."""
+
+    def __init__(self) -> None:
+        self.history: list[tuple[PeerId, int, bytes]] = []
+        self.blobs: dict[Hash, bytes] = {}
+        self.checkpoints: dict[PeerId, StoredCheckpoint] = {}
+        self.mark: Mark | None = None
+        self.promises: dict[PeerId, tuple[int, bytes]] = {}  # what was witnessed: (size, root)
+        self.last_vote: StoredVote | None = None
+        self.notes: dict[PeerId, tuple[int, bytes]] = {}  # with cosignatures: (size, note)
+        self._under_way: dict[Hash, bytes] = {}  # blobs that were given to the disk and are not on it yet
+
+    def blob(self, digest: Hash, /) -> bytes | None:
+        return self.blobs.get(digest) or self._under_way.get(digest)
+
+    def checkpoint(self, log: PeerId, /) -> StoredCheckpoint | None:
+        return self.checkpoints.get(log)
+
+    def witnessed(self, log: PeerId, /) -> tuple[int, bytes] | None:
+        return self.promises.get(log)
+
+    def vote(self) -> StoredVote | None:
+        return self.last_vote
+
+    def cosigned(self, log: PeerId, /) -> tuple[int, bytes] | None:
+        return self.notes.get(log)
+
+    def begin(self, blob: bytes | None) -> None:
+        """A blob is on its way to the disk."""
+        if blob is not None:
+            self._under_way[sha256(blob).hexdigest()] = blob
+
+    def put(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
+        """An entry and its blob are on the disk."""
+        self.history.append((log, seq, entry))
+        if blob is not None:
+            self.blobs[sha256(blob).hexdigest()] = blob
+
+    def sign(self, size: int, root: Hash) -> None:
+        """Move the mark; LocalError if that would fork the own log, as ledger/mark.py has it."""
+        if self.mark is not None and (size < self.mark[0] or (size == self.mark[0] and root != self.mark[1])):
+            raise LocalError("will not sign another history", why=f"{size} after {self.mark[0]}")
+        self.mark = (size, root)
+
+    def crash(self) -> None:
+        """What was not on the disk is gone."""
+        self._under_way.clear()
+
+    def copy(self) -> Memory:
+        """A backup."""
+        other = Memory()
+        other.history, other.blobs = list(self.history), dict(self.blobs)
+        other.checkpoints, other.mark = dict(self.checkpoints), self.mark
+        other.promises, other.last_vote, other.notes = dict(self.promises), self.last_vote, dict(self.notes)
+        return other
