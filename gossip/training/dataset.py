@@ -83,6 +83,14 @@ def read_data(
     )
 
 
+def read_judged(spec: ModelSpec, files: Sequence[Path]) -> Block | None:
+    """Rows to judge a model by, thinned as a peer's held-out rows are; None if there are none. LocalError as above."""
+    judged = _Judged()
+    for chunk in chunks_of(spec, files, held_out_share=0.0):
+        judged.add(chunk)
+    return judged.block
+
+
 @dataclass(slots=True)
 class _Judged:
     """Held-out rows, thinned by half whenever they become too many, so that all of a long file is represented."""

@@ -32,7 +32,8 @@ from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:  # importing it imports jax, which a process may want to begin elsewhere
-    from gossip.training.learner import Learner, Theta
+    from gossip.training.learner import Learner
+    from gossip.training.scoring import Theta
 
 KEEP_EVERY: Final = 16  # rounds
 

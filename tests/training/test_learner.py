@@ -14,7 +14,8 @@ from sklearn.datasets import load_digits
 from gossip.filterlists.split import Share, write_demo
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.blocks import Bags
-from gossip.training.learner import Learner, forward, padding_of, split
+from gossip.training.learner import Learner, padding_of
+from gossip.training.scoring import forward, probabilities, split
 from gossip.training.session import Session
 from gossip.training.spec import FILTERLIST, ModelSpec
 from gossip.training.task import Examples, Task
@@ -66,7 +67,7 @@ def test_scoring_in_numpy_and_training_in_jax_compute_the_same_model() -> None:
     spec, luck = ModelSpec.parse(DEEP), np.random.default_rng(5)
     theta = begin(DEEP) + luck.normal(0, 0.1, spec.parameters).astype(np.float32)
     rows = some_bags(600, luck)  # more than are scored at once, some of them without any n-gram
-    scored = Learner(spec).probabilities(theta, rows)
+    scored = probabilities(spec, theta, rows)
 
     buckets, scales, marks, _ = rows.take(np.arange(600), 256, padding_of(spec), luck)
     tensors = split(jnp.asarray(theta), spec)
