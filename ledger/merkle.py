@@ -62,10 +62,12 @@ class Tree:
         """Add one leaf hash (32 bytes, from leaf_hash) at the right."""
         if len(leaf) != HASH_BYTES:
             raise LocalError("a leaf hash is 32 bytes", why=f"got {len(leaf)}")
+        self._levels[0] += leaf
+        self._carry(0, self.size - 1, leaf)
+
+    def _carry(self, height: int, index: int, node: bytes) -> None:
+        """`node` is new at (height, index): add those above it that are complete now."""
         levels = self._levels
-        levels[0] += leaf
-        index = len(levels[0]) // HASH_BYTES - 1
-        height, node = 0, leaf
         while index & 1:
             node = node_hash(self.subtree(height, index - 1), node)
             index >>= 1
@@ -73,6 +75,31 @@ class Tree:
             if height == len(levels):
                 levels.append(bytearray())
             levels[height] += node
+
+    def prefix(self, size: int) -> Tree:
+        """A tree of its own with the first `size` leaves."""
+        tree = Tree()
+        tree._levels = [
+            level[: (self._check_size(size) >> height) * HASH_BYTES] for height, level in enumerate(self._levels)
+        ]
+        return tree
+
+    def extend(self, nodes: bytes, height: int) -> None:
+        """Add a complete subtree of 2^height leaves at the right, from what `nodes` gave for it. It is believed."""
+        count = 1 << height
+        if len(nodes) != (2 * count - 1) * HASH_BYTES or self.size % count:
+            raise LocalError("a subtree does not fit here", why=f"{len(nodes)} bytes, height {height} at {self.size}")
+        index, at = self.size >> height, 0
+        while len(self._levels) <= height:
+            self._levels.append(bytearray())
+        for level in self._levels[: height + 1]:
+            level += nodes[at : (at := at + count * HASH_BYTES)]
+            count >>= 1
+        self._carry(height, index, nodes[-HASH_BYTES:])
+
+    def nodes(self) -> bytes:
+        """Every hash that is kept: level after level, leaves first."""
+        return b"".join(self._levels)
 
     def leaf(self, index: int) -> bytes:
         """The leaf hash at `index`."""

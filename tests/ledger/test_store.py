@@ -16,7 +16,6 @@ import pytest
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from ledger.store import (
-    CHUNK_ROWS,
     PutBlob,
     PutCheckpoint,
     PutCosigned,
@@ -32,6 +31,7 @@ from ledger.store import (
     StoredVote,
     Write,
 )
+from ledger.stored_logs import CHUNK_ROWS
 
 ANN, BOB = "aa" * 32, "bb" * 32
 ROOT = Path(__file__).resolve().parents[2]
