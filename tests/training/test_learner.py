@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from gossip.filterlists.split import Share, write_demo
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.blocks import Bags
-from gossip.training.learner import Learner, padding_of
+from gossip.training.learner import padding_of
 from gossip.training.scoring import forward, probabilities, split
 from gossip.training.session import Session
 from gossip.training.spec import FILTERLIST, ModelSpec
