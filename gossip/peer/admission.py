@@ -22,14 +22,15 @@ from gossip.peer.book import Book
 from gossip.peer.links import Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
-from gossip.peer.tape import Held, Tape
+from gossip.peer.tape import Held, Tape, closed_name
 from gossip.wire.frames import Entries
 from ledger.canonical import decode_entry, entry_hash
 from ledger.checkpoint import origin
 from ledger.delta import max_blob_bytes
-from ledger.entry import Enrol, Genesis, PeerId, Update
+from ledger.entry import Genesis, PeerId, Update
 from ledger.errors import RemoteError
 from ledger.policy import MAX_POLICY_BYTES
+from ledger.promise import Promise, follow_keys
 from ledger.replica import Checked, Disputed, InvalidEntry, Waiting
 
 MAX_HELD_LINK: Final = 8 * 1024 * 1024  # bytes held back that one link brought
@@ -68,14 +69,15 @@ class Admission:
         tape = self._tapes.get(log) or Tape(log)
         if tape.known >= self._rumour.wanted_size(log, live) or not self._has_room(tape, link):
             return False  # if it is wanted, it is asked for again when there is room
-        public = self._key_for(frame)
-        if public is None:
+        promise, changes_key = self._promise_after(tape, frame)
+        if promise is None:
             return False
+        public = promise.key
         if live.peer is None and live.role and live.key != public and not self._book.replica.enrolled(log):
             self._rumour.disown(log, link)  # a guest speaks for itself before it may speak of others
             return False
         before = tape.known
-        if not tape.take(frame, origin(self._book.replica.swarm, log), public, link):
+        if not tape.take(frame, origin(self._book.replica.swarm, log), public, link, changes_key=changes_key):
             return False
         self._tapes[log] = tape
         for seq, data in enumerate(frame.entries[before - frame.start :], start=before):
@@ -96,26 +98,26 @@ class Admission:
         replica = self._book.replica
         return log == replica.founder or bool(replica.role_of(log))
 
-    def _key_for(self, frame: Entries) -> bytes | None:
-        """The key that must have signed: the log's, or, at its beginning, the one its enrol entry names.
+    def _promise_after(self, tape: Tape, frame: Entries) -> tuple[Promise | None, bool]:
+        """Whose key must have signed for these entries, and whether the first new one puts it in force.
 
-        That entry is what the log is named after, so nobody else can choose the key.
+        A log's first key stands in its enrol entry, which the log is named after, so nobody else can choose it; each
+        key after that was promised by the one before. None if that entry is not here yet. RemoteError if what was sent
+        does not keep to it: then it cannot be the author's, whoever has signed it, and the author's log is not touched.
         """
-        replica = self._book.replica
-        if replica.enrolled(frame.log):
-            return replica.key_of(frame.log)
-        at = 1 if frame.log == replica.founder else 0
-        tape = self._tapes.get(frame.log) or Tape(frame.log)
-        if at < tape.known:
-            data = tape.held[at - tape.admitted].data
-        elif 0 <= at - frame.start < len(frame.entries):
-            data = frame.entries[at - frame.start]
-        else:
-            return None
-        entry = decode_entry(data)
-        if not isinstance(entry, Enrol) or entry_hash(data) != frame.log:
-            raise RemoteError("a log does not begin with the enrol entry that it is named after")
-        return bytes.fromhex(entry.key)
+        log, promise = frame.log, tape.promise
+        first, changes_key = 1 if log == self._book.replica.founder else 0, False
+        for seq, data in enumerate(frame.entries, start=frame.start):
+            before = promise
+            if seq >= tape.known:
+                promise = follow_keys(before, seq, data)
+            if before is None and seq == first and (promise is None or entry_hash(data) != log):
+                raise RemoteError("a log does not begin with the enrol entry that it is named after")
+            if before is not None and promise is not before:
+                if seq != tape.known:
+                    raise RemoteError("entries by two keys came under one checkpoint")
+                changes_key = True
+        return promise, changes_key
 
     def _fetch_early(self, log: PeerId, seq: int, data: bytes) -> None:
         """Ask for a delta as soon as its signed entry is here: it travels while the entry waits for its past."""
@@ -145,8 +147,9 @@ class Admission:
 
     def _keep_cover(self, tape: Tape) -> None:
         """What an author signed may be more than it ever shows: what we hold of it can be passed on all the same."""
-        cover, held = tape.cover, tape.admitted
+        held = tape.admitted
         if held:
+            cover = tape.cover_of(held - 1)
             self._out.put(KeepCheckpoint(tape.log, cover.size, cover.note, held, cover.proof(tape.tree, held)))
 
     def _step(self, tape: Tape, now: float) -> bool:
@@ -214,6 +217,10 @@ class Admission:
         tape.admit()
         if checked.blob is not None and blob is not None:
             self._blobs.used(checked.blob, blob)
+        for change, older in tape.closed:
+            if change == checked.seq:
+                name, proof = closed_name(tape.log, change), older.proof(tape.tree, change)
+                self._out.put(KeepCheckpoint(name, older.size, older.note, change, proof))
         self._out.put(Keep(checked.log, checked.seq, checked.data, blob))
         self._grown[tape.log] = None
         self._rumour.grew(tape.log, now)

@@ -79,7 +79,12 @@ class Peer:
         self._now = 0.0
         self._out = out = Outbox()
         replica = book.replica
-        self._tapes = {log: Tape.restored(log, replica.tree(log), shelf.checkpoint(log)) for log in replica.heads()}
+        self._tapes = {
+            log: Tape.restored(
+                log, replica.tree(log), (replica.data(log, seq) for seq in range(size)), shelf.checkpoint
+            )
+            for log, size in replica.heads().items()
+        }
         self._names: dict[PeerId, str] = {}
         self._keys: dict[bytes, PeerId] = {}  # of everybody enrolled, members or not
         self._allowances: dict[LinkId, Allowance] = {}

@@ -3,9 +3,13 @@
     0 ......... admitted ......... known                     cover.size
     | in the replica |  held back   |   signed, not yet here   |
 
+    0 ....... closed (older key) ....... r | r+1 ....... cover (key in force)      entry r is the change of keys
+
 Rules kept here: leaves enter only under a checkpoint that the log's author signed and that agrees with every leaf
 before them, so nobody but the author can make us hold anything; what is held back is counted against the link
-that brought it; a log that broke a rule stops for ever. It refuses to know what the entries say.
+that brought it; a log that broke a rule stops for ever. Nobody can check a key before the entry that names it, so
+what stands before a change of keys is served under the last checkpoint by the older key, and what comes in one
+message stands under one key. It refuses to know what the entries say.
 """
 
 from __future__ import annotations
@@ -23,8 +27,14 @@ from ledger.entry import PeerId
 from ledger.errors import RemoteError
 from ledger.kept import StoredCheckpoint
 from ledger.merkle import Tree, leaf_hash, verify_consistency
+from ledger.promise import Promise, follow_keys
 
 MAX_HELD_LOG: Final = 256 * 1024  # bytes of one log that wait for their past before more of it is asked for
+
+
+def closed_name(log: PeerId, change: int) -> str:
+    """The name under which the store keeps a log's last checkpoint before entry `change`, which changed the key."""
+    return f"{log}@{change}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class Held:
 class Tape:
     """The log `log`, of which the first `admitted` entries are in the replica."""
 
-    __slots__ = ("admitted", "cover", "held", "held_bytes", "log", "stopped", "tree")
+    __slots__ = ("admitted", "closed", "cover", "held", "held_bytes", "log", "promises", "stopped", "tree")
 
     def __init__(self, log: PeerId, leaves: Iterable[bytes] = ()) -> None:
         self.log = log
@@ -47,15 +57,48 @@ class Tape:
         self.held: deque[Held] = deque()
         self.held_bytes = 0
         self.cover = Cover()
+        self.promises: list[Promise] = []  # whose keys, as of every entry we know; the last is in force
+        self.closed: list[tuple[int, Cover]] = []  # (r, the last cover by the key before entry r), rising
         self.stopped = False
 
     @classmethod
-    def restored(cls, log: PeerId, tree: Tree, stored: StoredCheckpoint | None) -> Tape:
+    def restored(
+        cls, log: PeerId, tree: Tree, entries: Iterable[bytes],
+        find: Callable[[str], StoredCheckpoint | None],
+    ) -> Tape:  # fmt: skip
         """A log as the store held it, under the checkpoint stored with it, if the log reaches as far as that says."""
         tape = cls(log, (tree.leaf(index) for index in range(tree.size)))
+        for seq, data in enumerate(entries):
+            tape._follow_keys(seq, data)
+        for promise in tape.promises[1:]:
+            older = find(closed_name(log, promise.since))
+            if older is not None:
+                cover = kept(older.size, older.note, older.held, older.proof, tree)
+                tape.closed.append((promise.since, cover))
+        stored = find(log)
         if stored is not None and 0 < stored.held <= tree.size:
             tape.cover = kept(stored.size, stored.note, stored.held, stored.proof, tree)
         return tape
+
+    def branch(self, log: PeerId, fork: int) -> Tape:
+        """Another branch of this log, called `log`, of which the first `fork` entries are known: those of this one."""
+        tape = Tape(log, (self.tree.leaf(index) for index in range(fork)))
+        tape.promises = [promise for promise in self.promises if promise.since < fork]
+        tape.closed = [(change, older) for change, older in self.closed if change < fork]
+        if fork:
+            tape.cover = self.cover_of(fork - 1)
+        return tape
+
+    @property
+    def promise(self) -> Promise | None:
+        """The key in force after every entry we know, and the digest of the next; None before the log enrols."""
+        return self.promises[-1] if self.promises else None
+
+    def _follow_keys(self, seq: int, data: bytes) -> None:
+        before = self.promise
+        after = follow_keys(before, seq, data)
+        if after is not None and after is not before:
+            self.promises.append(after)
 
     @property
     def known(self) -> int:
@@ -70,8 +113,19 @@ class Tape:
     def may_grow(self) -> bool:
         return not self.stopped and self.held_bytes < MAX_HELD_LOG
 
-    def take(self, frame: Entries, origin: str, public: bytes, link: LinkId) -> int:
-        """Hold what is new in a stretch. Returns how many entries were. RemoteError if it is not the author's."""
+    def cover_of(self, index: int) -> Cover:
+        """The checkpoint by the key that was in force at entry `index`."""
+        return next((older for change, older in self.closed if index < change), self.cover)
+
+    def change_key(self) -> None:
+        """The next entry changes the author's key: what stands before it keeps the checkpoint that it has."""
+        self.closed.append((self.known, self.cover))
+
+    def take(self, frame: Entries, origin: str, public: bytes, link: LinkId, *, changes_key: bool = False) -> int:
+        """Hold what is new in a stretch. Returns how many entries were. RemoteError if it is not the author's.
+
+        `public` is the key in force after these entries; `changes_key` if the first that is new puts it in force.
+        """
         skip = self.known - frame.start
         if skip < 0 or skip >= len(frame.entries) or self.stopped:
             return 0  # a late answer; nothing wrong with it
@@ -85,7 +139,10 @@ class Tape:
             raise RemoteError("entries were sent beyond their checkpoint", why=f"{end} under {checkpoint.size}")
         root = grown_root(self.tree, leaves)
         verify_consistency(end, checkpoint.size, root, checkpoint.root, frame.proof)
+        if changes_key:
+            self.change_key()
         for data, leaf in zip(fresh, leaves, strict=True):
+            self._follow_keys(self.known, data)
             self.tree.append(leaf)
             self.held.append(Held(data, link))
             self.held_bytes += len(data)
@@ -108,13 +165,15 @@ class Tape:
 
     def extend(self, data: bytes) -> None:
         """An own entry, admitted as it is written."""
+        self._follow_keys(self.known, data)
         self.tree.append(leaf_hash(data))
         self.admitted += 1
 
     def serve(self, start: int, stop: int, read: Callable[[int], bytes]) -> Entries | None:
         """What fits one message of start..stop, with its proof; None if there is nothing to give."""
-        stop = min(stop, self.servable, start + MAX_BATCH)
-        room = entries_room(self.cover.note, ())
+        cover = self.cover_of(start)
+        stop = min([stop, self.servable, start + MAX_BATCH, *(change for change, _ in self.closed if start < change)])
+        room = entries_room(cover.note, ())
         batch: list[bytes] = []
         for seq in range(start, stop):
             data = read(seq)
@@ -123,8 +182,8 @@ class Tape:
                 break
             batch.append(data)
         while batch:  # a proof may need the room of the last entries
-            proof = self.cover.proof(self.tree, start + len(batch))
-            frame = Entries(self.log, start, self.cover.note, proof, tuple(batch))
+            proof = cover.proof(self.tree, start + len(batch))
+            frame = Entries(self.log, start, cover.note, proof, tuple(batch))
             if len(proof) <= MAX_PROOF and sum(2 + len(data) for data in batch) <= entries_room(frame.note, proof):
                 return frame
             batch.pop()
