@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ledger.entry import Data, Hash, PeerId, Scores
+from ledger.keys import PrivateKey
 
 LinkId = int  # chosen by the shell, never reused within a run
 
@@ -104,6 +105,27 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessedStored:
+    """What KeepWitnessed or KeepVote asked for is on disk, fsynced: that checkpoint of `log` may be cosigned now."""
+
+    log: PeerId
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """The owner changes keys: write it, and sign with `key` from then on.
+
+    `key` is the one that the own log promises, `promise` the digest of the one after it; both are on disk.
+    """
+
+    key: PrivateKey
+    promise: Hash
+    recover: bool = False  # because the key in force was stolen or lost
+    since: int | None = None  # then: own updates from that entry on leave the model; None: none of them
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     name: str
 
@@ -124,6 +146,8 @@ Event = (
     | Trained
     | TrainingFailed
     | Stored
+    | WitnessedStored
+    | NewKey
     | Timer
     | Drain
 )
@@ -191,6 +215,34 @@ class KeepCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepWitnessed:
+    """Store durably which root of `log` this peer is about to cosign, then answer WitnessedStored(log, size)."""
+
+    log: PeerId
+    size: int
+    root: bytes  # 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVote:
+    """Store durably which snapshot this peer is about to vote for (entry `size` - 1 of `log`, by its hash), then
+    answer WitnessedStored(log, size)."""
+
+    log: PeerId
+    size: int
+    hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCosigned:
+    """Store the newest checkpoint of a log that carries witnesses' cosignatures: a C2SP signed note."""
+
+    log: PeerId
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train from `theta` and answer Trained(round). Training reads its own data; the machine never sees it."""
 
@@ -206,7 +258,20 @@ class Note:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-Effect = Dial | Send | Drop | SetTimer | Append | Keep | KeepCheckpoint | Train | Note
+Effect = (
+    Dial
+    | Send
+    | Drop
+    | SetTimer
+    | Append
+    | Keep
+    | KeepCheckpoint
+    | KeepWitnessed
+    | KeepVote
+    | KeepCosigned
+    | Train
+    | Note
+)
 
 
 __all__ = [
@@ -222,9 +287,13 @@ __all__ = [
     "Hash",
     "Keep",
     "KeepCheckpoint",
+    "KeepCosigned",
+    "KeepVote",
+    "KeepWitnessed",
     "LinkDown",
     "LinkId",
     "LinkUp",
+    "NewKey",
     "Note",
     "Received",
     "Send",
@@ -235,4 +304,5 @@ __all__ = [
     "Train",
     "Trained",
     "TrainingFailed",
+    "WitnessedStored",
 ]

@@ -4,7 +4,8 @@
 
 Rules kept here: an entry goes through the same check as anybody's, so what we publish nobody honest refuses; it
 is given to others only under a checkpoint, and a checkpoint is signed only over what is stored. A crash between
-loses an entry that nobody has seen; a crash after it is healed by signing again (`resume`).
+loses an entry that nobody has seen; a crash after it is healed by signing again (`resume`). A change of keys is
+written when the key in force has signed for everything before it, and the new key signs for the change itself.
 It refuses to know when to write what: peer.py and rounds.py say so.
 """
 
@@ -13,17 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from gossip.events import Append, KeepCheckpoint
+from gossip.events import Append, KeepCheckpoint, NewKey
 from gossip.peer.book import Book
 from gossip.peer.cover import Cover
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
-from gossip.peer.tape import Tape
+from gossip.peer.tape import Tape, closed_name
+from gossip.wire.frames import Voucher
 from ledger import checkpoint
 from ledger.canonical import encode_entry
-from ledger.entry import MAX_ENTRY_BYTES, AnyEntry, Enrol, Member, PeerId, Role
+from ledger.cosignature import cosign, raw
+from ledger.entry import MAX_ENTRY_BYTES, AnyEntry, Enrol, Member, PeerId, Recover, Role, Rotate
 from ledger.errors import LocalError, RemoteError
-from ledger.keys import PrivateKey
+from ledger.keys import PrivateKey, key_digest
 from ledger.replica import ChainFields, Checked, Waiting
 
 MAX_OWN_ENTRY: Final = MAX_ENTRY_BYTES - 2048  # a note and a proof must fit the same message
@@ -45,7 +48,9 @@ class Author:
         wrote: Callable[[Checked, bytes | None], None],
     ) -> None:  # fmt: skip
         self.own = own
-        self._key = key
+        self._given = key
+        self._keys = {key.public: key}  # those of this run: what stood before a change may still have to be signed
+        self._new_key: NewKey | None = None  # asked for and not yet written
         self._book = book
         self._tapes = tapes
         self._rumour = rumour
@@ -109,6 +114,71 @@ class Author:
         fields = self.draft()
         self.write(fields, Member(**chain(fields), peer=peer, role=role, expires=0), now)
 
+    # -------------------------------------------------------------- keys
+
+    @property
+    def public(self) -> bytes:
+        """The key that proves who we are on links: the one in force, if we hold it."""
+        return self._key.public
+
+    @property
+    def _key(self) -> PrivateKey:
+        tape = self._tapes.get(self.own)
+        promise = tape.promise if tape is not None else None
+        return self._keys.get(promise.key, self._given) if promise is not None else self._given
+
+    def can_sign(self, size: int) -> bool:
+        """Whether we hold the key that must sign for the first `size` entries."""
+        return self._key_at(size) is not None
+
+    def _key_at(self, size: int) -> PrivateKey | None:
+        promises = [promise for promise in self._tapes[self.own].promises if promise.since < size]
+        return self._keys.get(promises[-1].key) if promises else None
+
+    def _require_key(self, size: int) -> PrivateKey:
+        key = self._key_at(size)
+        if key is None:
+            raise LocalError(
+                "the key that must sign this peer's log is not here", why=f"{size} entries",
+                next_step="restore keys/ from a backup",
+            )  # fmt: skip
+        return key
+
+    def new_key(self, event: NewKey) -> None:
+        """Change keys as soon as everything before the change is stored and signed for."""
+        self._new_key = event
+
+    def change_key(self, now: float) -> None:
+        """Write the change that was asked for, if it is time."""
+        event, tape = self._new_key, self._tapes.get(self.own)
+        promise = tape.promise if tape is not None else None
+        if event is None or tape is None or promise is None or not self.is_enrolled or tape.admitted < tape.known:
+            return
+        if key_digest(event.key.public) != promise.next:
+            self._new_key = None
+            if event.key.public == promise.key:  # written before a crash, or before a backup was used
+                self._keys[event.key.public] = event.key
+                self.resume(now)
+            else:
+                self._out.note(
+                    "trouble", text="the new key is not the one that this peer's log promises: nothing changed"
+                )
+            return
+        cover = tape.cover
+        if not self.stored == self.size <= cover.reach:
+            return
+        self._new_key = None
+        self._keys[event.key.public] = event.key
+        proof = cover.proof(tape.tree, self.size)
+        self._out.put(KeepCheckpoint(closed_name(self.own, self.size), cover.size, cover.note, self.size, proof))
+        tape.change_key()
+        fields, key = self.draft(), event.key.public.hex()
+        if event.recover:
+            since = fields.seq if event.since is None else min(event.since, fields.seq)
+            self.write(fields, Recover(**chain(fields), key=key, next=event.promise, since=since), now)
+        else:
+            self.write(fields, Rotate(**chain(fields), key=key, next=event.promise), now)
+
     # -------------------------------------------------------------- signing
 
     def on_stored(self, seq: int, now: float) -> None:
@@ -122,14 +192,28 @@ class Author:
     def resume(self, now: float) -> None:
         """After a restart: sign for what was stored and not yet signed."""
         tape = self._tapes.get(self.own)
-        if tape is not None and tape.cover.size < self.stored and self.is_enrolled:
+        if tape is not None and tape.cover.size < self.stored and self.is_enrolled and self.can_sign(self.stored):
             self._sign(now)
+
+    def sign_at(self, size: int) -> tuple[bytes, bytes]:
+        """The root of the first `size` entries, all of them stored, and our signature over that checkpoint."""
+        if not 0 < size <= self.stored:
+            raise LocalError("only what is stored may be signed for", why=f"{size} of {self.stored} entries")
+        replica = self._book.replica
+        root = replica.root(self.own, size)
+        signed = checkpoint.Checkpoint(checkpoint.origin(replica.swarm, self.own), size, root)
+        return root, self._require_key(size).sign(signed.body())
+
+    def cosign(self, seen: checkpoint.Checkpoint, now: float) -> Voucher:
+        """Our word, as a witness, for another log's checkpoint. The caller has made the promise durable."""
+        name = checkpoint.origin(self._book.replica.swarm, self.own)
+        return Voucher(self.own, *raw(cosign(seen, name, self._key, int(now))))
 
     def _sign(self, now: float) -> None:
         replica = self._book.replica
         root = replica.root(self.own, self.stored)
         name = checkpoint.origin(replica.swarm, self.own)
-        note = checkpoint.sign(checkpoint.Checkpoint(name, self.stored, root), self._key)
+        note = checkpoint.sign(checkpoint.Checkpoint(name, self.stored, root), self._require_key(self.stored))
         self._tapes[self.own].cover = Cover(self.stored, root, note, reach=self.stored)
         self._out.put(KeepCheckpoint(self.own, self.stored, note))
         self._rumour.grew(self.own, now)

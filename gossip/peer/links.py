@@ -10,7 +10,8 @@ Rules kept here:
 - Discovery is a hint: at most MAX_CANDIDATES, one dial per address at a time, then a backoff.
 - Of two peers the one with the lower public key dials first; the other only if no link came of it within
   PATIENCE_S. Addresses that the user or an invite gave are dialled at once.
-- Two links to one key: both ends keep the one that the lower key dialled if the dials crossed, else the newer.
+- Two links to one peer (to a key, or to the key that took its place): both ends keep the one that the lower key dialled
+  if the dials crossed, else the newer.
 - Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
 - A link from a key that is no member ends, unless it came with a ticket, or we dialled where the user told us
   to; such a link waits, not for ever.
@@ -91,7 +92,7 @@ class Links:
         dropped: Callable[[Live, str], None],
     ) -> None:
         self._config = config
-        self._own_key = own_key
+        self.own_key = own_key
         self._luck = luck
         self._out = out
         self._member = member
@@ -115,11 +116,11 @@ class Links:
     # -------------------------------------------------------------- what happens
 
     def found(self, event: Found, now: float) -> None:
-        if event.key == self._own_key:
+        if event.key == self.own_key:
             return
         place = (event.host, event.port)
         given = event.key is None or event.key == self._config.inviter
-        at_once = given or (event.key is not None and self._own_key < event.key)
+        at_once = given or (event.key is not None and self.own_key < event.key)
         known = self._candidates.get(place)
         if known is not None:
             if known.key == event.key or (known.given and not given):
@@ -146,7 +147,7 @@ class Links:
     def up(self, event: LinkUp, now: float) -> Live | None:
         """A link opened. None if it was not kept."""
         candidate = self._answered(event) if event.dialled else None
-        if event.key == self._own_key:
+        if event.key == self.own_key:
             self._out.put(Drop(event.link, "that is ourselves"))
             if candidate is not None:
                 self._candidates.pop((candidate.host, candidate.port), None)
@@ -209,10 +210,10 @@ class Links:
         (it was killed and came back), and the new one stays whoever dialled.
         """
         for old in tuple(self._live.values()):
-            if old.key != new.key:
+            if old.key != new.key and (old.peer is None or old.peer != new.peer):
                 continue
             crossed = old.dialled != new.dialled and now - old.up_at <= CROSSED_S
-            if crossed and old.dialled == (self._own_key < old.key):
+            if crossed and old.dialled == (self.own_key < old.key):
                 return "a second link to the same peer"
             self.drop(old.link, "a second link to the same peer", now)
         return ""
@@ -243,7 +244,7 @@ class Links:
                 if now - live.up_at >= PROVEN_S:
                     candidate.failures = 0
                 self._retry_later(candidate, now)
-                if not candidate.given and self._own_key > live.key:
+                if not candidate.given and self.own_key > live.key:
                     candidate.due += PATIENCE_S
 
     def failed(self, event: DialFailed, now: float) -> None:
@@ -253,7 +254,7 @@ class Links:
             self._retry_later(candidate, now)
 
     def _retry_later(self, candidate: Candidate, now: float) -> None:
-        joining = candidate.given and self._member(self._own_key) is None  # somebody waits for this
+        joining = candidate.given and self._member(self.own_key) is None  # somebody waits for this
         longest = LAST_JOIN_RETRY_S if joining else LAST_RETRY_S
         pause = min(longest, FIRST_RETRY_S * 2.0 ** min(candidate.failures, 16))
         candidate.failures += 1
@@ -284,7 +285,7 @@ class Links:
         given = [c for c in due if c.given]
         others = [c for c in due if not c.given]
         room = self._room()
-        if self._member(self._own_key) is not None:
+        if self._member(self.own_key) is not None:
             given = given[:room]  # a member needs no particular door; a joiner has no other
         for candidate in given + self._luck.sample(others, min(len(others), max(0, room - len(given)))):
             self._dial(candidate, now)
@@ -301,7 +302,8 @@ class Links:
     def _is_wanted(self, candidate: Candidate) -> bool:
         key = candidate.key or candidate.led_to
         if key is not None:
-            if any(live.key == key for live in self._live.values()):
+            peer = self._member(key)
+            if any(live.key == key or (peer is not None and live.peer == peer) for live in self._live.values()):
                 return False
             if any(c.dialling_since is not None and c.key == key for c in self._candidates.values()):
                 return False

@@ -3,7 +3,7 @@
     Received --> frames --> rumour (what exists) --> tapes (who signed) --> admission (is it valid)
                               |  blobs (deltas)  <--------'                     |
     Trained --> rounds --> author (own log) ------------------------------> book (replica + fold)
-    Found, LinkUp, LinkDown --> links
+    Found, LinkUp, LinkDown --> links           Vouch, Tally --> witnessing (cosigning) --> author
 
 This file composes the parts and decides nothing that one of them could. Rules kept here: whatever a link sends
 ends at most that link; nothing is read from a clock, a disk or a global generator; the same events give the
@@ -26,12 +26,14 @@ from gossip.events import (
     LinkDown,
     LinkId,
     LinkUp,
+    NewKey,
     Received,
     Started,
     Stored,
     Timer,
     Trained,
     TrainingFailed,
+    WitnessedStored,
 )
 from gossip.peer.admission import Admission
 from gossip.peer.author import Author
@@ -47,9 +49,10 @@ from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
 from gossip.peer.tape import Tape
+from gossip.peer.witnessing import Witnessing
 from gossip.wire import frames
-from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Want, WantBlob
-from ledger.entry import GRID_ONE, Enrol, Hash, Member, PeerId, Role, Update
+from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Tally, Vouch, Want, WantBlob
+from ledger.entry import GRID_ONE, AnyEntry, Enrol, Hash, Member, PeerId, Recover, Role, Rotate, Update
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
 from ledger.replica import Checked, InvalidEntry
@@ -104,6 +107,9 @@ class Peer:
         self._author = Author(self_id, key, book, self._tapes, self._rumour, out, self._wrote)
         self._rounds = Rounds(config, book, self._author, out, self._rumour.missing)
         self._members: set[PeerId] = set()  # counted and asked, never iterated
+        self._witnessing = Witnessing(
+            config, self._author, book, self._links, shelf, out, self._blobs.find, lambda: self._members, self._suspect
+        )
         self._replan = False
         for log in self._tapes:
             for seq in range(replica.size(log)):
@@ -140,6 +146,10 @@ class Peer:
                 self._rounds.failed(reason)
             case Stored(seq):
                 self._author.on_stored(seq, now)
+            case WitnessedStored(log, size):
+                self._witnessing.stored(log, size, now)
+            case NewKey():
+                self._author.new_key(event)
             case Timer(name):
                 self._out.rang(name)
                 self._replan = self._replan or name == LINKS_TIMER
@@ -155,11 +165,14 @@ class Peer:
         now = self._now
         self._admission.advance(now)
         self._enrol()
+        self._author.change_key(now)
         self._let_in()
         self._rounds.tick(now)
+        self._witnessing.tick(now)
         self._rumour.pull(now)
         self._blobs.pump(now)
         self._rumour.tick(now)
+        self._links.own_key = self._author.public
         if self._replan:
             self._replan = False
             self._links.plan(now)
@@ -175,6 +188,7 @@ class Peer:
         if live is not None:
             self._allowances[live.link] = Allowance(self._now)
             self._rumour.link_up(live, self._now)
+            self._witnessing.link_up(live)
             self._out.note("link_up", peer=live.peer or "", name=self._name(live.peer), dialled=live.dialled)
 
     def _gone(self, live: Live, reason: str) -> None:
@@ -183,6 +197,7 @@ class Peer:
         self._pace.link_down(live.link)
         self._rumour.link_down(live.link)
         self._blobs.link_down(live.link)
+        self._witnessing.link_down(live.link)
         self._out.note("link_down", peer=live.peer or "", name=self._name(live.peer), reason=reason)
 
     def _blame(self, link: LinkId, error: RemoteError) -> None:
@@ -193,6 +208,10 @@ class Peer:
         self._out.note("refused", peer=peer or "", name=self._name(peer), text=str(error), **about)
         if live is not None:
             self._links.drop(link, str(error), self._now, shun=True)
+
+    def _suspect(self, log: PeerId, size: int, link: LinkId) -> None:
+        """The author of a log signed another history than we hold, as a link told us in good faith."""
+        self._out.note("refused", log=log, text=f"its author signed two histories of {size} entries")
 
     def _received(self, link: LinkId, message: bytes) -> None:
         live = self._links.get(link)
@@ -224,6 +243,10 @@ class Peer:
                     self._allowances[link].give_back()
             case Lacks():
                 self._blobs.on_lacks(link, frame, self._now)
+            case Vouch():
+                self._witnessing.on_vouch(live, frame, self._allowances[link], self._now)
+            case Tally():
+                self._witnessing.on_tally(live, frame, self._allowances[link], self._now)
             case _:
                 assert_never(frame)
 
@@ -278,6 +301,7 @@ class Peer:
     def _heard(self, checked: Checked) -> None:
         entry, log = checked.entry, checked.log
         self._learn(log, entry)
+        self._witnessing.grew(log, self._now)
         kind = str(entry.__struct_config__.tag)
         self._tail.append(TailLine(log, self._name(log), checked.seq, kind, told(checked, self._names)))
         self._out.note("entry", peer=log, name=self._name(log), seq=checked.seq, kind=kind, text=self._tail[-1].text)
@@ -289,15 +313,23 @@ class Peer:
         elif isinstance(entry, Enrol) and log == self._book.replica.founder:
             self._links.recognise()
             self._replan = True
+        elif isinstance(entry, Rotate | Recover):
+            since = {"since": entry.since} if isinstance(entry, Recover) else {}
+            self._out.note("rotated", peer=log, name=self._name(log), seq=checked.seq, key=entry.key, **since)
+            self._links.recognise()
+            self._replan = True
 
-    def _learn(self, log: PeerId, entry: object) -> None:
-        """Names, keys and the number of members."""
+    def _learn(self, log: PeerId, entry: AnyEntry) -> None:
+        """Names, keys, the number of members, and what witnesses look for."""
+        self._witnessing.learn(log, entry)
         match entry:
             case Enrol():
                 self._names[log] = entry.name
                 self._keys.setdefault(bytes.fromhex(entry.key), log)
                 if log == self._book.replica.founder:
                     self._members.add(log)
+            case Rotate() | Recover():
+                self._keys[bytes.fromhex(entry.key)] = log
             case Member():
                 self._members.add(entry.peer)
             case _:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ledger.entry import GRID_ONE, Enrol, Hash, Member, PeerId, Scores, Snapshot, Update
+from ledger.entry import GRID_ONE, Enrol, Hash, Member, PeerId, Recover, Rotate, Scores, Snapshot, Update
 from ledger.replica import Checked
 
 State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
@@ -81,6 +81,11 @@ def told(checked: Checked, names: dict[PeerId, str]) -> str:
             return f"{enrol.name} asks to take part"
         case Snapshot() as snapshot:
             return f"model {snapshot.model[:8]} of {snapshot.updates} updates"
+        case Rotate():
+            return "changes its key to the one it had promised"
+        case Recover() as recover:
+            gone = f", takes back its updates from entry {recover.since} on" if recover.since < recover.seq else ""
+            return f"changes its key because the old one was stolen or lost{gone}"
         case entry if entry.seq == 0:
             return "founds the swarm"
         case _:
