@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymerkle import InmemoryTree
 
 from ledger.errors import LocalError, RemoteError
-from ledger.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash, root_of, verify_consistency, verify_inclusion
+from ledger.merkle import (
+    EMPTY_ROOT,
+    Tree,
+    inclusion_sides,
+    leaf_hash,
+    node_hash,
+    root_of,
+    verify_consistency,
+    verify_inclusion,
+)
 
 LARGEST = 130
 LEAVES = [leaf_hash(str(index).encode()) for index in range(LARGEST)]
@@ -88,6 +101,66 @@ def test_any_flipped_bit_of_a_consistency_proof_is_caught(first: int, second: in
             bad[which] = flipped(bad[which], bit)
             with pytest.raises(RemoteError):
                 verify_consistency(first, second, bad[0], bad[1], bad[2:])
+
+
+def test_every_hash_of_every_proof_matters() -> None:
+    """Every tree up to 130, every proof, every hash with a bit flipped: another each time, all 256 in turn."""
+    bit = 0
+    for size in range(1, LARGEST + 1):
+        for index in range(size):
+            proof = TREE.inclusion(index, size)
+            for which in range(len(proof)):
+                bit = (bit + 1) % 256
+                bad = [*proof[:which], flipped(proof[which], bit), *proof[which + 1 :]]
+                assert refuses(verify_inclusion, LEAVES[index], index, size, bad, ROOTS[size])
+        for first in range(1, size + 1):
+            proof = TREE.consistency(first, size)
+            for which in range(len(proof)):
+                bit = (bit + 1) % 256
+                bad = [*proof[:which], flipped(proof[which], bit), *proof[which + 1 :]]
+                assert refuses(verify_consistency, first, size, ROOTS[first], ROOTS[size], bad)
+
+
+def refuses(verify: Callable[..., None], *arguments: object) -> bool:
+    try:
+        verify(*arguments)
+    except RemoteError:
+        return True
+    return False
+
+
+def test_a_proofs_sides_say_which_hashes_stand_to_the_left() -> None:
+    for size in range(1, LARGEST + 1):
+        for index in range(size):
+            proof, sides = TREE.inclusion(index, size), inclusion_sides(index, size)
+            root = LEAVES[index]
+            for value, is_left in zip(proof, sides, strict=True):
+                root = node_hash(value, root) if is_left else node_hash(root, value)
+            assert root == ROOTS[size]
+            left = [value for value, is_left in zip(proof, sides, strict=True) if is_left]
+            assert left == TREE.frontier(index)[::-1]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=80), st.data())
+def test_roots_and_proofs_are_those_of_pymerkle(entries: list[bytes], data: st.DataObject) -> None:
+    """Somebody else's RFC 6962: its roots and proofs are ours, and it takes our proofs as we take its."""
+    theirs = InmemoryTree(algorithm="sha256")
+    for entry in entries:
+        theirs.append_entry(entry)
+    ours = Tree(map(leaf_hash, entries))
+    size = data.draw(st.integers(1, len(entries)))
+    index, first = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    assert ours.root(size) == theirs.get_root(size)
+    assert ours.leaf(index) == theirs.get_leaf(index + 1)
+    inclusion = theirs.prove_inclusion(index + 1, size)
+    assert inclusion.path == [ours.leaf(index), *ours.inclusion(index, size)]
+    inclusion.verify(ours.leaf(index), ours.root(size), index + 1, size)
+    verify_inclusion(leaf_hash(entries[index]), index, size, inclusion.path[1:], theirs.get_root(size))
+    # Its proofs of consistency are laid out otherwise than RFC 6962 has it: each is held against the other's roots.
+    theirs.prove_consistency(first, size).verify(ours.root(first), ours.root(size), first, size)
+    roots = theirs.get_root(first), theirs.get_root(size)
+    verify_consistency(first, size, *roots, ours.consistency(first, size))
 
 
 def test_proofs_of_other_lengths_are_refused() -> None:
