@@ -101,6 +101,7 @@ class Peer:
         self._pace = Pace(config.request_s)
         self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, out)
         self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders)
+        book.find = self._blobs.find
         self._admission = Admission(
             book, self._tapes, self._blobs, self._rumour, out, blame=self._blame, admitted=self._admitted
         )
