@@ -26,6 +26,7 @@ from ledger.entry import (
     FORMAT_VERSION,
     GRID_ONE,
     MAX_ENTRY_BYTES,
+    MAX_EVIDENCE_BYTES,
     Accuse,
     Anchor,
     AnyEntry,
@@ -170,8 +171,6 @@ def _check_entry(entry: AnyEntry) -> None:
     if (entry.prev == "") != (entry.seq == 0):
         raise _wrong(entry, "prev", "empty at seq 0 and nowhere else")
     _hashes(entry, "prev, heads or meets", *([entry.prev] if entry.seq else ()), entry.heads, *entry.meets)
-    if len(set(entry.meets)) != len(entry.meets):
-        raise _wrong(entry, "meets", "introduces a peer twice")
     _versions(entry, "seen", entry.seen, least=1)
     if isinstance(entry, Genesis):
         if entry.swarm or entry.seq:
@@ -236,7 +235,7 @@ def _check_snapshot(entry: Snapshot) -> None:
 def _check_accuse(entry: Accuse) -> None:
     _hashes(entry, "peer or evidence", entry.peer, entry.evidence)
     _natural(entry, "index", entry.index)
-    _natural(entry, "bytes", entry.bytes)
+    _within(entry, "bytes", entry.bytes, 1, MAX_EVIDENCE_BYTES)
 
 
 def _check_rotate(entry: Rotate) -> None:

@@ -3,8 +3,16 @@
     entry k of o      seen, meets ----follow----> Tip: what o's chain says it holds after it (its past)
     Log               the columns that later entries of anybody look up at any past size
 
+    trunk    0 - 1 - 2 - 3 - 4           log id: the peer id
+                     `-- 3'- 4'          a *strand*: "<peer id>~3~<SHA-256 of entry 3'>", parent the trunk, fork 3
+
+An author that signs two histories makes two logs of one. Each branch is a Log, whose columns begin with copies of
+its parent's first `fork` items. Which of them is the trunk is an accident of who came first here: nothing that all
+must agree on depends on it.
+
 Rules kept here (each is a property of an entry and its past, so everybody decides alike):
-- the roster is a log's own list of peers: `meets` introduces a peer in the entry that first sees its log;
+- the roster is a log's own list of peers: `meets` introduces a peer in the entry that first sees its log, and again
+  in the entry that first sees a second branch of it;
 - `seen` only grows, never names its own log, and is closed: who has seen an entry has seen that entry's past;
 - `heads` is the hash over every (peer, size, root) seen, so two histories cannot hide behind one `seen`;
 - nobody honest cites an entry that breaks a rule, so who does breaks one, too (or has seen another entry there).
@@ -16,8 +24,8 @@ checked a signed checkpoint before it holds an author to what an entry says.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from sys import byteorder
@@ -25,13 +33,17 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.entry import Data, Hash, PeerId
-from ledger.errors import RemoteError
-from ledger.merkle import Tree, leaf_hash
+from ledger.errors import LocalError, RemoteError
+from ledger.merkle import Tree
 from ledger.weights import START, Row
+
+LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
+Ranges = tuple[tuple[int, int], ...]  # begin <= index < end, rising
 
 LANE_BYTES: Final = 4  # sizes of logs, packed side by side in one integer; the top bit of each lane stays free
 MAX_LOG_SIZE: Final = (1 << 31) - 1  # entries in one log: 68 years of one per second
 _GUARD: Final = b"\x00\x00\x00\x80"
+ROWS_EVERY: Final = 256  # folded updates between rows that are kept, for whoever begins from a past
 _MAX_CACHED_HEADS: Final = 256
 
 
@@ -52,48 +64,122 @@ class Disputed(InvalidEntry):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not to be decided yet: `needs` names logs, and how many of their entries must be admitted first."""
+    """Not to be decided yet: `needs` names logs, and how many of their entries must be admitted first.
 
-    needs: tuple[tuple[PeerId, int], ...]
+    Of a peer with several branches any that fits will do: Replica.holds says whether to ask again.
+    """
+
+    needs: tuple[tuple[LogId, int], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Charge:
+    """What an admitted accusation proves: the author of log `peer` signed two entries at `index`."""
+
+    peer: PeerId
+    index: int
+    halves: tuple[tuple[bytes, bytes], tuple[bytes, bytes]]  # leaf hash of each entry, and the key that signed it
+
+
+@dataclass(frozen=True, slots=True)
+class FinalPast:
+    """A `final` entry: what the sum of the past of entry `snapshot` of its log held, stays."""
+
+    seq: int
+    snapshot: int
+    cuts: Mapping[LogId, Ranges]  # of that past (standing.py)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A key and the promise of the next, in force for checkpoints of at least `size` entries."""
+
+    size: int
+    key: bytes
+    promise: Hash
 
 
 @dataclass(frozen=True, slots=True)
 class Tip:
     """What a log's chain says after its last entry. Columns run along `roster`; never changed in place."""
 
-    peer: PeerId
+    log: LogId
     size: int = 0
     head: Hash = ""  # of the last entry
-    key: bytes = b""  # of its enrol entry
-    roster: tuple[Log, ...] = ()
+    key: bytes = b""  # in force
+    promise: Hash = ""  # SHA-256 of the next key
+    roster: tuple[Log, ...] = ()  # its slots: a peer twice if two branches of its log were seen
     sizes: tuple[int, ...] = ()  # how much of each log it has seen
     heads: tuple[bytes, ...] = ()  # peer || size || root of each
-    order: tuple[int, ...] = ()  # roster indices, sorted by peer id
+    order: tuple[int, ...] = ()  # slots, sorted by peer id
     admitted: Mapping[PeerId, bool] = field(default_factory=dict)  # members that it has seen admitted -> may train
-    trainers: tuple[int, ...] = ()  # roster indices of those who may train, sorted by peer id
+    charges: Mapping[PeerId, tuple[Charge, ...]] = field(default_factory=dict)  # accusations that it has seen, sorted
+    trainers: tuple[int, ...] = ()  # slots of those who may train, one for each peer, sorted by peer id
+    limits: Mapping[int, int] = field(default_factory=dict)  # slot -> entries that count in weights, where not all do
     data: Mapping[int, Data] = field(default_factory=dict)  # own data entries by seq
     unsnapped: int = 0  # own updates since the last own snapshot
+
+    @property
+    def peer(self) -> PeerId:
+        return peer_of(self.log)
 
 
 @dataclass(slots=True)
 class Log:
     """An admitted prefix of one log. Columns indexed by size hold their value after that many entries."""
 
-    peer: PeerId
+    id: LogId
     lane: int  # this log's place in a packed past
     tip: Tip
-    entries: list[bytes] = field(default_factory=list)
+    parent: Log | None = None
+    fork: int = 0  # entries shared with the parent
+    peer: PeerId = ""
     tree: Tree = field(default_factory=Tree)
     pasts: list[int] = field(default_factory=list)  # packed sizes of every log, after each entry
-    positions: array[int] = field(default_factory=lambda: array("q"))  # of each entry in our order of admission
-    folded: array[int] = field(default_factory=lambda: array("q", [0]))  # by size: updates in the fold
-    weight: array[int] = field(default_factory=lambda: array("q", [0]))  # by size: sum of their weights
+    positions: array[int] = field(default_factory=lambda: array("Q"))  # of each entry in our order of admission
+    folded: array[int] = field(default_factory=lambda: array("I", [0]))  # by size: updates that the policy lets in
+    weight: array[int] = field(default_factory=lambda: array("Q", [0]))  # by size: sum of their weights
     norm: array[int] = field(default_factory=lambda: array("q", [-1]))  # by size: of the latest; -1 = none
-    admissions: list[tuple[int, PeerId, bool]] = field(default_factory=list)  # (seq, peer, may train)
-    updates: list[tuple[int, Hash, int]] = field(default_factory=list)  # (seq, delta, weight) in the fold
-    row_hashes: list[bytes] = field(default_factory=list)  # after each of them
+    folded_at: array[int] = field(default_factory=lambda: array("I"))  # seq of each of them
+    deltas: bytearray = field(default_factory=bytearray)  # 32 bytes each
+    row_hashes: bytearray = field(default_factory=bytearray)  # 32 bytes each, of the row after it
     row: Row = START  # after the last of them
+    rows: list[Row] = field(default_factory=list)  # after every ROWS_EVERY of them
+    refused: array[int] = field(default_factory=lambda: array("I"))  # seq of updates that the policy leaves out
+    snapshots: array[int] = field(default_factory=lambda: array("I"))  # their seqs
+    slots: list[tuple[int, int, Log]] = field(default_factory=list)  # (seq, slot, what it means from there on)
+    admissions: list[tuple[int, PeerId, bool]] = field(default_factory=list)  # (seq, peer, may train)
+    charges: list[tuple[int, Charge]] = field(default_factory=list)  # accusations that this log makes
+    keys: list[Held] = field(default_factory=list)
+    recovers: list[tuple[int, int]] = field(default_factory=list)  # (seq, since)
+    finals: list[FinalPast] = field(default_factory=list)
     _heads: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.peer = peer_of(self.id)
+
+    @property
+    def enrol_key(self) -> bytes:
+        """What this peer is recognised by in lists of admins and witnesses; b"" before it enrolled."""
+        return self.keys[0].key if self.keys else b""
+
+    def held_at(self, size: int) -> Held:
+        """The key and promise in force after that many entries. LocalError before the enrol entry is admitted."""
+        if not self.keys:
+            raise LocalError(f"log {self.id[:12]} has no enrol entry yet", next_step="admit it first")
+        found = bisect_right(self.keys, size, key=lambda held: held.size)
+        return self.keys[max(0, found - 1)]
+
+    def delta(self, number: int) -> Hash:
+        """That of folded update `number` of this log."""
+        return self.deltas[32 * number : 32 * number + 32].hex()
+
+    def row_hash(self, number: int) -> bytes:
+        return bytes(self.row_hashes[32 * number : 32 * number + 32])
+
+    def seen_at(self, seq: int, log: Log) -> int:
+        """How many entries of `log` the past of entry `seq` holds, itself included."""
+        return self.pasts[seq] >> (32 * log.lane) & MAX_LOG_SIZE
 
     def head_at(self, size: int) -> bytes:
         """peer || size || root at that size: one item of the list that `heads` hashes."""
@@ -105,24 +191,97 @@ class Log:
             self._heads[size] = found
         return found
 
-    def append(self, data: bytes, tip: Tip, past: int, position: int) -> None:
-        self.entries.append(data)
-        self.tree.append(leaf_hash(data))
+    def append(self, leaf: bytes, tip: Tip, past: int, position: int) -> None:
+        self.tree.append(leaf)
         self.pasts.append(past)
         self.positions.append(position)
         self.tip = tip
 
+    def branch(self, log: LogId, lane: int, fork: int) -> Log:
+        """A strand that shares the first `fork` entries. Its tip and row are for the caller to set."""
+        folded = self.folded[fork]
+        return Log(
+            log, lane, Tip(log), self, fork, tree=self.tree.prefix(fork), pasts=self.pasts[:fork],
+            positions=self.positions[:fork], folded=self.folded[: fork + 1], weight=self.weight[: fork + 1],
+            norm=self.norm[: fork + 1], folded_at=self.folded_at[:folded], deltas=self.deltas[: 32 * folded],
+            row_hashes=self.row_hashes[: 32 * folded], rows=self.rows[: folded // ROWS_EVERY],
+            refused=self.refused[: bisect_left(self.refused, fork)],
+            snapshots=self.snapshots[: bisect_left(self.snapshots, fork)],
+            slots=[item for item in self.slots if item[0] < fork],
+            admissions=[item for item in self.admissions if item[0] < fork],
+            charges=[item for item in self.charges if item[0] < fork],
+            keys=[held for held in self.keys if held.size <= fork],
+            recovers=[item for item in self.recovers if item[0] < fork],
+            finals=[final for final in self.finals if final.seq < fork],
+        )  # fmt: skip
+
+
+def peer_of(log: LogId) -> PeerId:
+    """Whose log, or branch of a log, that is."""
+    return log.partition("~")[0]
+
+
+def fork_of(log: LogId) -> int:
+    """The index of the first entry in which a branch differs from the one that it left here; 0 for a trunk."""
+    return int(log.split("~")[1]) if "~" in log else 0
+
+
+def strand_id(peer: PeerId, fork: int, digest: Hash) -> LogId:
+    return f"{peer}~{fork}~{digest}"
+
+
+def lineage(log: Log) -> dict[LogId, int]:
+    """The log and its ancestors, nearest first: how many entries it has in common with each."""
+    found: dict[LogId, int] = {}
+    at: Log | None = log
+    limit = MAX_LOG_SIZE
+    while at is not None:
+        found[at.id] = limit
+        limit = min(limit, at.fork)
+        at = at.parent
+    return found
+
+
+def common(one: Log, other: Log) -> int:
+    """The index of the first entry in which two branches of one log differ. (Of a log and itself: no limit.)"""
+    if one is other:
+        return MAX_LOG_SIZE
+    ours = lineage(one)
+    return next(min(limit, ours[log]) for log, limit in lineage(other).items() if log in ours)
+
+
+def sizes_of(branches: Iterable[tuple[Log, int]]) -> dict[LogId, int]:
+    """The version vector of a past that holds these branches: strands bring their parents, up to the fork."""
+    past: dict[LogId, int] = {}
+    for log, size in branches:
+        at: Log | None = log
+        while at is not None:
+            if size > at.fork:
+                past[at.id] = max(past.get(at.id, 0), size)
+            size = min(size, at.fork) if at.parent is not None else size
+            at = at.parent
+    return past
+
 
 def heads_hash(heads: Sequence[bytes]) -> Hash:
-    """SHA-256 over 32 bytes of peer id, size u64be and root of each log seen, sorted by peer id."""
-    return sha256(b"".join(heads)).hexdigest()
+    """SHA-256 over 32 bytes of peer id, size u64be and root of each log seen, sorted by peer id, size and root."""
+    return sha256(b"".join(sorted(heads))).hexdigest()
 
 
 def pack(logs: Sequence[Log], sizes: Sequence[int]) -> int:
-    """Sizes side by side in one integer, so that a whole past is compared at once."""
+    """Sizes side by side in one integer, so that a whole past is compared at once. A strand brings its parents."""
     lanes = array("I", bytes(LANE_BYTES * (1 + max((log.lane for log in logs), default=0))))
     for log, size in zip(logs, sizes, strict=True):
-        lanes[log.lane] = size
+        at = log
+        while at.parent is not None and size <= at.fork:
+            at = at.parent  # no more than its parent has, and so for everybody the same
+        lanes[at.lane] = max(lanes[at.lane], size)
+        while at.parent is not None:
+            limit = at.fork
+            at = at.parent
+            while at.parent is not None and limit <= at.fork:
+                at = at.parent
+            lanes[at.lane] = max(lanes[at.lane], limit)
     if byteorder == "big":
         lanes.byteswap()
     return int.from_bytes(lanes.tobytes(), "little")
@@ -133,25 +292,29 @@ def guards(lanes: int) -> int:
     return int.from_bytes(_GUARD * lanes, "little")
 
 
-def follow(tip: Tip, own: Log | None, met: Sequence[Log], seen: Sequence[tuple[int, int]], guard: int) -> Tip:
-    """The tip after an entry's `meets` and `seen` (the entry itself not yet counted). All logs are held that far.
+def follow(
+    tip: Tip,
+    own: Log | None,
+    roster: tuple[Log, ...],
+    seen: Sequence[tuple[int, int]],
+    guard: int,
+    *,
+    sure: bool = True,
+) -> Tip:
+    """The tip after an entry's `seen` (the entry itself not yet counted). All logs are held that far.
 
-    Raises InvalidEntry if what was seen goes back or leaves out a past.
+    `roster` is the tip's with those that the entry meets, and with the branch that each slot now means. Raises
+    InvalidEntry if what was seen leaves out a past; Disputed if it is not `sure` that these are the branches meant.
     """
-    roster, order = tip.roster, tip.order
-    if met:
-        roster = (*roster, *met)
-        order = tuple(sorted(range(len(roster)), key=lambda index: roster[index].peer))
     if not seen:
-        return replace(tip, roster=roster, order=order)
+        return tip
 
-    sizes = [*tip.sizes, *(0 for _ in met)]
-    heads = [*tip.heads, *(b"" for _ in met)]
+    sizes = [*tip.sizes, *(0 for _ in range(len(roster) - len(tip.sizes)))]
+    heads = [*tip.heads, *(b"" for _ in range(len(roster) - len(tip.heads)))]
     admitted: dict[PeerId, bool] = {}
+    charges: dict[PeerId, set[Charge]] = {}
     for index, size in seen:
         log, before = roster[index], sizes[index]
-        if size <= before:
-            raise InvalidEntry(tip.peer, tip.size, "seen", f"sees {size} entries of a log after {before}")
         sizes[index] = size
         heads[index] = log.head_at(size)
         if log.admissions:
@@ -159,18 +322,31 @@ def follow(tip: Tip, own: Log | None, met: Sequence[Log], seen: Sequence[tuple[i
             for seq, peer, trains in log.admissions[first:]:
                 if seq < size:
                     admitted[peer] = trains or admitted.get(peer, False) or tip.admitted.get(peer, False)
+        for seq, charge in log.charges:
+            if before <= seq < size:
+                charges.setdefault(charge.peer, set()).add(charge)
 
     held = ((*roster, own), (*sizes, tip.size)) if own is not None else (roster, sizes)
     guarded = pack(*held) | guard
     for index, size in seen:
         if (guarded - roster[index].pasts[size - 1]) & guard != guard:
-            raise Disputed(tip.peer, tip.size, "closed", "has seen an entry, but not what that entry had seen")
+            why = "has seen an entry, but not what that entry had seen"
+            raise (InvalidEntry if sure else Disputed)(tip.log, tip.size, "closed", why)
+    order = tip.order
+    if len(roster) != len(tip.roster):
+        order = tuple(sorted(range(len(roster)), key=lambda index: roster[index].peer))
     followed = replace(tip, roster=roster, order=order, sizes=tuple(sizes), heads=tuple(heads))
+    if charges:
+        followed = accuse(followed, charges)
     return admit_members(followed, admitted) if admitted else followed
 
 
 def admit_members(tip: Tip, admitted: Mapping[PeerId, bool]) -> Tip:
     """The tip after its past has grown by these admissions."""
-    known = {**tip.admitted, **admitted}
-    trainers = tuple(index for index in tip.order if known.get(tip.roster[index].peer, False))
-    return replace(tip, admitted=MappingProxyType(known), trainers=trainers)
+    return replace(tip, admitted=MappingProxyType({**tip.admitted, **admitted}))
+
+
+def accuse(tip: Tip, charges: Mapping[PeerId, Collection[Charge]]) -> Tip:
+    """The tip after its past has grown by these accusations."""
+    known = {peer: tuple(sorted({*tip.charges.get(peer, ()), *new})) for peer, new in charges.items()}
+    return replace(tip, charges=MappingProxyType({**tip.charges, **known}))

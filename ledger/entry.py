@@ -23,6 +23,7 @@ PeerId = str  # the Hash of a peer's enrol entry; also the name of its log
 
 FORMAT_VERSION: Final = 1
 MAX_ENTRY_BYTES: Final = 63 * 1024  # below tlog-tiles' 65,535, and an entry with its header fits one 64 KiB message
+MAX_EVIDENCE_BYTES: Final = 256 * 1024  # of a fork: two entries and two proofs in base64
 GRID_ONE: Final = 1 << 16  # weights, staleness and fold constants live on a grid of 2^-16
 VALUE_ONE: Final = 1 << 24  # delta values and norms live on a grid of 2^-24
 MODEL_ONE: Final = 1 << 40  # the model lives on a grid of 2^-40

@@ -7,7 +7,8 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     format     canonical, within limits (canonical.py, genesis.py)
     place      swarm, seq, prev; genesis first in the founder's log, enrol first in every other, neither again
     seen ...   meets, seen, closed, heads (chain.py)
-    key        an enrol's key is a good Ed25519 point; the founder's is an admin's
+    key        a key is a good Ed25519 point; the founder's is an admin's; a rotation or recovery brings the very key
+               that was promised, and nobody else's
     member     written by an admin; of a peer that it has seen enrol, once, with a key no other member has
     role       data and updates by admitted trainers, snapshots by admitted members
     data       an update cites a data entry of its own log
@@ -15,38 +16,53 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     delta      size and norm that the codec allows; view within what was seen; and, once the blob is held,
                the bytes, norm and format that the entry announced (replica.open_delta)
     weight     what weights.py gives for this past: authoring runs the same code (`weigh`)
+    accuse     by a member, of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
+               of that log that its past shows
+    final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
+               the witnesses that genesis names
 
 An update that breaks the *policy* is no broken rule: its log goes on, and it is left out of fold and weights.
-Everything here is a property of an entry and its past. It refuses to know what else this peer holds, signatures
-(whoever calls has checked them), vectors, and where bytes are kept.
+Admins and witnesses are recognised by the key of their enrolment, whatever key is in force. Everything here is a
+property of an entry and its past. It refuses to know what else this peer holds, whether the bytes are their author's
+(whoever calls has checked that), vectors, and where bytes are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
-from ledger import weights
-from ledger.chain import InvalidEntry, Log, Tip, admit_members
+from ledger import standing, weights
+from ledger.chain import Charge, InvalidEntry, Log, LogId, Tip, admit_members, sizes_of
+from ledger.checkpoint import Checkpoint, open_note, origin
+from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.delta import HEADER_BYTES, max_blob_bytes
 from ledger.entry import (
+    Accuse,
+    Anchor,
     AnyEntry,
     Data,
     Enrol,
+    Finality,
     FoldConstants,
     Genesis,
     Hash,
     Member,
     PeerId,
+    Recover,
+    Rotate,
     Snapshot,
     Update,
 )
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import parameters
+from ledger.fork import check_evidence
 from ledger.genesis import MAX_NORM
 from ledger.keys import check_public
+from ledger.note import Signature
 from ledger.policy import Breach, Policy
 from ledger.weights import Row, Sight, Weighed
 
@@ -88,11 +104,24 @@ class Outcome:
     refused: tuple[Breach, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an entry is checked in: its log before it (None at its first entry), and every log, strands included."""
+
+    own: Log | None
+    logs: Mapping[LogId, Log]
+
+    def require(self) -> Log:
+        if self.own is None:
+            raise LocalError("a log begins with its enrol entry")
+        return self.own
+
+
 def check_place(charter: Charter, tip: Tip, entry: AnyEntry, digest: Hash) -> None:
     """The entry belongs exactly here: this swarm, this log, after this entry."""
 
     def wrong(why: str) -> InvalidEntry:
-        return InvalidEntry(tip.peer, tip.size, "place", why)
+        return InvalidEntry(tip.log, tip.size, "place", why)
 
     if entry.seq != tip.size:
         raise wrong(f"says it is entry {entry.seq}")
@@ -111,55 +140,96 @@ def check_place(charter: Charter, tip: Tip, entry: AnyEntry, digest: Hash) -> No
         raise wrong("enrols a second time")
 
 
-def check_kind(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> Outcome:
-    """The rules of one kind. `tip` has followed what the entry has seen; `own` is its log, None at its first entry."""
+def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outcome:
+    """The rules of one kind. `tip` has followed what the entry has seen."""
     match entry:
         case Genesis():
             return Outcome(tip, blob=entry.policy)
         case Enrol():
             return Outcome(_check_enrol(charter, tip, entry))
         case Member():
-            _check_member(charter, tip, entry)
-            return Outcome(admit_members(tip, {entry.peer: entry.role in TRAINING_ROLES}))
+            _check_member(charter, tip, past.require(), entry)
+            return Outcome(standing.settle(admit_members(tip, {entry.peer: entry.role in TRAINING_ROLES})))
         case Data():
             _check_trains(tip)
             return Outcome(replace(tip, data=MappingProxyType({**tip.data, entry.seq: entry})))
         case Update():
-            return _check_update(charter, tip, _present(own), entry)
+            return _check_update(charter, tip, past.require(), entry)
         case Snapshot():
-            if tip.peer not in tip.admitted:
-                raise InvalidEntry(tip.peer, tip.size, "role", "is by a peer that it has not seen admitted")
-            if (entry.state, entry.updates) != snapshot_facts(tip, _present(own)):
-                raise InvalidEntry(tip.peer, tip.size, "snapshot", "does not follow from its own past")
+            _check_member_wrote(tip)
+            if (entry.state, entry.updates) != snapshot_facts(tip, past):
+                raise InvalidEntry(tip.log, tip.size, "snapshot", "does not follow from its own past")
             return Outcome(replace(tip, unsnapped=0))
-        case _:
-            raise InvalidEntry(tip.peer, tip.size, "kind", "is of a kind that this version does not admit")
+        case Accuse():
+            _check_member_wrote(tip)
+            if not any(log.peer == entry.peer and log.keys for log, _ in _branches(tip, past.require())):
+                raise InvalidEntry(tip.log, tip.size, "accuse", "its author has not seen that peer enrol")
+            return Outcome(tip, blob=entry.evidence)
+        case Rotate() | Recover():
+            _check_rotation(tip, entry)
+            return Outcome(replace(tip, key=bytes.fromhex(entry.key), promise=entry.next))
+        case Finality():
+            _check_final(charter, tip, past.require(), entry)
+            return Outcome(tip)
+        case Anchor():
+            return Outcome(tip)  # the token is for whoever can read it (`ledger anchor`)
+    assert_never(entry)
+
+
+def open_accusation(charter: Charter, tip: Tip, own: Log, entry: Accuse, blob: bytes) -> Charge:
+    """What the evidence that an accuse entry names proves.
+
+    RemoteError if it is not that blob: the messenger's fault. InvalidEntry if it is, and proves nothing: the author's.
+    """
+    if sha256(blob).hexdigest() != entry.evidence:
+        raise RemoteError("evidence is not what its entry names", why=f"expected SHA-256 {entry.evidence}")
+    if len(blob) != entry.bytes:
+        raise InvalidEntry(tip.log, entry.seq, "accuse", f"says {entry.bytes} bytes, its evidence has {len(blob)}")
+    branches = [(log, size) for log, size in _branches(tip, own) if log.peer == entry.peer]
+
+    def keys(size: int) -> set[bytes]:
+        return {log.held_at(min(size, held)).key for log, held in branches}
+
+    try:
+        halves = check_evidence(blob, origin(charter.swarm, entry.peer), entry.index, keys)
+    except RemoteError as error:
+        raise InvalidEntry(tip.log, entry.seq, "accuse", str(error)) from None
+    return Charge(entry.peer, entry.index, halves)
 
 
 def weigh(constants: FoldConstants, tip: Tip, own: Log, view: Mapping[int, int], norm: int) -> Weighed:
     """The one path to a weight, for authors and checkers. `tip` has followed what the update has seen."""
-    logs = [tip.roster[index] for index in tip.trainers]
-    sizes = [tip.sizes[index] for index in tip.trainers]
+    return weights.weigh(constants, own.row, sight(constants, tip, view), norm)
+
+
+def sight(constants: FoldConstants, tip: Tip, view: Mapping[int, int]) -> Sight:
+    """What an update's past shows of the other trainers."""
+    logs = [tip.roster[slot] for slot in tip.trainers]
+    sizes = [tip.limits.get(slot, tip.sizes[slot]) for slot in tip.trainers]
     norms = [log.norm[size] for log, size in zip(logs, sizes, strict=True)]
-    passed = 0
-    for index, size in view.items():
-        column = tip.roster[index].weight
-        passed += column[tip.sizes[index]] - column[size]
-    sight = Sight(
+    return Sight(
         peers=tuple([log.peer for log in logs]),
         counts=tuple([1 + log.folded[size] for log, size in zip(logs, sizes, strict=True)]),
         norms=tuple([constants.norm0 if known < 0 else known for known in norms]),
-        unviewed=passed,
+        unviewed=standing.unviewed(tip, view),
     )
-    return weights.weigh(constants, own.row, sight, norm)
 
 
-def snapshot_facts(tip: Tip, own: Log) -> tuple[Hash, int]:
+def snapshot_facts(tip: Tip, past: Past) -> tuple[Hash, int]:
     """The `state` and `updates` of a snapshot with this past."""
-    held = [*zip(tip.roster, tip.sizes, strict=True), (own, tip.size)]
-    counts = [(log, log.folded[size]) for log, size in held]
-    rows = [(log.peer, log.row_hashes[count - 1]) for log, count in counts if count]
-    return weights.state_hash(rows), sum(count for _, count in counts)
+    branches = _branches(tip, past.require())
+    rows = [(log.peer, log.row_hash(log.folded[size] - 1)) for log, size in branches if log.folded[size]]
+    return weights.state_hash(rows), standing.count(past.logs, sizes_of(branches))
+
+
+def _branches(tip: Tip, own: Log) -> list[tuple[Log, int]]:
+    """All that a past holds: each branch that it has seen, and the own log."""
+    return [*zip(tip.roster, tip.sizes, strict=True), (own, tip.size)]
+
+
+def _check_member_wrote(tip: Tip) -> None:
+    if tip.peer not in tip.admitted:
+        raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted")
 
 
 def _check_enrol(charter: Charter, tip: Tip, entry: Enrol) -> Tip:
@@ -167,43 +237,117 @@ def _check_enrol(charter: Charter, tip: Tip, entry: Enrol) -> Tip:
     try:
         check_public(key)
     except RemoteError as error:
-        raise InvalidEntry(tip.peer, tip.size, "key", str(error)) from None
-    enrolled = replace(tip, key=key)
+        raise InvalidEntry(tip.log, tip.size, "key", str(error)) from None
+    enrolled = replace(tip, key=key, promise=entry.next)
     if tip.peer != charter.founder:
         return enrolled
     if entry.key not in charter.require().admins:
-        raise InvalidEntry(tip.peer, tip.size, "key", "the founder's key is not among the admins of its genesis")
+        raise InvalidEntry(tip.log, tip.size, "key", "the founder's key is not among the admins of its genesis")
     return admit_members(enrolled, {tip.peer: True})
 
 
-def _check_member(charter: Charter, tip: Tip, entry: Member) -> None:
+def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> None:
     def wrong(why: str) -> InvalidEntry:
-        return InvalidEntry(tip.peer, tip.size, "member", why)
+        return InvalidEntry(tip.log, tip.size, "member", why)
 
     if charter.founder not in tip.admitted:
         raise wrong("its author has not seen the founder enrol")
     admins = charter.require().admins
-    if tip.key.hex() not in admins:
+    if own.enrol_key.hex() not in admins:
         raise wrong("its author is no admin")
     if entry.peer in tip.admitted:
         raise wrong("its author has seen that peer admitted before")
-    keys = {log.peer: log.tip.key for log in tip.roster} | {tip.peer: tip.key}
-    if not keys.get(entry.peer):
+    keys = _known_keys(tip, own)
+    if entry.peer not in keys:
         raise wrong("its author has not seen that peer enrol")
-    if any(keys[peer] == keys[entry.peer] for peer in tip.admitted):
+    if any(not keys[entry.peer].isdisjoint(keys.get(peer, ())) for peer in tip.admitted):
         raise wrong("another member has that key")
-    if entry.role == "admin" and keys[entry.peer].hex() not in admins:
+    enrol_key = next(log.enrol_key for log in (*tip.roster, own) if log.peer == entry.peer)
+    if entry.role == "admin" and enrol_key.hex() not in admins:
         raise wrong("gives the role of admin to a key that genesis does not name")
+
+
+def _known_keys(tip: Tip, own: Log) -> dict[PeerId, set[bytes]]:
+    """Every key that each peer has had in this past."""
+    keys: dict[PeerId, set[bytes]] = {}
+    for log, size in _branches(tip, own):
+        if found := {held.key for held in log.keys if held.size <= size}:
+            keys.setdefault(log.peer, set()).update(found)
+    return keys
+
+
+def _check_rotation(tip: Tip, entry: Rotate | Recover) -> None:
+    def wrong(why: str) -> InvalidEntry:
+        return InvalidEntry(tip.log, tip.size, "key", why)
+
+    key = bytes.fromhex(entry.key)
+    if sha256(key).hexdigest() != tip.promise:
+        raise wrong("is not the key that was promised")
+    try:
+        check_public(key)
+    except RemoteError as error:
+        raise wrong(str(error)) from None
+    if key == tip.key or any(
+        key == held.key
+        for log, size in zip(tip.roster, tip.sizes, strict=True)
+        for held in log.keys
+        if held.size <= size and log.peer != tip.peer
+    ):
+        raise wrong("somebody has that key")
+
+
+def _check_final(charter: Charter, tip: Tip, own: Log, entry: Finality) -> None:
+    """Who has signed. A majority of the witnesses has made it final; no witnesses, no finality."""
+
+    def wrong(why: str) -> InvalidEntry:
+        return InvalidEntry(tip.log, tip.size, "final", why)
+
+    if entry.snapshot not in own.snapshots:
+        raise wrong(f"entry {entry.snapshot} is no snapshot of its log")
+    size, note = entry.snapshot + 1, entry.note.encode("utf-8", "replace")
+    try:
+        checkpoint = open_note(note, own.held_at(size).key)
+        signatures = cosignatures(note)
+    except RemoteError as error:
+        raise wrong(str(error)) from None
+    if (checkpoint.origin, checkpoint.size) != (origin(charter.swarm, tip.peer), size):
+        raise wrong("its note is of another log, or of another size")
+    if checkpoint.root != own.tree.root(size):
+        raise wrong("its note is of another history")
+    witnesses = charter.require().witnesses
+    keys = _known_keys(tip, own)
+    enrolled = {log.enrol_key.hex(): log.peer for log in (own, *tip.roster) if log.keys and log.peer in tip.admitted}
+    signed = 0
+    for witness in witnesses:
+        peer = enrolled.get(witness)
+        if peer is None:
+            continue
+        name = origin(charter.swarm, peer)
+        signed += any(
+            signature.name == name and _cosigned(checkpoint, signature, name, key)
+            for signature in signatures
+            for key in keys.get(peer, ())
+        )
+    if 2 * signed <= len(witnesses):
+        raise wrong(f"{signed} of {len(witnesses)} witnesses have signed it")
+
+
+def _cosigned(checkpoint: Checkpoint, signature: Signature, name: str, key: bytes) -> bool:
+    try:
+        verify_cosignature(checkpoint, signature, name, key)
+    except RemoteError:
+        return False
+    return True
 
 
 def _check_trains(tip: Tip) -> None:
     if not tip.admitted.get(tip.peer, False):
-        raise InvalidEntry(tip.peer, tip.size, "role", "is by a peer that it has not seen admitted as a trainer")
+        raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted as a trainer")
 
 
 def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcome:
     def wrong(rule: str, why: str) -> InvalidEntry:
-        return InvalidEntry(tip.peer, tip.size, rule, why)
+        return InvalidEntry(tip.log, tip.size, rule, why)
 
     _check_trains(tip)
     constants = charter.constants
@@ -230,9 +374,3 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
     if refused:
         return Outcome(after, refused=refused)
     return Outcome(after, blob=entry.delta, norm=entry.norm, weight=weighed.weight, row=weighed.row)
-
-
-def _present(own: Log | None) -> Log:
-    if own is None:
-        raise LocalError("a log begins with its enrol entry")
-    return own

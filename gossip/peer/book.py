@@ -1,9 +1,11 @@
 """What a peer holds: the admitted entries and, always in step with them, the model they make.
 
-    Checked + its blob --admit--> Replica.admit and Fold.add, or neither
+    Checked + its blob --admit--> Replica.admit --Change: terms out, terms in--> Fold, or neither
 
 Every way into the model (others' entries, own ones, the store at a restart) is this one door, so the model is
-never the fold of anything but the replica's version vector. It refuses to know links and where blobs come from.
+never the fold of anything but the replica's version vector. Most entries put in their own term or none; an accusation,
+a second branch, a recovery or a final can move others' (ledger/standing.py), whose blobs are looked up (`find`).
+It refuses to know links and where blobs come from.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.entry import Genesis, Hash, PeerId
+from ledger.entry import Genesis, Hash, PeerId, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold
-from ledger.kept import StoredCheckpoint
-from ledger.replica import Checked, InvalidEntry, Replica, Waiting, open_delta
+from ledger.kept import StoredCheckpoint, StoredVote
+from ledger.replica import Change, Checked, InvalidEntry, Replica, Waiting, open_delta
 
 
 class PeerArithmetic(Arithmetic[Any, Any], Protocol):
@@ -28,19 +30,37 @@ class PeerArithmetic(Arithmetic[Any, Any], Protocol):
 
 
 class Shelf(Protocol):
-    """What the store keeps, to be looked up. Reads what Append, Keep and KeepCheckpoint wrote; may lag behind."""
+    """What the store keeps, to be looked up. Reads what Append and the Keeps wrote; may lag behind."""
 
     def blob(self, digest: Hash, /) -> bytes | None: ...
 
     def checkpoint(self, log: PeerId, /) -> StoredCheckpoint | None: ...
 
+    def witnessed(self, log: PeerId, /) -> tuple[int, bytes] | None:
+        """(size, root) that this peer last cosigned of a log"""
+        ...
+
+    def vote(self) -> StoredVote | None:
+        """the snapshot that this peer last voted for"""
+        ...
+
+    def cosigned(self, log: PeerId, /) -> tuple[int, bytes] | None:
+        """(size, note) of a log's newest checkpoint with cosignatures"""
+        ...
+
 
 class Book:
-    """A replica and its fold. `fold` is None until genesis is admitted."""
+    """A replica and its fold. `fold` is None until genesis is admitted.
 
-    def __init__(self, replica: Replica, arithmetic: PeerArithmetic) -> None:
+    `find` looks up the blob of an update that was admitted before.
+    """
+
+    def __init__(
+        self, replica: Replica, arithmetic: PeerArithmetic, find: Callable[[Hash], bytes | None] = lambda digest: None
+    ) -> None:
         self.replica = replica
         self.arithmetic = arithmetic
+        self.find = find
         self.fold: Fold[Any, Any] | None = None
         self._model_hash: Hash = ""
 
@@ -48,29 +68,46 @@ class Book:
     def empty(cls, swarm: Hash, founder: PeerId, arithmetic: PeerArithmetic) -> Book:
         return cls(Replica(swarm, founder), arithmetic)
 
-    def admit(self, checked: Checked, blob: bytes | None) -> None:
+    def admit(self, checked: Checked, blob: bytes | None) -> Change:
         """Take an entry in. `blob` is the one `checked.blob` names.
 
         InvalidEntry if the author's entry and its blob disagree; RemoteError if the blob is not the one named.
         """
         if isinstance(checked.entry, Genesis):
-            self._admit_genesis(checked, checked.entry, blob or b"")
-        elif checked.blob is not None:
-            fold = self.require_fold()
-            decoded = open_delta(checked, blob or b"", fold)
-            self.replica.admit(checked)
-            fold.add(decoded, checked.weight or 0)
-            self._model_hash = ""
+            return self._admit_genesis(checked, checked.entry, blob or b"")
+        if isinstance(checked.entry, Update) and checked.blob is not None:
+            decoded = open_delta(checked, blob or b"", self.require_fold())
+            change = self.replica.admit(checked)
         else:
-            self.replica.admit(checked)
+            decoded = None
+            change = self.replica.admit(checked, blob or b"")
+        if change.removed or change.added:
+            self._move(change, checked.blob or "", decoded)
+        return change
 
-    def _admit_genesis(self, checked: Checked, genesis: Genesis, policy: bytes) -> None:
+    def _move(self, change: Change, opened: Hash, decoded: Any) -> None:
+        fold = self.require_fold()
+        for terms, apply in ((change.removed, fold.remove), (change.added, fold.add)):
+            for log, seq, delta, weight in terms:
+                if decoded is not None and delta == opened:
+                    apply(decoded, weight)
+                    continue
+                blob = self.find(delta)
+                if blob is None:
+                    raise LocalError(
+                        "the store lacks a blob", why=f"{delta} of entry {seq} in log {log[:12]} moves in the model"
+                    )
+                apply(self.arithmetic.decode(blob, fold.parameters), weight)
+        self._model_hash = ""
+
+    def _admit_genesis(self, checked: Checked, genesis: Genesis, policy: bytes) -> Change:
         try:
             self.replica.install_policy(policy)
         except RemoteError as error:
             raise InvalidEntry(checked.log, checked.seq, "policy", str(error)) from None
-        self.replica.admit(checked)
+        change = self.replica.admit(checked)
         self.fold = Fold(genesis.layout, genesis.seed, self.arithmetic)
+        return change
 
     def require_fold(self) -> Fold[Any, Any]:
         if self.fold is None:
@@ -102,7 +139,7 @@ def restore(
     A joiner's own enrol entry was kept before anything else; entries wait here for their past. LocalError if the
     store holds what cannot be admitted: it is damaged. An entry whose past never came is left out.
     """
-    book = Book.empty(swarm, founder, arithmetic)
+    book = Book(Replica(swarm, founder), arithmetic, blob)
     left = [entry for entry in history if not _readmit(book, *entry, blob)]
     while left:
         again = [entry for entry in left if not _readmit(book, *entry, blob)]

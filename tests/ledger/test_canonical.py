@@ -182,7 +182,6 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (MEMBER, {"time": True}),
     (MEMBER, {"time": "1"}),
     (MEMBER, {"extra": 1}),
-    (MEMBER, {"meets": [H, H]}),
     (MEMBER, {"meets": [H + OTHER]}),
     (MEMBER, {"meets": ["", H + OTHER[1:]]}),
     (MEMBER, {"seen": [[1, 7], [0, 1]]}),

@@ -1,0 +1,231 @@
+"""What stands: which updates of a past are in the sum, once forks, accusations, recoveries and finals are counted.
+
+    past  --ranges-->  log -> the indices whose updates count  --terms-->  (log, seq, delta, weight)
+
+    trunk  0 1 2 3 4 5        3 and 3' are two entries that one key signed at one index: neither branch counts
+              `- 3'4'         from there on, unless a `final` had its snapshot hold them
+
+Why it exists: the model is a function of the entries, so what leaves the sum must be one, too.
+
+Rules kept here:
+- Somebody signed an entry h for index k with key K. A branch that has another entry there is *convicted* at k if K
+  is its own key from there on (the author signed both) or the one that it had promised as the next (its owner went
+  on elsewhere). A thief with an old key convicts nobody who has rotated: it is neither.
+- A branch counts up to the lowest index at which it is convicted: by another branch in the past, or by an accusation.
+- A recovery takes out the author's updates from `since` on, back to itself.
+- What was in the sum of the past of a snapshot that a `final` names stays in the sum, whatever comes later.
+Weights (`settle`) obey the first two of these, in the past of the update; a recovery moves no weight.
+
+It refuses to know whether accusations are true (fork.py) and where entries come from; `past` is a version vector by
+log, strands included, with every strand's parents at least up to its fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Final
+
+from ledger.chain import MAX_LOG_SIZE, Charge, Log, LogId, Ranges, Tip, common, lineage
+from ledger.entry import Hash, PeerId
+
+Term = tuple[LogId, int, Hash, int]  # log, seq, delta, weight
+Branch = tuple[Log, int]  # a log, and how much of it a past holds
+
+NEVER: Final = MAX_LOG_SIZE
+
+
+def convicts(log: Log, index: int, leaf: bytes, key: bytes) -> bool:
+    """Whether an entry `leaf` at `index`, signed with `key`, shows that this branch is not its author's only one."""
+    if leaf == log.tree.leaf(index):
+        return False
+    return key == log.held_at(index + 1).key or sha256(key).hexdigest() == log.held_at(index).promise
+
+
+def void_from(branch: Branch, branches: Iterable[Branch], charges: Iterable[Charge]) -> int:
+    """The lowest index at which a branch is convicted in a past that holds these branches and charges; or NEVER."""
+    log, size = branch
+    lowest = NEVER
+    for charge in charges:
+        index = charge.index
+        if index < min(size, lowest) and any(convicts(log, index, leaf, key) for leaf, key in charge.halves):
+            lowest = index
+    for other, held in branches:
+        index = common(log, other)
+        if index < min(size, held, lowest):
+            leaf, key = other.tree.leaf(index), other.held_at(index + 1).key
+            if convicts(log, index, leaf, key):
+                lowest = index
+    return lowest
+
+
+# ------------------------------------------------------------------ in weights
+
+
+def settle(tip: Tip) -> Tip:
+    """The tip with its trainers, and with the limits of those slots of which weights do not count everything."""
+    by_peer: dict[PeerId, list[int]] = {}
+    for slot in tip.order:
+        by_peer.setdefault(tip.roster[slot].peer, []).append(slot)
+    limits: dict[int, int] = {}
+    trainers: list[int] = []
+    for peer, slots in by_peer.items():
+        best = slots[0]
+        if len(slots) > 1 or peer in tip.charges:
+            branches = [(tip.roster[slot], tip.sizes[slot]) for slot in slots]
+            for slot, branch in zip(slots, branches, strict=True):
+                void = void_from(branch, branches, tip.charges.get(peer, ()))
+                if void < branch[1]:
+                    limits[slot] = void
+            best = max(slots, key=lambda slot: limits.get(slot, tip.sizes[slot]))
+        if tip.admitted.get(peer, False):
+            trainers.append(best)
+    return replace(tip, trainers=tuple(trainers), limits=MappingProxyType(limits))
+
+
+def unviewed(tip: Tip, view: Mapping[int, int]) -> int:
+    """The weights, summed, of the updates that count in a past but are outside the view."""
+    passed = 0
+    entangled: dict[PeerId, list[int]] = {}
+    for slot, size in view.items():
+        log = tip.roster[slot]
+        if not tip.limits:
+            passed += log.weight[tip.sizes[slot]] - log.weight[size]
+        elif log.peer not in entangled:
+            entangled[log.peer] = [at for at in tip.order if tip.roster[at].peer == log.peer]
+    for slots in entangled.values():  # what counts of a log is one chain; of that any of its branches may show a part
+        best = max(slots, key=lambda slot: tip.limits.get(slot, tip.sizes[slot]))
+        chain, counted = tip.roster[best], tip.limits.get(best, tip.sizes[best])
+        known = max(min(common(chain, tip.roster[slot]), view.get(slot, tip.sizes[slot])) for slot in slots)
+        passed += chain.weight[counted] - chain.weight[min(known, counted)]
+    return passed
+
+
+# ------------------------------------------------------------------ in the sum
+
+
+def cuts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, Ranges]:
+    """What counts of those logs of which not everything does."""
+    charges: dict[PeerId, set[Charge]] = {}
+    branches: dict[PeerId, list[Branch]] = {}
+    suspects: set[PeerId] = set()
+    recoveries: list[tuple[Log, int, int]] = []
+    for name, size in past.items():
+        log = logs[name]
+        branches.setdefault(log.peer, []).append((log, size))
+        if len(branches[log.peer]) > 1:
+            suspects.add(log.peer)
+        for seq, charge in log.charges:
+            if seq < size:
+                charges.setdefault(charge.peer, set()).add(charge)
+        recoveries += [(log, since, seq) for seq, since in log.recovers if since < seq < size]
+    suspects.update(peer for peer in charges if peer in branches)
+    suspects.update(log.peer for log, _, _ in recoveries)
+
+    found: dict[LogId, Ranges] = {}
+    for peer in sorted(suspects):
+        for log, size in branches[peer]:
+            void = void_from((log, size), branches[peer], charges.get(peer, ()))
+            found[log.id] = _ranges(log.fork, min(size, void))
+    for log, since, end in recoveries:
+        for name, shared in lineage(log).items():
+            if name in found:
+                found[name] = _without(found[name], since, min(end, shared))
+    found = {name: ranges for name, ranges in found.items() if ranges != _ranges(logs[name].fork, past[name])}
+    return _protected(logs, past, found) if found else found
+
+
+def _protected(logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: dict[LogId, Ranges]) -> dict[LogId, Ranges]:
+    """Put back what the finals of this past hold."""
+    finals = [(logs[name], final) for name, size in past.items() for final in logs[name].finals if final.seq < size]
+    kept: dict[LogId, Ranges] = {}
+    for name, ranges in found.items():
+        log = logs[name]
+        for author, final in finals:
+            whole = _ranges(log.fork, author.seen_at(final.snapshot, log))
+            ranges = _with(ranges, final.cuts.get(name, whole))
+        if ranges != _ranges(log.fork, past[name]):
+            kept[name] = ranges
+    return kept
+
+
+def ranges_of(log: Log, size: int, cut: Mapping[LogId, Ranges]) -> Ranges:
+    """What counts of the first `size` entries of a log (of a strand: of those after its fork)."""
+    return cut[log.id] if log.id in cut else _ranges(log.fork, size)
+
+
+def terms(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> Iterator[Term]:
+    """Every update in the sum of a past, by log."""
+    cut = cuts(logs, past)
+    for name, size in past.items():
+        yield from _terms(logs[name], ranges_of(logs[name], size, cut))
+
+
+def change(
+    logs: Mapping[LogId, Log], before: Mapping[LogId, int], after: Mapping[LogId, int]
+) -> tuple[list[Term], list[Term]]:
+    """The terms to take out of the sum of one past, and to put in, for that of another."""
+    cut = cuts(logs, before), cuts(logs, after)
+    removed: list[Term] = []
+    added: list[Term] = []
+    for name in {**before, **after}:
+        log = logs[name]
+        old, new = ranges_of(log, before.get(name, 0), cut[0]), ranges_of(log, after.get(name, 0), cut[1])
+        removed += _terms(log, difference(old, new))
+        added += _terms(log, difference(new, old))
+    return removed, added
+
+
+def count(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> int:
+    """How many terms the sum of a past has."""
+    cut = cuts(logs, past)
+    total = 0
+    for name, size in past.items():
+        log = logs[name]
+        total += sum(log.folded[end] - log.folded[begin] for begin, end in ranges_of(log, size, cut))
+    return total
+
+
+def terms_in(log: Log, ranges: Ranges) -> list[Term]:
+    """The updates of one log at these indices."""
+    return list(_terms(log, ranges))
+
+
+def _terms(log: Log, ranges: Ranges) -> Iterator[Term]:
+    for begin, end in ranges:
+        for number in range(log.folded[begin], log.folded[end]):
+            seq = log.folded_at[number]
+            yield log.id, seq, log.delta(number), log.weight[seq + 1] - log.weight[seq]
+
+
+# ------------------------------------------------------------------ ranges
+
+
+def _ranges(begin: int, end: int) -> Ranges:
+    return ((begin, end),) if begin < end else ()
+
+
+def _without(ranges: Ranges, begin: int, end: int) -> Ranges:
+    if begin >= end:
+        return ranges
+    parts = [part for a, b in ranges for part in ((a, min(b, begin)), (max(a, end), b))]
+    return tuple((a, b) for a, b in parts if a < b)
+
+
+def _with(ranges: Ranges, more: Ranges) -> Ranges:
+    merged: list[tuple[int, int]] = []
+    for begin, end in sorted((*ranges, *more)):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((begin, end))
+    return tuple(merged)
+
+
+def difference(ranges: Ranges, less: Ranges) -> Ranges:
+    """The indices of `ranges` that are not in `less`."""
+    for begin, end in less:
+        ranges = _without(ranges, begin, end)
+    return ranges
