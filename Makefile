@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures and ratios, printed"
+	@echo "make soak    kills and power cuts by the hundred, a few minutes"
 	@echo "make setup   only make $(VENV)"
 
 setup: $(VENV)/.peer
@@ -30,6 +31,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 $(VENV)/.peer: .ci/peer.lock pyproject.toml
 	@echo "installing into $(VENV): about 185 MB to download, 815 MB on disk (once)"

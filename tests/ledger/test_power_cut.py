@@ -86,12 +86,12 @@ def mountable(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.usefixtures("mountable")
 def test_a_mounted_file_system_cut_off_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    seen = mounted_cut(tmp_path, cuts=MOUNTED_CUTS, seed=1)
+    seen = mounted_cut(tmp_path, "store", cuts=MOUNTED_CUTS, seed=1)
     assert seen.faults == []
     assert (seen.cuts, seen.promised > 0) == (MOUNTED_CUTS, True)
 
 
 @pytest.mark.usefixtures("mountable")
 def test_on_a_mounted_file_system_a_store_without_sync_is_caught(tmp_path: Path) -> None:
-    seen = mounted_cut(tmp_path, cuts=2, seed=2, synchronous="OFF")
+    seen = mounted_cut(tmp_path, "store", cuts=2, seed=2, synchronous="OFF")
     assert any("acknowledged entries are lost" in fault for fault in seen.faults)

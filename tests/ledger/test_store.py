@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from ledger.errors import LocalError
-from ledger.keys import PrivateKey
 from ledger.store import (
     PutBlob,
     PutCheckpoint,
@@ -23,8 +20,6 @@ from ledger.store import (
     PutMeta,
     PutVote,
     PutWitnessed,
-    Signed,
-    SignedMark,
     Store,
     StoredCheckpoint,
     StoredTicket,
@@ -427,7 +422,6 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from ledger.errors import LocalError
-from ledger.keys import PrivateKey
 from ledger.store import PutEntry, Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = Store(Path(sys.argv[1]))
@@ -489,49 +483,3 @@ def set_pragma(path: Path, pragma: str) -> None:
     other = sqlite3.connect(path)
     other.execute(f"PRAGMA {pragma}")
     other.close()
-
-
-# ------------------------------------------------------------------ the mark
-
-
-@pytest.mark.parametrize(
-    "write", [lambda path: SignedMark(path).write(1, "ab" * 32), PrivateKey.generate().save], ids=["mark", "key"]
-)
-def test_what_must_survive_a_power_cut_is_synced_with_its_name(
-    tmp_path: Path, write: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced, sync = [], os.fsync
-    monkeypatch.setattr(os, "fsync", lambda opened: (synced.append(os.fstat(opened).st_ino), sync(opened)))
-    write(tmp_path / "kept")
-    assert synced == [(tmp_path / "kept").stat().st_ino, tmp_path.stat().st_ino]
-
-
-def test_the_mark_never_goes_back_and_never_forks(tmp_path: Path) -> None:
-    mark = SignedMark(tmp_path / "signed")
-    assert mark.read() is None
-    mark.write(3, ANN)
-    mark.write(3, ANN)
-    with pytest.raises(LocalError, match="restored backup"):
-        mark.write(2, ANN)
-    with pytest.raises(LocalError, match="will not sign size 3"):
-        mark.write(3, BOB)
-    mark.write(4, BOB)
-    assert SignedMark(tmp_path / "signed").read() == Signed(root=BOB, size=4)
-    assert list(tmp_path.iterdir()) == [tmp_path / "signed"]
-
-
-def test_a_damaged_mark_stops_signing(tmp_path: Path) -> None:
-    mark = SignedMark(tmp_path / "signed")
-    for bad in (b"", b'{"root":"","size":', b'{"root":"","size":1,"x":1}', b'{"size":1,"root":""}', b"x" * 300):
-        (tmp_path / "signed").write_bytes(bad)
-        with pytest.raises(LocalError, match="is damaged"):
-            mark.write(5, ANN)
-
-
-def test_a_mark_half_written_when_killed_is_the_old_mark(tmp_path: Path) -> None:
-    mark = SignedMark(tmp_path / "signed")
-    mark.write(3, ANN)
-    (tmp_path / "signed.new").write_bytes(b'{"root":"bb')
-    assert mark.read() == Signed(root=ANN, size=3)
-    mark.write(4, BOB)
-    assert mark.read() == Signed(root=BOB, size=4)

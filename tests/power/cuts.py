@@ -9,20 +9,20 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 from shutil import rmtree
-from typing import Final
+from typing import Final, Literal
 
 from ledger.store import Store
 from tests.bench.machine import ROOT
 from tests.power.disk import Acknowledged, Disk, Mood, Operation, Sync
 from tests.power.mounted import mounted
 from tests.power.vfs import watching
-from tests.power.workload import check, written
+from tests.power.workload import MARK, STORE, check, check_mark, written
 
 CUT_NOTHING: Final = (
     "Python's sqlite3 is linked so that its file operations cannot be watched here (tests/power/vfs.py)"
 )
 COMMITS: Final = 40
-STORE: Final = "peer.db"
+Kind = Literal["store", "mark"]
 
 
 @dataclass
@@ -83,15 +83,15 @@ def _recorded(directory: Path, synchronous: str, commits: int) -> list[Operation
     return operations
 
 
-def mounted_cut(place: Path, *, cuts: int, seed: int, synchronous: str = "FULL") -> Seen:
-    """A process writes to a mounted file system, which is cut off after a number of commits drawn by `seed`."""
+def mounted_cut(place: Path, kind: Kind, *, cuts: int, seed: int, synchronous: str = "FULL") -> Seen:
+    """A process writes to a mounted file system, which is cut off after a number of promises drawn by `seed`."""
     luck, seen = Random(seed), Seen()
     with mounted(place) as disk:
         for number in range(cuts):
             directory = disk.path / str(number)
             directory.mkdir()
             _sync_names(disk.path)
-            words = [sys.executable, "-m", "tests.power.workload", directory / STORE, synchronous]
+            words: list[str | Path] = [sys.executable, "-m", "tests.power.workload", kind, directory, synchronous]
             writer = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             assert writer.stdout is not None
             told = [next(writer.stdout) for _ in range(luck.randint(1, 60))]
@@ -101,7 +101,8 @@ def mounted_cut(place: Path, *, cuts: int, seed: int, synchronous: str = "FULL")
             writer.wait()
             promised = int([line for line in told if line.endswith("\n")][-1])
             disk.power_on()
-            seen.add(promised, check(directory / STORE, promised), f"seed {seed}, cut {number}")
+            fault = check(directory / STORE, promised) if kind == "store" else check_mark(directory / MARK, promised)
+            seen.add(promised, fault, f"seed {seed}, cut {number}")
             rmtree(directory, ignore_errors=True)
     return seen
 

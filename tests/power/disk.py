@@ -39,9 +39,9 @@ class Delete(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """Not an operation: from here on, somebody was told that `count` entries are safe."""
+    """Not an operation: from here on, somebody was told that so many entries are safe."""
 
-    count: int
+    entries: int
 
 
 Operation = Write | Truncate | Sync | Delete | Acknowledged
@@ -90,8 +90,8 @@ class Disk:
                 if file.is_new:
                     file.is_new = False
                     self._names = {name: meanings[-1:] for name, meanings in self._names.items()}
-            case Acknowledged(count):
-                self.acknowledged = count
+            case Acknowledged(entries):
+                self.acknowledged = entries
 
     def cut(self, mood: Mood, luck: Random, directory: Path) -> None:
         """Make `directory` what a power cut now leaves."""

@@ -1,23 +1,28 @@
 """What a peer writes, small enough to be checked whole: batches of entries, and what was witnessed with each.
 
-`check` opens what is left and says what is wrong with it; "" if every promise was kept. As a program, it writes to
-the store named until it is stopped, and tells of each promise on a line of its own:
+`check` opens what is left and says what is wrong with it; "" if every promise was kept. As a program, it writes into
+the directory named until it is stopped, and tells of each promise on a line of its own:
 
-    python -m tests.power.workload PATH FULL|OFF
+    python -m tests.power.workload store|mark DIRECTORY FULL|OFF
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 from ledger.errors import LocalError
+from ledger.mark import SignedMark
 from ledger.merkle import Tree, leaf_hash
 from ledger.store import PutBlob, PutEntry, PutWitnessed, Store, Write
 
+STORE: Final = "peer.db"
+MARK: Final = "signed"
 LOG: Final = "aa" * 32
 BATCH: Final = 3
 CHECKPOINT_PAGES: Final = 16  # SQLite moves its log into the file every 16 pages here, so that cuts meet that as well
@@ -68,9 +73,36 @@ def check(path: Path, promised: int) -> str:
     return ""
 
 
+def root_of_size(size: int) -> str:
+    return sha256(b"%d" % size).hexdigest()
+
+
+def check_mark(path: Path, promised: int) -> str:
+    """What is wrong with the mark that a cut left, when `promised` was said to be written."""
+    try:
+        signed = SignedMark(path).read()
+    except LocalError as error:
+        return str(error)
+    if signed is None or signed.size < promised:
+        return f"the mark is of size {signed.size if signed else 0}, and {promised} was signed"
+    return "" if signed.root == root_of_size(signed.size) else "the mark names another root"
+
+
+def _marks(path: Path, synchronous: str) -> Iterator[int]:
+    if synchronous == "OFF":
+        os.fsync = lambda fd: None
+    for size in count(1):
+        SignedMark(path).write(size, root_of_size(size))
+        yield size
+
+
 def main() -> None:
-    with Store(Path(sys.argv[1])) as store:
-        for size in written(store, synchronous=sys.argv[2]):
+    kind, directory, synchronous = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    if kind == "mark":
+        for size in _marks(directory / MARK, synchronous):
+            print(size, flush=True)
+    with Store(directory / STORE) as store:
+        for size in written(store, synchronous=synchronous):
             print(size, flush=True)
 
 
