@@ -1,7 +1,7 @@
 """A whole swarm in one process, without links: peers that hold replicas, author entries and pass them on.
 
 Time stands still (every entry claims the same second) and keys come from seeds, so the same story gives the
-same bytes.
+same bytes. A `twin` is a second copy of a peer: whatever both write is a fork, whoever of them is the thief.
 """
 
 from __future__ import annotations
@@ -16,25 +16,33 @@ import numpy as np
 from gossip.merging.arithmetic import ArrayDelta, Model, NumpyArithmetic
 from gossip.merging.codec import encode_update
 from gossip.setup import fold_constants
-from ledger.canonical import encode_entry, entry_hash
+from ledger.canonical import decode_entry, encode_entry, entry_hash
+from ledger.checkpoint import Checkpoint, origin, sign
+from ledger.cosignature import add_cosignatures, cosign
 from ledger.entry import (
+    Accuse,
     AnyEntry,
     Data,
     Enrol,
+    Finality,
     FoldConstants,
     Genesis,
     Hash,
     Member,
     PeerId,
+    Recover,
+    Rotate,
     Scores,
     Snapshot,
     Tensor,
     Update,
 )
 from ledger.fold import Fold
-from ledger.keys import PrivateKey
+from ledger.fork import make_evidence
+from ledger.keys import PrivateKey, key_digest
 from ledger.policy import Policy
-from ledger.replica import Checked, Replica, Waiting, open_delta
+from ledger.proof import TlogProof, make_proof
+from ledger.replica import Change, Checked, Disputed, LogId, Replica, Waiting, fork_of, open_delta, peer_of
 
 NOW = 1_767_225_600
 NOTHING_SEEN = sha256(b"").hexdigest()
@@ -50,31 +58,40 @@ def constants(**changes: int) -> FoldConstants:
     return msgspec.structs.replace(usual, **{"staleness": usual.staleness[:64], **changes})
 
 
-def key_of(name: str) -> PrivateKey:
-    return PrivateKey.from_seed(sha256(b"toy key " + name.encode()).digest())
+def key_of(name: str, number: int = 0) -> PrivateKey:
+    """The first key of somebody, or that after so many changes."""
+    return PrivateKey.from_seed(sha256(b"toy key " + name.encode() + b"+" * number).digest())
+
+
+def promise_of(name: str, number: int) -> Hash:
+    return key_digest(key_of(name, number).public)
 
 
 def enrol(swarm: Hash, name: str, *, key: PrivateKey | None = None, seq: int = 0, prev: Hash = "") -> bytes:
     public = (key or key_of(name)).public
     entry = Enrol(
         **{**CHAIN, "swarm": swarm, "seq": seq, "prev": prev},
-        key=public.hex(), next=sha256(name.encode()).hexdigest(), sponsor="", name=name,
+        key=public.hex(), next=promise_of(name, 1), sponsor="", name=name,
     )  # fmt: skip
     return encode_entry(entry)
 
 
 def genesis(
-    *, fold: FoldConstants | None = None, layout: Sequence[Tensor] = LAYOUT, admins: Iterable[str] = ("founder",)
+    *,
+    fold: FoldConstants | None = None,
+    layout: Sequence[Tensor] = LAYOUT,
+    admins: Iterable[str] = ("founder",),
+    witnesses: Iterable[str] = (),
 ) -> bytes:
     entry = Genesis(
         **CHAIN, name="toy", task="toy", model="{}", layout=list(layout), seed=SEED, fold=fold or constants(),
         policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=1,
-        witnesses=[],
+        witnesses=[key_of(name).public.hex() for name in witnesses],
     )  # fmt: skip
     return encode_entry(entry)
 
 
-@dataclass
+@dataclass(eq=False)
 class Peer:
     """One member: its replica, its fold, and the blobs it holds."""
 
@@ -83,6 +100,7 @@ class Peer:
     replica: Replica
     blobs: dict[Hash, bytes] = field(default_factory=dict)
     fold: Fold[ArrayDelta, Model] | None = None
+    keys: int = 0  # how often it has changed its key
 
     @property
     def theta(self) -> np.ndarray:
@@ -100,6 +118,19 @@ class Peer:
             self._admit(checked)
         return checked
 
+    def deliver(self, peer: PeerId, data: bytes) -> Checked | Waiting | None:
+        """Take an entry of a log, on whichever of its branches it stands. None if it was held, or cannot be placed."""
+        log = self.replica.strand_for(peer, data)
+        if log is None or (peer == self.id and fork_of(log)):  # nobody takes in that it has signed twice
+            return None
+        seq = decode_entry(data).seq
+        if seq < self.replica.size(log):
+            return None
+        try:
+            return self.take(log, data)
+        except Disputed:
+            return None
+
     def _admit(self, checked: Checked) -> None:
         if isinstance(checked.entry, Genesis):
             self.replica.install_policy(POLICY.encode())
@@ -107,9 +138,16 @@ class Peer:
         if checked.weight is not None:
             assert self.fold is not None
             assert checked.blob is not None
-            decoded = open_delta(checked, self.blobs[checked.blob], self.fold)
-            self.fold.add(decoded, checked.weight)
-        self.replica.admit(checked)
+            open_delta(checked, self.blobs[checked.blob], self.fold)
+        change = self.replica.admit(checked, self.blobs.get(checked.blob or "", b""))
+        self._move(change)
+
+    def _move(self, change: Change) -> None:
+        fold = self.fold
+        for _, _, delta, weight in change.removed:
+            fold.remove(fold.arithmetic.decode(self.blobs[delta], fold.parameters), weight)
+        for _, _, delta, weight in change.added:
+            fold.add(fold.arithmetic.decode(self.blobs[delta], fold.parameters), weight)
 
     def write(self, entry: AnyEntry) -> Checked:
         """Author an entry over everything held."""
@@ -160,6 +198,60 @@ class Peer:
         seqs = range(self.replica.size(self.id))
         return next(seq for seq in seqs if isinstance(self.replica.entry(self.id, seq), Data))
 
+    # -------------------------------------------------------------- keys, forks, finals
+
+    def key_at(self, log: LogId, size: int, name: str) -> PrivateKey:
+        """The private key that signs a log's checkpoint of that size; `name` is its author's."""
+        public = self.replica.key_at(log, size)
+        return next(key for number in range(9) if (key := key_of(name, number)).public == public)
+
+    def note(self, log: LogId, size: int, name: str) -> bytes:
+        """A log's checkpoint, signed as its author would."""
+        checkpoint = Checkpoint(origin(self.replica.swarm, peer_of(log)), size, self.replica.root(log, size))
+        return sign(checkpoint, self.key_at(log, size, name))
+
+    def rotate(self) -> Checked:
+        self.keys += 1
+        public = key_of(self.name, self.keys).public.hex()
+        return self.write(Rotate(**CHAIN, key=public, next=promise_of(self.name, self.keys + 1)))
+
+    def recover(self, since: int) -> Checked:
+        self.keys += 1
+        public = key_of(self.name, self.keys).public.hex()
+        return self.write(Recover(**CHAIN, key=public, next=promise_of(self.name, self.keys + 1), since=since))
+
+    def proven(self, log: LogId, index: int, name: str, size: int | None = None) -> tuple[bytes, TlogProof]:
+        """Half of an evidence: entry `index` of a branch, under its author's checkpoint."""
+        note = self.note(log, size or self.replica.size(log), name)
+        return self.replica.data(log, index), make_proof(self.replica.tree(log), index, note)
+
+    def accuse(self, peer: PeerId, index: int, evidence: bytes) -> Checked:
+        digest = sha256(evidence).hexdigest()
+        self.blobs[digest] = evidence
+        entry = Accuse(**CHAIN, peer=peer, charge="fork", index=index, evidence=digest, bytes=len(evidence))
+        return self.write(entry)
+
+    def accuse_twins(self, one: Peer, other: Peer, index: int) -> Checked:
+        """Accuse an author of whose log we have met two branches, from what each of its halves has signed."""
+        halves = [twin.proven(twin.id, index, twin.name) for twin in (one, other)]
+        return self.accuse(one.id, index, make_evidence(*halves))
+
+    def final(self, snapshot: int, witnesses: Iterable[Peer]) -> Checked:
+        """Write that a snapshot of its own is final; these witnesses have signed it."""
+        size = snapshot + 1
+        checkpoint = Checkpoint(origin(self.replica.swarm, self.id), size, self.replica.root(self.id, size))
+        names = {witness: origin(self.replica.swarm, witness.id) for witness in witnesses}
+        signed = [cosign(checkpoint, name, key_of(by.name, by.keys), NOW) for by, name in names.items()]
+        note = add_cosignatures(self.note(self.id, size, self.name), signed)
+        return self.write(Finality(**CHAIN, snapshot=snapshot, note=note.decode()))
+
+    def twin(self) -> Peer:
+        """A copy of this peer, with its key: both go on from here."""
+        twin = Peer(self.name, "", Replica(self.replica.swarm, self.replica.founder), keys=self.keys)
+        twin.fetch(self)
+        twin.id = self.id
+        return twin
+
     def fetch(self, other: Peer) -> int:
         """Take everything that `other` holds and this peer does not. Returns how many entries came in."""
         self.blobs.update(other.blobs)
@@ -167,20 +259,38 @@ class Peer:
         while not stuck:
             stuck = True
             for log, size in other.replica.heads().items():
-                while self.replica.size(log) < size:
-                    if isinstance(self.take(log, other.replica.data(log, self.replica.size(log))), Waiting):
+                for seq in range(self._in_common(other, log), size):
+                    data = other.replica.data(log, seq)
+                    if isinstance(self.deliver(peer_of(log), data), Checked):
+                        taken, stuck = taken + 1, False
+                    elif self.replica.strand_for(peer_of(log), data) is None or not self._has(peer_of(log), seq, data):
                         break
-                    taken, stuck = taken + 1, False
         return taken
+
+    def _in_common(self, other: Peer, log: LogId) -> int:
+        """From where on our log of that name may differ from theirs, or the log's fork."""
+        ours, theirs = self.replica.size(log), other.replica.size(log)
+        upto = min(ours, theirs)
+        same = upto > fork_of(log) and self.replica.tree(log).leaf(upto - 1) == other.replica.tree(log).leaf(upto - 1)
+        return upto if same else fork_of(log)
+
+    def _has(self, peer: PeerId, seq: int, data: bytes) -> bool:
+        log = self.replica.strand_for(peer, data)
+        return log is not None and self.replica.size(log) > seq
 
 
 class Swarm:
     """A founder and members that it has admitted, all of whom hold everything and have announced data."""
 
     def __init__(
-        self, names: Sequence[str], *, fold: FoldConstants | None = None, layout: Sequence[Tensor] = LAYOUT
+        self,
+        names: Sequence[str],
+        *,
+        fold: FoldConstants | None = None,
+        layout: Sequence[Tensor] = LAYOUT,
+        witnesses: Iterable[str] = (),
     ) -> None:
-        first = genesis(fold=fold, layout=layout)
+        first = genesis(fold=fold, layout=layout, witnesses=witnesses)
         self.swarm = entry_hash(first)
         second = enrol(self.swarm, "founder", seq=1, prev=self.swarm)
         self.founder_id = entry_hash(second)
@@ -230,4 +340,5 @@ class Swarm:
     def everything(self) -> list[tuple[PeerId, int, bytes]]:
         """Every entry of every log, after an exchange: (log, seq, bytes)."""
         replica = self.founder.replica
-        return [(log, seq, replica.data(log, seq)) for log, size in replica.heads().items() for seq in range(size)]
+        heads = replica.heads().items()
+        return [(peer_of(log), seq, replica.data(log, seq)) for log, size in heads for seq in range(fork_of(log), size)]
