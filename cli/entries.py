@@ -7,14 +7,17 @@ two peers may choose the same, so the first digits of the id stand beside them. 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from cli import render
+from cli.causal import Line
 from cli.plain import name as plain_name
 from cli.plain import plain
-from ledger.canonical import decode_entry, entry_hash
+from cli.sources import Source
+from ledger.canonical import decode_entry
+from ledger.chain import peer_of
 from ledger.entry import (
     GRID_ONE,
     Accuse,
@@ -34,30 +37,7 @@ from ledger.entry import (
 from ledger.errors import LocalError
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One entry of one log, as kept."""
-
-    log: PeerId
-    seq: int
-    data: bytes
-    entry: AnyEntry
-
-    @property
-    def hash(self) -> str:
-        return entry_hash(self.data)
-
-
-def read(rows: Iterable[tuple[PeerId, int, bytes]]) -> Iterator[Line]:
-    for log, seq, data in rows:
-        yield Line(log, seq, data, decode_entry(data))
-
-
-def names_of(lines: Iterable[Line]) -> dict[PeerId, str]:
-    return {line.log: plain_name(line.entry.name, 16) for line in lines if isinstance(line.entry, Enrol)}
-
-
-def summary(entry: AnyEntry, names: dict[PeerId, str]) -> str:
+def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
     match entry:
         case Genesis():
             count = sum(_product(tensor.shape) for tensor in entry.layout)
@@ -95,15 +75,18 @@ def facts(line: Line) -> dict[str, Any]:
     return {"log": line.log, "seq": line.seq, "hash": line.hash, "entry": json.loads(line.data)}
 
 
-def pick(lines: Iterable[Line], wanted: str) -> Line:
+def pick(source: Source, wanted: str) -> Line:
     """The entry that `wanted` names: PEER/SEQ (name or first digits of the id), or the first digits of its hash."""
-    held = list(lines)
     peer, slash, seq = wanted.partition("/")
-    if slash and seq.isascii() and seq.isdigit():
-        logs = matching(held, peer)
-        found = [line for line in held if line.log in logs and line.seq == int(seq)]
+    if slash and seq.isascii() and seq.isdigit() and len(seq) < 16:
+        at = int(seq)
+        found = [
+            Line(log, at, data, decode_entry(data))
+            for log in matching(source, peer)
+            for data in islice(source.logs[log](), at, at + 1)
+        ]
     else:
-        found = [line for line in held if len(wanted) >= 4 and line.hash.startswith(wanted)]
+        found = [line for line in _lines(source) if len(wanted) >= 4 and line.hash.startswith(wanted)]
     if len(found) == 1:
         return found[0]
     raise LocalError(
@@ -112,16 +95,43 @@ def pick(lines: Iterable[Line], wanted: str) -> Line:
     )
 
 
-def matching(lines: Iterable[Line], peer: str) -> set[PeerId]:
+def matching(source: Source, peer: str) -> list[str]:
     """Logs whose id begins with `peer`, or whose owner chose that name."""
-    return {
-        line.log
-        for line in lines
-        if (len(peer) >= 4 and line.log.startswith(peer)) or (isinstance(line.entry, Enrol) and line.entry.name == peer)
-    }
+    named = {log for log, entry in source.enrolments().items() if entry.name == peer}
+    return sorted(log for log in source.logs if log in named or (len(peer) >= 4 and log.startswith(peer)))
 
 
-def _who(peer: PeerId, names: dict[PeerId, str]) -> str:
+def logs_of(source: Source, wanted: str) -> list[str]:
+    """As `matching`; LocalError if there is none."""
+    found = matching(source, wanted)
+    if not found:
+        raise _unknown("no peer", source, wanted)
+    return found
+
+
+def one_peer(source: Source, wanted: str) -> PeerId:
+    """The one peer that `wanted` names. LocalError if none does, or several do."""
+    peers = sorted({peer_of(log) for log in logs_of(source, wanted)})
+    if len(peers) > 1:
+        raise _unknown("several peers", source, wanted)
+    return peers[0]
+
+
+def _unknown(what: str, source: Source, wanted: str) -> LocalError:
+    return LocalError(
+        f"{what} {plain(wanted, 40)!r} here",
+        why="there are " + ", ".join(sorted(set(source.names().values()))),
+        next_step="name one of them, or the first digits of its id",
+    )
+
+
+def _lines(source: Source) -> Iterator[Line]:
+    for log, entries in source.logs.items():
+        for seq, data in enumerate(entries()):
+            yield Line(log, seq, data, decode_entry(data))
+
+
+def _who(peer: PeerId, names: Mapping[str, str]) -> str:
     return names.get(peer, peer[:8])
 
 

@@ -8,17 +8,18 @@ verifying means is `ledger.audit`'s business; here the report becomes lines, JSO
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import exits, render, settings
 from cli.group import Gossip
-from cli.plain import plain
 from ledger.errors import LocalError
+
+if TYPE_CHECKING:
+    from cli.causal import Line
 
 app = typer.Typer(cls=Gossip, help="Read, export, verify and replay the ledger.")
 
@@ -44,33 +45,30 @@ def log(
     ] = 20,
     json: Json = False,
 ) -> None:
-    """List entries, newest last."""
-    from cli import entries
+    """List entries, newest last: what an entry cites comes before it, ties by claimed time."""
+    from cli import entries, sources
+    from cli.causal import in_causal_order
 
-    with _rows(source) as rows:
-        lines = list(entries.read(rows))
-    names = entries.names_of(lines)
-    if peer is not None:
-        logs = entries.matching(lines, peer)
-        if not logs:
-            raise LocalError(
-                f"no peer {plain(peer)!r} here",
-                why="there are " + ", ".join(sorted(names.values())),
-                next_step="name one of them, or the first digits of its id",
-            )
-        lines = [line for line in lines if line.log in logs]
-    shown = lines[-last:] if last else lines
+    with sources.opened(source) as found:
+        names = found.names()
+        wanted = set(entries.logs_of(found, peer)) if peer is not None else set(found.logs)
+        total = 0
+        shown: deque[Line] = deque(maxlen=last or None)
+        for line in in_causal_order(found.logs):
+            if line.log in wanted:
+                total += 1
+                shown.append(line)
     if json:
-        render.document({"entries": [entries.facts(line) for line in shown], "total": len(lines)})
+        render.document({"entries": [entries.facts(line) for line in shown], "total": total})
         return
-    rows_shown = [
+    rows = [
         (f"{line.log[:8]}/{line.seq}", names.get(line.log, "?"), type(line.entry).__name__.lower(),
          render.moment(line.entry.time), entries.summary(line.entry, names))
         for line in shown
     ]  # fmt: skip
-    render.table(("entry", "peer", "kind", "claimed time", "says"), rows_shown)
-    if len(shown) < len(lines):
-        render.say(f"({len(shown)} of {render.many(len(lines), 'entry')}; -n 0 lists all)")
+    render.table(("entry", "peer", "kind", "claimed time", "says"), rows)
+    if len(shown) < total:
+        render.say(f"({len(shown)} of {render.many(total, 'entry')}; -n 0 lists all)")
 
 
 @app.command()
@@ -80,10 +78,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one entry, whole."""
-    from cli import entries
+    from cli import entries, sources
 
-    with _rows(source) as rows:
-        found = entries.pick(entries.read(rows), entry)
+    with sources.opened(source) as opened:
+        found = entries.pick(opened, entry)
     facts = entries.facts(found)
     if json:
         render.document(facts)
@@ -127,6 +125,100 @@ def replay(bundle: Bundle, json: Json = False) -> None:
 
 
 @app.command()
+def lineage(
+    bundle: Bundle,
+    snapshot: Annotated[
+        str | None, typer.Option("--snapshot", metavar="PEER/SEQ", help="Of this snapshot's model, not of the newest.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show which peers, data sets and licences hold how much of the model's weight."""
+    from cli import lineage as shares
+    from cli.opened import opened, warn
+
+    with opened(bundle) as read:
+        found, facts = shares.of(read, snapshot)
+        if json:
+            render.document(facts)
+        else:
+            warn(read.report)
+            shares.show(found, facts)
+    raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
+
+
+@app.command()
+def without(
+    bundle: Bundle,
+    peer: Annotated[str, typer.Argument(metavar="PEER", help="Its name, or first digits of its id.")],
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", metavar="FILE...", help="Labelled rows to score both models on.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fold again as if that peer's updates had never been admitted."""
+    from cli import lineage as shares
+    from cli.opened import opened, warn
+
+    with opened(bundle) as read:
+        if read.report.missing:
+            lost = render.many(len(read.report.missing), "delta")
+            render.complain(f"{lost} missing: not replayable, so there is no model to take anything from")
+            raise typer.Exit(exits.INCONCLUSIVE)
+        _, facts = shares.less(read, peer, data or ())
+        if json:
+            render.document(facts)
+        else:
+            warn(read.report)
+            shares.show_less(facts)
+    raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
+
+
+@app.command()
+def prove(
+    entry: Annotated[
+        str | None, typer.Argument(metavar="ENTRY", help="PEER/SEQ, or the first digits of an entry's hash.")
+    ] = None,
+    source: Source = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the proof there, and the entry to FILE.entry.")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", metavar="FILE", help="Check this proof instead of making one.")
+    ] = None,
+    entry_file: Annotated[
+        Path | None, typer.Option("--entry", metavar="FILE", help="With --check: the entry's bytes. FILE.entry.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="With --check: a C2SP tlog-policy to satisfy.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="VKEY", help="With --check: the verifier key of the log's author.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Prove one entry to somebody who has neither the log nor this program, or check such a proof."""
+    from cli import proving
+
+    if check is not None:
+        told = proving.check(check, entry_file or check.with_name(check.name + ".entry"), policy, key)
+        if json:
+            render.document(told)
+        else:
+            proving.show_check(told)
+        codes = {proving.GOOD: exits.OK, proving.BAD: exits.FINDINGS, proving.OPEN: exits.INCONCLUSIVE}
+        raise typer.Exit(codes[told["verdict"]])
+    if entry is None:
+        raise LocalError("which entry?", next_step="name one as PEER/SEQ, or a proof to check with --check FILE")
+    from cli import sources
+
+    with sources.opened(source) as opened:
+        proved = proving.prove(opened, entry)
+    if out is not None:
+        proving.write(proved, out)
+    proving.show(proved, out, json=json)
+
+
+@app.command()
 def bundle(
     source: Source = None,
     directory: Annotated[
@@ -152,21 +244,3 @@ def bundle(
     render.say(
         "An auditor takes the swarm's id from somewhere else than the bundle: from a member, or a published page."
     )
-
-
-@contextmanager
-def _rows(source: str | None) -> Iterator[Iterator[tuple[str, int, bytes]]]:
-    """Every entry of a bundle or a store as (log, seq, bytes); a store in the order of admission."""
-    path = Path(source) if source is not None else None
-    if path is not None and (path / "bundle.json").is_file():
-        from cli import auditing
-
-        yield auditing.bundle_rows(path)
-        return
-    is_peer = path is not None and (path / settings.STORE).is_file()
-    place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
-    from gossip.directory import store_path
-    from ledger.store import Store
-
-    with Store.open_readonly(store_path(place)) as store:
-        yield store.history()

@@ -1,0 +1,139 @@
+"""A bundle read for what it says, not only for whether it holds: audited, and then at hand.
+
+`lineage`, `without`, the page and exports count and fold what an audit admitted, and nothing else. What breaks a rule
+is told beside whatever they print, for what they print is then of the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import auditing, render
+from cli.plain import name as plain_name
+from cli.plain import plain
+from ledger.audit import Anchors, Report, examine
+from ledger.bundle import BundleContents, read_bundle
+from ledger.chain import peer_of
+from ledger.entry import Enrol, Hash, PeerId, Snapshot
+from ledger.errors import LocalError
+from ledger.fold import Arithmetic, Fold
+from ledger.lineage import Term
+from ledger.replica import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an audit of one bundle left."""
+
+    contents: BundleContents
+    report: Report
+    replica: Replica
+    arithmetic: Arithmetic[Any, Any]
+    arithmetic_name: str
+
+    def names(self) -> dict[str, str]:
+        """What peers call themselves, cleaned, by log and by peer."""
+        found: dict[str, str] = {}
+        for log in self.replica.heads():
+            for seq in (0, 1):
+                entry = self.replica.entry(log, seq) if self.replica.size(log) > seq else None
+                if isinstance(entry, Enrol):
+                    found[log] = found[peer_of(log)] = plain_name(entry.name, 16)
+        return found
+
+    def past(self, snapshot: str | None) -> Mapping[str, int]:
+        """What the named snapshot folded; everything admitted if none is named. LocalError if it is no snapshot."""
+        if snapshot is None:
+            return self.replica.heads()
+        log, seq = self.find(snapshot)
+        if not isinstance(self.replica.entry(log, seq), Snapshot):
+            raise LocalError(
+                f"{plain(snapshot, 60)} is no snapshot",
+                next_step="gossip ledger log lists them: name one as PEER/SEQ",
+            )
+        return self.replica.past(log, seq + 1)
+
+    def terms(self, past: Mapping[str, int]) -> list[Term]:
+        """The updates in the sum of a past, by log."""
+        return [term for term in self.replica.updates if term[1] < past.get(term[0], 0)]
+
+    def find(self, wanted: str) -> tuple[str, int]:
+        """(log, seq) of an admitted entry that is named PEER/SEQ."""
+        peer, slash, seq = wanted.rpartition("/")
+        if slash and seq.isascii() and seq.isdigit() and len(seq) < 16:
+            logs = [log for log in self.matching(peer) if int(seq) < self.replica.size(log)]
+            if len(logs) == 1:
+                return logs[0], int(seq)
+        raise LocalError(
+            f"no one entry {plain(wanted, 60)!r} here", next_step="name it PEER/SEQ, as gossip ledger log prints it"
+        )
+
+    def matching(self, peer: str) -> list[str]:
+        """Logs whose id begins with `peer`, or whose owner chose that name."""
+        names = self.names()
+        return sorted(
+            log
+            for log in self.replica.heads()
+            if names.get(log) == plain_name(peer, 16) or (len(peer) >= 4 and log.startswith(peer))
+        )
+
+    def peer(self, wanted: str) -> PeerId:
+        """The one peer that `wanted` names. LocalError if none does, or several do."""
+        peers = sorted({peer_of(log) for log in self.matching(wanted)})
+        if len(peers) == 1:
+            return peers[0]
+        raise LocalError(
+            f"{'no peer' if not peers else 'several peers'} {plain(wanted, 40)!r} here",
+            why="there are " + ", ".join(sorted(set(self.names().values()))),
+            next_step="name one of them, or the first digits of its id",
+        )
+
+    def fold(self) -> Fold[Any, Any]:
+        """The starting weights. LocalError without a genesis."""
+        genesis = self.replica.genesis
+        return Fold(genesis.layout, genesis.seed, self.arithmetic)
+
+    def delta(self, digest: Hash) -> Any:
+        """A decoded delta that the audit admitted. LocalError if it is missing."""
+        blob = self.contents.blob(digest)
+        if blob is None:
+            raise LocalError(
+                f"delta {digest[:12]} is missing", why="so this cannot be computed",
+                next_step="get the bundle from somebody who still has it",
+            )  # fmt: skip
+        return self.arithmetic.decode(blob, self._parameters())
+
+    def _parameters(self) -> int:
+        from ledger.fold import parameters
+
+        return parameters(self.replica.genesis.layout)
+
+
+@contextmanager
+def opened(path: Path, anchors: Anchors | None = None, *, plain_integers: bool = False) -> Iterator[Opened]:
+    """Audit the bundle at `path` and keep what was admitted. RemoteError if it is no bundle that can be read at all."""
+    sums, called = auditing.arithmetic()
+    contents = read_bundle(path)
+    report, replica = examine(contents, sums, anchors or Anchors())
+    yield Opened(contents, report, replica, sums, called)
+
+
+def require(opened: Opened) -> None:
+    """LocalError if there is no model to speak of."""
+    if not opened.replica.has_genesis:
+        raise LocalError(
+            "this bundle has no genesis that holds", next_step="gossip ledger verify says what is wrong with it"
+        )
+
+
+def warn(report: Report, complain: Callable[[object], None] = render.complain) -> None:
+    """Findings and what is missing, in one line, where figures follow that are of the rest."""
+    if report.findings:
+        complain(
+            f"{render.many(len(report.findings), 'finding')}: what follows is of the entries that hold; "
+            "see: gossip ledger verify"
+        )
