@@ -22,6 +22,7 @@ from ledger.errors import LocalError
 if TYPE_CHECKING:
     from gossip.node import NodeConfig
     from gossip.transport.tickets import Ticket
+    from ledger.private_files import Passphrase
     from ledger.store import Store
 
 REMEMBERED: Final = "run"  # the meta key
@@ -98,7 +99,27 @@ def named_interface(place: Path) -> str:
         return _remembered(store.find_meta(REMEMBERED)).interface
 
 
-def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:
+def known_addresses(place: Path) -> tuple[str, ...]:
+    """Where other peers were, as far as this one was ever told: for a backup."""
+    from gossip.directory import store_path
+    from gossip.transport.tickets import Ticket
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        told, invited = _remembered(store.find_meta(REMEMBERED)).address, store.find_meta("ticket")
+    return tuple(dict.fromkeys([*told, *(Ticket.parse(invited.decode()).addresses if invited else ())]))
+
+
+def remember_addresses(place: Path, addresses: tuple[str, ...]) -> None:
+    """Have the next run call these."""
+    from gossip.directory import store_path
+    from ledger.store import PutMeta, Store
+
+    with Store(store_path(place)) as store:
+        store.commit([PutMeta(REMEMBERED, msgspec.json.encode(Remembered(address=list(addresses))))])
+
+
+def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passphrase | None = None) -> NodeConfig:
     """What was typed, over what the last run was told; remembered for the next."""
     from gossip.directory import store_path
     from gossip.node import NodeConfig
@@ -121,6 +142,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None) -> NodeConfig:
         duty_percent=now.duty,
         min_round_s=now.every,
         ticket=ticket or (Ticket.parse(invited.decode()) if invited else None),
+        passphrase=passphrase,
     )
 
 

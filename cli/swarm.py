@@ -10,13 +10,17 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, members, render, settings
+from cli import control, members, passphrase, render, settings
 from cli.plain import plain
 from ledger.errors import LinkError, LocalError
+
+if TYPE_CHECKING:
+    from ledger.keys import PrivateKey
+    from ledger.private_files import Passphrase
 
 STOP_WITHIN_S: Final = 20.0
 
@@ -73,6 +77,8 @@ def new(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="K", min=0, help="Seed of the starting weights. Drawn if left out.")
     ] = None,
+    lock: passphrase.Ask = False,
+    passphrase_file: passphrase.File = None,
     json: Json = False,
 ) -> None:
     """Found a swarm: its model, starting weights and rules, in one entry."""
@@ -87,8 +93,9 @@ def new(
 
         seed = secrets.randbits(48)
     created = create_swarm(
-        place, name=name, task=task_name, model_text=text, peer_name=peer_name or members.new_name(), seed=seed
-    )
+        place, name=name, task=task_name, model_text=text, peer_name=peer_name or members.new_name(), seed=seed,
+        passphrase=passphrase.fresh(lock, passphrase_file),
+    )  # fmt: skip
     if json:
         render.document(
             {
@@ -120,6 +127,7 @@ def run(
     duty: Duty = None,
     every: Every = None,
     directory: Dir = None,
+    passphrase_file: passphrase.File = None,
     plain_view: Plain = False,
     json: Stream = False,
     until_stdin_closes: UntilStdin = False,
@@ -132,7 +140,15 @@ def run(
     )
     members.check(wanted)
     members.read_through(wanted)
-    _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
+    secret = _secret_of(place, passphrase_file)
+    _run(place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
+
+
+def _secret_of(place: Path, file: Path | None) -> Passphrase | None:
+    """What opens the keys of a peer that exists."""
+    from gossip.identity import KeyFiles
+
+    return passphrase.existing(KeyFiles(place).is_locked, file)
 
 
 def join(
@@ -148,6 +164,11 @@ def join(
     every: Every = None,
     directory: Dir = None,
     peer_name: PeerName = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Use the key that gossip key new wrote.")
+    ] = None,
+    lock: passphrase.Ask = False,
+    passphrase_file: passphrase.File = None,
     plain_view: Plain = False,
     json: Stream = False,
     until_stdin_closes: UntilStdin = False,
@@ -167,19 +188,39 @@ def join(
     if settings.holds_peer(place):
         refuse_second_node(place)
         members.invite_again(place, ticket, peer_name)
+        if key is not None or lock:
+            raise LocalError(f"{place} has its keys already", next_step="leave --key and --passphrase out")
+        secret = _secret_of(place, passphrase_file)
     else:
         from gossip.setup import enrol
 
-        enrol(place, ticket, peer_name or members.new_name())
-    _run(place, wanted, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket)
+        secret, own_key = _secret_and_key(key, lock, passphrase_file)
+        enrol(place, ticket, peer_name or members.new_name(), key=own_key, passphrase=secret)
+    _run(
+        place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket
+    )  # fmt: skip
+
+
+def _secret_and_key(key: Path | None, lock: bool, file: Path | None) -> tuple[Passphrase | None, PrivateKey | None]:
+    """What a new peer's keys are locked with, and the key made beforehand: if that is locked, with its passphrase."""
+    from ledger.keys import PrivateKey
+    from ledger.private_files import is_locked, read_private
+
+    if key is None:
+        return passphrase.fresh(lock, file), None
+    if is_locked(read_private(key)):
+        secret = passphrase.required(file, str(key))
+        return secret, PrivateKey.load(key, secret)
+    return passphrase.fresh(lock, file), PrivateKey.load(key)
 
 
 def _run(
-    place: Path, wanted: members.Wishes, *, plain_view: bool, json: bool, until_stdin_closes: bool, ticket: Any = None
-) -> None:
+    place: Path, wanted: members.Wishes, secret: Passphrase | None, *, plain_view: bool, json: bool,
+    until_stdin_closes: bool, ticket: Any = None,
+) -> None:  # fmt: skip
     from cli.running import mode_of, run_node
 
-    config = members.config(place, wanted, ticket)
+    config = members.config(place, wanted, ticket, secret)
     mode = mode_of(plain_wanted=plain_view, json_wanted=json)
     if mode != "json" and not members.named_interface(place):
         render.say("Other machines cannot reach this peer: it uses loopback; name an interface with --interface IF")

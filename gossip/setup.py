@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from gossip import directory as places
+from gossip.identity import KeyFiles, stored_promise
 from gossip.training.spec import ModelSpec
 from gossip.transport.tickets import SECRET_BYTES, Ticket
 from ledger.canonical import MAX_NAME_CHARS, encode_entry, entry_hash
@@ -29,6 +30,7 @@ from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey, key_digest
 from ledger.policy import DEFAULT_POLICY, Policy
+from ledger.private_files import Passphrase
 from ledger.store import PutBlob, PutEntry, PutMeta, Store
 
 EMPTY_HEADS: Final = heads_hash(())
@@ -77,12 +79,16 @@ def create_swarm(
     peer_name: str,
     seed: int,
     policy_text: str = DEFAULT_POLICY,
+    passphrase: Passphrase | None = None,
 ) -> Created:
-    """Found a swarm in `directory`: its founder is its one admin, and its first trainer."""
+    """Found a swarm in `directory`: its founder is its one admin, and its first trainer.
+
+    `passphrase` locks its keys.
+    """
     spec = ModelSpec.parse(model_text)
     policy = Policy.parse(policy_text)
     with _fresh(directory):
-        key, following = _make_keys(directory)
+        key, following = KeyFiles(directory, passphrase).create()
         now = int(time.time())
         genesis = encode_entry(
             Genesis(
@@ -104,12 +110,22 @@ def create_swarm(
     return Created(swarm, peer)
 
 
-def enrol(directory: Path, ticket: Ticket, peer_name: str) -> PeerId:
-    """Make a peer that may ask, with `ticket`, to be admitted to a swarm it has not seen yet."""
+def enrol(
+    directory: Path,
+    ticket: Ticket,
+    peer_name: str,
+    *,
+    key: PrivateKey | None = None,
+    passphrase: Passphrase | None = None,
+) -> PeerId:
+    """Make a peer that may ask, with `ticket`, to be admitted to a swarm it has not seen yet.
+
+    `key` is one made beforehand (`gossip key new`), so that others could name it; `passphrase` locks what is kept here.
+    """
     with _fresh(directory):
-        key, following = _make_keys(directory)
+        current, following = KeyFiles(directory, passphrase).create(key)
         own = _enrol_entry(
-            ticket.swarm, 0, "", int(time.time()), key, following, sponsor=ticket.founder, name=peer_name
+            ticket.swarm, 0, "", int(time.time()), current, following, sponsor=ticket.founder, name=peer_name
         )
         peer = entry_hash(own)
         with Store(places.store_path(directory)) as store:
@@ -126,15 +142,17 @@ def make_ticket(directory: Path, *, role: str = "trainer", uses: int = 1, addres
     if not isinstance(uses, int) or not 1 <= uses <= MAX_USES:
         raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {MAX_USES}")
     with Store(places.store_path(directory)) as store:
-        key = PrivateKey.load(places.keys_path(directory) / "current")
+        promise = stored_promise(store)
         meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self")}
         if meta["founder"] != meta["self"]:
             raise LocalError(
                 "only the founder of a swarm can invite", why="it is the one admin",
                 next_step="ask the founder to run `gossip invite`",
             )  # fmt: skip
+        if promise is None:
+            raise LocalError("this peer has no key on record yet", next_step="start it with `gossip run`")
         ticket = Ticket(
-            swarm=meta["swarm"], founder=meta["founder"], key=key.public, addresses=addresses,
+            swarm=meta["swarm"], founder=meta["founder"], key=promise.key, addresses=addresses,
             secret=secrets.token_bytes(SECRET_BYTES), role=role,
         )  # fmt: skip
         store.add_ticket(ticket.ticket_id, ticket.secret, role, uses)
@@ -160,13 +178,6 @@ def _identity(swarm: Hash, founder: PeerId, peer: PeerId, swarm_name: str, name:
     yield PutMeta("swarm_name", swarm_name.encode())
     yield PutMeta("name", name.encode())
     yield PutMeta("salt", secrets.token_bytes(32))  # of this peer's data commitments: private for ever
-
-
-def _make_keys(directory: Path) -> tuple[PrivateKey, PrivateKey]:
-    current, following = PrivateKey.generate(), PrivateKey.generate()
-    current.save(places.keys_path(directory) / "current")
-    following.save(places.keys_path(directory) / "next")
-    return current, following
 
 
 def _checked_name(name: str) -> str:

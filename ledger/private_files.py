@@ -79,7 +79,7 @@ class Passphrase:
 # ------------------------------------------------------------------ files
 
 
-def read_private(path: Path, limit: int = MAX_KEY_BYTES) -> bytes:
+def read_private(path: Path, limit: int = MAX_KEY_BYTES, *, what: str = "key") -> bytes:
     """A secret file's bytes. LocalError if it is missing, longer than `limit`, another's, or open to others."""
     try:
         with path.open("rb") as file:
@@ -87,15 +87,17 @@ def read_private(path: Path, limit: int = MAX_KEY_BYTES) -> bytes:
             data = file.read(limit + 1)
     except OSError as error:
         raise LocalError(
-            f"cannot read the key {path}", why=error.strerror or "", next_step="restore it from your backup"
+            f"cannot read the {what} {path}",
+            why=error.strerror or "",
+            next_step="check the path" if what != "key" else "restore it from your backup",
         ) from None
     if os.name == "posix":
         if found.st_uid != os.getuid():
-            raise LocalError(f"the key {path} belongs to another user", next_step="use keys of your own")
+            raise LocalError(f"the {what} {path} belongs to another user", next_step="use one of your own")
         if found.st_mode & 0o077:
-            raise LocalError(f"the key {path} can be read by others", next_step=f"type: chmod 600 {path}")
+            raise LocalError(f"the {what} {path} can be read by others", next_step=f"type: chmod 600 {path}")
     if len(data) > limit:
-        raise LocalError(f"{path} is not a private key of ours", why=f"it has more than {limit} bytes")
+        raise LocalError(f"{path} is no {what} of ours", why=f"it has more than {limit} bytes")
     return data
 
 

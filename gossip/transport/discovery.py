@@ -74,6 +74,7 @@ class Discovery:
         self._tag = swarm_tag(swarm)
         self._on_found = on_found
         self._own = ""
+        self._info: AsyncServiceInfo | None = None
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._known: set[str] = set()
@@ -96,9 +97,11 @@ class Discovery:
         )
 
     async def advertise(self, port: int, *, key: bytes, peer: PeerId) -> None:
-        """Tell others that `peer`, holding `key`, answers offers at `port` on our addresses."""
+        """Tell others that `peer`, holding `key`, answers offers at `port` on our addresses; no other key any more."""
         if self._zeroconf is None:
             raise LocalError("advertise before start")
+        if self._info is not None:
+            await self._zeroconf.async_unregister_service(self._info)
         name = f"{key.hex()[:32]}.{SERVICE}"
         self._own = name
         info = AsyncServiceInfo(
@@ -111,6 +114,7 @@ class Discovery:
         )
         # Cooperating: no probing for another peer with this name; nobody else has this key.
         await self._zeroconf.async_register_service(info, cooperating_responders=True)
+        self._info = info
 
     async def close(self) -> None:
         lookups = list(self._lookups.values())

@@ -90,6 +90,10 @@ class WebRTCTransport:
         """Accept offers at host:port (0: any free port); the port."""
         return await self._server.start(host, port)
 
+    def change_key(self, key: PrivateKey) -> None:
+        """Prove `key` in every handshake that begins from now on. Links and handshakes that stand are not touched."""
+        self._key = key
+
     async def close(self) -> None:
         """Stop listening and end handshakes under way. Links that were handed out belong to who took them."""
         self._closed = True
@@ -118,11 +122,11 @@ class WebRTCTransport:
             raise
 
     async def _dial(self, raw: WebRTCPeer, host: str, port: int, expected: bytes | None, ticket: Ticket | None) -> Link:
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce, key = secrets.token_bytes(NONCE_BYTES), self._key
         mine = await raw.offer()
         offer = Offer(
             swarm=self._swarm,
-            key=self._key.public.hex(),
+            key=key.public.hex(),
             nonce=nonce.hex(),
             session=Session.of(mine),
             to="" if expected is None else expected.hex(),
@@ -130,7 +134,7 @@ class WebRTCTransport:
         )
         if ticket is not None:
             offer = _with_proof(offer, ticket.secret)
-        sent = seal(offer, self._key)
+        sent = seal(offer, key)
         answer = open_answer(await exchange(host, port, sent))
         theirs = bytes.fromhex(answer.key)
         if answer.swarm != self._swarm or answer.offer != digest(sent) or expected not in (None, theirs):
@@ -139,12 +143,12 @@ class WebRTCTransport:
         remote = answer.description()
         meeting = Meeting(
             self._swarm,
-            Party(self._key.public, nonce, mine.fingerprint),
+            Party(key.public, nonce, mine.fingerprint),
             Party(theirs, bytes.fromhex(answer.nonce), remote.fingerprint),
         )
         link = ChannelLink(raw, key=theirs, dialled=True)
         await raw.accept(reachable(remote, self._addresses))
-        await self._bind(raw, link, meeting, "d")
+        await self._bind(raw, link, meeting, "d", key)
         return link
 
     def _require_trust(self, key: bytes | None, ticket: Ticket | None) -> None:
@@ -201,7 +205,7 @@ class WebRTCTransport:
         self, offer: Offer, data: bytes, key: bytes, admitted: tuple[str, bytes], answered: asyncio.Future[bytes]
     ) -> None:
         """The rest of a handshake that the gate let in. It ends in `incoming` or in nothing."""
-        raw = make_peer(self.backend, self._addresses)
+        raw, own = make_peer(self.backend, self._addresses), self._key
         try:
             remote = offer.description()
             nonce = secrets.token_bytes(NONCE_BYTES)
@@ -211,19 +215,19 @@ class WebRTCTransport:
             meeting = Meeting(
                 self._swarm,
                 Party(key, bytes.fromhex(offer.nonce), remote.fingerprint),
-                Party(self._key.public, nonce, mine.fingerprint),
+                Party(own.public, nonce, mine.fingerprint),
             )
             answer = Answer(
                 swarm=self._swarm,
-                key=self._key.public.hex(),
+                key=own.public.hex(),
                 nonce=nonce.hex(),
                 session=Session.of(mine),
                 offer=digest(data),
             )
             if answered.cancelled():  # the dialler hung up
                 raise LinkError("the dialler hung up")
-            answered.set_result(seal(answer, self._key))
-            await self._bind(raw, link, meeting, "a")
+            answered.set_result(seal(answer, own))
+            await self._bind(raw, link, meeting, "a", own)
         except GossipError:
             await raw.close()  # whoever dialled sees the end of it; nothing here depends on it
             return
@@ -235,11 +239,13 @@ class WebRTCTransport:
         except asyncio.QueueFull:
             await link.close("too many links")
 
-    async def _bind(self, raw: WebRTCPeer, link: ChannelLink, meeting: Meeting, side: Side) -> None:
+    async def _bind(
+        self, raw: WebRTCPeer, link: ChannelLink, meeting: Meeting, side: Side, key: PrivateKey
+    ) -> None:  # fmt: skip
         try:
             async with asyncio.timeout(BIND_S):
                 await raw.opened()
-                await bind(link, meeting, side, self._key)
+                await bind(link, meeting, side, key)
         except TimeoutError as error:
             raise LinkError(
                 f"no connection within {BIND_S:.0f} s",
