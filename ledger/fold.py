@@ -15,7 +15,7 @@ from (weights.py) and which updates are admitted (replica.py).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from math import prod
 from sys import byteorder
@@ -59,6 +59,9 @@ class Arithmetic(Protocol[D, T]):
     def model_bytes(self, theta: T) -> bytes:
         """The model clamped to +-(2^53 - 1), int64 little-endian."""
 
+    def model_parts(self, theta: T) -> Iterable[bytes | memoryview]:
+        """The same, piece by piece, for hashing without a second copy. A piece is good until the next is asked for."""
+
 
 class PlainArithmetic:
     """The fold in nothing but Python."""
@@ -96,6 +99,9 @@ class PlainArithmetic:
             clamped.byteswap()
         return clamped.tobytes()
 
+    def model_parts(self, theta: array[int]) -> Iterable[bytes]:
+        return (self.model_bytes(theta),)
+
 
 class Fold(Generic[D, T]):
     """A model and the terms in it. The caller remembers which; add each update once."""
@@ -113,17 +119,19 @@ class Fold(Generic[D, T]):
         self.arithmetic.subtract(self.theta, decoded, weight)
 
     def model_hash(self) -> Hash:
-        return model_hash(self.layout, self.arithmetic.model_bytes(self.theta))
+        return model_hash(self.layout, self.arithmetic.model_parts(self.theta))
 
 
 def parameters(layout: Sequence[Tensor]) -> int:
     return sum(prod(tensor.shape) for tensor in layout)
 
 
-def model_hash(layout: Sequence[Tensor], model_bytes: bytes) -> Hash:
+def model_hash(layout: Sequence[Tensor], model: bytes | Iterable[bytes | memoryview]) -> Hash:
+    """The name of a model: of what Arithmetic.model_bytes or model_parts give."""
     header = msgspec.json.encode([[tensor.name, tensor.shape] for tensor in layout])
     digest = sha256(MODEL_DOMAIN + header + b"\n")
-    digest.update(model_bytes)
+    for part in (model,) if isinstance(model, bytes) else model:
+        digest.update(part)
     return digest.hexdigest()
 
 

@@ -63,9 +63,7 @@ class NumpyArithmetic:
     def norm(self, delta: ArrayDelta) -> int:
         if delta.values.size == 0:
             return 0
-        squares = delta.values.astype(np.int32)
-        squares *= squares
-        sums = np.add.reduceat(squares, np.arange(0, len(squares), BLOCK))  # at most 256 * 127^2 each
+        sums = _block_squares(delta.values)
         shifts = delta.exponents.astype(np.int64) + 24
         total = 0
         for shift in np.unique(shifts).tolist():  # exact: int64 within one exponent, Python integers across them
@@ -92,17 +90,31 @@ class NumpyArithmetic:
         if delta.indices is not None:
             theta[delta.indices] += delta.fixed() * np.int64(weight)  # indices differ, so no term is lost
             return
-        for begin, end in _strips(delta.parameters):
-            terms = delta.fixed(begin, end)
-            terms *= weight
-            theta[begin:end] += terms
+        # One factor for each block, and room for one strip that every strip uses: fresh memory for each would cost
+        # more than the arithmetic (measured: seven times).
+        factors = np.left_shift(np.int64(weight), delta.exponents.astype(np.int64) + 24)
+        room = np.empty((min(STRIP, delta.parameters) // BLOCK, BLOCK), dtype=np.int64)
+        whole = delta.parameters // BLOCK * BLOCK
+        for begin, end in _strips(whole):
+            terms = room[: (end - begin) // BLOCK]
+            terms[...] = delta.values[begin:end].reshape(terms.shape)
+            terms *= factors[begin // BLOCK : end // BLOCK, np.newaxis]
+            part = theta[begin:end].reshape(terms.shape)
+            part += terms
+        theta[whole:] += delta.values[whole:] * factors[whole // BLOCK :]  # the last block, if it is a short one
 
     def subtract(self, theta: Model, delta: ArrayDelta, weight: int) -> None:
         self.add(theta, delta, -weight)
 
     def model_bytes(self, theta: Model) -> bytes:
-        clamped = np.clip(theta, -CLAMP, CLAMP)
-        return clamped.astype("<i8", copy=False).tobytes()
+        return b"".join(bytes(part) for part in self.model_parts(theta))
+
+    def model_parts(self, theta: Model) -> Iterator[memoryview]:
+        room = np.empty(min(STRIP, len(theta)), dtype="<i8")
+        for begin, end in _strips(len(theta)):
+            part = room[: end - begin]
+            np.clip(theta[begin:end], -CLAMP, CLAMP, out=part)
+            yield part.data
 
     def to_float32(self, theta: Model) -> NDArray[np.float32]:
         """The model as training sees it: clamped, exact in a double, rounded once."""
@@ -116,6 +128,21 @@ class NumpyArithmetic:
 
 def _strips(size: int) -> Iterator[tuple[int, int]]:
     return ((begin, min(begin + STRIP, size)) for begin in range(0, size, STRIP))
+
+
+def _block_squares(values: NDArray[np.int8]) -> NDArray[np.int32]:
+    """The sum of squares of each block: at most 256 * 127^2."""
+    sums = np.empty(delta_format.blocks(len(values)), dtype=np.int32)
+    whole = len(values) // BLOCK * BLOCK
+    room = np.empty((min(STRIP, whole) // BLOCK, BLOCK), dtype=np.int32)
+    for begin, end in _strips(whole):
+        squares = room[: (end - begin) // BLOCK]
+        squares[...] = values[begin:end].reshape(squares.shape)
+        squares *= squares
+        squares.sum(axis=1, dtype=np.int32, out=sums[begin // BLOCK : end // BLOCK])
+    if whole < len(values):
+        sums[-1] = (values[whole:].astype(np.int32) ** 2).sum()
+    return sums
 
 
 def _indices(gaps: NDArray[np.uint8], kept: int, parameters: int) -> NDArray[np.int64]:

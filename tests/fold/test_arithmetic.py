@@ -66,6 +66,9 @@ def test_a_dense_delta_larger_than_one_strip_is_applied_whole():
     fast = np.zeros(parameters, dtype=np.int64)
     FAST.add(fast, FAST.decode(encode(delta), parameters), 3)
     assert fast.tolist() == [3 * worth for _, worth in delta.terms()]
+    assert FAST.norm(FAST.decode(encode(delta), parameters)) == PLAIN.norm(delta)
+    assert FAST.model_bytes(fast) == PLAIN.model_bytes(array("q", fast.tolist()))
+    assert model_hash([], FAST.model_parts(fast)) == model_hash([], FAST.model_bytes(fast))
 
 
 def test_float32_is_rounded_once_and_clamped():
