@@ -50,6 +50,20 @@ class PeerConfig:
     request_s: float = 1.0
     """Seconds until a request is first thought lost; more at each try, to at most a minute."""
 
+    vouch_entries: int = 16
+    """Entries by which the own log grows from one checkpoint that witnesses are asked to cosign to the next ..."""
+
+    vouch_s: float = 60.0
+    """... and the seconds after which one is proposed if it grew by less. A log that rests is not proposed again."""
+
+    vote_s: float = 60.0
+    """Seconds between two own snapshots proposed as final, and between two that we vote for: a vote recomputes a
+    model."""
+
+    gather_s: float = 15.0
+    """Seconds that cosignatures may take to come together at the author before others are told of what there is. The
+    whole set usually goes round within ten; what is told earlier is told twice."""
+
     def __post_init__(self) -> None:
         if not 1 <= self.duty_percent <= 100:
             raise LocalError(
@@ -59,5 +73,7 @@ class PeerConfig:
             raise LocalError("the inviter's public key is not 32 bytes")
         if min(self.min_round_s, self.relay_s) < 0 or min(self.rotate_s, self.digest_s, self.request_s) <= 0:
             raise LocalError("a peer cannot wait a negative time", next_step="use seconds above 0")
+        if self.vouch_entries < 1 or min(self.vouch_s, self.vote_s, self.gather_s) <= 0:
+            raise LocalError("a peer cannot ask witnesses all the time", next_step="use numbers above 0")
         if not 0 <= self.own_links <= self.links or self.links < 1:
             raise LocalError("a peer's own links are some of its links", next_step="own_links <= links, links >= 1")

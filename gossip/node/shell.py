@@ -151,7 +151,7 @@ class Node:
         swarm, founder, own = (self._meta[name] for name in ("swarm", "founder", "self"))
 
         self._mark = SignedMark(places.mark_path(directory))
-        self._writer = Writer(store, reader, own, self._stored)
+        self._writer = Writer(store, reader, own, self._stored, self._witnessed)
         stack.push_async_callback(self._writer.close)
         self._refuse_old_backup(store, own)
 
@@ -243,7 +243,7 @@ class Node:
                 self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
             case ev.SetTimer(name, at):
                 self._set_timer(name, at)
-            case ev.Append() | ev.Keep():
+            case ev.Append() | ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned():
                 self._writer.put(effect)
             case ev.KeepCheckpoint(log, size):
                 if log == self._meta["self"]:
@@ -287,6 +287,9 @@ class Node:
 
     async def _stored(self, seq: int) -> None:
         await self._post(ev.Stored(seq))
+
+    async def _witnessed(self, log: str, size: int) -> None:
+        await self._post(ev.WitnessedStored(log, size))
 
     # -------------------------------------------------------------- links
 

@@ -1,6 +1,7 @@
 """The one hand that writes the store of a running node: what piles up during one fsync goes into the next.
 
     Append, Keep, KeepCheckpoint --put--> pending --one transaction--> disk --on_stored(seq)--> the machine
+    KeepWitnessed, KeepVote, ... --'                                        `--on_witnessed(log, size)--'
 
 What is pending can be read here already, so that the machine never has to know what is on disk yet.
 """
@@ -13,23 +14,43 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final
 
-from gossip.events import Append, Keep, KeepCheckpoint
+from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepVote, KeepWitnessed
 from ledger.entry import Hash, PeerId
-from ledger.store import PutBlob, PutCheckpoint, PutEntry, Store, StoredCheckpoint, Write
+from ledger.store import (
+    PutBlob,
+    PutCheckpoint,
+    PutCosigned,
+    PutEntry,
+    PutVote,
+    PutWitnessed,
+    Store,
+    StoredCheckpoint,
+    StoredVote,
+    Write,
+)
+
+Kept = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned
 
 MAX_PENDING: Final = 4096  # writes; beyond, the node waits for the disk
 
 
 class Writer:
-    """Commits batches on a thread of its own. `own` is the log whose appends are acknowledged."""
+    """Commits batches on a thread of its own. `own` is the log whose appends are acknowledged; what was witnessed is
+    acknowledged for every log."""
 
-    def __init__(self, store: Store, reader: Store, own: PeerId, on_stored: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(
+        self, store: Store, reader: Store, own: PeerId, on_stored: Callable[[int], Awaitable[None]],
+        on_witnessed: Callable[[PeerId, int], Awaitable[None]],
+    ) -> None:  # fmt: skip
         self._store = store  # used on the thread below only
         self._reader = reader  # a second, read-only connection, for this thread
         self._own = own
         self._on_stored = on_stored
+        self._on_witnessed = on_witnessed
         self._pending: list[Write] = []
         self._acknowledge = -1
+        self._witnessed: list[tuple[PeerId, int]] = []  # to be acknowledged with the batch under way
+        self._cosigned: dict[PeerId, tuple[int, bytes]] = {}
         self._checkpoints: dict[PeerId, StoredCheckpoint] = {}
         self._blobs: dict[Hash, bytes] = {}
         self._due = asyncio.Event()
@@ -37,12 +58,21 @@ class Writer:
         self._room.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
-    def put(self, effect: Append | Keep | KeepCheckpoint) -> None:
+    def put(self, effect: Kept) -> None:
         """Queue a write. Order is kept."""
         match effect:
             case KeepCheckpoint(log, size, note, held, proof):
                 self._pending.append(PutCheckpoint(log, size, note, held, proof))
                 self._checkpoints[log] = StoredCheckpoint(size, note, size if held is None else held, proof)
+            case KeepWitnessed(log, size, root):
+                self._pending.append(PutWitnessed(log, size, root))
+                self._witnessed.append((log, size))
+            case KeepVote(log, size, digest):
+                self._pending.append(PutVote(log, size, digest))
+                self._witnessed.append((log, size))
+            case KeepCosigned(log, size, note):
+                self._pending.append(PutCosigned(log, size, note))
+                self._cosigned[log] = (size, note)
             case Append(seq, entry, blob):
                 self._entry(self._own, seq, entry, blob)
                 self._acknowledge = seq
@@ -64,6 +94,18 @@ class Writer:
         """The newest checkpoint that was put or is on disk."""
         return self._checkpoints.get(log) or self._reader.checkpoint(log)
 
+    def witnessed(self, log: PeerId) -> tuple[int, bytes] | None:
+        """(size, root) that was last cosigned of a log, as it is on disk."""
+        return self._reader.witnessed(log)
+
+    def vote(self) -> StoredVote | None:
+        """The snapshot last voted for, as it is on disk."""
+        return self._reader.vote()
+
+    def cosigned(self, log: PeerId) -> tuple[int, bytes] | None:
+        """(size, note) of the newest checkpoint with cosignatures that was put or is on disk."""
+        return self._cosigned.get(log) or self._reader.cosigned(log)
+
     async def run(self) -> None:
         """Commit until cancelled. LocalError if the disk fails: nothing of that batch was acknowledged."""
         while True:
@@ -79,6 +121,7 @@ class Writer:
     async def _flush(self) -> None:
         batch, self._pending = self._pending, []
         acknowledge, self._acknowledge = self._acknowledge, -1
+        witnessed, self._witnessed = self._witnessed, []
         blobs = list(self._blobs)
         if not batch:
             return
@@ -88,6 +131,8 @@ class Writer:
         self._room.set()
         if acknowledge >= 0:
             await self._on_stored(acknowledge)
+        for log, size in witnessed:
+            await self._on_witnessed(log, size)
 
     def _entry(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
         self._pending.append(PutEntry(log, seq, entry))

@@ -109,8 +109,9 @@ class Peer:
         self._rounds = Rounds(config, book, self._author, out, self._rumour.missing)
         self._members: set[PeerId] = set()  # counted and asked, never iterated
         self._witnessing = Witnessing(
-            config, self._author, book, self._links, shelf, out, self._blobs.find, lambda: self._members, self._suspect
-        )
+            config, self._author, book, self._links, shelf, out, self._blobs.find, luck, lambda: self._members,
+            self._suspect,
+        )  # fmt: skip
         self._replan = False
         for log in self._tapes:
             for seq in range(replica.size(log)):

@@ -1,7 +1,9 @@
 """One simulated peer: the machine, and a shell without a world around it.
 
     Dial, Send, Drop --> Network      SetTimer --> VirtualClock      Train --> Trainer, after its virtual time
-    Append, Keep ------> Memory (survives a crash, except what was not yet on disk)
+    Append, Keep ------> Memory (disk.py: survives a crash, except what was not yet on disk)
+
+A fuse (`burn`) ends a life after so many steps of a publish, a step being one effect or one write reaching the disk.
 
 What gossip/node does with sockets, processes and SQLite, in a page. It decides nothing.
 """
@@ -26,6 +28,9 @@ from gossip.events import (
     Event,
     Keep,
     KeepCheckpoint,
+    KeepCosigned,
+    KeepVote,
+    KeepWitnessed,
     Note,
     Send,
     SetTimer,
@@ -34,38 +39,20 @@ from gossip.events import (
     Timer,
     Train,
     Trained,
+    WitnessedStored,
 )
 from gossip.merging.codec import ErrorFeedback
 from gossip.peer import Book, Peer
+from gossip.sim.disk import Memory
 from gossip.sim.network import Station
-from ledger.entry import FORMAT_VERSION, Data, Hash, PeerId
-from ledger.kept import StoredCheckpoint
+from ledger.entry import FORMAT_VERSION, Data, PeerId
+from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.keys import PrivateKey
 
 if TYPE_CHECKING:
     from gossip.sim.swarm import SimSwarm
 
 DISK_S: Final = 0.003  # until an own entry is durable
-
-
-class Memory:
-    """The store of a simulated peer: what a crash leaves."""
-
-    def __init__(self) -> None:
-        self.history: list[tuple[PeerId, int, bytes]] = []
-        self.blobs: dict[Hash, bytes] = {}
-        self.checkpoints: dict[PeerId, StoredCheckpoint] = {}
-
-    def blob(self, digest: Hash, /) -> bytes | None:
-        return self.blobs.get(digest)
-
-    def checkpoint(self, log: PeerId, /) -> StoredCheckpoint | None:
-        return self.checkpoints.get(log)
-
-    def put(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
-        self.history.append((log, seq, entry))
-        if blob is not None:
-            self.blobs[sha256(blob).hexdigest()] = blob
 
 
 class SimPeer:
@@ -85,6 +72,9 @@ class SimPeer:
         self._life = 0  # what was under way in an earlier one is void
         self._timers: dict[str, float] = {}
         self._feedback: ErrorFeedback | None = None
+        self._fuse: int | None = None
+        self._is_lit = False
+        self.acknowledged = 0  # own entries that the disk answered for
 
     # -------------------------------------------------------------- life
 
@@ -97,8 +87,9 @@ class SimPeer:
         self.book = swarm.book_of(self)
         luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
         self.machine = Peer(
-            self._config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck
-        )
+            self._config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck,
+            mark=self.memory.mark,
+        )  # fmt: skip
         self.is_up = True
         self.deliver(Started())
         if self.index not in swarm.scenario.observers:
@@ -111,7 +102,21 @@ class SimPeer:
         """Die without a word. What was not on disk is lost."""
         self.is_up = False
         self._life += 1
+        self._fuse, self._is_lit = None, False
+        self.memory.crash()
         self._swarm.network.crash(self)
+
+    def burn(self, steps: int) -> None:
+        """Die `steps` steps into the next own entry."""
+        self._fuse, self._is_lit = steps, False
+
+    def _step(self) -> bool:
+        """One step was made. False if it was the last of this life."""
+        if self._is_lit and self._fuse is not None:
+            self._fuse -= 1
+            if self._fuse < 0:
+                self.crash()
+        return self.is_up
 
     def admits(self, caller: Station) -> str | None:
         assert self.book is not None
@@ -126,7 +131,11 @@ class SimPeer:
         if not self.is_up or self.machine is None:
             return
         self._swarm.saw(self, event)
+        life = self._life
         for effect in self.machine.handle(event, self._swarm.clock.now):
+            self._is_lit = self._is_lit or (self._fuse is not None and isinstance(effect, Append))
+            if life != self._life or not self._step():
+                return
             self._carry_out(effect)
 
     def _later(self, seconds: float, event: Event) -> None:
@@ -148,12 +157,15 @@ class SimPeer:
             case SetTimer(name, at):
                 self._timers[name] = at
                 swarm.clock.at(at, partial(self._ring, self._life, name, at))
-            case Append(seq, entry, blob):
-                swarm.clock.after(DISK_S, partial(self._stored, self._life, seq, entry, blob))
-            case Keep(log, seq, entry, blob):
-                self.memory.put(log, seq, entry, blob)
-            case KeepCheckpoint(log, size, note, held, proof):
-                self.memory.checkpoints[log] = StoredCheckpoint(size, note, size if held is None else held, proof)
+            case Append(_, _, blob) | Keep(_, _, _, blob):
+                self.memory.begin(blob)
+                swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
+            case KeepCheckpoint(log, size):
+                if log == self.self_id and self.book is not None:
+                    self.memory.sign(size, self.book.replica.root(log, size).hex())
+                swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
+            case KeepWitnessed() | KeepVote() | KeepCosigned():
+                swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
             case Train(number, theta):
                 self._train(number, theta)
             case Note(kind, fields):
@@ -166,10 +178,30 @@ class SimPeer:
             del self._timers[name]
             self.deliver(Timer(name))
 
-    def _stored(self, life: int, seq: int, entry: bytes, blob: bytes | None) -> None:
-        if life == self._life:
-            self.memory.put(self.self_id, seq, entry, blob)
-            self.deliver(Stored(seq))
+    def _written(
+        self, life: int, effect: Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned
+    ) -> None:
+        """A write has reached the disk; they do so in order."""
+        if life != self._life or not self._step():
+            return
+        match effect:
+            case Append(seq, entry, blob):
+                self.memory.put(self.self_id, seq, entry, blob)
+                self.acknowledged = seq + 1
+                self.deliver(Stored(seq))
+            case Keep(log, seq, entry, blob):
+                self.memory.put(log, seq, entry, blob)
+            case KeepCheckpoint(log, size, note, held, proof):
+                whole = size if held is None else held
+                self.memory.checkpoints[log] = StoredCheckpoint(size, note, whole, proof)
+            case KeepWitnessed(log, size, root):
+                self.memory.promises[log] = (size, root)
+                self.deliver(WitnessedStored(log, size))
+            case KeepVote(log, size, digest):
+                self.memory.last_vote = StoredVote(log, size, digest)
+                self.deliver(WitnessedStored(log, size))
+            case KeepCosigned(log, size, note):
+                self.memory.notes[log] = (size, note)
 
     def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         swarm = self._swarm

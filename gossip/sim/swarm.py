@@ -81,7 +81,8 @@ class SimSwarm:
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(),
                 name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
                 seed=digest(f"start {scenario.seed}").hex(), fold=fold,
-                policy=policy.hash, admins=[keys[0].public.hex()], threshold=1, witnesses=[],
+                policy=policy.hash, admins=[keys[0].public.hex()], threshold=1,
+                witnesses=[keys[0].public.hex()],
             )
         )  # fmt: skip
         self.swarm_id = entry_hash(genesis)

@@ -9,6 +9,8 @@
     5 WantBlob   hash 32 | offset u32 | length u32                      a stretch of a blob
     6 Piece      hash 32 | total u32 | offset u32 | bytes               a part of that stretch
     7 Lacks      hash 32                                                I do not hold that blob
+    8 Vouch      log 32 | size u32 | root 32 | signature 64 | count u8 | count x (witness 32, time u64, signature 64)
+   12 Tally      count u16 | count x (log 8, size u32, signatures u8)   checkpoints that I hold, and how well signed
 
 A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
 
@@ -39,8 +41,15 @@ MAX_WINDOW_BYTES: Final = 256 * 1024  # asked for at once: eight messages in fli
 MAX_SIZE: Final = (1 << 32) - 1
 NO_HASH: Final = "0" * 64  # `prev` where there is nothing before
 HAVE_TAG: Final = b"\x02"
+TALLY_TAG: Final = b"\x0c"
+MAX_VOUCHERS: Final = 64  # cosignatures in one Vouch: a genesis names at most so many witnesses
+MAX_TALLY: Final = (MAX_MESSAGE_BYTES - 3) // 13  # rows in one message; more, more messages
+MAX_TIME: Final = (1 << 63) - 1  # as in ledger/cosignature.py
 
 _HASH: Final = 32
+_SIGNATURE: Final = 64
+_SHORT: Final = 8
+_VOUCHER: Final = _HASH + 8 + _SIGNATURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,42 @@ class Lacks:
     hash: Hash
 
 
-Frame = Digest | Have | Want | Entries | WantBlob | Piece | Lacks
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """One witness's cosignature (ledger/cosignature.py), as it travels."""
+
+    witness: PeerId
+    time: int  # Unix time, seconds
+    signature: bytes  # 64
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch:
+    """A checkpoint of `log` with its author's signature (over the checkpoint's text), and what witnesses added:
+    sorted by witness, each once."""
+
+    log: PeerId
+    size: int  # >= 1
+    root: bytes
+    signature: bytes  # 64
+    vouchers: tuple[Voucher, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Rows (log, size, signatures), strictly rising: of the checkpoint of exactly that size the sender holds so many
+    signatures, the author's included; 0 says that it does not hold it. Who holds more sends a Vouch. A log goes by
+    short_name() here, for this is only a hint and the most frequent of its kind."""
+
+    rows: tuple[tuple[str, int, int], ...]
+
+
+Frame = Digest | Have | Want | Entries | WantBlob | Piece | Lacks | Vouch | Tally
+
+
+def short_name(log: PeerId) -> str:
+    """The first 8 bytes of a log's id, in hex."""
+    return log[: 2 * _SHORT]
 
 
 def entries_room(note: bytes, proof: tuple[bytes, ...]) -> int:
@@ -145,6 +189,15 @@ def _encode(frame: Frame) -> bytes:
             return b"\x06" + bytes.fromhex(digest) + struct.pack("<II", total, offset) + data
         case Lacks(digest):
             return b"\x07" + bytes.fromhex(digest)
+        case Vouch(log, size, root, signature, vouchers):
+            parts = [b"\x08", bytes.fromhex(log), struct.pack("<I", size), root, signature]
+            parts.append(struct.pack("<B", len(vouchers)))
+            parts += [bytes.fromhex(v.witness) + struct.pack("<Q", v.time) + v.signature for v in vouchers]
+            return b"".join(parts)
+        case Tally(rows):
+            parts = [struct.pack("<BH", 12, len(rows))]
+            parts += [bytes.fromhex(log) + struct.pack("<IB", size, signatures) for log, size, signatures in rows]
+            return b"".join(parts)
         case _:
             assert_never(frame)
 
@@ -181,6 +234,10 @@ def decode(message: bytes) -> Frame:
         frame = Piece(digest, total, offset, data)
     elif tag == 7:
         frame = Lacks(reader.hash())
+    elif tag == 8:
+        frame = _vouch(reader)
+    elif tag == 12:
+        frame = _tally(reader)
     else:
         raise _malformed(f"message type {tag} does not exist")
     _require(reader.left == 0, f"{reader.left} bytes behind the last field")
@@ -224,6 +281,32 @@ def _entries(reader: _Reader) -> Entries:
         _require(1 <= length <= MAX_ENTRY_BYTES, "an entry is empty or too long")
         entries.append(reader.take(length))
     return Entries(log, start, note, proof, tuple(entries))
+
+
+def _vouch(reader: _Reader) -> Vouch:
+    log, size, root, signature = reader.hash(), reader.number("<I"), reader.take(_HASH), reader.take(_SIGNATURE)
+    _require(size >= 1, "a checkpoint of an empty log")
+    count = reader.number("<B")
+    _require(count <= MAX_VOUCHERS and reader.left == _VOUCHER * count, "a list of cosignatures has another length")
+    vouchers: list[Voucher] = []
+    for _ in range(count):
+        voucher = Voucher(reader.hash(), reader.number("<Q"), reader.take(_SIGNATURE))
+        _require(voucher.time <= MAX_TIME, "a cosignature is from beyond all time")
+        _require(not vouchers or voucher.witness > vouchers[-1].witness, "a list of cosignatures is out of order")
+        vouchers.append(voucher)
+    return Vouch(log, size, root, signature, tuple(vouchers))
+
+
+def _tally(reader: _Reader) -> Tally:
+    count = reader.number("<H")
+    _require(1 <= count <= MAX_TALLY and reader.left == 13 * count, "a tally is not as long as it says")
+    rows: list[tuple[str, int, int]] = []
+    for _ in range(count):
+        row = (reader.take(_SHORT).hex(), reader.number("<I"), reader.number("<B"))
+        _require(row[1] >= 1 and row[2] <= MAX_VOUCHERS + 1, "a row of a tally is impossible")
+        _require(not rows or row[:2] > rows[-1][:2], "a tally is out of order")
+        rows.append(row)
+    return Tally(tuple(rows))
 
 
 class _Reader:

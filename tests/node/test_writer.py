@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gossip.events import Append, Keep, KeepCheckpoint
+from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepVote, KeepWitnessed
 from gossip.node.writer import MAX_PENDING, Writer
-from ledger.store import Store, StoredCheckpoint
+from ledger.store import Store, StoredCheckpoint, StoredVote
 
 OWN, OTHER = "aa" * 32, "bb" * 32
 BLOB = b"a delta"
@@ -25,10 +25,14 @@ class Disk:
     def __init__(self, path: Path) -> None:
         self.store, self.reader = Store(path), Store.open_readonly(path)
         self.acknowledged: list[tuple[int, int]] = []  # (seq, size of the own log on disk then)
-        self.writer = Writer(self.store, self.reader, OWN, self.hear)
+        self.promised: list[tuple[str, int, object]] = []  # (log, size, what was on disk about it then)
+        self.writer = Writer(self.store, self.reader, OWN, self.hear, self.hear_witnessed)
 
     async def hear(self, seq: int) -> None:
         self.acknowledged.append((seq, self.reader.logs().get(OWN, 0)))
+
+    async def hear_witnessed(self, log: str, size: int) -> None:
+        self.promised.append((log, size, self.reader.witnessed(log) or self.reader.vote()))
 
 
 @pytest.fixture
@@ -72,3 +76,21 @@ async def test_whoever_writes_faster_than_the_disk_waits_for_it(disk: Disk) -> N
     assert disk.reader.logs() == {OWN: MAX_PENDING}
     running.cancel()
     await disk.writer.close()
+
+
+async def test_a_promise_of_a_witness_is_acknowledged_once_it_is_on_disk(disk: Disk) -> None:
+    root = b"r" * 32
+    disk.writer.put(KeepWitnessed(OTHER, 16, root))
+    disk.writer.put(KeepVote(OWN, 18, NAME))
+    assert disk.promised == []
+    await disk.writer.close()
+    assert disk.promised == [(OTHER, 16, (16, root)), (OWN, 18, StoredVote(OWN, 18, NAME))]
+    assert disk.writer.witnessed(OTHER) == (16, root)
+    assert disk.writer.vote() == StoredVote(OWN, 18, NAME)
+
+
+async def test_a_note_with_cosignatures_can_be_read_before_and_after_it_is_on_disk(disk: Disk) -> None:
+    disk.writer.put(KeepCosigned(OTHER, 16, b"note"))
+    assert disk.writer.cosigned(OTHER) == (16, b"note")
+    await disk.writer.close()
+    assert disk.reader.cosigned(OTHER) == (16, b"note")

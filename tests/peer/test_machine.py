@@ -204,7 +204,7 @@ def test_status_tells_a_person_what_is_going_on() -> None:
     assert status.first_merge_at is not None
     assert {link.name for link in status.links} == {"peer-0", "peer-2"}
     assert 1 <= len(status.tail) <= 8
-    assert {line.kind for line in status.tail} <= {"update", "snapshot", "data", "member", "enrol"}
+    assert {line.kind for line in status.tail} <= {"update", "snapshot", "data", "member", "enrol", "final"}
     assert 0 < status.weight <= 65536
 
 
