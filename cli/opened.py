@@ -59,7 +59,7 @@ class Opened:
 
     def terms(self, past: Mapping[str, int]) -> list[Term]:
         """The updates in the sum of a past, by log."""
-        return [term for term in self.replica.updates if term[1] < past.get(term[0], 0)]
+        return list(self.replica.terms(past))
 
     def find(self, wanted: str) -> tuple[str, int]:
         """(log, seq) of an admitted entry that is named PEER/SEQ."""
