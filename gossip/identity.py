@@ -62,9 +62,14 @@ class KeyFiles:
         `stale`: the store is known to lack own entries, which may name other keys; then what is in `current` must do.
         LocalError if the key in force is not among the files.
         """
-        if promise is not None and self._is(self.next, promise.key) and not self._is(self.current, promise.key):
-            move(self.next, self.current)
-        current = self._load(self.current)
+        current = self._load(self.current) if self.current.exists() else None
+        if promise is not None and (current is None or current.public != promise.key) and self.next.exists():
+            following = self._load(self.next)
+            if following.public == promise.key:
+                move(self.next, self.current)
+                current = following
+        if current is None:
+            current = self._load(self.current)  # says what is wrong
         if promise is None or stale:
             return current
         if current.public == promise.key:
@@ -120,9 +125,6 @@ class KeyFiles:
             if fresh is None:
                 raise
             return PrivateKey.load(path, fresh)
-
-    def _is(self, path: Path, public: bytes) -> bool:
-        return path.exists() and self._load(path).public == public
 
     def _digest(self, path: Path) -> Hash | None:
         return key_digest(self._load(path).public) if path.exists() else None

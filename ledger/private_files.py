@@ -169,7 +169,7 @@ def lock(der: bytes, passphrase: Passphrase) -> bytes:
     cipher = Cipher(algorithms.AES256(_stretched(passphrase, salt)), modes.CBC(start)).encryptor()
     sealed = cipher.update(der + bytes([pad]) * pad) + cipher.finalize()
     derivation = _der(
-        _SEQUENCE, _der(_OCTETS, salt), _der(_INTEGER, ROUNDS.to_bytes(3, "big")),
+        _SEQUENCE, _der(_OCTETS, salt), _der(_INTEGER, ROUNDS.to_bytes(ROUNDS.bit_length() // 8 + 1, "big")),
         _der(_SEQUENCE, _HMAC_SHA256, _NULL),
     )  # fmt: skip
     scheme = _der(_SEQUENCE, _der(_SEQUENCE, _PBKDF2, derivation), _der(_SEQUENCE, _AES256_CBC, _der(_OCTETS, start)))

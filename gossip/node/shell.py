@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, assert_never
 
+from gossip import backup, setup
 from gossip import directory as places
 from gossip import events as ev
-from gossip import setup
 from gossip.config import PeerConfig
+from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.door import Door
 from gossip.node.learning import Learning
@@ -39,12 +40,14 @@ from gossip.transport.pool import LinkPool
 from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import Backend, WebRTCTransport
 from ledger.errors import GossipError, LinkError, LocalError, RemoteError
-from ledger.keys import PrivateKey
+from ledger.private_files import Passphrase
+from ledger.promise import Promise
 from ledger.store import SignedMark, Store
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 NOBODY_AFTER_S: Final = 15.0  # mDNS answers within two
+KEY_CHANGE_S: Final = 5.0  # an entry and its checkpoint on disk; whoever asked hears of more patience than that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,9 @@ class NodeConfig:
     ticket: Ticket | None = None
     """The invitation to enter with; needed until this peer is a member."""
 
+    passphrase: Passphrase | None = None
+    """What opens this peer's key files, if they are locked. It stays in this process."""
+
     backend: Backend = "auto"
 
 
@@ -101,6 +107,10 @@ class Node:
         self._told_at = 0.0
         self._phase = "starting"
         self._address = self._backend = ""
+        self._port = 0
+        self._promise: Promise | None = None  # what the own log says about keys, as far as the key files follow it
+        self._recovering = b""  # the key that a recover entry is to put in force
+        self._changed: asyncio.Future[None] | None = None  # a change of keys that somebody waits for
         # Set in run(), in this order; status() may be asked before.
         self._meta: dict[str, str] = {}
         self._learning: Learning | None = None
@@ -146,11 +156,12 @@ class Node:
         addresses = addresses_of(config.interface)
         store = stack.enter_context(Store(places.store_path(directory)))
         reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
-        key = PrivateKey.load(places.keys_path(directory) / "current")
         self._meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self", "swarm_name", "name")}
         swarm, founder, own = (self._meta[name] for name in ("swarm", "founder", "self"))
 
         self._mark = SignedMark(places.mark_path(directory))
+        recover = self._open_keys(store, own)
+        key = self._key
         self._writer = Writer(store, reader, own, self._stored, self._witnessed)
         stack.push_async_callback(self._writer.close)
         self._refuse_old_backup(store, own)
@@ -176,7 +187,7 @@ class Node:
         self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend)
         stack.push_async_callback(self._transport.close)
         self._backend = self._transport.backend
-        port = await self._transport.start(addresses[0], config.port)
+        port = self._port = await self._transport.start(addresses[0], config.port)
         self._address = f"{addresses[0]}:{port}"
 
         tasks.create_task(self._writer.run(), name="store")
@@ -189,6 +200,8 @@ class Node:
         self._phase = ""
         self._tell("ready", peer=own, address=self._address, transport=self._backend)
         await self._post(ev.Started())
+        if recover is not None:
+            await self._post(recover)
         asyncio.get_running_loop().call_later(NOBODY_AFTER_S, self._nobody_yet)
         for host, at in (*config.dial, *(config.ticket.endpoints() if config.ticket else ())):
             await self._post(ev.Found(host, at, None))
@@ -209,7 +222,7 @@ class Node:
         def found(candidate: Candidate) -> None:
             self._post_soon(ev.Found(candidate.host, candidate.port, candidate.key))
 
-        discovery = Discovery(addresses, swarm, found)
+        self._discovery = discovery = Discovery(addresses, swarm, found)
         stack.push_async_callback(discovery.close)
         try:
             await discovery.start()
@@ -227,6 +240,9 @@ class Node:
             for effect in self._peer.handle(event, self._now()):
                 self._act(effect)
             self._door.settle()
+            promise = self._peer.promise()
+            if promise is not None and promise != self._promise:
+                self._follow_keys(promise)
             if self._learning is not None and self._book.replica.has_genesis:
                 self._learning.begin(self._book.replica.genesis)
             await self._writer.room()
@@ -335,6 +351,75 @@ class Node:
     def _is_member(self) -> bool:
         return bool(self._book.replica.role_of(self._meta["self"]))
 
+    # -------------------------------------------------------------- keys
+
+    def _open_keys(self, store: Store, own: str) -> ev.NewKey | None:
+        """Read the key to go by; what is to be written first if this peer was set up again from a backup."""
+        self._keys = KeyFiles(self._config.directory, self._config.passphrase)
+        promise, (recovering, since) = stored_promise(store), backup.recover_since(store)
+        mark = self._mark.read()
+        stale = recovering or (mark is not None and mark.size > store.logs().get(own, 0))
+        self._key = self._keys.settle(promise, stale=stale)
+        if not recovering or promise is None:
+            self._promise = promise
+            return None
+        try:
+            key, following = self._keys.prepare(promise)
+        except LocalError as error:
+            if self._key.public != promise.key:
+                raise
+            backup.recovered(store)  # what was to be put in force is in force already
+            self._tell("trouble", text=str(error))
+            return None
+        # Others know the promised key, too; the one that was lost may be in a thief's hands by now.
+        self._key, self._recovering = key, key.public
+        return ev.NewKey(key, following, recover=True, since=since)
+
+    def _follow_keys(self, promise: Promise) -> None:
+        """The own log has changed keys, durably: so do the files, and whoever meets us from now on sees the new one."""
+        self._promise = promise
+        key = self._keys.settle(promise, stale=True)
+        if key.public != promise.key or self._recovering not in (b"", promise.key):
+            return  # the log on its way back to us: more of it comes
+        if promise.key == self._recovering:
+            self._recovering = b""
+            with Store(places.store_path(self._config.directory)) as store:
+                backup.recovered(store)
+        if key.public != self._key.public:
+            self._key = key
+            self._transport.change_key(key)
+            self._tasks.create_task(self._advertise(), name="advertise the new key")
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    async def _advertise(self) -> None:
+        try:
+            await self._discovery.advertise(self._port, key=self._key.public, peer=self._meta["self"])
+        except (GossipError, OSError) as error:  # the swarm works without: addresses, invites
+            self._tell("trouble", text=str(error))
+
+    async def _change_key(self, *, recover: bool = False, since: int | None = None) -> dict[str, Any]:
+        """The owner wants another key. Answers when it is in force, or says that it waits for other peers."""
+        assert self._peer is not None
+        promise = self._peer.promise()
+        if promise is None or not self._is_member():
+            raise LocalError("this peer is no member yet", next_step="wait until it was let in")
+        if self._changed is not None and not self._changed.done():
+            raise LocalError("a change of keys is under way", next_step="see it with: gossip key show")
+        self._changed = changed = asyncio.get_running_loop().create_future()
+        try:
+            key, following = await asyncio.to_thread(self._keys.prepare, promise)
+            if recover:
+                self._recovering = key.public
+                with Store(places.store_path(self._config.directory)) as store:
+                    backup.ask_recover(store, since)
+            await self._post(ev.NewKey(key, following, recover, since))
+        except BaseException:
+            self._changed = None
+            raise
+        await asyncio.wait([changed], timeout=KEY_CHANGE_S)
+        return {"old": promise.key.hex(), "new": key.public.hex(), "pending": not changed.done()}
+
     # -------------------------------------------------------------- the owner
 
     async def _command(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,6 +435,10 @@ class Node:
             case "stop":
                 self.request_stop()
                 return {}
+            case "rotate":
+                return await self._change_key()
+            case "recover":
+                return await self._change_key(recover=True, since=request.get("since"))
             case "invite":
                 ticket = setup.make_ticket(
                     self._config.directory, uses=request.get("uses", 1), addresses=(self._address,)
@@ -357,7 +446,8 @@ class Node:
                 return {"ticket": ticket.text, "address": self._address}
             case _:
                 raise LocalError(
-                    f"no command {command[:40]!r}", next_step="use status, invite, drain, evaluate or stop"
+                    f"no command {command[:40]!r}",
+                    next_step="use status, invite, rotate, recover, drain, evaluate or stop",
                 )
 
     def _tell(self, kind: str, **fields: Any) -> None:
