@@ -356,9 +356,19 @@ def policies() -> Iterator[tuple[str, str]]:
         return "".join(f"{item}\n" for item in items)
 
     head = (log, *witnesses)
-    for what, number in NUMBERS.items():
-        if what not in ("a space before", "a space after", "a tab after", "nothing"):  # which are spaces between words
-            yield f"threshold: {what}", lines(*head, f"group majority {number} w2 w3 w4", quorum)
+    for what, number in {
+        "a plus sign": "+2",
+        "a leading zero": "02",
+        "an underscore": "0_2",
+        "a minus sign": "-2",
+        "hexadecimal": "0x2",
+        "an exponent": "2e0",
+        "a fraction": "2.0",
+        "other scripts' digits": "٢",
+        "a digit that is no decimal": "²",
+        "400 digits": "0" * 399 + "2",
+    }.items():
+        yield f"threshold: {what}", lines(*head, f"group majority {number} w2 w3 w4", quorum)
     for what, text in {
         "none needed": lines(*head, "group majority 0 w2 w3", quorum),
         "more needed than there are": lines(*head, "group majority 3 w2 w3", quorum),
@@ -404,6 +414,7 @@ def policies() -> Iterator[tuple[str, str]]:
         "a zero byte": lines(*head, group, "#\0", quorum),
         "the delete character": lines(*head, group, "#\x7f", quorum),
         "no last line end": POLICY[:-1],
+        "a comment without a line end": POLICY + "# the end",
         "a space of Unicode": POLICY.replace("quorum ", "quorum\u00a0"),
     }.items():
         yield f"policy: {what}", text

@@ -85,6 +85,14 @@ def test_a_cosignature_is_of_one_checkpoint_one_name_and_one_key() -> None:
             verify_cosignature(checkpoint, good, name, key.public)
 
 
+def test_a_key_id_is_only_a_hint() -> None:
+    """Four bytes: anybody finds a name or a key with the same. Both are compared whole."""
+    with pytest.raises(RemoteError):
+        verify_cosignature(CHECKPOINT, replace(by(2), name=NAMES[3]), NAMES[2], KEYS[2].public)
+    with pytest.raises(RemoteError):
+        verify_cosignature(CHECKPOINT, replace(by(3), name=NAMES[2], key_id=by(2).key_id), NAMES[2], KEYS[2].public)
+
+
 def test_it_travels_as_a_time_and_64_bytes() -> None:
     good = by(2)
     time, signature = raw(good)

@@ -127,6 +127,23 @@ def test_a_key_of_noise_is_refused_or_spelled_so(text: str) -> None:
         assert str(key) == candidate
 
 
+@pytest.mark.parametrize("text", [*c2sp_vectors.NUMBERS.values(), "00", "01", "0_1", "١"])
+def test_a_number_has_no_other_spelling(text: str) -> None:
+    with pytest.raises(RemoteError):
+        decimal(text, (1 << 53) - 1)
+
+
+@pytest.mark.parametrize("character", [*map(chr, range(0x20))])
+def test_no_control_character_but_the_line_end_is_in_a_note(character: str) -> None:
+    text = f"one{character}two\n"
+    note = text.encode() + b"\n" + sign_text(text.encode(), "me.example", KEY).line().encode()
+    if character == "\n":
+        assert parse_note(note).text == text.encode()
+    else:
+        with pytest.raises(RemoteError, match="control character"):
+            parse_note(note)
+
+
 @given(st.integers(0, 1 << 64), st.text("0123456789+-_ .e١²", max_size=20))
 def test_numbers_and_bytes_have_one_spelling(number: int, text: str) -> None:
     for spelled in (str(number), text):

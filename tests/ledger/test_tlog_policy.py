@@ -12,7 +12,7 @@ from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.cosignature import add_cosignatures, cosign
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import PrivateKey
-from ledger.note import COSIGNATURE, VerifierKey
+from ledger.note import COSIGNATURE, VerifierKey, sign_text
 from ledger.tlog_policy import (
     MAX_LINES,
     MAX_POLICY_BYTES,
@@ -127,6 +127,13 @@ def test_the_log_must_be_one_of_those_listed() -> None:
     policy = final_policy(SWARM, [(PEERS[1], [KEYS[1].public])], [(PEERS[0], KEYS[0].public)])
     assert policy is not None
     note = add_cosignatures(forged, [cosign(CHECKPOINT, NAMES[1], KEYS[1], 5)])
+    assert not satisfied(policy, note).satisfied
+
+
+def test_a_listed_log_that_signs_for_another_does_not_count() -> None:
+    """Its signature under this note is good, and says nothing of a log that is not its own."""
+    policy = TlogPolicy(((VerifierKey(NAMES[5], KEYS[5].public), ""),), (), (), "none")
+    note = add_cosignatures(NOTE, [sign_text(CHECKPOINT.body(), NAMES[5], KEYS[5])])
     assert not satisfied(policy, note).satisfied
 
 
