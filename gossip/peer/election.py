@@ -94,4 +94,4 @@ class Election:
             if blob is None or (read := read + len(blob)) > MAX_BYTES:
                 return ""
             move(theta, fold.arithmetic.decode(blob, fold.parameters), weight)
-        return model_hash(fold.layout, fold.arithmetic.model_bytes(theta))
+        return model_hash(fold.layout, fold.arithmetic.model_parts(theta))
