@@ -6,10 +6,13 @@ the two disagree, one of them (or the page) is wrong.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import itertools
 import json
 import math
 import struct
+from collections.abc import Iterable, Set
 from fractions import Fraction
 
 ONE = 65536
@@ -101,59 +104,204 @@ def fold(layout: list[dict], seed: str, terms: list[tuple[int, bytes]]) -> list[
     return theta
 
 
-# ---- 4. pasts, 5. weights, 6. states
+# ---- 4. pasts, 5. weights, 6. states, 7. what counts
+
+
+def leaf_hash(data: bytes) -> bytes:
+    return sha(b"\x00", data)
+
+
+def root_of(leaves: list[bytes]) -> bytes:
+    """RFC 6962, section 2.1."""
+    if len(leaves) == 1:
+        return leaves[0]
+    left = 1
+    while 2 * left < len(leaves):
+        left *= 2
+    return sha(b"\x01", root_of(leaves[:left]), root_of(leaves[left:]))
 
 
 class History:
-    """All logs of a swarm, peer id -> entries as parsed JSON. `left_out`: updates that the policy leaves out."""
+    """All entries of a swarm, as bytes in any order. An entry is known by its hash; a past is a set of hashes.
 
-    def __init__(self, logs: dict[str, list[dict]], founder: str, left_out: set[tuple[str, int]] | None = None) -> None:
-        self.logs = logs
+    `left_out`: hashes of the updates that the policy leaves out. `blobs`: deltas and evidence, by hash.
+    """
+
+    def __init__(self, entries: Iterable[bytes], founder: str, left_out: set[str], blobs: dict[str, bytes]) -> None:
         self.founder = founder
-        self.genesis = logs[founder][0]
-        self.left_out = left_out or set()
-        self.roster: dict[tuple[str, int], list[str]] = {}
-        self.past: dict[tuple[str, int], dict[str, int]] = {}
-        for log, entries in logs.items():
-            roster: list[str] = []
-            sizes: dict[str, int] = {}
-            for seq, entry in enumerate(entries):
-                roster = roster + entry["meets"]
-                sizes = sizes | {roster[index]: size for index, size in entry["seen"]} | {log: seq}
-                self.roster[log, seq] = roster
-                self.past[log, seq] = sizes
-        self.weight: dict[tuple[str, int], int] = {}
-        self.row: dict[tuple[str, int], dict] = {}
-        for log, seq in sorted(self.past, key=lambda at: sum(self.past[at].values())):
-            if self.folded(log, seq):
-                self.weigh(log, seq)
+        self.left_out = left_out
+        self.blobs = blobs
+        self.data = {sha(data).hex(): data for data in entries}
+        self.entry = {name: json.loads(data) for name, data in self.data.items()}
+        self.chain: dict[str, list[str]] = {}  # from the log's first entry up to this one
+        self.author: dict[str, str] = {}
+        self.seen: dict[str, list[str]] = {}  # by slot: the last entry seen of that log
+        self.past: dict[str, frozenset[str]] = {}
+        self.weight: dict[str, int] = {}
+        self.row: dict[str, dict] = {}
+        waiting = list(self.entry)
+        while waiting:
+            again = [name for name in waiting if not self.read(name)]
+            if len(again) == len(waiting):
+                raise ValueError("entries lack their past")
+            waiting = again
+        (self.genesis,) = (entry for entry in self.entry.values() if entry["kind"] == "genesis")
+        for name in sorted(self.past, key=lambda name: len(self.past[name])):
+            if self.folded(name):
+                self.weigh(name)
 
-    def folded(self, log: str, seq: int) -> bool:
-        return self.logs[log][seq]["kind"] == "update" and (log, seq) not in self.left_out
+    # -- pasts
 
-    def updates(self, sizes: dict[str, int], log: str) -> list[int]:
-        return [seq for seq in range(sizes.get(log, 0)) if self.folded(log, seq)]
+    def read(self, name: str) -> bool:
+        entry = self.entry[name]
+        before = entry["prev"]
+        if before and before not in self.past:
+            return False
+        chain = [*(self.chain[before] if before else []), name]
+        seen = list(self.seen[before]) if before else []
+        slots = dict(entry["seen"])
+        peers = [self.author[last] for last in seen] + entry["meets"]
+        choices = []
+        for slot, size in slots.items():
+            choices.append([
+                other for other in self.past
+                if self.author[other] == peers[slot] and len(self.chain[other]) == size
+                and (slot >= len(seen) or seen[slot] in self.chain[other])
+            ])  # fmt: skip
+        found = []
+        for chosen in itertools.product(*choices):
+            tips = seen + [""] * len(entry["meets"])
+            for slot, last in zip(slots, chosen, strict=True):
+                tips[slot] = last
+            rows = [self.head(last) for last in tips]
+            contained = any(one in self.chain[other] for one, other in itertools.permutations(tips, 2))
+            if not contained and sha(*sorted(rows)).hex() == entry["heads"]:
+                found.append((rows, tips))
+        if not found:
+            return False
+        tips = min(found)[1]
+        self.chain[name], self.seen[name] = chain, tips
+        first = chain[1] if self.entry[chain[0]]["kind"] == "genesis" and len(chain) > 1 else chain[0]
+        self.author[name] = self.founder if self.entry[chain[0]]["kind"] == "genesis" else first
+        past = set(chain[:-1])
+        for last in tips:
+            past |= self.past[last] | {last}
+        self.past[name] = frozenset(past)
+        return True
 
-    def trainers(self, sizes: dict[str, int]) -> set[str]:
-        found = {self.founder} if sizes.get(self.founder, 0) > 1 else set()
-        for log, size in sizes.items():
-            for entry in self.logs[log][:size]:
-                if entry["kind"] == "member" and entry["role"] in ("trainer", "admin"):
-                    found.add(entry["peer"])
+    def head(self, name: str) -> bytes:
+        chain = self.chain[name]
+        root = root_of([leaf_hash(self.data[other]) for other in chain])
+        return bytes.fromhex(self.author[name]) + struct.pack(">Q", len(chain)) + root
+
+    def seq(self, name: str) -> int:
+        return len(self.chain[name]) - 1
+
+    def folded(self, name: str) -> bool:
+        return self.entry[name]["kind"] == "update" and name not in self.left_out
+
+    # -- what counts
+
+    def keys(self, chain: list[str]) -> list[tuple[bytes, str]]:
+        """(key, promise) in force after 0, 1, 2 ... entries; the first key also before it is named."""
+        held: list[tuple[bytes, str] | None] = [None]
+        for name in chain:
+            entry = self.entry[name]
+            named = entry["kind"] in ("enrol", "rotate", "recover")
+            held.append((bytes.fromhex(entry["key"]), entry["next"]) if named else held[-1])
+        first = next(item for item in held if item is not None)
+        return [item or first for item in held]
+
+    def halves(self, name: str) -> list[tuple[bytes, bytes]]:
+        """(leaf, key) of the two halves of an accuse entry's evidence."""
+        entry = self.entry[name]
+        evidence = json.loads(self.blobs[entry["evidence"]])
+        found = []
+        for half in (evidence["a"], evidence["b"]):
+            note = base64.b64decode(half["proof"]).decode().split("\n\n", 1)[1]
+            origin, size = note.split("\n")[:2]
+            key_id = base64.b64decode(note.split("\n\n")[1].split()[2])[:4]
+            known = set()
+            for other in self.past[name]:
+                if self.author[other] == entry["peer"]:
+                    keys = self.keys(self.chain[other])
+                    known.add(keys[min(int(size), len(keys) - 1)][0])
+            (key,) = (key for key in known if sha(origin.encode(), b"\n\x01", key)[:4] == key_id)
+            found.append((leaf_hash(base64.b64decode(half["entry"])), key))
         return found
 
-    def weigh(self, o: str, at: int) -> None:
-        c = self.genesis["fold"]
-        update, past = self.logs[o][at], self.past[o, at]
-        others = self.trainers(past) - {o}
-        count = {j: 1 + len(self.updates(past, j)) for j in others}
-        latest = dict.fromkeys(others, c["norm0"])
-        for j in others:
-            for seq in self.updates(past, j):
-                latest[j] = self.logs[j][seq]["norm"]
+    def ends(self, held: Set[str], peer: str) -> list[list[str]]:
+        """The branches of a peer's log: each chain that no other entry held goes on from."""
+        mine = [name for name in held if self.author[name] == peer]
+        inner = {self.entry[name]["prev"] for name in mine}
+        return [self.chain[name] for name in sorted(mine) if name not in inner]
 
-        before = [seq for seq in range(at) if self.folded(o, seq)]
-        row = self.row[o, before[-1]] if before else {"T": 0, "x": 0, "seen": {}, "credited": {}, "grown": {}}
+    def void(self, chain: list[str], held: Set[str]) -> int:
+        """The lowest index at which this branch is convicted."""
+        peer = self.author[chain[0]]
+        keys = self.keys(chain)
+        signed: list[tuple[int, bytes, bytes]] = []
+        for other in self.ends(held, peer):
+            index = next((i for i, (a, b) in enumerate(zip(chain, other, strict=False)) if a != b), None)
+            if index is not None:
+                signed.append((index, leaf_hash(self.data[other[index]]), self.keys(other)[index + 1][0]))
+        for name in held:
+            if self.entry[name]["kind"] == "accuse" and self.entry[name]["peer"] == peer:
+                signed += [(self.entry[name]["index"], leaf, key) for leaf, key in self.halves(name)]
+        found = [len(chain)]
+        for index, leaf, key in signed:
+            if index >= len(chain) or leaf == leaf_hash(self.data[chain[index]]):
+                continue
+            if key == keys[index + 1][0] or sha(key).hex() == keys[index][1]:
+                found.append(index)
+        return min(found)
+
+    def counting(self, held: Set[str], peer: str) -> list[str]:
+        """The entries of a peer that count in weights: always one chain."""
+        chains = [chain[: self.void(chain, held)] for chain in self.ends(held, peer)]
+        return max(chains, key=len, default=[])
+
+    def summed(self, held: Set[str]) -> set[str]:
+        """The updates in the sum of a past."""
+        found: set[str] = set()
+        for peer in {self.author[name] for name in held}:
+            for chain in self.ends(held, peer):
+                withdrawn = {
+                    name
+                    for branch in self.ends(held, peer)
+                    for at, other in enumerate(branch)
+                    if self.entry[other]["kind"] == "recover"
+                    for name in branch[self.entry[other]["since"] : at]
+                }
+                kept = set(chain[: self.void(chain, held)]) - withdrawn
+                found |= {name for name in kept if self.folded(name)}
+        for name in held:
+            if self.entry[name]["kind"] == "final":
+                snapshot = self.chain[name][self.entry[name]["snapshot"]]
+                found |= self.summed(self.past[snapshot])
+        return found
+
+    # -- weights
+
+    def trainers(self, held: Set[str]) -> set[str]:
+        found = {self.founder} if self.founder in held else set()
+        for name in held:
+            entry = self.entry[name]
+            if entry["kind"] == "member" and entry["role"] in ("trainer", "admin"):
+                found.add(entry["peer"])
+        return found
+
+    def weigh(self, u: str) -> None:
+        c = self.genesis["fold"]
+        update, past = self.entry[u], self.past[u]
+        o = self.author[u]
+        others = self.trainers(past) - {o}
+        counted = {j: [name for name in self.counting(past, j) if self.folded(name)] for j in others}
+        count = {j: 1 + len(counted[j]) for j in others}
+        latest = {j: self.entry[counted[j][-1]]["norm"] if counted[j] else c["norm0"] for j in others}
+
+        before = [name for name in self.chain[u][:-1] if self.folded(name)]
+        row = self.row[before[-1]] if before else {"T": 0, "x": 0, "seen": {}, "credited": {}, "grown": {}}
         T, x = row["T"], row["x"]
         seen, credited, grown = ({j: row[name].get(j, 0) for j in others} for name in ("seen", "credited", "grown"))
 
@@ -173,11 +321,13 @@ class History:
             q = ONE if x <= c["burst"] else c["burst"] ** 2 * ONE // x**2
             x += q
 
-        unviewed = dict(update["view"])
         S = 0
-        for index, peer in enumerate(self.roster[o, at]):
-            viewed = unviewed.get(index, past[peer])
-            S += sum(self.weight[peer, seq] for seq in self.updates(past, peer) if seq >= viewed)
+        shown = dict(update["view"])
+        viewed = {
+            name for slot, last in enumerate(self.seen[u]) for name in self.chain[last][: shown.get(slot)]
+        }  # fmt: skip
+        for peer in {self.author[last] for last in self.seen[u]}:
+            S += sum(self.weight[v] for v in self.counting(past, peer) if self.folded(v) and v not in viewed)
         table = c["staleness"]
         s = table[min(4 * S // c["eta"], len(table) - 1)]
 
@@ -189,35 +339,33 @@ class History:
         if update["norm"] * ONE > c["kappa"] * M:
             clip = Fraction(c["kappa"] * M, update["norm"] * ONE)
         exact = Fraction(c["eta"], ONE) / n * Fraction(s, ONE) * clip * Fraction(q, ONE)
-        self.weight[o, at] = math.floor(ONE * min(Fraction(1), exact))
-        self.row[o, at] = {"T": T, "x": x, "seen": count, "credited": credited, "grown": grown}
+        self.weight[u] = math.floor(ONE * min(Fraction(1), exact))
+        self.row[u] = {"T": T, "x": x, "seen": count, "credited": credited, "grown": grown}
 
-    def state(self, log: str, seq: int) -> tuple[str, int]:
-        """`state` and `updates` of a snapshot that is entry `seq` of `log`."""
-        past = self.past[log, seq]
-        hashed, total = b"", 0
-        for peer in sorted(past):
-            done = self.updates(past, peer)
-            total += len(done)
-            if not done:
-                continue
-            row = self.row[peer, done[-1]]
-            js = sorted(row["seen"])
-            columns = [row[name][j] for name in ("seen", "credited", "grown") for j in js]
-            hashed += bytes.fromhex(peer) + sha(
-                b"gossip/row/1\n",
-                struct.pack(">QQI", row["T"], row["x"], len(js)),
-                b"".join(bytes.fromhex(j) for j in js),
-                b"".join(struct.pack(">Q", value) for value in columns),
-            )
-        return sha(b"gossip/state/1\n", hashed).hex(), total
+    # -- states and models
 
-    def model(self, sizes: dict[str, int], blobs: dict[str, bytes]) -> str:
-        """The model_hash of everything in these sizes."""
-        terms = [
-            (self.weight[log, seq], blobs[self.logs[log][seq]["delta"]])
-            for log in sizes
-            for seq in self.updates(sizes, log)
-        ]
+    def state(self, snapshot: str) -> tuple[str, int]:
+        """`state` and `updates` of a snapshot entry."""
+        past = self.past[snapshot]
+        rows = []
+        for peer in {self.author[name] for name in past}:
+            for chain in self.ends(past, peer):
+                done = [name for name in chain if self.folded(name)]
+                if not done:
+                    continue
+                row = self.row[done[-1]]
+                js = sorted(row["seen"])
+                columns = [row[name][j] for name in ("seen", "credited", "grown") for j in js]
+                rows.append(bytes.fromhex(peer) + sha(
+                    b"gossip/row/1\n",
+                    struct.pack(">QQI", row["T"], row["x"], len(js)),
+                    b"".join(bytes.fromhex(j) for j in js),
+                    b"".join(struct.pack(">Q", value) for value in columns),
+                ))  # fmt: skip
+        return sha(b"gossip/state/1\n", *sorted(rows)).hex(), len(self.summed(past))
+
+    def model(self, held: Set[str]) -> str:
+        """The model_hash of everything in a past."""
+        terms = [(self.weight[name], self.blobs[self.entry[name]["delta"]]) for name in self.summed(held)]
         layout = self.genesis["layout"]
         return model_hash(layout, fold(layout, self.genesis["seed"], terms))

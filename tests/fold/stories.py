@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
+from typing import Final
 
+from ledger.canonical import decode_entry, entry_hash
 from ledger.delta import Delta, blocks, encode
-from ledger.entry import FoldConstants, Hash, PeerId
-from ledger.replica import Checked, Replica
-from tests.fold.toy import Swarm
+from ledger.entry import FoldConstants, Hash
+from ledger.replica import Checked, Disputed, Replica, Waiting, fork_of
+from tests.fold.toy import Peer, Swarm
+from tests.plain_fold import History
+
+FORKED: Final = 7  # a seed of whose troubles the first 24 events have some of most kinds
 
 
 def random_blob(luck: Random, parameters: int, *, exponent: int) -> bytes:
@@ -54,8 +59,72 @@ def busy_swarm(seed: int, *, peers: int = 4, events: int = 60, fold: FoldConstan
     return swarm
 
 
-def model_of(swarm: Swarm) -> Hash:
-    hashes = {peer.model_hash() for peer in swarm.peers.values()}
+def troubled_swarm(seed: int, *, events: int = 60) -> Swarm:
+    """A busy swarm in which logs are signed twice, keys change, thieves write, and snapshots become final.
+
+    Two of five are copied: the copies go on writing, to whoever hears them first. The founder and two more are honest
+    and hear everything in the end.
+    """
+    luck = Random(seed)
+    witnesses = ["founder", "ann", "bob"]
+    swarm = Swarm(["ann", "bob", "cyd", "dan"], witnesses=witnesses)
+    honest = [swarm[name] for name in witnesses]
+    forkers: dict[str, list[Peer]] = {name: [swarm[name]] for name in ("cyd", "dan")}
+
+    def publish(peer: Peer) -> None:
+        view = peer.replica.heads() if luck.random() < 0.5 else peer.views
+        peer.publish_blob(random_blob(luck, 16, exponent=luck.choice([-11, -10, -7])), view=view)
+        peer.views = peer.replica.heads()
+
+    for event in range(events):
+        if event in (events // 5, events // 2):
+            name = luck.choice(sorted(forkers))
+            twin = luck.choice(forkers[name]).twin()
+            forkers[name].append(twin)
+            match luck.randrange(4):
+                case 0:
+                    twin.rotate()
+                case 1:
+                    twin.recover(since=luck.randrange(2, twin.replica.size(twin.id) + 1))
+        everybody = [*honest, *(twin for twins in forkers.values() for twin in twins)]
+        peer = luck.choice(everybody)
+        match luck.randrange(12):
+            case 0 | 1 | 2 | 3:
+                peer.fetch(luck.choice([other for other in everybody if other.id != peer.id]))
+            case 4:
+                author = luck.choice(honest)
+                snapshot = author.snapshot().seq
+                for witness in honest:
+                    if witness is not author and luck.random() < 0.7:
+                        witness.fetch(author)
+                others = [other for other in honest if other is not author]
+                if all(author.replica.enrolled(other.id) for other in others):
+                    author.write_final_if_met(snapshot, others)
+            case 5:
+                _accuse(luck, luck.choice(honest), forkers)
+            case _:
+                publish(peer)
+    for other in [twin for twins in forkers.values() for twin in twins]:
+        for peer in honest:
+            peer.fetch(other)
+    swarm.exchange(*witnesses)
+    return swarm
+
+
+def _accuse(luck: Random, accuser: Peer, forkers: dict[str, list[Peer]]) -> None:
+    """With what two copies have signed at one index, if they have, and if the accuser knows the keys."""
+    twins = luck.choice(list(forkers.values()))
+    if len(twins) < 2:
+        return
+    one, other = luck.sample(twins, 2)
+    upto = min(one.replica.size(one.id), other.replica.size(one.id))
+    differ = [seq for seq in range(2, upto) if one.replica.data(one.id, seq) != other.replica.data(one.id, seq)]
+    if differ and accuser.replica.enrolled(one.id):
+        accuser.try_accuse(one, other, luck.choice(differ))
+
+
+def model_of(swarm: Swarm, *names: str) -> Hash:
+    hashes = {swarm[name].model_hash() for name in names or swarm.peers}
     assert len(hashes) == 1
     return hashes.pop()
 
@@ -67,45 +136,79 @@ def checked_entries(swarm: Swarm) -> Iterator[tuple[Replica, Checked]]:
     waiting = swarm.everything()
     while waiting:
         rest = []
-        for log, seq, data in waiting:
-            if seq != observer.replica.size(log):
-                rest.append((log, seq, data))
-                continue
-            checked = observer.replica.check(log, data)
-            if isinstance(checked, Checked):
+        for peer, seq, data in waiting:
+            log = observer.replica.strand_for(peer, data)
+            checked = _check(observer, log, seq, data)
+            if log is not None and checked is not None:
                 yield observer.replica, replace(checked)
                 observer.take(log, data)
             else:
-                rest.append((log, seq, data))
+                rest.append((peer, seq, data))
         assert len(rest) < len(waiting)
         waiting = rest
 
 
-def shuffled_delivery(swarm: Swarm, luck: Random) -> tuple[dict[PeerId, int], Hash]:
+def _check(observer: Peer, log: str | None, seq: int, data: bytes) -> Checked | None:
+    if log is None or seq != observer.replica.size(log):
+        return None
+    try:
+        checked = observer.replica.check(log, data)
+    except Disputed:
+        return None
+    return None if isinstance(checked, Waiting) else checked
+
+
+def shuffled_delivery(swarm: Swarm, luck: Random) -> Peer:
     """A newcomer gets every entry, in any order and some twice; it keeps aside what it cannot use yet."""
     observer = swarm.observer()
     observer.blobs = dict(swarm.founder.blobs)
     entries = swarm.everything()
     arrivals = entries + luck.choices(entries, k=len(entries) // 3)
     luck.shuffle(arrivals)
-    aside: dict[tuple[PeerId, int], bytes] = {}
-    parked: dict[PeerId, list[PeerId]] = {}
-    for log, seq, data in arrivals:
-        if seq < observer.replica.size(log):
+    placed: dict[str, str] = {}  # entry hash -> the log on which it stands
+    after: dict[str, dict[bytes, str]] = {}  # hash of the entry before -> entries aside -> author
+    aside: dict[bytes, str] = {}  # entries of which the one before is held, but not all their past
+    for peer, _, data in arrivals:
+        before = decode_entry(data).prev
+        if entry_hash(data) in placed or data in aside or data in after.get(before, {}):
             continue
-        aside[log, seq] = data
-        ready = [log]
-        while ready:
-            log = ready.pop()
-            seq = observer.replica.size(log)
-            while (log, seq) in aside:
-                taken = observer.take(log, aside[log, seq])
-                if not isinstance(taken, Checked):
-                    for other, _ in taken.needs:
-                        parked.setdefault(other, []).append(log)
-                    break
-                del aside[log, seq]
-                seq += 1
-                ready.extend(parked.pop(log, ()))
+        if before and before not in placed:
+            after.setdefault(before, {})[data] = peer
+            continue
+        aside[data] = peer
+        moved = True
+        while moved:
+            moved = False
+            for waiting, author in list(aside.items()):
+                if not isinstance(observer.deliver(author, waiting), Checked):
+                    continue
+                del aside[waiting]
+                name = entry_hash(waiting)
+                placed[name] = author
+                aside.update(after.pop(name, {}))
+                moved = True
     assert not aside
-    return observer.replica.heads(), observer.model_hash()
+    assert not after
+    return observer
+
+
+def history_of(swarm: Swarm) -> History:
+    """The swarm as the second implementation reads it."""
+    left_out = {checked.hash for _, checked in checked_entries(swarm) if checked.refused}
+    return History([data for _, _, data in swarm.everything()], swarm.founder_id, left_out, swarm.founder.blobs)
+
+
+def named_weights(replica: Replica) -> dict[Hash, int]:
+    """The weight of every update that the policy let in, by the hash of its entry: so that trunks do not matter."""
+    found: dict[Hash, int] = {}
+    for log, size in replica.heads().items():
+        for seq in range(fork_of(log), size):
+            weight = replica.weight_of(log, seq)
+            if weight is not None:
+                found[entry_hash(replica.data(log, seq))] = weight
+    return found
+
+
+def named_terms(replica: Replica) -> set[Hash]:
+    """The updates in the sum, by the hash of their entries."""
+    return {entry_hash(replica.data(log, seq)) for log, seq, _, _ in replica.updates}

@@ -338,9 +338,9 @@ def test_a_thief_with_an_old_key_makes_no_evidence_against_who_has_rotated(swarm
     other = cyd.twin()
     cyd.rotate()
     cyd.publish(CHANGE)
-    for twin, sign in ((thief, 1), (other, -1)):
-        twin.publish(sign * CHANGE)
-        twin.publish(sign * CHANGE)
+    for twin, way in ((thief, 1), (other, -1)):
+        twin.publish(way * CHANGE)
+        twin.publish(way * CHANGE)
     ann.fetch(cyd)
     index = thief.replica.size(cyd.id) - 1
     with pytest.raises(InvalidEntry):

@@ -42,7 +42,18 @@ from ledger.fork import make_evidence
 from ledger.keys import PrivateKey, key_digest
 from ledger.policy import Policy
 from ledger.proof import TlogProof, make_proof
-from ledger.replica import Change, Checked, Disputed, LogId, Replica, Waiting, fork_of, open_delta, peer_of
+from ledger.replica import (
+    Change,
+    Checked,
+    Disputed,
+    InvalidEntry,
+    LogId,
+    Replica,
+    Waiting,
+    fork_of,
+    open_delta,
+    peer_of,
+)
 
 NOW = 1_767_225_600
 NOTHING_SEEN = sha256(b"").hexdigest()
@@ -101,6 +112,7 @@ class Peer:
     blobs: dict[Hash, bytes] = field(default_factory=dict)
     fold: Fold[ArrayDelta, Model] | None = None
     keys: int = 0  # how often it has changed its key
+    views: dict[LogId, int] = field(default_factory=dict)  # what it last trained from
 
     @property
     def theta(self) -> np.ndarray:
@@ -244,6 +256,18 @@ class Peer:
         signed = [cosign(checkpoint, name, key_of(by.name, by.keys), NOW) for by, name in names.items()]
         note = add_cosignatures(self.note(self.id, size, self.name), signed)
         return self.write(Finality(**CHAIN, snapshot=snapshot, note=note.decode()))
+
+    def try_accuse(self, one: Peer, other: Peer, index: int) -> bool:
+        """Accuse, if what we know of the author's keys makes it evidence."""
+        try:
+            self.accuse_twins(one, other, index)
+        except InvalidEntry:
+            return False
+        return True
+
+    def write_final_if_met(self, snapshot: int, witnesses: Iterable[Peer]) -> None:
+        """Write a final, if these witnesses are known here under the keys that they have now."""
+        self.final(snapshot, [by for by in witnesses if self.replica.key_of(by.id) == key_of(by.name, by.keys).public])
 
     def twin(self) -> Peer:
         """A copy of this peer, with its key: both go on from here."""

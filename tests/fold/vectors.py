@@ -6,14 +6,17 @@ Everything in them comes from integers and seeds, so every machine writes the sa
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from ledger.delta import MAX_EXPONENT, MIN_EXPONENT, Delta, decode, encode, norm
-from ledger.entry import Tensor
+from ledger.delta import MAX_EXPONENT, MIN_EXPONENT, Delta, encode, norm
+from ledger.entry import Accuse, Hash, Tensor, Update
 from ledger.fold import Fold, PlainArithmetic
-from tests.fold.stories import busy_swarm, checked_entries, model_of
+from ledger.replica import LogId, Replica
+from tests.fold.stories import busy_swarm, checked_entries, named_terms, named_weights, troubled_swarm
+from tests.fold.toy import Swarm
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 
@@ -22,7 +25,8 @@ def all_vectors() -> dict[str, Any]:
     return {
         "fold-delta.json": {"accept": accepted(), "reject": rejected()},
         "fold-start.json": starts(),
-        "fold-swarm.json": swarm(),
+        "fold-swarm.json": swarm(busy_swarm(4, events=75)),
+        "fold-forks.json": swarm(troubled_swarm(53, events=40)),
     }
 
 
@@ -98,20 +102,27 @@ def starts() -> list[dict[str, Any]]:
     return vectors
 
 
-def swarm() -> dict[str, Any]:
-    """A whole small swarm: late joiners, old views, a policy breach, snapshots, and what follows from its entries."""
-    story = busy_swarm(4, events=75)
+def swarm(story: Swarm) -> dict[str, Any]:
+    """A whole small swarm, and what follows from its entries. `terms` are what is in the sum, by entry hash."""
     replica = story.founder.replica
-    logs: dict[str, list[str]] = {log: [] for log in sorted(replica.heads())}
-    for log, _, data in story.everything():
-        logs[log].append(data.decode())
-    left_out = sorted([checked.log, checked.seq] for _, checked in checked_entries(story) if checked.refused)
-    folded = {delta: story.founder.blobs[delta].hex() for _, _, delta, _ in replica.updates}
-    assert all(decode(bytes.fromhex(blob), 16) for blob in folded.values())
+    blobs = {delta: story.founder.blobs[delta].hex() for log in replica.heads() for delta in named_blobs(replica, log)}
     return {
-        "swarm": story.swarm, "founder": story.founder_id, "logs": logs, "blobs": folded, "left_out": left_out,
-        "weights": sorted([log, seq, weight] for log, seq, _, weight in replica.updates), "model_hash": model_of(story),
+        "swarm": story.swarm, "founder": story.founder_id,
+        "entries": [checked.data.decode() for _, checked in checked_entries(story)],
+        "blobs": blobs, "left_out": sorted(checked.hash for _, checked in checked_entries(story) if checked.refused),
+        "weights": named_weights(replica), "terms": sorted(named_terms(replica)),
+        "model_hash": story.founder.model_hash(),
     }  # fmt: skip
+
+
+def named_blobs(replica: Replica, log: LogId) -> Iterator[Hash]:
+    """The deltas of updates that the policy let in, and the evidence of accusations."""
+    for seq in range(replica.size(log)):
+        match replica.entry(log, seq):
+            case Update(delta=delta) if replica.weight_of(log, seq) is not None:
+                yield delta
+            case Accuse(evidence=evidence):
+                yield evidence
 
 
 def main() -> None:
