@@ -55,6 +55,7 @@ from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Tally
 from ledger.entry import GRID_ONE, AnyEntry, Enrol, Hash, Member, PeerId, Recover, Role, Rotate, Update
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
+from ledger.promise import Promise
 from ledger.replica import Checked, InvalidEntry
 
 TAIL: Final = 8  # entries shown to people
@@ -339,6 +340,14 @@ class Peer:
 
     def _name(self, peer: PeerId | None) -> str:
         return self._names.get(peer, "") if peer else ""
+
+    # -------------------------------------------------------------- for the shell
+
+    def promise(self) -> Promise | None:
+        """What the own log says about its keys, as far as it is stored and signed for; None before it enrols."""
+        tape = self._tapes.get(self._author.own)
+        found = [promise for promise in tape.promises if promise.since < tape.servable] if tape is not None else []
+        return found[-1] if found else None
 
     # -------------------------------------------------------------- for people
 
