@@ -16,24 +16,28 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from tests.bench import codec, demo, ledger, machine, startup, transport
+from tests.bench import codec, demo, ledger, machine, replay, startup, store, traffic, transport
 from tests.bench.figures import Section, rows_of
 
 SEEDS: Final = 5
+SECTIONS: Final = ("codec", "startup", "ledger", "replay", "store", "traffic", "transport", "demo")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Figures, ratios and goals.")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="demos to run, a minute each")
-    parser.add_argument("--quick", action="store_true", help="one demo")
+    parser.add_argument("--quick", action="store_true", help="one demo, and no swarm of 100 peers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts to FILE")
-    parser.add_argument("--only", nargs="+", choices=("codec", "startup", "ledger", "transport", "demo"))
+    parser.add_argument("--only", nargs="+", choices=SECTIONS)
     given = parser.parse_args()
     seeds = 1 if given.quick else given.seeds
     parts: dict[str, Callable[[], Section]] = {
         "codec": codec.measure,
         "startup": startup.measure,
         "ledger": ledger.measure,
+        "replay": replay.measure,
+        "store": store.measure,
+        "traffic": lambda: traffic.measure(quick=given.quick),
         "transport": transport.measure,
         "demo": lambda: demo.measure(seeds, _progress),
     }

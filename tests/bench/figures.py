@@ -68,7 +68,7 @@ class Section:
         yield self.title
         for figure in self.figures:
             row = (
-                f"  {figure.name:<{WIDTH}}{figure.reached:>14}  {figure.wanted:<14}{MARKS[figure.met]:<7}{figure.note}"
+                f"  {figure.name:<{WIDTH}}{figure.reached:>14}  {figure.wanted:<16}{MARKS[figure.met]:<7}{figure.note}"
             )
             yield row.rstrip()
 

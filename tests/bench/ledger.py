@@ -14,24 +14,22 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.audit import audit
-from ledger.delta import Delta, encode
 from ledger.entry import PeerId
 from ledger.fold import PlainArithmetic
 from ledger.keys import PrivateKey
 from ledger.report import Anchors
 from ledger.weights import START, Row, Sight, row_hash, weigh
+from tests.bench.busy import PEERS, busy_swarm
 from tests.bench.figures import Figure, Section, median_s
 from tests.fold.bundles import contents_of
-from tests.fold.toy import Swarm, constants
+from tests.fold.toy import constants
 
-PEERS: Final = 8
-UPDATES: Final = 1_600
 LOGS: Final = 100
 WEIGHED: Final = 1_000
 
 
 def measure() -> Section:
-    swarm = _busy_swarm()
+    swarm = busy_swarm()
     whole = contents_of(swarm)
     bundle = replace(whole, blobs=lambda: [], blob=lambda name: None)
     lengths = [len(data) for _, _, data in swarm.everything()]
@@ -54,21 +52,6 @@ def measure() -> Section:
             Figure(f"weights at {LOGS} logs, per update", 1e6 * per_update_s, "us", digits=0),
         ),
     )
-
-
-def _busy_swarm() -> Swarm:
-    """Peers that publish in a random order, and hear of one another now and then."""
-    luck = Random(1)
-    swarm = Swarm([f"peer{number}" for number in range(PEERS - 1)])
-    names = list(swarm.peers)
-    for _ in range(UPDATES):
-        name = luck.choice(names)
-        values = tuple(luck.randint(-127, 127) for _ in range(16))
-        swarm[name].publish_blob(encode(Delta(16, None, (-12,), values)))
-        if luck.random() < 0.5:
-            swarm.exchange(name, luck.choice([other for other in names if other != name]))
-    swarm.exchange()
-    return swarm
 
 
 def _verifications_per_s(size: int) -> float:
