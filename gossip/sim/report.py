@@ -28,6 +28,16 @@ class Crash:
     down_s: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class NewKeyAt:
+    """A peer changes to the key that it promised."""
+
+    peer: int
+    at: float
+    recover: bool = False
+    since: int | None = None  # with `recover`: own updates from that entry on are taken back
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A swarm and its troubles. Times in seconds of virtual time; peer 0 is the founder."""
@@ -46,6 +56,7 @@ class Scenario:
     """Share of the peers that crash once, at a random moment, and come back."""
     crashes: tuple[Crash, ...] = ()
     cuts: tuple[Cut, ...] = ()
+    new_keys: tuple[NewKeyAt, ...] = ()
     late: Mapping[int, float] = field(default_factory=dict)
     """Peers that first start after so many seconds."""
     round_s: float = 2.0
@@ -63,6 +74,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         named = [*self.late, *self.slow, *self.observers, *(c.peer for c in self.crashes)]
+        named += [change.peer for change in self.new_keys]
         named += [peer for cut in self.cuts for peer in cut.side]
         if self.peers < 1 or any(not 0 <= peer < self.peers for peer in named):
             raise LocalError("a scenario names a peer that does not exist", next_step="number peers from 0")

@@ -10,6 +10,7 @@ What gossip/node does with sockets, processes and SQLite, in a page. It decides 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from random import Random
@@ -31,6 +32,7 @@ from gossip.events import (
     KeepCosigned,
     KeepVote,
     KeepWitnessed,
+    NewKey,
     Note,
     Send,
     SetTimer,
@@ -47,7 +49,7 @@ from gossip.sim.disk import Memory
 from gossip.sim.network import Station
 from ledger.entry import FORMAT_VERSION, Data, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
-from ledger.keys import PrivateKey
+from ledger.keys import PrivateKey, key_digest
 
 if TYPE_CHECKING:
     from gossip.sim.swarm import SimSwarm
@@ -60,7 +62,6 @@ class SimPeer:
 
     def __init__(self, swarm: SimSwarm, index: int, key: PrivateKey, config: PeerConfig, self_id: PeerId) -> None:
         self.index = index
-        self.public = key.public
         self.self_id = self_id
         self.is_up = False
         self.memory = Memory()
@@ -68,6 +69,8 @@ class SimPeer:
         self.book: Book | None = None
         self._swarm = swarm
         self._key = key
+        self._changes = 0  # of keys, asked for
+        self._new: PrivateKey | None = None
         self._config = config
         self._life = 0  # what was under way in an earlier one is void
         self._timers: dict[str, float] = {}
@@ -86,8 +89,11 @@ class SimPeer:
         self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
         self.book = swarm.book_of(self)
         luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
+        config = self._config
+        if config.inviter:  # an invite of today: older ones name a key that the founder may have left behind
+            config = replace(config, inviter=swarm.peers[0].public)
         self.machine = Peer(
-            self._config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck,
+            config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck,
             mark=self.memory.mark,
         )  # fmt: skip
         self.is_up = True
@@ -118,6 +124,25 @@ class SimPeer:
                 self.crash()
         return self.is_up
 
+    @property
+    def public(self) -> bytes:
+        """The key that it proves on links."""
+        return self._key.public
+
+    def change_key(self, recover: bool = False, since: int | None = None) -> None:
+        """What `gossip key rotate` and `recover` do."""
+        seed = self._swarm.scenario.seed
+        if self._new is None:
+            self._changes += 1
+            self._new = next_key(seed, self.index, self._changes)
+        after = next_key(seed, self.index, self._changes + 1)
+        self.deliver(NewKey(self._new, key_digest(after.public), recover, since))
+
+    def _follow_keys(self) -> None:
+        promise = self.machine.promise() if self.machine is not None else None
+        if self._new is not None and promise is not None and promise.key == self._new.public:
+            self._key, self._new = self._new, None
+
     def admits(self, caller: Station) -> str | None:
         assert self.book is not None
         if self.book.replica.member_by_key(caller.public) is not None:
@@ -137,6 +162,7 @@ class SimPeer:
             if life != self._life or not self._step():
                 return
             self._carry_out(effect)
+        self._follow_keys()
 
     def _later(self, seconds: float, event: Event) -> None:
         self._swarm.clock.after(seconds, partial(self._deliver_in, self._life, event))
@@ -219,6 +245,11 @@ def commitment(index: int) -> Data:
         root=digest(f"data {index}").hex(), records=64, labels={"no": 32, "yes": 32}, duplicates=0, features="toy/1",
         zone="public", sources=[],
     )  # fmt: skip
+
+
+def next_key(seed: int, index: int, change: int) -> PrivateKey:
+    """The key of a peer after so many changes."""
+    return PrivateKey.from_seed(digest(f"key {seed}/{index}/{change}"))
 
 
 def digest(text: str) -> bytes:

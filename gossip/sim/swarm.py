@@ -28,13 +28,13 @@ from gossip.setup import fold_constants
 from gossip.sim.clock import EPOCH, VirtualClock
 from gossip.sim.network import HOST, Network
 from gossip.sim.report import Crash, Scenario, SimReport
-from gossip.sim.station import SimPeer, digest
+from gossip.sim.station import SimPeer, digest, next_key
 from gossip.sim.toy import ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
 from ledger.entry import FORMAT_VERSION, Enrol, Genesis, PeerId
 from ledger.errors import LocalError
 from ledger.fold import parameters
-from ledger.keys import PrivateKey
+from ledger.keys import PrivateKey, key_digest
 from ledger.policy import DEFAULT_POLICY, Policy
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SimSwarm:
             Enrol(
                 v=FORMAT_VERSION, swarm=self.swarm_id, seq=0 if founder else 1, prev="" if founder else self.swarm_id,
                 time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(), key=key.public.hex(),
-                next=digest(f"next {index}").hex(), sponsor=founder, name=f"peer-{index}",
+                next=key_digest(next_key(self.scenario.seed, index, 1).public), sponsor=founder, name=f"peer-{index}",
             )
         )  # fmt: skip
 
@@ -150,6 +150,8 @@ class SimSwarm:
         for crash in crashes:
             at(EPOCH + crash.at, self.peers[crash.peer].crash)
             at(EPOCH + crash.at + crash.down_s, self.peers[crash.peer].start)
+        for change in scenario.new_keys:
+            at(EPOCH + change.at, partial(self.peers[change.peer].change_key, change.recover, change.since))
         for cut in scenario.cuts:
             at(EPOCH + cut.at, partial(self._cut, cut.side))
             at(EPOCH + cut.until, partial(self._cuts.remove, cut.side))
