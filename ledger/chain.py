@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from sys import byteorder
@@ -124,7 +124,7 @@ class Tip:
         return peer_of(self.log)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Log:
     """An admitted prefix of one log. Columns indexed by size hold their value after that many entries."""
 
@@ -230,15 +230,20 @@ def strand_id(peer: PeerId, fork: int, digest: Hash) -> LogId:
     return f"{peer}~{fork}~{digest}"
 
 
+def _ancestors(log: Log) -> Iterator[Log]:
+    at: Log | None = log
+    while at is not None:
+        yield at
+        at = at.parent
+
+
 def lineage(log: Log) -> dict[LogId, int]:
     """The log and its ancestors, nearest first: how many entries it has in common with each."""
     found: dict[LogId, int] = {}
-    at: Log | None = log
     limit = MAX_LOG_SIZE
-    while at is not None:
+    for at in _ancestors(log):
         found[at.id] = limit
         limit = min(limit, at.fork)
-        at = at.parent
     return found
 
 
@@ -254,12 +259,11 @@ def sizes_of(branches: Iterable[tuple[Log, int]]) -> dict[LogId, int]:
     """The version vector of a past that holds these branches: strands bring their parents, up to the fork."""
     past: dict[LogId, int] = {}
     for log, size in branches:
-        at: Log | None = log
-        while at is not None:
+        for at in _ancestors(log):
             if size > at.fork:
                 past[at.id] = max(past.get(at.id, 0), size)
-            size = min(size, at.fork) if at.parent is not None else size
-            at = at.parent
+            if at.parent is not None:
+                size = min(size, at.fork)
     return past
 
 
@@ -270,18 +274,16 @@ def heads_hash(heads: Sequence[bytes]) -> Hash:
 
 def pack(logs: Sequence[Log], sizes: Sequence[int]) -> int:
     """Sizes side by side in one integer, so that a whole past is compared at once. A strand brings its parents."""
-    lanes = array("I", bytes(LANE_BYTES * (1 + max((log.lane for log in logs), default=0))))
+    lanes = array("I", bytes(LANE_BYTES * (1 + max([log.lane for log in logs], default=0))))
+    strands = False
     for log, size in zip(logs, sizes, strict=True):
-        at = log
-        while at.parent is not None and size <= at.fork:
-            at = at.parent  # no more than its parent has, and so for everybody the same
-        lanes[at.lane] = max(lanes[at.lane], size)
-        while at.parent is not None:
-            limit = at.fork
-            at = at.parent
-            while at.parent is not None and limit <= at.fork:
-                at = at.parent
-            lanes[at.lane] = max(lanes[at.lane], limit)
+        lanes[log.lane] = size
+        strands = strands or log.parent is not None
+    if strands:
+        lanes = array("I", bytes(len(lanes) * LANE_BYTES))
+        by_id = {log.id: log for held in logs for log in _ancestors(held)}
+        for name, size in sizes_of(zip(logs, sizes, strict=True)).items():
+            lanes[by_id[name].lane] = size
     if byteorder == "big":
         lanes.byteswap()
     return int.from_bytes(lanes.tobytes(), "little")

@@ -412,6 +412,10 @@ class Replica:
             raise LocalError("only the next entry of a log can end it", why=f"entry {seq}, {self.size(log)} are held")
         self._ended[log] = seq
 
+    def reopen(self, log: LogId) -> None:
+        """Another entry than the one that broke a rule was signed for the same place: the log may go on with that."""
+        self._ended.pop(log, None)
+
     # -------------------------------------------------------------- authoring
 
     def draft(self, log: LogId) -> ChainFields:
@@ -544,6 +548,13 @@ class Replica:
         for slot, size in seen:
             if slot >= count:
                 raise InvalidEntry(tip.log, tip.size, "seen", f"names peer {slot} of a roster of {count}")
+            if (
+                slot < len(tip.roster)
+                and tip.sizes[slot] < size <= (log := tip.roster[slot]).tip.size
+                and len(self._strands[log.peer]) == 1
+            ):
+                choices.append([log])  # nearly always
+                continue
             found = self._branches_meant(tip, slot, size, meets)
             if isinstance(found, list):
                 choices.append(found)
@@ -559,8 +570,8 @@ class Replica:
             follow(tip, own, roster, seen, self._guard, sure=False)  # says it if a past is left out
             raise Disputed(tip.log, tip.size, "heads", "is not the hash of the logs it has seen")
         followed = follow(tip, own, match, seen, self._guard)
-        moved = (followed.roster, followed.admitted, followed.charges) != (tip.roster, tip.admitted, tip.charges)
-        return standing.settle(followed) if moved or tip.limits or tip.charges else followed
+        moved = followed.admitted is not tip.admitted or followed.charges or followed.limits
+        return standing.settle(followed) if moved or followed.roster != tip.roster else followed
 
     def _branches_meant(self, tip: Tip, slot: int, size: int, meets: list[PeerId]) -> list[Log] | tuple[LogId, int]:
         """The branches held that a slot may mean at that size, or what to wait for."""
