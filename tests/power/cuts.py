@@ -92,13 +92,16 @@ def mounted_cut(place: Path, kind: Kind, *, cuts: int, seed: int, synchronous: s
             directory.mkdir()
             _sync_names(disk.path)
             words: list[str | Path] = [sys.executable, "-m", "tests.power.workload", kind, directory, synchronous]
-            writer = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            assert writer.stdout is not None
-            told = [next(writer.stdout) for _ in range(luck.randint(1, 60))]
-            disk.cut()
-            told += writer.stdout  # until it fails, which it must: its disk is gone
-            writer.stdout.close()
-            writer.wait()
+            with subprocess.Popen(
+                words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ) as writer:
+                assert writer.stdout is not None
+                try:
+                    told = [next(writer.stdout) for _ in range(luck.randint(1, 60))]
+                    disk.cut()
+                    told += writer.stdout  # until it fails, which it must: its disk is gone
+                finally:
+                    writer.kill()
             promised = int([line for line in told if line.endswith("\n")][-1])
             disk.power_on()
             fault = check(directory / STORE, promised) if kind == "store" else check_mark(directory / MARK, promised)
