@@ -38,9 +38,14 @@ def arithmetic() -> tuple[Arithmetic[Any, Any], str]:
 
 def run(bundle: Path, *, swarm: str | None, model_hash: str | None) -> tuple[Report, str]:
     """Audit a bundle against what the auditor knows; the name of the arithmetic used beside it."""
-    anchors = Anchors(swarm=_hash("--swarm", swarm), model=_hash("--model-hash", model_hash))
+    anchors = anchors_of(swarm=swarm, model_hash=model_hash)
     sums, called = arithmetic()
     return audit_path(bundle, sums, anchors), called
+
+
+def anchors_of(*, swarm: str | None = None, model_hash: str | None = None) -> Anchors:
+    """What the options of a command name. LocalError if they are misspelled."""
+    return Anchors(swarm=_hash("--swarm", swarm), model=_hash("--model-hash", model_hash))
 
 
 def _hash(option: str, text: str | None) -> Hash:
@@ -86,9 +91,9 @@ def print_report(report: Report) -> None:
     words = {
         "clean": f"CLEAN  {counts}",
         "findings": f"FINDINGS  {len(report.findings):,}: this ledger does not hold",
-        "inconclusive": "INCONCLUSIVE  it agrees with itself, and anybody can make one that does"
+        "inconclusive": "INCONCLUSIVE: consistent with itself, but you named nothing to hold it against"
         if not report.anchored
-        else "INCONCLUSIVE  what is here holds, but not all is here",
+        else "INCONCLUSIVE: what is here holds, but not all is here",
     }
     render.say(words[report.verdict])
     if report.verdict == "inconclusive" and not report.anchored:

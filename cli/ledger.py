@@ -95,15 +95,32 @@ def show(
 
 
 @app.command()
-def verify(bundle: Bundle, swarm: SwarmAnchor = None, model_hash: ModelAnchor = None, json: Json = False) -> None:
+def verify(
+    bundle: Bundle,
+    swarm: SwarmAnchor = None,
+    model_hash: ModelAnchor = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the audit as one page, too.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Check all of it against what you know from elsewhere."""
     from cli import auditing
+    from cli.opened import opened
 
-    report, used = auditing.run(bundle, swarm=swarm, model_hash=model_hash)
-    if json:
-        render.document(auditing.as_json(report, used))
-    else:
-        auditing.print_report(report)
+    anchors = auditing.anchors_of(swarm=swarm, model_hash=model_hash)
+    with opened(bundle, anchors) as read:
+        if html is not None:
+            from cli.page import write_page
+
+            write_page(read, anchors, html)
+        report = read.report
+        if json:
+            render.document(auditing.as_json(report, read.arithmetic_name))
+        else:
+            auditing.print_report(report)
+            if html is not None:
+                render.say(f"wrote   {html}")
     raise typer.Exit({"clean": exits.OK, "findings": exits.FINDINGS}.get(report.verdict, exits.INCONCLUSIVE))
 
 

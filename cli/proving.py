@@ -171,7 +171,7 @@ def show_check(told: dict[str, Any]) -> None:
         for witness, time in zip(told["witnesses"], told["times"], strict=True):
             render.say(f"      cosigned by {plain(witness, 120)} at {render.moment(time)}")
     elif told["verdict"] == OPEN:
-        render.say(f"INCONCLUSIVE  {place}: {plain(told['why'], 300)}")
+        render.say(f"INCONCLUSIVE: {place}: {plain(told['why'], 300)}")
         render.say("Next    name whose word you take: --key VKEY or --policy FILE")
     else:
         render.say(f"BAD  {plain(told['why'], 400)}")

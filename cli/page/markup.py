@@ -1,0 +1,373 @@
+"""Values into HTML. What a peer chose goes through `text`, which cleans and escapes it; nothing else prints it.
+
+Rules kept here: no style attributes, no event attributes, no address outside the page; style and script stand in the
+page and their hashes in its policy.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any, Final
+
+from cli import render
+from cli.page import drawing
+from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
+from cli.plain import plain
+from ledger.chain import peer_of
+from ledger.entry import GRID_ONE
+
+_ICONS: Final = {
+    "clean": '<path d="M12 21l7 7 13-15" fill="none" stroke="currentColor" stroke-width="4" stroke-linecap="round"/>',
+    "findings": '<path d="M13 13l14 14m0-14L13 27" fill="none" stroke="currentColor" stroke-width="4" '
+    'stroke-linecap="round"/>',
+    "inconclusive": '<path d="M14 15a6 6 0 1 1 8 6c-2 1-2 2-2 4" fill="none" stroke="currentColor" stroke-width="3.5" '
+    'stroke-linecap="round"/><circle cx="20" cy="30" r="2.4" fill="currentColor"/>',
+}
+_SHAPES: Final = (
+    ("update, by weight", '<g class="s8"><circle class="dot" cx="7" cy="7" r="5"/></g>'),
+    ("snapshot", '<g class="s8"><rect class="snapshot" x="4" y="4" width="6" height="6"/></g>'),
+    ("final snapshot", '<path class="final" d="M7 2l5 5-5 5-5-5z"/>'),
+    ("accusation", '<path class="accuse" d="M7 2l6 10h-12z"/>'),
+    ("change of key", '<path class="key" d="M7 3l4 4-4 4-4-4z"/>'),
+)
+
+
+def text(value: object, limit: int = 300) -> str:
+    """What somebody else wrote, for the page: one line, no control or direction marks, escaped."""
+    return escape(plain(value, limit), quote=True)
+
+
+def page(facts: Facts) -> str:
+    style, script = (
+        files("cli.page").joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
+    )
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    title = f"Audit of {text(facts.title, 60) or 'a ledger'}"
+    body = "".join(
+        (
+            f"<h1>{title}</h1>",
+            f'<p class="lead">{_lead(facts)}</p>',
+            _verdict(facts),
+            _model(facts),
+            _findings(facts),
+            _graph(facts),
+            _lineage(facts),
+            _weights(facts),
+            _scores(facts),
+            _moments(facts),
+            _logs(facts),
+        )
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>{body}"
+        "<footer>Written by gossip ledger verify. Everything here was recomputed from the entries; what is called a "
+        "claim was not.</footer></main>\n"
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(sha256(content.encode()).digest()).decode()
+
+
+def _lead(facts: Facts) -> str:
+    what = f"Task {text(facts.task, 30)}. " if facts.task else ""
+    logs = render.many(len(facts.report.logs), "log")
+    return f"{what}{render.many(facts.report.entries, 'entry')} in {logs}, recomputed with {escape(facts.arithmetic)}."
+
+
+# ------------------------------------------------------------------ sections
+
+
+def _verdict(facts: Facts) -> str:
+    report = facts.report
+    verdict = report.verdict
+    held = anchors_named(facts)
+    if verdict == "clean":
+        says, why = "Clean", f"It holds, down to the last bit of the model, and agrees with {_list(held)}."
+    elif verdict == "findings":
+        says = f"{render.many(len(report.findings), 'finding')}: this ledger does not hold"
+        why = "Each is listed below with its log, its place and the file that shows it."
+    elif report.anchored:
+        says, why = "Inconclusive", "What is here holds, but not all is here."
+    else:
+        says = "Inconclusive: consistent with itself, but you named nothing to hold it against"
+        why = (
+            "Anybody can make up a ledger that agrees with itself. Name what you know from elsewhere and verify again."
+        )
+    ring = '<circle cx="20" cy="20" r="18" fill="none" stroke="currentColor" stroke-width="3"/>'
+    icon = f'<svg viewBox="0 0 40 40" aria-hidden="true">{ring}{_ICONS[verdict]}</svg>'
+    return f'<section class="verdict {verdict}">{icon}<div><strong>{says}</strong><p>{why}</p></div></section>'
+
+
+def anchors_named(facts: Facts) -> list[str]:
+    """What the auditor held the bundle against, in words."""
+    told = {
+        "swarm": "the swarm's id", "model": "the model's hash", "witnesses": "witnesses",
+        "checkpoints": "checkpoints saved earlier", "model_file": "an exported model",
+    }  # fmt: skip
+    return [words for name, words in told.items() if getattr(facts.anchors, name, None)]
+
+
+def _list(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing of yours"
+
+
+def _model(facts: Facts) -> str:
+    report = facts.report
+    lineage = facts.lineage
+    figures = (
+        ("entries", f"{report.entries:,}"),
+        ("updates in the model", f"{report.updates:,}"),
+        ("weight in the sum", f"{lineage.weight / GRID_ONE:,.1f}" if lineage else render.NONE),
+        ("snapshots recomputed", f"{report.snapshots:,}"),
+        ("deltas missing", f"{len(report.missing):,}"),
+    )
+    boxes = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in figures)
+    rows = (
+        ("Model", f'<code class="hash">{text(report.model_hash) or "not replayable"}</code>'),
+        ("Swarm", f'<code class="hash">{text(report.swarm) or "no genesis that holds"}</code>'),
+        ("Held against", _list(anchors_named(facts))),
+    )
+    told = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+    return _section("What was recomputed", "", f'<div class="figures">{boxes}</div><dl>{told}</dl>')
+
+
+def _findings(facts: Facts) -> str:
+    found = facts.report.findings
+    if not found and not facts.report.missing:
+        return ""
+    rows = [
+        (
+            _who(facts, finding.log) if finding.log else "the bundle",
+            f"{finding.index:,}" if finding.index >= 0 else "",
+            text(finding.rule, 40),
+            text(finding.detail, 400),
+            f'<code class="hash">{text(finding.file, 200)}</code>',
+        )
+        for finding in found[:MAX_ROWS]
+    ]
+    note = f"The first {MAX_ROWS} of {len(found):,}." if len(found) > MAX_ROWS else ""
+    if facts.report.missing:
+        note += (
+            f" {render.many(len(facts.report.missing), 'delta')} missing: not replayable, so neither right nor wrong."
+        )
+    table = _table((("log", ""), ("entry", "n"), ("rule", ""), ("what is wrong", "w"), ("file", "w")), rows)
+    return _section("Findings", note.strip(), f'<div class="scroll tall">{table}</div>')
+
+
+def _graph(facts: Facts) -> str:
+    if not facts.lanes:
+        return ""
+    left = []
+    if facts.per_column > 1:
+        left.append(f"Every {facts.per_column:,} entries share a place.")
+    if facts.lanes_left_out:
+        left.append(f"{render.many(facts.lanes_left_out, 'log')} of least weight not drawn.")
+    if facts.links_left_out:
+        left.append(f"{facts.links_left_out:,} more citations not drawn.")
+    note = "Each log is a line, from its first entry to its last. A curve leads from what is cited to what cites it. "
+    shapes = "".join(
+        f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{svg}</svg>{name}</span>' for name, svg in _SHAPES
+    )
+    legend = f'<div class="legend"><span class="shapes">{shapes}</span></div>'
+    return _section(
+        "Logs that cite one another", note + " ".join(left), f"{_legend(facts)}{legend}{_scroll(drawing.graph(facts))}"
+    )
+
+
+def _lineage(facts: Facts) -> str:
+    told: Any = facts.lineage_facts
+    if not told:
+        return ""
+    peers = [
+        (
+            f"{_chip(facts.colours.get(row['peer'], COLOURS))} {_who(facts, row['peer'])}",
+            f"{row['updates']:,}", f"{row['weight'] / GRID_ONE:,.2f}", _percent(row["share"]),
+            _bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
+        )
+        for row in told["peers"][:MAX_ROWS]
+    ]  # fmt: skip
+    sets = [
+        (
+            f"{_who(facts, row['log'])} <span class=\"mono\">/{row['seq']}</span>", f"{row['updates']:,}",
+            _percent(row["share"]), _bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
+            f"{row['records']:,}", text(row["zone"], 20), _sources(row["sources"]),
+        )
+        for row in told["data"][:MAX_ROWS]
+    ]  # fmt: skip
+    licences = [
+        (text(row["licence"], 60) or "(none named)", f"{row['data_sets']:,}", f"{row['updates']:,}",
+         _percent(row["share"]), _bar(row["share"], 8))
+        for row in told["licences"][:MAX_ROWS]
+    ]  # fmt: skip
+    share = ("share of weight", "n")
+    return _section(
+        "What the model is made of",
+        "Shares of the weight in the sum: counted, not estimated. A share is no measure of influence.",
+        _scroll(_table((("peer", ""), ("updates", "n"), ("weight", "n"), share, ("", "")), peers)),
+    ) + _section(
+        "Data and licences",
+        "As their authors describe them. An update counts for every licence that its data name: these shares may add "
+        "up to more than 100%.",
+        _scroll(
+            _table(
+                (("data set", ""), ("updates", "n"), share, ("", ""), ("records", "n"), ("zone", ""), ("sources", "w")),
+                sets,
+            )
+        )
+        + _scroll(_table((("licence", "w"), ("data sets", "n"), ("updates", "n"), share, ("", "")), licences)),
+    )
+
+
+def _weights(facts: Facts) -> str:
+    if not any(map(sum, facts.weight_over_time)):
+        return ""
+    note = "How much of the weight in the sum each peer held, as the ledger grew."
+    return _section("Weight over time", note, _legend(facts) + _scroll(drawing.weights(facts)))
+
+
+def _scores(facts: Facts) -> str:
+    if not facts.scores:
+        return ""
+    note = "What authors claim for the model they trained from, each on rows it held out. Opinions, not proofs."
+    return _section("Scores over time", note, _legend(facts) + _scroll(drawing.scores(facts)))
+
+
+def _moments(facts: Facts) -> str:
+    if not facts.moments:
+        return ""
+    times = [moment.claim for moment in facts.moments]
+    times += [
+        bound[0] for moment in facts.moments for bound in (moment.proven.after, moment.proven.before) if bound
+    ]  # fmt: skip
+    low, high = min(times), max(times)
+    rows = [_moment(facts, moment, low, max(1, high - low)) for moment in facts.moments]
+    note = (
+        "The interval is proven by order: an entry was made after all that it cites and before all that cites it, by "
+        "the clocks of the others, more than half of which support each end. The mark is the author's own claim, red "
+        "where the others contradict it."
+    )
+    if facts.moments_left_out:
+        note += f" {facts.moments_left_out:,} earlier ones are not listed."
+    head = (
+        ("entry", ""),
+        ("kind", ""),
+        ("says", "w"),
+        ("claimed", "t"),
+        ("not before", "t"),
+        ("not after", "t"),
+        ("", ""),
+    )
+    return _section("Moments", note, f'<div class="scroll tall">{_table(head, rows)}</div>')
+
+
+def _moment(facts: Facts, moment: Moment, low: int, width: int) -> Sequence[str]:
+    after, before = moment.proven.after, moment.proven.before
+    agrees = moment.proven.holds(moment.claim)
+    svg = drawing.span(
+        (after[0] - low) / width if after else None, (before[0] - low) / width if before else None,
+        (moment.claim - low) / width, agrees=agrees,
+    )  # fmt: skip
+    claim = escape(render.moment(moment.claim))
+    return (
+        f'{_who(facts, moment.log)} <span class="mono">/{moment.seq}</span>',
+        text(moment.kind, 20),
+        text(moment.says, 200),
+        claim if agrees else f'<span class="off">{claim}</span>',
+        escape(render.moment(after[0])) if after else render.NONE,
+        escape(render.moment(before[0])) if before else render.NONE,
+        svg,
+    )
+
+
+def _logs(facts: Facts) -> str:
+    rows = [
+        (
+            _who(facts, log.peer), f"{log.admitted:,} of {log.size:,}", f"{log.updates:,}",
+            f'<span class="off">{render.many(log.findings, "finding")}</span>' if log.findings else "clean",
+            f'<code class="hash">{text(log.peer, 200)}</code>',
+        )
+        for log in facts.report.logs[:MAX_ROWS]
+    ]  # fmt: skip
+    note = f"The first {MAX_ROWS} of {len(facts.report.logs):,}." if len(facts.report.logs) > MAX_ROWS else ""
+    head = (("peer", ""), ("entries that hold", "n"), ("updates", "n"), ("", ""), ("log", "w"))
+    return _section("Logs", note, _scroll(_table(head, rows)))
+
+
+# ------------------------------------------------------------------ parts
+
+
+def _section(title: str, note: str, body: str) -> str:
+    told = f'<p class="note">{note}</p>' if note else ""
+    return f"<section><h2>{title}</h2>{told}{body}</section>"
+
+
+def _scroll(inner: str) -> str:
+    return f'<div class="scroll">{inner}</div>'
+
+
+def _table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
+    """`rows` are markup already."""
+
+    def cell(tag: str, kind: str, inner: str) -> str:
+        return f'<{tag} class="{kind}">{inner}</{tag}>' if kind else f"<{tag}>{inner}</{tag}>"
+
+    top = "".join(cell("th", kind, title) for title, kind in head)
+    body = "".join(
+        "<tr>" + "".join(cell("td", kind, inner) for (_, kind), inner in zip(head, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _legend(facts: Facts) -> str:
+    buttons = "".join(
+        f'<button type="button" aria-pressed="false" data-of="{colour}">{_chip(colour)}{text(name, 40)}</button>'
+        for colour, name in drawing.legend_peers(facts)
+    )
+    return f'<div class="legend">{buttons}</div>'
+
+
+def _chip(colour: int) -> str:
+    return f'<span class="chip s{colour}"></span>'
+
+
+def _who(facts: Facts, log: str) -> str:
+    name = facts.names.get(log) or facts.names.get(peer_of(log), "")
+    branch = " (branch)" if "~" in log else ""
+    return f'{text(name, 24)}{branch} <span class="mono">{text(log[:8])}</span>'
+
+
+def _bar(share: float, colour: int) -> str:
+    width = 150 * min(1.0, max(0.0, share))
+    return (
+        '<svg class="bar-box" viewBox="0 0 150 10" aria-hidden="true">'
+        '<rect class="rail" width="150" height="10" rx="3"/>'
+        f'<rect class="b{colour}" width="{width:.1f}" height="10" rx="3"/></svg>'
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _sources(sources: Sequence[Any]) -> str:
+    told = [
+        ", ".join(filter(None, (text(source[part], 60) for part in ("name", "version", "licence", "url"))))
+        for source in sources[:4]
+    ]
+    return (
+        "<br>".join(told) + (f"<br>and {len(sources) - 4} more" if len(sources) > 4 else "") if told else "(none named)"
+    )
