@@ -43,6 +43,7 @@ FORMAT: Final = b"gossip-backup/1\n"
 MAX_FILE_BYTES: Final = 4 * (2 * 64 * 1024 + MAX_POLICY_BYTES)  # two entries and a policy, in base64 twice
 MAX_ADDRESSES: Final = 64
 RECOVER: Final = "recover"  # meta: a recover entry is to be written as soon as the own log is here; since which entry
+RESTORED: Final = "restored"  # meta: the store holds the beginning of the own log, others the rest
 _SALT: Final = 16
 _NONCE: Final = 12
 _COST: Final = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}
@@ -103,6 +104,7 @@ class Backup:
             PutMeta("swarm", self.swarm.encode()), PutMeta("founder", self.founder.encode()),
             PutMeta("self", self.own.encode()), PutMeta("swarm_name", b""), PutMeta("name", self.name.encode()),
             PutMeta("salt", bytes.fromhex(content.salt)), PutMeta(RECOVER, _since(since)),
+            PutMeta(RESTORED, b"1"),
         ]  # fmt: skip
         genesis = decode_entry(self.entries[0])
         if isinstance(genesis, Genesis):
@@ -193,7 +195,12 @@ def ask_recover(store: Store, since: int | None) -> None:
 
 def recovered(store: Store) -> None:
     """It is written."""
-    store.commit([PutMeta(RECOVER, b"")])
+    store.commit([PutMeta(RECOVER, b""), PutMeta(RESTORED, b"")])
+
+
+def is_restored(store: Store) -> bool:
+    """Whether this store was made from a backup, and what others hold of the own log has not come back yet."""
+    return bool(store.find_meta(RESTORED))
 
 
 def _since(since: int | None) -> bytes:

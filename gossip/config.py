@@ -22,6 +22,10 @@ class PeerConfig:
     """The public key in the invite we came with (32 bytes), or empty. Its address is dialled at once, and its word
     is trusted for nothing: it only may speak to us before we know any member."""
 
+    restored: bool = False
+    """The store was made anew from a backup of the identity: it holds the beginning of the own log, and only others
+    know how it went on. Nothing is written before one of them has told."""
+
     duty_percent: int = 100
     """Share of time spent training, 1..100. Below 100 each round is followed by a rest; for laptops."""
 
