@@ -125,19 +125,27 @@ def verify(
 
 
 @app.command()
-def replay(bundle: Bundle, json: Json = False) -> None:
+def replay(
+    bundle: Bundle,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="In plain Python integers, without numpy: a second opinion, slow.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Recompute the model, and every snapshot, from the deltas."""
     from cli import auditing
+    from cli.opened import opened
 
-    report, used = auditing.run(bundle, swarm=None, model_hash=None)
-    jax = "jax" in sys.modules  # looked up, not promised
+    with opened(bundle, plain_integers=plain) as read:
+        report, used = read.report, read.arithmetic_name
+    loaded = [name for name in ("jax", "numpy") if name in sys.modules]  # looked up, not promised
     if json:
-        render.document({**auditing.as_json(report, used), "jax": jax})
+        render.document({**auditing.as_json(report, used), "jax": "jax" in loaded, "numpy": "numpy" in loaded})
     else:
         auditing.print_findings(report)
         render.say(f"model   {report.model_hash or '(not replayable)'}")
         counts = f"{render.many(report.updates, 'update')} and {render.many(report.snapshots, 'snapshot')}"
-        render.say(f"replayed {counts} with {used}, {'after jax was loaded' if jax else 'without jax'}")
+        render.say(f"replayed {counts} with {used}, {'after jax was loaded' if 'jax' in loaded else 'without jax'}")
     raise typer.Exit(exits.FINDINGS if report.findings else exits.OK if report.model_hash else exits.INCONCLUSIVE)
 
 

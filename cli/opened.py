@@ -20,7 +20,7 @@ from ledger.bundle import BundleContents, read_bundle
 from ledger.chain import peer_of
 from ledger.entry import Enrol, Hash, PeerId, Snapshot
 from ledger.errors import LocalError
-from ledger.fold import Arithmetic, Fold
+from ledger.fold import Arithmetic, Fold, PlainArithmetic, parameters
 from ledger.lineage import Term
 from ledger.replica import Replica
 
@@ -105,18 +105,16 @@ class Opened:
                 f"delta {digest[:12]} is missing", why="so this cannot be computed",
                 next_step="get the bundle from somebody who still has it",
             )  # fmt: skip
-        return self.arithmetic.decode(blob, self._parameters())
-
-    def _parameters(self) -> int:
-        from ledger.fold import parameters
-
-        return parameters(self.replica.genesis.layout)
+        return self.arithmetic.decode(blob, parameters(self.replica.genesis.layout))
 
 
 @contextmanager
 def opened(path: Path, anchors: Anchors | None = None, *, plain_integers: bool = False) -> Iterator[Opened]:
-    """Audit the bundle at `path` and keep what was admitted. RemoteError if it is no bundle that can be read at all."""
-    sums, called = auditing.arithmetic()
+    """Audit the bundle at `path`, and keep what was admitted. RemoteError if it is no bundle that can be read at all.
+
+    `plain_integers` is the second opinion: the fold in nothing but Python, whatever is installed.
+    """
+    sums, called = (PlainArithmetic(), auditing.PLAIN) if plain_integers else auditing.arithmetic()
     contents = read_bundle(path)
     report, replica = examine(contents, sums, anchors or Anchors())
     yield Opened(contents, report, replica, sums, called)

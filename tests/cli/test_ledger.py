@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli import auditing, exits
 from cli.app import app
-from cli.children import own_environment
+from cli.children import own_environment, own_program
 from cli.settings import STORE
 from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.store import PutBlob, PutCheckpoint, PutEntry, PutMeta, Store, Write
@@ -134,6 +134,18 @@ def test_replay_needs_no_numpy(bundle: Path, swarm: toy.Swarm) -> None:
     assert done.returncode == exits.OK, done.stderr
     report = json.loads(done.stdout)
     assert (report["arithmetic"], report["model_hash"]) == ("plain integers", swarm.founder.model_hash())
+
+
+def test_plain_is_a_second_opinion_that_imports_no_numpy(bundle: Path, swarm: toy.Swarm) -> None:
+    """In a process of its own, where numpy could be imported."""
+    command = own_program("ledger", "replay", str(bundle), "--plain", "--json")
+    done = subprocess.run(command, capture_output=True, text=True, env=own_environment(), check=True)
+    report = json.loads(done.stdout)
+    assert (report["arithmetic"], report["numpy"], report["jax"]) == ("plain integers", False, False)
+    assert report["model_hash"] == swarm.founder.model_hash()
+    assert report["snapshots"] == 3
+    numpy = subprocess.run([*command[:-2], "--json"], capture_output=True, text=True, env=own_environment(), check=True)
+    assert json.loads(numpy.stdout)["numpy"] is True  # the check sees what was loaded
 
 
 def test_a_bundle_is_read_like_a_store(bundle: Path, swarm: toy.Swarm) -> None:
