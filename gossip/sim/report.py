@@ -64,6 +64,8 @@ class Scenario:
     slow: Mapping[int, float] = field(default_factory=dict)
     """Factors on it."""
     observers: tuple[int, ...] = ()
+    witnesses: int = 1
+    """The first so many peers are those whose votes make snapshots final."""
     eta: float = 1.5
     norm0: int = VALUE_ONE
     """Norm assumed of a trainer not yet heard, grid 2^-24."""

@@ -82,7 +82,7 @@ class SimSwarm:
                 name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
                 seed=digest(f"start {scenario.seed}").hex(), fold=fold,
                 policy=policy.hash, admins=[keys[0].public.hex()], threshold=1,
-                witnesses=[keys[0].public.hex()],
+                witnesses=[key.public.hex() for key in keys[: scenario.witnesses]],
             )
         )  # fmt: skip
         self.swarm_id = entry_hash(genesis)
