@@ -26,6 +26,9 @@ class PeerConfig:
     """The store was made anew from a backup of the identity: it holds the beginning of the own log, and only others
     know how it went on. Nothing is written before one of them has told."""
 
+    known: tuple[bytes, ...] = ()
+    """Public keys of members as that backup names them. They may speak to us before we know any member."""
+
     duty_percent: int = 100
     """Share of time spent training, 1..100. Below 100 each round is followed by a rest; for laptops."""
 

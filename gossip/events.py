@@ -126,6 +126,17 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchored:
+    """The owner has a time stamp over the checkpoint of the first `size` own entries: keep it in the own log.
+
+    `token` is the TimeStampToken as its authority made it, and was checked by whoever brings it (ledger/timestamp.py).
+    """
+
+    size: int
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     name: str
 
@@ -148,6 +159,7 @@ Event = (
     | Stored
     | WitnessedStored
     | NewKey
+    | Anchored
     | Timer
     | Drain
 )
@@ -275,6 +287,7 @@ Effect = (
 
 
 __all__ = [
+    "Anchored",
     "Append",
     "DataReady",
     "Dial",

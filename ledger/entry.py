@@ -24,6 +24,7 @@ PeerId = str  # the Hash of a peer's enrol entry; also the name of its log
 FORMAT_VERSION: Final = 1
 MAX_ENTRY_BYTES: Final = 63 * 1024  # below tlog-tiles' 65,535, and an entry with its header fits one 64 KiB message
 MAX_EVIDENCE_BYTES: Final = 256 * 1024  # of a fork: two entries and two proofs in base64
+MAX_TOKEN_BYTES: Final = 64 * 1024  # of a time stamp: some 1 to 8 KB with the certificates of its authority
 GRID_ONE: Final = 1 << 16  # weights, staleness and fold constants live on a grid of 2^-16
 VALUE_ONE: Final = 1 << 24  # delta values and norms live on a grid of 2^-24
 MODEL_ONE: Final = 1 << 40  # the model lives on a grid of 2^-40
@@ -198,7 +199,7 @@ class Anchor(Entry, frozen=True, tag="anchor"):
     """A time stamp from outside the swarm over one of this log's checkpoints."""
 
     size: int  # of this log, at most `seq`
-    token: Hash  # of the blob: an RFC 3161 token over the checkpoint's body
+    token: Hash  # of the blob: a TimeStampToken of RFC 3161 over the checkpoint's body (timestamp.py)
     bytes: int  # of that blob
 
 

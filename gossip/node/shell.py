@@ -27,6 +27,7 @@ from gossip import events as ev
 from gossip.config import PeerConfig
 from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node.anchoring import Anchoring
 from gossip.node.door import Door
 from gossip.node.learning import Learning
 from gossip.node.report import report
@@ -111,6 +112,7 @@ class Node:
         self._promise: Promise | None = None  # what the own log says about keys, as far as the key files follow it
         self._recovering = b""  # the key that a recover entry is to put in force
         self._changed: asyncio.Future[None] | None = None  # a change of keys that somebody waits for
+        self._anchoring = Anchoring(self._post)
         # Set in run(), in this order; status() may be asked before.
         self._meta: dict[str, str] = {}
         self._learning: Learning | None = None
@@ -164,7 +166,6 @@ class Node:
         key = self._key
         self._writer = Writer(store, reader, own, self._stored, self._witnessed)
         stack.push_async_callback(self._writer.close)
-        self._refuse_old_backup(store, own)
 
         self._learning = Learning(config, store.meta("salt"), tasks, self._post, self._tell)
         stack.push_async_callback(self._learning.close)
@@ -174,10 +175,11 @@ class Node:
         self._peer = Peer(
             PeerConfig(
                 enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
-                inviter=config.ticket.key if config.ticket else b"",
+                inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
                 duty_percent=config.duty_percent, min_round_s=config.min_round_s,
             ),
             key=key, self_id=own, book=book, shelf=self._writer, luck=random.Random(secrets.randbits(64)),
+            mark=(signed.size, signed.root) if (signed := self._mark.read()) is not None else None,
         )  # fmt: skip
 
         self._tasks = tasks
@@ -206,16 +208,6 @@ class Node:
         for host, at in (*config.dial, *(config.ticket.endpoints() if config.ticket else ())):
             await self._post(ev.Found(host, at, None))
 
-    def _refuse_old_backup(self, store: Store, own: str) -> None:
-        """A store that lacks what this peer once signed would make it fork its own log."""
-        signed, held = self._mark.read(), store.logs().get(own, 0)
-        if signed is not None and signed.size > held:
-            raise LocalError(
-                "this peer's store is older than what it once signed",
-                why=f"it holds {held} of its own entries and signed for {signed.size}",
-                next_step="restore a newer backup, or join again under a new key",
-            )
-
     async def _discover(
         self, stack: AsyncExitStack, addresses: tuple[str, ...], swarm: str, key: bytes, own: str, port: int
     ) -> None:
@@ -243,6 +235,10 @@ class Node:
             promise = self._peer.promise()
             if promise is not None and promise != self._promise:
                 self._follow_keys(promise)
+            if self._recovering and promise is not None and self._recovering == promise.key and self._peer.may_write:
+                self._recovering = b""
+                with Store(places.store_path(self._config.directory)) as store:
+                    backup.recovered(store)
             if self._learning is not None and self._book.replica.has_genesis:
                 self._learning.begin(self._book.replica.genesis)
             await self._writer.room()
@@ -259,12 +255,16 @@ class Node:
                 self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
             case ev.SetTimer(name, at):
                 self._set_timer(name, at)
-            case ev.Append() | ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned():
+            case ev.Append():
+                self._anchoring.saw(effect)
+                self._writer.put(effect)
+            case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned():
                 self._writer.put(effect)
             case ev.KeepCheckpoint(log, size):
                 if log == self._meta["self"]:
                     # On disk before the signature leaves, which the Send effects behind this one do.
                     self._mark.write(size, self._book.replica.root(log, size).hex())
+                    self._anchoring.saw(effect)
                 self._writer.put(effect)
             case ev.Train():
                 self._learning.train(effect)
@@ -364,9 +364,10 @@ class Node:
             self._promise = promise
             return None
         try:
-            key, following = self._keys.prepare(promise)
+            restored = backup.is_restored(store)
+            key, following = self._keys.prepare(None if restored else promise)
         except LocalError as error:
-            if self._key.public != promise.key:
+            if self._key.public != promise.key or restored:
                 raise
             backup.recovered(store)  # what was to be put in force is in force already
             self._tell("trouble", text=str(error))
@@ -381,10 +382,6 @@ class Node:
         key = self._keys.settle(promise, stale=True)
         if key.public != promise.key or self._recovering not in (b"", promise.key):
             return  # the log on its way back to us: more of it comes
-        if promise.key == self._recovering:
-            self._recovering = b""
-            with Store(places.store_path(self._config.directory)) as store:
-                backup.recovered(store)
         if key.public != self._key.public:
             self._key = key
             self._transport.change_key(key)
@@ -439,6 +436,8 @@ class Node:
                 return await self._change_key()
             case "recover":
                 return await self._change_key(recover=True, since=request.get("since"))
+            case "anchor":
+                return await self._anchoring.add(request)
             case "invite":
                 ticket = setup.make_ticket(
                     self._config.directory, uses=request.get("uses", 1), addresses=(self._address,)
@@ -447,7 +446,7 @@ class Node:
             case _:
                 raise LocalError(
                     f"no command {command[:40]!r}",
-                    next_step="use status, invite, rotate, recover, drain, evaluate or stop",
+                    next_step="use status, invite, anchor, rotate, recover, drain, evaluate or stop",
                 )
 
     def _tell(self, kind: str, **fields: Any) -> None:

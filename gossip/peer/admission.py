@@ -7,14 +7,13 @@
 Rules kept here: entries of a log go in one after another; what waits for its past costs no work until that past
 has come; a log that broke a rule is remembered and never asked for again. Whoever passed on a broken entry had
 not checked it, which no honest peer does, so its link ends too. An entry that contradicts what we hold of a third
-log stops its log here and costs nobody anything: that third log may have been signed twice. It refuses to know who
-is linked how.
+log waits: that third log may have been signed twice, and forks.py finds out. It refuses to know who is linked how.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from gossip.events import Keep, KeepCheckpoint, LinkId
 from gossip.peer.blobs import Blobs
@@ -22,12 +21,13 @@ from gossip.peer.book import Book
 from gossip.peer.links import Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
-from gossip.peer.tape import Held, Tape, closed_name
+from gossip.peer.tape import Held, Tape, Tapes, closed_name
 from gossip.wire.frames import Entries
 from ledger.canonical import decode_entry, entry_hash
+from ledger.chain import LogId, peer_of
 from ledger.checkpoint import origin
 from ledger.delta import max_blob_bytes
-from ledger.entry import Genesis, PeerId, Update
+from ledger.entry import MAX_EVIDENCE_BYTES, MAX_TOKEN_BYTES, Accuse, Anchor, Genesis, Update
 from ledger.errors import RemoteError
 from ledger.policy import MAX_POLICY_BYTES
 from ledger.promise import Promise, follow_keys
@@ -40,11 +40,23 @@ Blame = Callable[[LinkId, RemoteError], None]
 Admitted = Callable[[Checked], None]
 
 
+class Branches(Protocol):
+    """What admission asks about logs that were signed twice (forks.py)."""
+
+    def expects(self, peer: str, link: LinkId) -> bool: ...
+
+    def place(self, frame: Entries, link: LinkId, now: float) -> tuple[Tape, Entries] | None: ...
+
+    def arrived(self, tape: Tape, link: LinkId, now: float) -> None: ...
+
+    def grew(self, log: LogId) -> None: ...
+
+
 class Admission:
     """The way of others' entries into the book."""
 
     def __init__(
-        self, book: Book, tapes: dict[PeerId, Tape], blobs: Blobs, rumour: Rumour, out: Outbox,
+        self, book: Book, tapes: Tapes, blobs: Blobs, rumour: Rumour, out: Outbox,
         *, blame: Blame, admitted: Admitted,
     ) -> None:  # fmt: skip
         self._book = book
@@ -54,35 +66,50 @@ class Admission:
         self._out = out
         self._blame = blame
         self._admitted = admitted
-        self._waiting: dict[PeerId, tuple[tuple[PeerId, int], ...]] = {}  # what a log's next entry cites
-        self._checked: dict[PeerId, Checked] = {}  # next entries that wait for nothing but their blob
-        self._grown: dict[PeerId, None] = {}  # logs whose cover is to be kept once this round is over
+        self.branches: Branches | None = None
+        self._waiting: dict[LogId, tuple[tuple[LogId, int], ...]] = {}  # what a log's next entry cites
+        self._disputed: dict[LogId, Disputed] = {}  # next entries that contradict what is held of other logs
+        self._tried: dict[LogId, None] = {}  # and of those the ones that are not to be tried again yet
+        self._checked: dict[LogId, Checked] = {}  # next entries that wait for nothing but their blob
+        self._grown: dict[LogId, None] = {}  # logs whose cover is to be kept once this round is over
 
     # -------------------------------------------------------------- arrival
 
-    def take(self, live: Live, frame: Entries) -> bool:
-        """Hold entries back. True if they were new. RemoteError if they are not the author's.
+    def take(self, live: Live, frame: Entries, now: float) -> LogId | None:
+        """Hold entries back. The log that they are of, if they were new. RemoteError if they are not the author's.
 
         What was pushed at us counts as what was pulled: only logs that concern us, only as far as there is room.
         """
         log, link = frame.log, live.link
         tape = self._tapes.get(log) or Tape(log)
-        if tape.known >= self._rumour.wanted_size(log, live) or not self._has_room(tape, link):
-            return False  # if it is wanted, it is asked for again when there is room
+        is_sought = self.branches is not None and self.branches.expects(log, link)
+        if not is_sought and (tape.known >= self._rumour.wanted_size(log, live) or not self._has_room(tape, link)):
+            return None  # if it is wanted, it is asked for again when there is room
+        if self.branches is not None and (is_sought or frame.start < tape.known):
+            placed = self.branches.place(frame, link, now)
+            if placed is None:
+                return None
+            tape, frame = placed
+        before = tape.known
+        if not self.hold(tape, frame, link, guest=live.key if live.peer is None and live.role else None):
+            return None
+        self._tapes[tape.log] = tape
+        for seq, data in enumerate(frame.entries[before - frame.start :], start=before):
+            self._fetch_early(tape.log, seq, data)
+        if is_sought and self.branches is not None:
+            self.branches.arrived(tape, link, now)
+        return tape.log
+
+    def hold(self, tape: Tape, frame: Entries, link: LinkId, guest: bytes | None = None) -> bool:
+        """Hold a stretch back on a tape, if its author signed it. `guest`: the key of somebody who is no member yet."""
         promise, changes_key = self._promise_after(tape, frame)
         if promise is None:
             return False
-        public = promise.key
-        if live.peer is None and live.role and live.key != public and not self._book.replica.enrolled(log):
-            self._rumour.disown(log, link)  # a guest speaks for itself before it may speak of others
+        if guest is not None and guest != promise.key and not self._book.replica.enrolled(tape.log):
+            self._rumour.disown(tape.log, link)  # a guest speaks for itself before it may speak of others
             return False
-        before = tape.known
-        if not tape.take(frame, origin(self._book.replica.swarm, log), public, link, changes_key=changes_key):
-            return False
-        self._tapes[log] = tape
-        for seq, data in enumerate(frame.entries[before - frame.start :], start=before):
-            self._fetch_early(log, seq, data)
-        return True
+        name = origin(self._book.replica.swarm, frame.log)
+        return tape.take(frame, name, promise.key, link, changes_key=changes_key) > 0
 
     def _has_room(self, tape: Tape, link: LinkId) -> bool:
         """Bounds per log and for all non-members outlive the link; the one per link keeps links from one another."""
@@ -94,9 +121,9 @@ class Admission:
             return True
         return sum(t.held_bytes for t in self._tapes.values() if not self._is_member(t.log)) <= MAX_HELD_OTHERS
 
-    def _is_member(self, log: PeerId) -> bool:
+    def _is_member(self, log: LogId) -> bool:
         replica = self._book.replica
-        return log == replica.founder or bool(replica.role_of(log))
+        return log == replica.founder or bool(replica.role_of(peer_of(log)))
 
     def _promise_after(self, tape: Tape, frame: Entries) -> tuple[Promise | None, bool]:
         """Whose key must have signed for these entries, and whether the first new one puts it in force.
@@ -119,7 +146,7 @@ class Admission:
                 changes_key = True
         return promise, changes_key
 
-    def _fetch_early(self, log: PeerId, seq: int, data: bytes) -> None:
+    def _fetch_early(self, log: LogId, seq: int, data: bytes) -> None:
         """Ask for a delta as soon as its signed entry is here: it travels while the entry waits for its past."""
         try:
             entry = decode_entry(data)
@@ -137,9 +164,9 @@ class Admission:
         moved = True
         while moved:
             moved = False
-            for log in sorted(log for log, tape in self._tapes.items() if tape.held):
+            for log in sorted(log for log, tape in self._tapes.items() if tape.is_ready):
                 tape = self._tapes[log]
-                while tape.held and self._step(tape, now):
+                while tape.is_ready and self._step(tape, now):
                     moved = True
         for log in self._grown:
             self._keep_cover(self._tapes[log])
@@ -155,8 +182,8 @@ class Admission:
     def _step(self, tape: Tape, now: float) -> bool:
         """Try the next entry of one log. True if it went in."""
         replica = self._book.replica
-        lacking = any(replica.size(log) < size for log, size in self._waiting.get(tape.log, ()))
-        if lacking and not self._is_hopeless(tape):
+        lacking = any(not replica.holds(log, size) for log, size in self._waiting.get(tape.log, ()))
+        if (lacking and not self._is_hopeless(tape)) or tape.log in self._tried or not self._has_begun(tape):
             return False
         held = tape.held[0]
         try:
@@ -169,16 +196,30 @@ class Admission:
                 return False
             self._book.admit(checked, blob)
         except Disputed as error:
-            self._stop(tape)
-            self._out.note("refused", peer=tape.log, log=tape.log, seq=error.seq, rule=error.rule, text=str(error))
+            self._disputed[tape.log] = error
+            self._tried[tape.log] = None
             return False
         except InvalidEntry as error:
             self._end(tape)
             self._blame(held.link, error)
             return False
-        self._checked.pop(tape.log, None)
+        self._forget_next(tape.log)
         self._go_on(tape, checked, blob, now)
         return True
+
+    def _has_begun(self, tape: Tape) -> bool:
+        """Whether a branch may go on: it leaves another one after an entry that must be admitted there first."""
+        replica = self._book.replica
+        if tape.parent is None or tape.log in replica.strands(peer_of(tape.log)):
+            return True
+        if replica.size(tape.parent.log) <= tape.fork:
+            return False
+        return replica.branch(tape.parent.log, tape.fork, tape.held[0].data) == tape.log
+
+    def _forget_next(self, log: LogId) -> None:
+        """What was found out about the next entry of a log is about another one now."""
+        for known in (self._waiting, self._disputed, self._tried, self._checked):
+            known.pop(log, None)
 
     def _check(self, tape: Tape, held: Held) -> Checked | None:
         verdict = self._book.replica.check(tape.log, held.data)
@@ -207,6 +248,10 @@ class Admission:
                     limit = MAX_POLICY_BYTES
                 case Update():
                     limit, total = max_blob_bytes(self._book.require_fold().parameters), checked.entry.bytes
+                case Accuse():
+                    limit, total = MAX_EVIDENCE_BYTES, min(checked.entry.bytes, MAX_EVIDENCE_BYTES)
+                case Anchor():
+                    limit, total = MAX_TOKEN_BYTES, checked.entry.bytes
             self._rumour.holds(held.link, checked.log, checked.seq)
             self._blobs.want(
                 checked.blob, limit=limit, total=total, log=checked.log, seq=checked.seq, urgent=True
@@ -225,6 +270,8 @@ class Admission:
         self._grown[tape.log] = None
         self._rumour.grew(tape.log, now)
         self._admitted(checked)
+        if self.branches is not None:
+            self.branches.grew(tape.log)
 
     def _end(self, tape: Tape) -> None:
         """The author signed an entry that breaks a rule: its log ends before it, here and with everybody."""
@@ -235,6 +282,37 @@ class Admission:
     def _stop(self, tape: Tape) -> None:
         """Nothing more of this log can be admitted while this peer runs."""
         tape.stop()
-        self._waiting.pop(tape.log, None)
-        self._checked.pop(tape.log, None)
+        self.forget(tape)
+
+    # -------------------------------------------------------------- entries in dispute
+
+    def stuck(self) -> dict[LogId, None]:
+        """Logs whose next entry cites what is not held, or not so, of logs that may have been signed twice."""
+        forked = self._rumour.forked
+        waiting = {
+            log: None for log, needs in self._waiting.items() if any(peer_of(other) in forked for other, _ in needs)
+        }
+        return {log: None for log in (*self._disputed, *waiting) if self._tapes[log].held}
+
+    def is_disputed(self, log: LogId) -> bool:
+        return log in self._disputed
+
+    def retry(self) -> None:
+        """More is known of logs that were signed twice: what was in dispute may be clear now."""
+        self._tried.clear()
+
+    def refuse(self, tape: Tape) -> None:
+        """All that the next entry cites is here, and it contradicts it: its log stops, and nobody else is to blame."""
+        error = self._disputed[tape.log]
+        self._stop(tape)
+        self._out.note("refused", peer=tape.log, log=tape.log, seq=error.seq, rule=error.rule, text=str(error))
+
+    def release(self, tape: Tape) -> None:
+        """Hold nothing of a log back: nobody who is linked with us has what it cites."""
+        tape.truncate(tape.admitted)
+        self.forget(tape)
+
+    def forget(self, tape: Tape) -> None:
+        """The entries that were next on this tape are so no more."""
+        self._forget_next(tape.log)
         self._blobs.forget_log(tape.log)

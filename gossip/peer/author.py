@@ -12,19 +12,32 @@ It refuses to know when to write what: peer.py and rounds.py say so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, Final
 
-from gossip.events import Append, KeepCheckpoint, NewKey
+from gossip.events import Anchored, Append, KeepCheckpoint, NewKey
 from gossip.peer.book import Book
 from gossip.peer.cover import Cover
+from gossip.peer.homecoming import Homecoming
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
-from gossip.peer.tape import Tape, closed_name
+from gossip.peer.tape import Tape, Tapes, closed_name
 from gossip.wire.frames import Voucher
 from ledger import checkpoint
 from ledger.canonical import encode_entry
 from ledger.cosignature import cosign, raw
-from ledger.entry import MAX_ENTRY_BYTES, AnyEntry, Enrol, Member, PeerId, Recover, Role, Rotate
+from ledger.entry import (
+    MAX_ENTRY_BYTES,
+    MAX_TOKEN_BYTES,
+    Anchor,
+    AnyEntry,
+    Enrol,
+    Member,
+    PeerId,
+    Recover,
+    Role,
+    Rotate,
+)
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import PrivateKey, key_digest
 from ledger.replica import ChainFields, Checked, Waiting
@@ -44,16 +57,19 @@ class Author:
     """The writer of the log `own`. `tape` is that log's; `wrote` hears of every entry written."""
 
     def __init__(
-        self, own: PeerId, key: PrivateKey, book: Book, tapes: dict[PeerId, Tape], rumour: Rumour, out: Outbox,
+        self, own: PeerId, key: PrivateKey, book: Book, tapes: Tapes, rumour: Rumour, home: Homecoming, out: Outbox,
         wrote: Callable[[Checked, bytes | None], None],
     ) -> None:  # fmt: skip
         self.own = own
         self._given = key
         self._keys = {key.public: key}  # those of this run: what stood before a change may still have to be signed
         self._new_key: NewKey | None = None  # asked for and not yet written
+        self._stamps: list[Anchored] = []  # likewise
+        self._is_changing = False  # the one entry that the key in force need not be here for
         self._book = book
         self._tapes = tapes
         self._rumour = rumour
+        self._home = home
         self._out = out
         self._wrote = wrote
         self.stored = book.replica.size(own)
@@ -65,6 +81,16 @@ class Author:
     @property
     def is_enrolled(self) -> bool:
         return self._book.replica.enrolled(self.own)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the own log is known to be whole, and the only one of its name, and we hold its key."""
+        return self._home.is_home and self.holds_key
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether two histories carry our signature: nothing is written any more."""
+        return self._home.is_lost
 
     @property
     def role(self) -> str:
@@ -81,6 +107,8 @@ class Author:
         return self._take(data, blob)
 
     def _take(self, data: bytes, blob: bytes | None) -> Checked:
+        if not self.may_write and not self._is_changing:
+            raise LocalError("this peer may not write now", why="its own log may have entries that are not here")
         try:
             checked = self._book.replica.check(self.own, data)
             if isinstance(checked, Waiting):
@@ -127,6 +155,12 @@ class Author:
         promise = tape.promise if tape is not None else None
         return self._keys.get(promise.key, self._given) if promise is not None else self._given
 
+    @property
+    def holds_key(self) -> bool:
+        """Whether we hold the key in force; not after a recovery from a backup, until the promised one is."""
+        tape = self._tapes.get(self.own)
+        return tape is None or tape.promise is None or tape.promise.key in self._keys
+
     def can_sign(self, size: int) -> bool:
         """Whether we hold the key that must sign for the first `size` entries."""
         return self._key_at(size) is not None
@@ -154,6 +188,8 @@ class Author:
         promise = tape.promise if tape is not None else None
         if event is None or tape is None or promise is None or not self.is_enrolled or tape.admitted < tape.known:
             return
+        if not self._home.is_home:
+            return
         if key_digest(event.key.public) != promise.next:
             self._new_key = None
             if event.key.public == promise.key:  # written before a crash, or before a backup was used
@@ -173,11 +209,32 @@ class Author:
         self._out.put(KeepCheckpoint(closed_name(self.own, self.size), cover.size, cover.note, self.size, proof))
         tape.change_key()
         fields, key = self.draft(), event.key.public.hex()
+        self._is_changing = True
         if event.recover:
             since = fields.seq if event.since is None else min(event.since, fields.seq)
             self.write(fields, Recover(**chain(fields), key=key, next=event.promise, since=since), now)
         else:
             self.write(fields, Rotate(**chain(fields), key=key, next=event.promise), now)
+        self._is_changing = False
+
+    # -------------------------------------------------------------- time stamps
+
+    def anchored(self, event: Anchored) -> None:
+        """Write a time stamp down as soon as the own log may be written."""
+        if 1 <= event.size <= self.stored and 1 <= len(event.token) <= MAX_TOKEN_BYTES:
+            self._stamps.append(event)
+        else:
+            self._out.note("trouble", text="this time stamp is over no checkpoint of this peer: nothing is written")
+
+    def write_stamps(self, now: float) -> None:
+        """Write the time stamps that were asked for, if it is time."""
+        if not self._stamps or not self.may_write or not self.role:
+            return
+        for event in self._stamps:
+            fields, digest = self.draft(), sha256(event.token).hexdigest()
+            entry = Anchor(**chain(fields), size=event.size, token=digest, bytes=len(event.token))
+            self.write(fields, entry, now, event.token)
+        self._stamps.clear()
 
     # -------------------------------------------------------------- signing
 
@@ -187,7 +244,12 @@ class Author:
         if not self.stored <= size <= self.size:
             raise LocalError("the store answers for entries that were not written", why=f"{size} of {self.size}")
         self.stored = size
-        self._sign(now)
+        if self._home.may_sign:
+            self._sign(now)
+
+    def found_again(self, checked: Checked) -> None:
+        """An own entry came from others: it was stored here once, and is now being stored again."""
+        self.stored = checked.seq + 1
 
     def resume(self, now: float) -> None:
         """After a restart: sign for what was stored and not yet signed."""

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.entry import Genesis, Hash, PeerId, Update
+from ledger.entry import Anchor, Genesis, Hash, PeerId, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold
 from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.replica import Change, Checked, InvalidEntry, Replica, Waiting, open_delta
+from ledger.rules import check_token
 
 
 class PeerArithmetic(Arithmetic[Any, Any], Protocol):
@@ -79,6 +80,8 @@ class Book:
             decoded = open_delta(checked, blob or b"", self.require_fold())
             change = self.replica.admit(checked)
         else:
+            if isinstance(checked.entry, Anchor):
+                check_token(checked.log, checked.entry, blob or b"")
             decoded = None
             change = self.replica.admit(checked, blob or b"")
         if change.removed or change.added:

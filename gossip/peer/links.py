@@ -119,7 +119,7 @@ class Links:
         if event.key == self.own_key:
             return
         place = (event.host, event.port)
-        given = event.key is None or event.key == self._config.inviter
+        given = event.key is None or event.key == self._config.inviter or event.key in self._config.known
         at_once = given or (event.key is not None and self.own_key < event.key)
         known = self._candidates.get(place)
         if known is not None:
@@ -199,7 +199,8 @@ class Links:
     def _refusal(self, live: Live, candidate: Candidate | None, now: float) -> str:
         if self._shunned.get(live.key, now) > now:
             return "it misbehaved a moment ago"
-        if live.peer is None and not live.role and not (live.dialled and candidate is not None and candidate.given):
+        expected = live.key in self._config.known or (live.dialled and candidate is not None and candidate.given)
+        if live.peer is None and not live.role and not expected:
             return "no member we know"
         return ""
 

@@ -2,6 +2,7 @@
 
     Received --> frames --> rumour (what exists) --> tapes (who signed) --> admission (is it valid)
                               |  blobs (deltas)  <--------'                     |
+                              |  forks (two histories)                          |
     Trained --> rounds --> author (own log) ------------------------------> book (replica + fold)
     Found, LinkUp, LinkDown --> links           Vouch, Tally --> witnessing (cosigning) --> author
 
@@ -13,10 +14,12 @@ same effects. The shell (gossip/node) and the simulator (gossip/sim) carry the e
 from __future__ import annotations
 
 from collections import deque
+from hashlib import sha256
 from typing import Final, assert_never
 
 from gossip.config import PeerConfig
 from gossip.events import (
+    Anchored,
     DataReady,
     DialFailed,
     Drain,
@@ -39,6 +42,8 @@ from gossip.peer.admission import Admission
 from gossip.peer.author import Author
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
+from gossip.peer.forks import Forks
+from gossip.peer.homecoming import Homecoming
 from gossip.peer.links import TIMER as LINKS_TIMER
 from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
@@ -48,10 +53,25 @@ from gossip.peer.quota import Allowance
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
-from gossip.peer.tape import Tape
+from gossip.peer.tape import Tape, Tapes
 from gossip.peer.witnessing import Witnessing
 from gossip.wire import frames
-from gossip.wire.frames import Digest, Entries, Frame, Have, Lacks, Piece, Tally, Vouch, Want, WantBlob
+from gossip.wire.frames import (
+    Differs,
+    Digest,
+    Entries,
+    Frame,
+    Have,
+    Lacks,
+    Piece,
+    Rows,
+    Tally,
+    Trace,
+    Vouch,
+    Want,
+    WantBlob,
+)
+from ledger.chain import peer_of
 from ledger.entry import GRID_ONE, AnyEntry, Enrol, Hash, Member, PeerId, Recover, Role, Rotate, Update
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
@@ -83,12 +103,10 @@ class Peer:
         self._now = 0.0
         self._out = out = Outbox()
         replica = book.replica
-        self._tapes = {
-            log: Tape.restored(
-                log, replica.tree(log), (replica.data(log, seq) for seq in range(size)), shelf.checkpoint
-            )
-            for log, size in replica.heads().items()
-        }
+        self._tapes = Tapes()
+        for log, size in replica.heads().items():
+            entries = (replica.data(log, seq) for seq in range(size))
+            self._tapes[log] = Tape.restored(log, replica.tree(log), entries, shelf.checkpoint)
         self._names: dict[PeerId, str] = {}
         self._keys: dict[bytes, PeerId] = {}  # of everybody enrolled, members or not
         self._allowances: dict[LinkId, Allowance] = {}
@@ -106,16 +124,24 @@ class Peer:
         self._admission = Admission(
             book, self._tapes, self._blobs, self._rumour, out, blame=self._blame, admitted=self._admitted
         )
-        self._author = Author(self_id, key, book, self._tapes, self._rumour, out, self._wrote)
-        self._rounds = Rounds(config, book, self._author, out, self._rumour.missing)
+        self._home = Homecoming(
+            self_id, replica, self._tapes, self._rumour, self._links, out, mark, restored=config.restored
+        )
+        self._author = Author(self_id, key, book, self._tapes, self._rumour, self._home, out, self._wrote)
+        self._forks = Forks(
+            self_id, book, self._tapes, self._rumour, self._admission, self._author, self._blobs, self._home,
+            self._pace, luck, out, self._blame,
+        )  # fmt: skip
+        self._admission.branches = self._forks
+        self._rounds = Rounds(config, book, self._author, out, self._missing)
         self._members: set[PeerId] = set()  # counted and asked, never iterated
         self._witnessing = Witnessing(
             config, self._author, book, self._links, shelf, out, self._blobs.find, luck, lambda: self._members,
             self._suspect,
         )  # fmt: skip
         self._replan = False
-        for log in self._tapes:
-            for seq in range(replica.size(log)):
+        for log, tape in self._tapes.items():
+            for seq in range(tape.fork, replica.size(log)):
                 self._learn(log, replica.entry(log, seq))
 
     # -------------------------------------------------------------- the door
@@ -125,7 +151,8 @@ class Peer:
         self._now = now
         match event:
             case Started():
-                self._author.resume(now)
+                if self._home.start(now):
+                    self._author.resume(now)
                 self._replan = True
             case Found():
                 self._links.found(event, now)
@@ -153,6 +180,8 @@ class Peer:
                 self._witnessing.stored(log, size, now)
             case NewKey():
                 self._author.new_key(event)
+            case Anchored():
+                self._author.anchored(event)
             case Timer(name):
                 self._out.rang(name)
                 self._replan = self._replan or name == LINKS_TIMER
@@ -167,11 +196,14 @@ class Peer:
         """Do everything that has become possible."""
         now = self._now
         self._admission.advance(now)
+        self._come_home()
         self._enrol()
         self._author.change_key(now)
+        self._author.write_stamps(now)
         self._let_in()
         self._rounds.tick(now)
         self._witnessing.tick(now)
+        self._forks.tick(now)
         self._rumour.pull(now)
         self._blobs.pump(now)
         self._rumour.tick(now)
@@ -198,6 +230,7 @@ class Peer:
         self._replan = True
         self._allowances.pop(live.link, None)
         self._pace.link_down(live.link)
+        self._forks.link_down(live.link)
         self._rumour.link_down(live.link)
         self._blobs.link_down(live.link)
         self._witnessing.link_down(live.link)
@@ -214,7 +247,7 @@ class Peer:
 
     def _suspect(self, log: PeerId, size: int, link: LinkId) -> None:
         """The author of a log signed another history than we hold, as a link told us in good faith."""
-        self._out.note("refused", log=log, text=f"its author signed two histories of {size} entries")
+        self._rumour.odd[log] = (link, size)
 
     def _received(self, link: LinkId, message: bytes) -> None:
         live = self._links.get(link)
@@ -236,9 +269,16 @@ class Peer:
             case Want():
                 self._rumour.on_want(link, frame)
             case Entries():
-                if self._admission.take(live, frame):
-                    self._rumour.answered(frame.log, link, self._now)
+                log = self._admission.take(live, frame, self._now)
+                if log is not None:
+                    self._rumour.answered(log, link, self._now)
                     self._allowances[link].give_back()
+            case Differs():
+                self._forks.on_differs(link, frame, self._now)
+            case Trace():
+                self._forks.on_trace(link, frame)
+            case Rows():
+                self._forks.on_rows(link, frame, self._now)
             case WantBlob():
                 self._blobs.on_want(link, frame)
             case Piece():
@@ -255,6 +295,14 @@ class Peer:
 
     # -------------------------------------------------------------- members
 
+    def _come_home(self) -> None:
+        """The own log is written and signed once it is known to be whole."""
+        if not self._home.is_home and self._home.tick(self._now):
+            self._author.resume(self._now)
+
+    def _missing(self) -> int:
+        return self._rumour.missing() + self._forks.missing()
+
     def _enrol(self) -> None:
         """A joiner's first entry goes in as soon as it knows what swarm it is in."""
         if self._config.enrol and not self._author.is_enrolled and self._book.replica.has_genesis:
@@ -262,7 +310,7 @@ class Peer:
 
     def _let_in(self) -> None:
         """As an admin, admit the guests that came with a ticket of ours and have enrolled."""
-        if self._author.role != "admin":
+        if self._author.role != "admin" or not self._author.may_write:
             return
         for live in self._links:
             peer = self._keys.get(live.key)
@@ -276,13 +324,16 @@ class Peer:
     # -------------------------------------------------------------- what was admitted
 
     def _wrote(self, checked: Checked, blob: bytes | None) -> None:
-        if blob is not None and isinstance(checked.entry, Update):
-            self._blobs.used(checked.entry.delta, blob)
+        if blob is not None:
+            self._blobs.used(sha256(blob).hexdigest(), blob)
         self._heard(checked)
 
     def _admitted(self, checked: Checked) -> None:
         entry = checked.entry
-        if isinstance(entry, Update) and checked.weight is not None:
+        if checked.log == self._author.own:
+            self._author.found_again(checked)
+            self._rounds.found_again(checked)
+        elif isinstance(entry, Update) and checked.weight is not None:
             self._merged += 1
             if self._first_merge_at is None:
                 self._first_merge_at = self._now
@@ -325,6 +376,7 @@ class Peer:
     def _learn(self, log: PeerId, entry: AnyEntry) -> None:
         """Names, keys, the number of members, and what witnesses look for."""
         self._witnessing.learn(log, entry)
+        self._forks.learn(entry)
         match entry:
             case Enrol():
                 self._names[log] = entry.name
@@ -339,7 +391,7 @@ class Peer:
                 pass
 
     def _name(self, peer: PeerId | None) -> str:
-        return self._names.get(peer, "") if peer else ""
+        return self._names.get(peer_of(peer), "") if peer else ""
 
     # -------------------------------------------------------------- for the shell
 
@@ -349,10 +401,16 @@ class Peer:
         found = [promise for promise in tape.promises if promise.since < tape.servable] if tape is not None else []
         return found[-1] if found else None
 
+    @property
+    def may_write(self) -> bool:
+        """Whether the own log is known to be whole, and its key is here."""
+        return self._author.may_write
+
     # -------------------------------------------------------------- for people
 
     def _drained(self) -> bool:
-        return self._rounds.settled and self._author.stored == self._author.size and self._rumour.missing() == 0
+        is_stored = self._author.stored == self._author.size
+        return self._rounds.settled and is_stored and self._missing() == 0 and self._forks.is_settled
 
     def _state(self) -> State:
         if self._rounds.draining:
@@ -377,7 +435,7 @@ class Peer:
             merged=self._merged,
             entries=sum(heads.values()),
             members=len(self._members),
-            missing=self._rumour.missing(),
+            missing=self._missing(),
             staleness=rounds.staleness,
             weight=rounds.weight,
             scores=rounds.scores,

@@ -24,7 +24,7 @@ from gossip.peer.author import Author, chain
 from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
 from ledger.delta import CODEC
-from ledger.entry import GRID_ONE, Data, PeerId, Scores, Snapshot, Update
+from ledger.entry import GRID_ONE, AnyEntry, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
 from ledger.replica import ChainFields, Checked
 from ledger.rules import TRAINING_ROLES
@@ -66,18 +66,27 @@ class Rounds:
         """After a restart: go on where the chain ends."""
         replica, own = self._book.replica, self._author.own
         for seq in range(replica.size(own)):
-            match replica.entry(own, seq):
-                case Data() as data:
-                    self._had_data, self._data_seq = data, seq
-                case Update() as update:
-                    self.published += 1
-                    self._since_snapshot += 1
-                    self.weight = update.weight
-                    self.scores = update.scores
-                case Snapshot():
-                    self._since_snapshot = 0
-                case _:
-                    pass
+            self._read(seq, replica.entry(own, seq))
+
+    def _read(self, seq: int, entry: AnyEntry) -> None:
+        match entry:
+            case Data() as data:
+                self._had_data, self._data_seq = data, seq
+            case Update() as update:
+                self.published += 1
+                self._since_snapshot += 1
+                self.weight = update.weight
+                self.scores = update.scores
+            case Snapshot():
+                self._since_snapshot = 0
+            case _:
+                pass
+
+    def found_again(self, checked: Checked) -> None:
+        """An own entry that this store had lost came from others."""
+        self._read(checked.seq, checked.entry)
+        if self._data is not None:
+            self._data_changed = self._had_data is None or not _same(self._had_data, self._data)
 
     # -------------------------------------------------------------- what happens
 
@@ -95,6 +104,8 @@ class Rounds:
         if not self.training or event.round != self.done + 1:
             return  # the answer to a question of before a failure
         self.training = False
+        if not self._author.may_write:
+            return  # our log was signed twice, as we have heard meanwhile
         fold = self._book.require_fold()
         try:
             norm = fold.arithmetic.norm(fold.arithmetic.decode(event.blob, fold.parameters))
@@ -190,10 +201,12 @@ class Rounds:
     @property
     def settled(self) -> bool:
         """After Drain: nothing of our own is left to do."""
-        return self.draining and not self.training and self._since_snapshot == 0
+        return self.draining and not self.training and (self._since_snapshot == 0 or self._author.is_lost)
 
     def tick(self, now: float) -> None:
         """Begin what is due."""
+        if not self._author.may_write:
+            return
         if self.draining:
             if not self.training and self._since_snapshot and self._author.role:
                 self._snapshot(now)

@@ -7,6 +7,7 @@
 Rules kept here: announce and pull, so that nobody is sent what it did not ask for; entries are wanted only of
 logs that concern us (members', or cited by what we hold back, or a guest's first); a claim to have more that is
 never made good costs one request a minute. Nothing is lost for good: whatever was not heard is in the next digest.
+Of a log that is known to be forked nothing is wanted here: forks.py fetches the branches that somebody cites.
 
 It refuses to know what entries say and whether they are true: tape.py checks who signed, admission.py the rest.
 """
@@ -23,10 +24,10 @@ from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
-from gossip.peer.tape import Tape
-from gossip.wire.frames import MAX_BATCH, MAX_HAVE, NO_HASH, Digest, Have, Want
+from gossip.peer.tape import Tape, Tapes
+from gossip.wire.frames import HEAD_BYTES, MAX_BATCH, MAX_HAVE, NO_HASH, Differs, Digest, Have, Want
 from ledger.canonical import entry_hash
-from ledger.chain import MAX_LOG_SIZE
+from ledger.chain import MAX_LOG_SIZE, LogId, peer_of
 from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 from ledger.replica import Replica
@@ -35,7 +36,7 @@ MAX_CLAIMS: Final = 8192  # logs that one link may speak of: twice the largest s
 MAX_WANTS_LINK: Final = 16  # requests open at one link
 MAX_TRIES: Final = 3  # unanswered requests to one link before its claim counts for nothing with those who wait
 FIRST_DIGEST_S: Final = 1.0  # on a new link; doubled each time until it is config.digest_s
-VECTOR_DOMAIN: Final = b"gossip/vector/1\n"
+VECTOR_DOMAIN: Final = b"gossip/vector/2\n"
 DIGEST_TIMER: Final = "digest"
 RELAY_TIMER: Final = "relay"
 ASK_TIMER: Final = "asks"
@@ -55,7 +56,7 @@ class Rumour:
     """What this peer and its links say they have. `tapes` is shared with the rest of the machine."""
 
     def __init__(
-        self, config: PeerConfig, own: PeerId, replica: Replica, tapes: dict[PeerId, Tape], links: Links, luck: Luck,
+        self, config: PeerConfig, own: PeerId, replica: Replica, tapes: Tapes, links: Links, luck: Luck,
         pace: Pace, out: Outbox,
     ) -> None:  # fmt: skip
         self._config = config
@@ -66,19 +67,24 @@ class Rumour:
         self._luck = luck
         self._pace = pace
         self._out = out
-        self._claims: dict[LinkId, dict[PeerId, int]] = {}
-        self._behind: dict[PeerId, None] = {}  # logs of which somebody may have more
-        self._asks: dict[PeerId, Ask] = {}
-        self._tries: dict[tuple[PeerId, LinkId], int] = {}
-        self._needed: dict[PeerId, int] = {}  # sizes that entries held back cite
-        self._news: dict[PeerId, None] = {}  # logs that grew since the last announcement
+        self.forked: dict[PeerId, None] = {}  # whose logs are known to have several branches
+        self.wants_own = False  # the own log is asked for like any other: this peer may have lost a part of it
+        self.odd: dict[PeerId, tuple[LinkId, int]] = {}  # another entry than ours is said to be last at that size
+        self._claims: dict[LinkId, dict[LogId, int]] = {}
+        self._spoken: dict[LinkId, dict[PeerId, None]] = {}  # of which peers' logs a link has said how much it holds
+        self._behind: dict[LogId, None] = {}  # logs of which somebody may have more
+        self._asks: dict[LogId, Ask] = {}
+        self._tries: dict[tuple[LogId, LinkId], int] = {}
+        self._needed: dict[LogId, int] = {}  # sizes that entries held back cite
+        self._news: dict[LogId, None] = {}  # logs that grew since the last announcement
+        self._heads: dict[LogId, tuple[int, Hash]] = {}  # the last hash asked for
         self._relay_at: float | None = None
         self._digests: dict[LinkId, tuple[float, float]] = {}  # when the next one goes out, and the pause after it
         self._vector: Hash = ""
 
     # -------------------------------------------------------------- what we have
 
-    def grew(self, log: PeerId, now: float) -> None:
+    def grew(self, log: LogId, now: float) -> None:
         """More of `log` can be given to others."""
         self._vector = ""
         self._news[log] = None
@@ -89,19 +95,41 @@ class Rumour:
     def vector(self) -> Hash:
         """One hash of everything we can give: equal hashes, equal logs."""
         if not self._vector:
-            sizes = [(log, self._tapes[log].servable) for log in sorted(self._tapes)]
-            rows = [bytes.fromhex(log) + size.to_bytes(4, "big") for log, size in sizes if size]
-            self._vector = sha256(VECTOR_DOMAIN + b"".join(rows)).hexdigest()
+            rows = [
+                bytes.fromhex(peer_of(tape.log)) + size.to_bytes(4, "big") + bytes.fromhex(self._hash(tape, size - 1))
+                for tape in self._tapes.values()
+                if (size := tape.servable) > tape.fork
+            ]
+            self._vector = sha256(VECTOR_DOMAIN + b"".join(sorted(rows))).hexdigest()
         return self._vector
 
-    def _tell(self, link: LinkId, logs: list[PeerId]) -> None:
-        """Send what `link` is not known to have, of these logs (sorted)."""
+    def entry(self, tape: Tape, seq: int) -> bytes | None:
+        """An entry that is here, admitted or not."""
+        if tape.parent is not None and seq < tape.fork:
+            return self.entry(tape.parent, seq)
+        return self._replica.data(tape.log, seq) if seq < tape.admitted else tape.held_at(seq)
+
+    def _hash(self, tape: Tape, seq: int) -> Hash:
+        """The hash of an entry that is here; NO_HASH if it is not (any more)."""
+        known = self._heads.get(tape.log)
+        if known is not None and known[0] == seq:
+            return known[1]
+        data = self.entry(tape, seq)
+        if data is None:
+            return NO_HASH
+        if seq < tape.admitted:
+            self._heads[tape.log] = (seq, entry_hash(data))
+        return entry_hash(data)
+
+    def _tell(self, link: LinkId, logs: list[LogId]) -> None:
+        """Send what `link` is not known to have, of these logs."""
         claims = self._claims[link]
-        news = [
-            (log, size)
+        news = sorted(
+            (peer_of(log), size, bytes.fromhex(self._hash(tape, size - 1))[:HEAD_BYTES])
             for log in logs
-            if (tape := self._tapes.get(log)) is not None and (size := tape.servable) > claims.get(log, 0)
-        ]
+            if (tape := self._tapes.get(log)) is not None
+            and (size := tape.servable) > max(tape.fork, claims.get(log, 0))
+        )
         for start in range(0, len(news), MAX_HAVE):
             self._out.send(link, Have(tuple(news[start : start + MAX_HAVE])))
 
@@ -109,60 +137,101 @@ class Rumour:
 
     def link_up(self, live: Live, now: float) -> None:
         self._claims[live.link] = {}
+        self._spoken[live.link] = {}
         self._digests[live.link] = (now, FIRST_DIGEST_S)
 
     def link_down(self, link: LinkId) -> None:
         self._claims.pop(link, None)
+        self._spoken.pop(link, None)
         self._digests.pop(link, None)
         for log in [log for log, ask in self._asks.items() if ask.link == link]:
             del self._asks[log]
             self._behind[log] = None
         self._tries = {key: tries for key, tries in self._tries.items() if key[1] != link}
 
-    def holds(self, link: LinkId, log: PeerId, seq: int) -> None:
+    def holds(self, link: LinkId, log: LogId, seq: int) -> None:
         """`link` sent entry `seq`, so it holds it, whatever it announced."""
         claims = self._claims.get(link)
         if claims is not None:
             claims[log] = max(seq + 1, claims.get(log, 0))
 
-    def holders(self, log: PeerId, seq: int) -> list[LinkId]:
+    def holders(self, log: LogId, seq: int) -> list[LinkId]:
         return [link for link, claims in self._claims.items() if claims.get(log, 0) > seq]
+
+    def has_spoken(self, link: LinkId, peer: PeerId) -> bool:
+        """Whether a link has said how much of that peer's log it holds."""
+        return peer in self._spoken.get(link, {})
+
+    def claimed_more(self, log: LogId, link: LinkId) -> bool:
+        """Whether a link says that it holds more of a log than we know, and has not failed to show it."""
+        tries = self._tries.get((log, link), 0)
+        return tries < MAX_TRIES and self._claims.get(link, {}).get(log, 0) > self._known(log)
 
     # -------------------------------------------------------------- frames
 
     def on_digest(self, link: LinkId, frame: Digest) -> None:
         if frame.vector == self.vector():
             self._claims[link].update((log, tape.servable) for log, tape in self._tapes.items() if tape.servable)
+            self._spoken[link][self._own] = None
             return
         self._tell(link, sorted(self._tapes))
         if frame.ask:
             self._out.send(link, Digest(self.vector(), ask=False))
 
     def on_have(self, link: LinkId, frame: Have) -> None:
-        claims = self._claims[link]
-        for log, size in frame.sizes:
-            if size > claims.get(log, 0):
-                claims[log] = size
-                self._behind[log] = None
-        if len(claims) > MAX_CLAIMS:
+        claims, spoken = self._claims[link], self._spoken[link]
+        for peer, size, head in frame.rows:
+            spoken[peer] = None
+            for log in self._meant(peer, size, head, link):
+                if size > claims.get(log, 0):
+                    claims[log] = size
+                    self._behind[log] = None
+        if len(claims) > MAX_CLAIMS or len(spoken) > MAX_CLAIMS:
             raise RemoteError("a peer speaks of more logs than a swarm has", why=f"the limit is {MAX_CLAIMS}")
 
+    def _meant(self, peer: PeerId, size: int, head: bytes, link: LinkId) -> list[LogId]:
+        """The branches that a row may be about: the one with that entry, else those that do not reach so far."""
+        branches = self._tapes.branches(peer)
+        for tape in branches:
+            if size <= tape.known and bytes.fromhex(self._hash(tape, size - 1))[:HEAD_BYTES] == head:
+                return [tape.log]
+        shorter = [tape.log for tape in branches if tape.known < size]
+        if branches and not shorter and peer not in self.forked and not branches[0].stopped:
+            self.odd[peer] = (link, size)
+        return shorter if branches else [peer]
+
     def on_want(self, link: LinkId, want: Want) -> None:
-        """Serve a stretch. Who holds another branch than we do gets nothing from us, and no blame."""
-        tape = self._tapes.get(want.log)
-        if tape is None or want.start >= tape.servable:
+        """Serve a stretch. Who holds another branch than we do is shown our entry in place of its own."""
+        branches = [tape for tape in self._tapes.branches(want.log) if want.start <= tape.servable]
+        after = [t for t in branches if not want.start or self._hash(t, want.start - 1) == want.prev]
+        if want.root != NO_HASH:
+            named = [t for t in branches if self._is_branch(t, want.stop, bytes.fromhex(want.root))]
+            if after and not named:
+                return  # not a branch of ours
+            branches, after = named or branches, [tape for tape in named if tape in after]
+        if not after:
+            if branches and want.start:
+                self._show(link, max(branches, key=lambda tape: tape.servable), want.start)
             return
-        replica = self._replica
-        if want.start and entry_hash(replica.data(want.log, want.start - 1)) != want.prev:
-            self._out.note("refused", log=want.log, text="asked for another branch of a log that we hold")
-            return
-        frame = tape.serve(want.start, want.stop, lambda seq: replica.data(want.log, seq))
+        tape = max(after, key=lambda tape: tape.servable)
+        frame = tape.serve(want.start, want.stop, lambda seq: self._replica.data(tape.log, seq))
         if frame is not None:
             self._out.send(link, frame)
             claims = self._claims[link]
-            claims[want.log] = max(claims.get(want.log, 0), frame.start + len(frame.entries))
+            claims[tape.log] = max(claims.get(tape.log, 0), frame.start + len(frame.entries))
 
-    def answered(self, log: PeerId, link: LinkId, now: float) -> None:
+    def _is_branch(self, tape: Tape, size: int, root: bytes) -> bool:
+        return size <= tape.admitted and tape.tree.root(size) == root
+
+    def _show(self, link: LinkId, tape: Tape, start: int) -> None:
+        """Our entry start - 1, with what proves that its author signed it."""
+        cover = tape.cover_of(start - 1)
+        data = self._replica.data(tape.log, start - 1)
+        if start <= cover.reach:
+            proof = cover.inclusion(tape.tree, start - 1)
+            self._out.send(link, Differs(peer_of(tape.log), start, cover.note, proof, data))
+
+    def answered(self, log: LogId, link: LinkId, now: float) -> None:
         """Entries of `log` that we lacked came from `link`."""
         self._tries.pop((log, link), None)
         ask = self._asks.get(log)
@@ -174,7 +243,13 @@ class Rumour:
 
     # -------------------------------------------------------------- wanting
 
-    def need(self, log: PeerId, size: int, link: LinkId) -> None:
+    def settle(self, log: LogId, link: LinkId) -> None:
+        """What was asked of a link about `log` was answered, if not as we thought."""
+        ask = self._asks.get(log)
+        if ask is not None and ask.link == link:
+            del self._asks[log]
+
+    def need(self, log: LogId, size: int, link: LinkId) -> None:
         """An entry held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
         self._needed[log] = max(size, self._needed.get(log, 0))
         claims = self._claims.get(link)
@@ -182,9 +257,11 @@ class Rumour:
             claims[log] = max(size, claims.get(log, 0))
         self._behind[log] = None
 
-    def disown(self, log: PeerId, link: LinkId) -> None:
+    def disown(self, log: LogId, link: LinkId) -> None:
         """What `link` said about `log` is not to be used."""
-        self._claims[link].pop(log, None)
+        claims = self._claims.get(link)
+        if claims is not None:
+            claims.pop(log, None)
 
     def look_again(self) -> None:
         """Membership grew: logs that did not concern us may now."""
@@ -192,16 +269,18 @@ class Rumour:
             for log in claims:
                 self._behind[log] = None
 
-    def _known(self, log: PeerId) -> int:
+    def _known(self, log: LogId) -> int:
         tape = self._tapes.get(log)
         return tape.known if tape is not None else 0
 
-    def wanted_size(self, log: PeerId, live: Live) -> int:
+    def wanted_size(self, log: LogId, live: Live) -> int:
         """Up to where entries of a log concern us, coming from this link."""
         replica = self._replica
         tape = self._tapes.get(log)
-        if log == self._own or (tape is not None and tape.stopped):
+        if peer_of(log) in self.forked or (tape is not None and tape.stopped):
             return 0
+        if log == self._own:
+            return MAX_LOG_SIZE if self.wants_own else 0
         if log == replica.founder or replica.role_of(log):
             return MAX_LOG_SIZE
         least = 1 if live.peer is None and live.role else 0  # a guest's own first entry, so that it can be admitted
@@ -214,7 +293,7 @@ class Rumour:
             total += self._claimed(log) - self._known(log)
         return total + sum(len(tape.held) for tape in self._tapes.values())
 
-    def _claimed(self, log: PeerId) -> int:
+    def _claimed(self, log: LogId) -> int:
         best = self._known(log)
         for live in self._links:
             if self._tries.get((log, live.link), 0) < MAX_TRIES:
@@ -234,7 +313,7 @@ class Rumour:
         if self._asks:
             self._out.timer(ASK_TIMER, min(ask.deadline for ask in self._asks.values()))
 
-    def _pull_log(self, log: PeerId, open_wants: dict[LinkId, int], now: float) -> None:
+    def _pull_log(self, log: LogId, open_wants: dict[LinkId, int], now: float) -> None:
         if log in self._asks:
             return
         tape = self._tapes.get(log)
@@ -258,12 +337,12 @@ class Rumour:
         open_wants[link] = busy + 1
         stop = min(size, known + MAX_BATCH)
         self._asks[log] = Ask(link, stop, now, now + self._pace.wait_s(link, tries))
-        self._out.send(link, Want(log, known, stop, self._last_hash(tape)))
+        prev = self.hash_before(tape, known) if tape is not None else NO_HASH
+        self._out.send(link, Want(peer_of(log), known, stop, prev))
 
-    def _last_hash(self, tape: Tape | None) -> Hash:
-        if tape is None or tape.known == 0:
-            return NO_HASH
-        return entry_hash(tape.held[-1].data if tape.held else self._replica.data(tape.log, tape.admitted - 1))
+    def hash_before(self, tape: Tape, start: int) -> Hash:
+        """What a Want from `start` on says about the entry before it."""
+        return self._hash(tape, start - 1) if start else NO_HASH
 
     # -------------------------------------------------------------- time
 

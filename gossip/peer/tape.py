@@ -9,7 +9,8 @@ Rules kept here: leaves enter only under a checkpoint that the log's author sign
 before them, so nobody but the author can make us hold anything; what is held back is counted against the link
 that brought it; a log that broke a rule stops for ever. Nobody can check a key before the entry that names it, so
 what stands before a change of keys is served under the last checkpoint by the older key, and what comes in one
-message stands under one key. It refuses to know what the entries say.
+message stands under one key. Of a log that was signed twice each branch is a tape, and nothing beyond `sure` is
+admitted: that much is cited by somebody. It refuses to know what the entries say.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 from gossip.events import LinkId
 from gossip.peer.cover import Cover, cover, grown_root, kept
 from gossip.wire.frames import MAX_BATCH, MAX_PROOF, Entries, entries_room
+from ledger.chain import MAX_LOG_SIZE, LogId, fork_of, peer_of
 from ledger.checkpoint import open_note
 from ledger.entry import PeerId
 from ledger.errors import RemoteError
@@ -32,7 +34,7 @@ from ledger.promise import Promise, follow_keys
 MAX_HELD_LOG: Final = 256 * 1024  # bytes of one log that wait for their past before more of it is asked for
 
 
-def closed_name(log: PeerId, change: int) -> str:
+def closed_name(log: LogId, change: int) -> str:
     """The name under which the store keeps a log's last checkpoint before entry `change`, which changed the key."""
     return f"{log}@{change}"
 
@@ -45,13 +47,44 @@ class Held:
     link: LinkId
 
 
+class Tapes(dict[LogId, "Tape"]):
+    """Every log that we know of, each branch of it under an id of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._strands: dict[PeerId, list[LogId]] = {}
+
+    def __setitem__(self, log: LogId, tape: Tape) -> None:
+        if log not in self and peer_of(log) != log:
+            self._strands.setdefault(peer_of(log), []).append(log)
+        super().__setitem__(log, tape)
+
+    def __delitem__(self, log: LogId) -> None:
+        super().__delitem__(log)
+        if peer_of(log) != log:
+            self._strands[peer_of(log)].remove(log)
+
+    def branches(self, peer: PeerId) -> list[Tape]:
+        """What we know of one peer's log, the trunk first."""
+        trunk = self.get(peer)
+        return [] if trunk is None else [trunk, *(self[log] for log in self._strands.get(peer, ()))]
+
+
 class Tape:
     """The log `log`, of which the first `admitted` entries are in the replica."""
 
-    __slots__ = ("admitted", "closed", "cover", "held", "held_bytes", "log", "promises", "stopped", "tree")
+    __slots__ = (
+        "admitted", "bad", "closed", "cover", "fork", "held", "held_bytes", "is_cited", "log", "parent", "promises",
+        "stopped", "sure", "tree",
+    )  # fmt: skip
 
-    def __init__(self, log: PeerId, leaves: Iterable[bytes] = ()) -> None:
+    def __init__(self, log: LogId, leaves: Iterable[bytes] = ()) -> None:
         self.log = log
+        self.parent: Tape | None = None  # of a strand: the branch that it left at `fork`
+        self.fork = fork_of(log)
+        self.sure = MAX_LOG_SIZE
+        self.is_cited = False  # that far, by an entry that we hold
+        self.bad: bytes | None = None  # the entry at `admitted` that stopped this log
         self.tree = Tree(leaves)  # every leaf we know: admitted, held, and behind a stop
         self.admitted = self.tree.size
         self.held: deque[Held] = deque()
@@ -63,7 +96,7 @@ class Tape:
 
     @classmethod
     def restored(
-        cls, log: PeerId, tree: Tree, entries: Iterable[bytes],
+        cls, log: LogId, tree: Tree, entries: Iterable[bytes],
         find: Callable[[str], StoredCheckpoint | None],
     ) -> Tape:  # fmt: skip
         """A log as the store held it, under the checkpoint stored with it, if the log reaches as far as that says."""
@@ -80,14 +113,50 @@ class Tape:
             tape.cover = kept(stored.size, stored.note, stored.held, stored.proof, tree)
         return tape
 
-    def branch(self, log: PeerId, fork: int) -> Tape:
-        """Another branch of this log, called `log`, of which the first `fork` entries are known: those of this one."""
-        tape = Tape(log, (self.tree.leaf(index) for index in range(fork)))
-        tape.promises = [promise for promise in self.promises if promise.since < fork]
-        tape.closed = [(change, older) for change, older in self.closed if change < fork]
-        if fork:
-            tape.cover = self.cover_of(fork - 1)
+    def branch(self, log: LogId) -> Tape:
+        """Another branch of this log, called `log`: its entries up to the fork are known, for they are ours."""
+        tape = Tape(log)
+        tape.parent, tape.admitted, tape.sure = self, tape.fork, tape.fork
+        tape.tree = self.tree.prefix(tape.fork)
+        tape.promises = [promise for promise in self.promises if promise.since < tape.fork]
+        tape.closed = [(change, older) for change, older in self.closed if change < tape.fork]
+        tape.cover = self._cover_up_to(tape.fork)
         return tape
+
+    def _cover_up_to(self, size: int) -> Cover:
+        """The checkpoint over the first `size` entries (at least 1), for whoever will know no more than those."""
+        older = self.cover_of(size - 1)
+        if size >= older.reach:
+            return older
+        return cover(older.size, older.root, older.note, size, older.proof(self.tree, size))
+
+    def truncate(self, size: int | None = None) -> None:
+        """Give up what is held back beyond `size` (if not given: what is not sure to be cited), and a stop."""
+        size = (
+            self.admitted if self.stopped else max(self.admitted, min(self.sure if size is None else size, self.known))
+        )
+        self.stopped, self.bad = False, None
+        if size == self.known:
+            return
+        if size:
+            self.cover = self._cover_up_to(size)
+        self.tree = self.tree.prefix(size)
+        self.promises = [promise for promise in self.promises if promise.since < size]
+        self.closed = [(change, older) for change, older in self.closed if change < size]
+        while len(self.held) > size - self.admitted:
+            self.held_bytes -= len(self.held.pop().data)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next entry is here, and may be admitted once its past is."""
+        return bool(self.held) and self.admitted < self.sure
+
+    def held_at(self, seq: int) -> bytes | None:
+        """An entry that is here and not yet admitted."""
+        at = seq - self.admitted
+        if self.stopped:
+            return self.bad if at == 0 else None
+        return self.held[at].data if 0 <= at < len(self.held) else None
 
     @property
     def promise(self) -> Promise | None:
@@ -160,6 +229,7 @@ class Tape:
     def stop(self) -> None:
         """The first held entry can never be admitted: nothing more of this log is wanted."""
         self.stopped = True
+        self.bad = self.held[0].data if self.held else None
         self.held.clear()
         self.held_bytes = 0
 
@@ -183,7 +253,7 @@ class Tape:
             batch.append(data)
         while batch:  # a proof may need the room of the last entries
             proof = cover.proof(self.tree, start + len(batch))
-            frame = Entries(self.log, start, cover.note, proof, tuple(batch))
+            frame = Entries(peer_of(self.log), start, cover.note, proof, tuple(batch))
             if len(proof) <= MAX_PROOF and sum(2 + len(data) for data in batch) <= entries_room(frame.note, proof):
                 return frame
             batch.pop()

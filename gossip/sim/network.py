@@ -28,8 +28,10 @@ class Station(Protocol):
     """What the network knows of a peer."""
 
     index: int
-    public: bytes
     is_up: bool
+
+    @property
+    def public(self) -> bytes: ...
 
     def admits(self, caller: Station) -> str | None:
         """None: silence. Else the role of the ticket the caller proves to know, "" for a member."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gossip.config import PeerConfig
+from ledger.chain import LogId
 from ledger.entry import VALUE_ONE, Hash, PeerId
 from ledger.errors import LocalError
 
@@ -38,6 +39,16 @@ class NewKeyAt:
     since: int | None = None  # with `recover`: own updates from that entry on are taken back
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """At `at` a second machine starts from a copy of peer number `peer`'s disk: two histories with one signature. In
+    cuts it is number `Scenario.peers` + its place in the list. At `until`, if given, both go for good. Seconds."""
+
+    peer: int
+    at: float
+    until: float | None = None
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A swarm and its troubles. Times in seconds of virtual time; peer 0 is the founder."""
@@ -56,6 +67,8 @@ class Scenario:
     """Share of the peers that crash once, at a random moment, and come back."""
     crashes: tuple[Crash, ...] = ()
     cuts: tuple[Cut, ...] = ()
+    twins: tuple[Twin, ...] = ()
+    """Forkers. What is reported of agreement leaves them out."""
     new_keys: tuple[NewKeyAt, ...] = ()
     late: Mapping[int, float] = field(default_factory=dict)
     """Peers that first start after so many seconds."""
@@ -77,8 +90,11 @@ class Scenario:
     def __post_init__(self) -> None:
         named = [*self.late, *self.slow, *self.observers, *(c.peer for c in self.crashes)]
         named += [change.peer for change in self.new_keys]
-        named += [peer for cut in self.cuts for peer in cut.side]
-        if self.peers < 1 or any(not 0 <= peer < self.peers for peer in named):
+        named += [twin.peer for twin in self.twins]
+        sides = [peer for cut in self.cuts for peer in cut.side]
+        wrong = [peer for peer in named if not 0 <= peer < self.peers]
+        wrong += [peer for peer in sides if not 0 <= peer < self.peers + len(self.twins)]
+        if self.peers < 1 or wrong:
             raise LocalError("a scenario names a peer that does not exist", next_step="number peers from 0")
         if not (0 <= self.loss < 1 and 0 <= self.churn <= 1) or min(self.delay_s, self.jitter_s) < 0:
             raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
@@ -92,10 +108,12 @@ class SimReport:
     trace: Hash  # over every event of every peer, in order: equal traces, equal histories
     events: int
     peers: tuple[PeerId, ...]
-    heads: dict[PeerId, dict[PeerId, int]]  # what each peer holds
+    honest: tuple[PeerId, ...]  # of these, who signed one history
+    heads: dict[PeerId, dict[LogId, int]]  # what each peer holds, by its own names for branches
+    tips: dict[PeerId, Hash]  # the same as one hash, whatever branches are called
     model_hashes: dict[PeerId, Hash]
     updates: dict[PeerId, int]  # published by each
-    drained: bool  # everybody said so
+    drained: bool  # everybody honest said so
     virtual_s: float
     wall_s: float
     bytes_sent: dict[PeerId, int]  # wire messages, without the transport's framing
@@ -105,11 +123,11 @@ class SimReport:
 
     @property
     def heads_equal(self) -> bool:
-        return all(heads == self.heads[self.peers[0]] for heads in self.heads.values())
+        return len({self.tips[peer] for peer in self.honest}) == 1
 
     @property
     def models_equal(self) -> bool:
-        return len(set(self.model_hashes.values())) == 1
+        return len({self.model_hashes[peer] for peer in self.honest}) == 1
 
     def __str__(self) -> str:
         """A few lines for people."""

@@ -58,10 +58,19 @@ DISK_S: Final = 0.003  # until an own entry is durable
 
 
 class SimPeer:
-    """One peer and its shell."""
+    """One peer and its shell. `alike`: the number of the peer that it learns like, if it is another's twin."""
 
-    def __init__(self, swarm: SimSwarm, index: int, key: PrivateKey, config: PeerConfig, self_id: PeerId) -> None:
+    def __init__(
+        self,
+        swarm: SimSwarm,
+        index: int,
+        key: PrivateKey,
+        config: PeerConfig,
+        self_id: PeerId,
+        alike: int | None = None,
+    ) -> None:
         self.index = index
+        self.alike = index if alike is None else alike
         self.self_id = self_id
         self.is_up = False
         self.memory = Memory()
@@ -98,8 +107,8 @@ class SimPeer:
         )  # fmt: skip
         self.is_up = True
         self.deliver(Started())
-        if self.index not in swarm.scenario.observers:
-            self.deliver(DataReady(commitment(self.index), swarm.scenario.round_s))
+        if self.alike not in swarm.scenario.observers:
+            self.deliver(DataReady(commitment(self.alike), swarm.scenario.round_s))
         if swarm.clock.elapsed_s >= swarm.scenario.seconds:
             self.deliver(Drain())
         swarm.introduce(self)
@@ -232,9 +241,9 @@ class SimPeer:
     def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         swarm = self._swarm
         assert self._feedback is not None
-        new, steps, examples, scores = swarm.trainer.train(theta, self.index, number)
+        new, steps, examples, scores = swarm.trainer.train(theta, self.alike, number)
         blob = self._feedback.compress(np.asarray(new, dtype=np.float32) - theta)
-        seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.index, 1.0) * swarm.luck.uniform(0.9, 1.1)
+        seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.alike, 1.0) * swarm.luck.uniform(0.9, 1.1)
         self._later(seconds, Trained(number, blob, steps, examples, scores, seconds))
 
 

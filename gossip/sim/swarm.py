@@ -31,7 +31,8 @@ from gossip.sim.report import Crash, Scenario, SimReport
 from gossip.sim.station import SimPeer, digest, next_key
 from gossip.sim.toy import ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
-from ledger.entry import FORMAT_VERSION, Enrol, Genesis, PeerId
+from ledger.chain import peer_of
+from ledger.entry import FORMAT_VERSION, Enrol, Genesis, Hash, PeerId
 from ledger.errors import LocalError
 from ledger.fold import parameters
 from ledger.keys import PrivateKey, key_digest
@@ -67,7 +68,10 @@ class SimSwarm:
         self._cuts: list[tuple[int, ...]] = []
         self.parameters = parameters(self.trainer.layout)
         self.peers = self._found()
-        for peer in self.peers:
+        self.twins = [self._twin(number, twin.peer) for number, twin in enumerate(scenario.twins)]
+        forkers = {twin.peer for twin in scenario.twins}
+        self.honest = [peer for peer in self.peers if peer.index not in forkers]
+        for peer in (*self.peers, *self.twins):
             self.network.attach(peer)
 
     def _found(self) -> list[SimPeer]:
@@ -97,6 +101,16 @@ class SimSwarm:
             peers.append(peer)
         return peers
 
+    def _twin(self, number: int, of: int) -> SimPeer:
+        original = self.peers[of]
+        index = self.scenario.peers + number
+        return SimPeer(self, index, original._key, original._config, original.self_id, alike=of)
+
+    def _wake(self, twin: SimPeer) -> None:
+        """A copy of a disk begins to run."""
+        twin.memory = self.peers[twin.alike].memory.copy()
+        twin.start()
+
     def _enrol(self, index: int, key: PrivateKey, founder: PeerId) -> bytes:
         return encode_entry(
             Enrol(
@@ -115,8 +129,8 @@ class SimSwarm:
 
     def introduce(self, newcomer: SimPeer) -> None:
         """Discovery: everybody who is up hears of a newcomer, and it of them (and of the founder, by its ticket)."""
-        for other in self.peers:
-            if other is not newcomer and (other.is_up or other.index == 0):
+        for other in (*self.peers, *self.twins):
+            if other.self_id != newcomer.self_id and (other.is_up or other.index == 0):
                 for a, b in ((newcomer, other), (other, newcomer)):
                     event = Found(HOST, b.index, b.public)
                     self.clock.after(self.luck.uniform(0.05, 0.5), partial(a.deliver, event))
@@ -155,7 +169,12 @@ class SimSwarm:
         for cut in scenario.cuts:
             at(EPOCH + cut.at, partial(self._cut, cut.side))
             at(EPOCH + cut.until, partial(self._cuts.remove, cut.side))
-        for peer in self.peers:
+        for twin, machine in zip(scenario.twins, self.twins, strict=True):
+            at(EPOCH + twin.at, partial(self._wake, machine))
+            if twin.until is not None:
+                at(EPOCH + twin.until, machine.crash)
+                at(EPOCH + twin.until, self.peers[twin.peer].crash)
+        for peer in (*self.peers, *self.twins):
             at(EPOCH + scenario.seconds, partial(peer.deliver, Drain()))
 
     def _cut(self, side: tuple[int, ...]) -> None:
@@ -177,11 +196,9 @@ class SimSwarm:
         return self._report(time.perf_counter() - began)
 
     def _all_agree(self) -> bool:
-        books = [peer.book for peer in self.peers]
-        if not all(peer.is_up and peer.machine is not None and peer.machine.status().drained for peer in self.peers):
+        if not all(peer.is_up and peer.machine is not None and peer.machine.status().drained for peer in self.honest):
             return False
-        heads = [book.replica.heads() for book in books if book is not None]
-        return all(other == heads[0] for other in heads)
+        return len({tips(peer.book) for peer in self.honest if peer.book is not None}) == 1
 
     def _report(self, wall_s: float) -> SimReport:
         status = {peer.self_id: peer.machine.status() for peer in self.peers if peer.machine is not None}
@@ -191,10 +208,12 @@ class SimSwarm:
             trace=self._trace.hexdigest(),
             events=self._events,
             peers=tuple(peer.self_id for peer in self.peers),
+            honest=tuple(peer.self_id for peer in self.honest),
+            tips={peer.self_id: tips(peer.book) for peer in self.peers if peer.book is not None},
             heads={peer: dict(sorted(s.heads.items())) for peer, s in status.items()},
             model_hashes={peer: s.model_hash for peer, s in status.items()},
             updates={peer: s.updates for peer, s in status.items()},
-            drained=all(s.drained for s in status.values()) and len(status) == len(self.peers),
+            drained=all(peer.self_id in status and status[peer.self_id].drained for peer in self.honest),
             virtual_s=self.clock.elapsed_s,
             wall_s=wall_s,
             bytes_sent={peer.self_id: self.network.bytes_sent[peer.index] for peer in self.peers},
@@ -202,6 +221,13 @@ class SimSwarm:
             accuracy=self.trainer.accuracy(first.theta()) if first is not None and first.fold is not None else None,
             refusals=tuple(self._refusals),
         )
+
+
+def tips(book: Book) -> Hash:
+    """One hash over all that is admitted, every branch of every log, whatever branches are called here."""
+    replica = book.replica
+    rows = sorted((peer_of(log), size, replica.root(log, size).hex()) for log, size in replica.heads().items())
+    return sha256(repr(rows).encode()).hexdigest()
 
 
 def simulate(

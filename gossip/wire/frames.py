@@ -3,13 +3,16 @@
     tag u8 | fields, integers little-endian, hashes raw
 
     1 Digest     ask u8 | vector 32                                     what I hold, as one hash
-    2 Have       count u16 | count x (log 32, size u32)                 what I hold, log by log; logs strictly rise
-    3 Want       log 32 | start u32 | stop u32 | prev 32                entries start..stop of a log, after `prev`
+    2 Have       count u16 | count x (log 32, size u32, head 8)         what I hold, log by log; rows strictly rise
+    3 Want       log 32 | start u32 | stop u32 | prev 32 | root 32      entries start..stop of a log, after `prev`
     4 Entries    log 32 | start u32 | note u16+bytes | proof u8 x 32 | count u16 | count x (u16+bytes)
     5 WantBlob   hash 32 | offset u32 | length u32                      a stretch of a blob
     6 Piece      hash 32 | total u32 | offset u32 | bytes               a part of that stretch
     7 Lacks      hash 32                                                I do not hold that blob
     8 Vouch      log 32 | size u32 | root 32 | signature 64 | count u8 | count x (witness 32, time u64, signature 64)
+    9 Differs    log 32 | start u32 | note u16+bytes | proof u8 x 32 | entry     my entry start - 1 is another one
+   10 Trace      log 32 | seq u32 | entry 32 | first u32                which logs does that entry cite?
+   11 Rows       log 32 | seq u32 | entry 32 | first u32 | total u32 | count u16 | count x (peer 32, size u32, root 32)
    12 Tally      count u16 | count x (log 8, size u32, signatures u8)   checkpoints that I hold, and how well signed
 
 A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
@@ -32,7 +35,10 @@ from ledger.entry import MAX_ENTRY_BYTES, Hash, PeerId
 from ledger.errors import LocalError, RemoteError
 
 MAX_MESSAGE_BYTES: Final = 65_536  # a browser's data channel moves this everywhere
-MAX_HAVE: Final = (MAX_MESSAGE_BYTES - 3) // 36  # 1,820 logs in one message; more logs, more messages
+HEAD_BYTES: Final = 8  # of a log's last entry's hash: enough to notice another branch, proofs come later
+MAX_HAVE: Final = (MAX_MESSAGE_BYTES - 3) // (36 + HEAD_BYTES)  # 1,489 logs in one message; more logs, more messages
+MAX_ROWS: Final = (MAX_MESSAGE_BYTES - 79) // 68  # 962 logs in one message
+MAX_CITED: Final = 1 << 16  # logs that one entry can cite
 MAX_NOTE_BYTES: Final = 1024  # a checkpoint note has about 400
 MAX_PROOF: Final = 64  # a consistency proof of 2^32 leaves has at most 33 hashes
 MAX_BATCH: Final = 1024  # entries in one message; the smallest real entry has about 300 bytes
@@ -62,20 +68,23 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """The sender holds these logs at least up to these sizes (>= 1), sorted by log, each once."""
+    """The sender holds these logs at least up to these sizes (>= 1): rows (log, size, head), strictly rising, where
+    `head` is the first 8 bytes of the SHA-256 of entry size - 1. Two branches of one log are two rows."""
 
-    sizes: tuple[tuple[PeerId, int], ...]
+    rows: tuple[tuple[PeerId, int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """Please send entries start..stop of `log`. `prev` is the SHA-256 of entry start - 1 as the sender holds
-    it (NO_HASH at 0): who holds another one holds another branch, and does not answer."""
+    it (NO_HASH at 0): who holds only another one holds another branch, and answers Differs. `root` names the branch
+    whose root at `stop` is that (NO_HASH: any that goes on after `prev`)."""
 
     log: PeerId
     start: int
     stop: int
     prev: Hash
+    root: Hash = NO_HASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,40 @@ class Entries:
     note: bytes
     proof: tuple[bytes, ...]
     entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """A Want was not after my entry start - 1: this one. `note` is a checkpoint by the log's author, `proof` the
+    inclusion proof of that entry in it: with its own half the asker has the evidence of a fork."""
+
+    log: PeerId
+    start: int  # >= 1
+    note: bytes
+    proof: tuple[bytes, ...]
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Which logs does entry `seq` of `log`, the one with that hash, cite? To who sent it; rows from `first` on."""
+
+    log: PeerId
+    seq: int
+    entry: Hash
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows `first`... of the `total` (peer, size, root) whose hash is `heads` of that entry, sorted."""
+
+    log: PeerId
+    seq: int
+    entry: Hash
+    first: int
+    total: int
+    rows: tuple[tuple[PeerId, int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +183,7 @@ class Tally:
     rows: tuple[tuple[str, int, int], ...]
 
 
-Frame = Digest | Have | Want | Entries | WantBlob | Piece | Lacks | Vouch | Tally
+Frame = Digest | Have | Want | Entries | Differs | Trace | Rows | WantBlob | Piece | Lacks | Vouch | Tally
 
 
 def short_name(log: PeerId) -> str:
@@ -171,12 +214,12 @@ def _encode(frame: Frame) -> bytes:
     match frame:
         case Digest(vector, ask):
             return struct.pack("<BB", 1, ask) + bytes.fromhex(vector)
-        case Have(sizes):
-            parts = [struct.pack("<BH", 2, len(sizes))]
-            parts += [bytes.fromhex(log) + struct.pack("<I", size) for log, size in sizes]
+        case Have(rows):
+            parts = [struct.pack("<BH", 2, len(rows))]
+            parts += [bytes.fromhex(log) + struct.pack("<I", size) + head for log, size, head in rows]
             return b"".join(parts)
-        case Want(log, start, stop, prev):
-            return b"\x03" + bytes.fromhex(log) + struct.pack("<II", start, stop) + bytes.fromhex(prev)
+        case Want(log, start, stop, prev, root):
+            return b"\x03" + bytes.fromhex(log) + struct.pack("<II", start, stop) + bytes.fromhex(prev + root)
         case Entries(log, start, note, proof, entries):
             parts = [b"\x04", bytes.fromhex(log), struct.pack("<IH", start, len(note)), note]
             parts += [struct.pack("<B", len(proof)), *proof, struct.pack("<H", len(entries))]
@@ -189,6 +232,18 @@ def _encode(frame: Frame) -> bytes:
             return b"\x06" + bytes.fromhex(digest) + struct.pack("<II", total, offset) + data
         case Lacks(digest):
             return b"\x07" + bytes.fromhex(digest)
+        case Differs(log, start, note, proof, entry):
+            parts = [b"\x09", bytes.fromhex(log), struct.pack("<IH", start, len(note)), note]
+            return b"".join([*parts, struct.pack("<B", len(proof)), *proof, entry])
+        case Trace(log, seq, entry, first):
+            return (
+                b"\x0a" + bytes.fromhex(log) + struct.pack("<I", seq) + bytes.fromhex(entry) + struct.pack("<I", first)
+            )
+        case Rows(log, seq, entry, first, total, rows):
+            parts = [b"\x0b", bytes.fromhex(log), struct.pack("<I", seq), bytes.fromhex(entry)]
+            parts.append(struct.pack("<IIH", first, total, len(rows)))
+            parts += [bytes.fromhex(peer) + struct.pack("<I", size) + root for peer, size, root in rows]
+            return b"".join(parts)
         case Vouch(log, size, root, signature, vouchers):
             parts = [b"\x08", bytes.fromhex(log), struct.pack("<I", size), root, signature]
             parts.append(struct.pack("<B", len(vouchers)))
@@ -236,6 +291,13 @@ def decode(message: bytes) -> Frame:
         frame = Lacks(reader.hash())
     elif tag == 8:
         frame = _vouch(reader)
+    elif tag == 9:
+        frame = _differs(reader)
+    elif tag == 10:
+        frame = Trace(reader.hash(), reader.number("<I"), reader.hash(), reader.number("<I"))
+        _require(frame.first < MAX_CITED, "rows are asked for that no entry has")
+    elif tag == 11:
+        frame = _rows(reader)
     elif tag == 12:
         frame = _tally(reader)
     else:
@@ -246,19 +308,18 @@ def decode(message: bytes) -> Frame:
 
 def _have(reader: _Reader) -> Have:
     count = reader.number("<H")
-    _require(1 <= count <= MAX_HAVE and reader.left == 36 * count, "a list of logs is not as long as it says")
-    sizes: list[tuple[PeerId, int]] = []
-    before = ""
+    row_bytes = _HASH + 4 + HEAD_BYTES
+    _require(1 <= count <= MAX_HAVE and reader.left == row_bytes * count, "a list of logs is not as long as it says")
+    rows: list[tuple[PeerId, int, bytes]] = []
     for _ in range(count):
-        log, size = reader.hash(), reader.number("<I")
-        _require(log > before and size >= 1, "a list of logs is out of order, or names an empty one")
-        sizes.append((log, size))
-        before = log
-    return Have(tuple(sizes))
+        row = (reader.hash(), reader.number("<I"), reader.take(HEAD_BYTES))
+        _require(row[1] >= 1 and (not rows or row > rows[-1]), "a list of logs is out of order, or names an empty one")
+        rows.append(row)
+    return Have(tuple(rows))
 
 
 def _want(reader: _Reader) -> Want:
-    want = Want(reader.hash(), reader.number("<I"), reader.number("<I"), reader.hash())
+    want = Want(reader.hash(), reader.number("<I"), reader.number("<I"), reader.hash(), reader.hash())
     _require(want.start < want.stop, "an empty stretch of a log is asked for")
     _require((want.prev == NO_HASH) == (want.start == 0), "the hash before the first entry, and only that, is zero")
     return want
@@ -266,12 +327,7 @@ def _want(reader: _Reader) -> Want:
 
 def _entries(reader: _Reader) -> Entries:
     log, start = reader.hash(), reader.number("<I")
-    length = reader.number("<H")
-    _require(length <= MAX_NOTE_BYTES, "a checkpoint is too long")
-    note = reader.take(length)
-    length = reader.number("<B")
-    _require(length <= MAX_PROOF, "a proof is too long")
-    proof = tuple(reader.take(_HASH) for _ in range(length))
+    note, proof = _signed(reader)
     count = reader.number("<H")
     _require(1 <= count <= MAX_BATCH, "a batch is empty or too long")
     _require(start + count <= MAX_SIZE, "a batch ends beyond any log")
@@ -281,6 +337,38 @@ def _entries(reader: _Reader) -> Entries:
         _require(1 <= length <= MAX_ENTRY_BYTES, "an entry is empty or too long")
         entries.append(reader.take(length))
     return Entries(log, start, note, proof, tuple(entries))
+
+
+def _signed(reader: _Reader) -> tuple[bytes, tuple[bytes, ...]]:
+    """A checkpoint and a proof that leads to it."""
+    length = reader.number("<H")
+    _require(length <= MAX_NOTE_BYTES, "a checkpoint is too long")
+    note = reader.take(length)
+    length = reader.number("<B")
+    _require(length <= MAX_PROOF, "a proof is too long")
+    return note, tuple(reader.take(_HASH) for _ in range(length))
+
+
+def _differs(reader: _Reader) -> Differs:
+    log, start = reader.hash(), reader.number("<I")
+    note, proof = _signed(reader)
+    _require(start >= 1 and 1 <= reader.left <= MAX_ENTRY_BYTES, "an entry is empty or too long, or before the first")
+    return Differs(log, start, note, proof, reader.take(reader.left))
+
+
+def _rows(reader: _Reader) -> Rows:
+    log, seq, entry = reader.hash(), reader.number("<I"), reader.hash()
+    first, total = reader.number("<I"), reader.number("<I")
+    count = reader.number("<H")
+    _require(count <= MAX_ROWS and reader.left == 68 * count, "a list of rows is not as long as it says")
+    _require(first + count <= total <= MAX_CITED, "rows are beyond what an entry can cite")
+    _require(count >= 1 or first == total == 0, "no rows of some that there are")
+    rows: list[tuple[PeerId, int, bytes]] = []
+    for _ in range(count):
+        row = (reader.hash(), reader.number("<I"), reader.take(_HASH))
+        _require(row[1] >= 1 and (not rows or row > rows[-1]), "rows are out of order, or name an empty log")
+        rows.append(row)
+    return Rows(log, seq, entry, first, total, tuple(rows))
 
 
 def _vouch(reader: _Reader) -> Vouch:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gossip.events import Drop, Effect, Keep, KeepCheckpoint
 from gossip.peer.tape import Tape
-from gossip.wire.frames import Entries
+from gossip.wire.frames import Entries, Trace
 from ledger import checkpoint
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import heads_hash
@@ -16,7 +16,7 @@ from ledger.entry import Data, Enrol, PeerId
 from ledger.kept import StoredCheckpoint
 from ledger.keys import PrivateKey
 from ledger.merkle import Tree, leaf_hash, node_hash
-from tests.peer.bench import Bench, notes, only
+from tests.peer.bench import Bench, frames_to, notes, only
 
 NOBODY = sha256(b"").hexdigest()
 
@@ -159,8 +159,8 @@ def test_what_waits_for_a_past_that_never_comes_is_bounded_however_often_the_lin
 
 
 def test_who_believed_another_branch_of_a_forked_log_is_not_to_blame() -> None:
-    """A member signs two histories. We hold the one, an honest member cites the other: we cannot follow it, and must
-    neither cut its link nor call its log broken, nor that of somebody who cites it."""
+    """A member signs two histories. We hold one, an honest member cites the other: we cannot follow it yet, and must
+    neither cut its link nor call its log broken, but ask who passed it on what it cites."""
     bench = Bench()
     forker, honest = guest(bench, 1, 1), guest(bench, 2, 2)
     founder = _Seen(bench, bench.book.replica.founder)
@@ -174,7 +174,9 @@ def test_who_believed_another_branch_of_a_forked_log_is_not_to_blame() -> None:
     honest.add(data(**honest.chain([founder, other])))
     answer = bench.say(2, honest.frame(1))
     assert dropped(answer) == []
-    assert [note["rule"] for note in notes(answer, "refused")] == ["heads"]
+    (asked,) = [frame for frame in frames_to(answer, 2) if isinstance(frame, Trace)]
+    assert (asked.log, asked.seq, asked.entry) == (honest.log, 1, entry_hash(honest.entries[1]))
+    assert notes(answer, "refused") == []
     assert bench.book.replica.ended_at(honest.log) is None
     assert bench.book.replica.size(honest.log) == 1
     bench.feed_data()
@@ -213,7 +215,7 @@ def test_who_signs_more_than_it_publishes_cannot_keep_its_entries_from_others() 
     assert (kept.log, kept.size, kept.held) == (member.log, 4, 2)
 
     stored = StoredCheckpoint(kept.size, kept.note, kept.held or 0, kept.proof)
-    tape = Tape.restored(member.log, bench.book.replica.tree(member.log), stored)
+    tape = Tape.restored(member.log, bench.book.replica.tree(member.log), member.entries, lambda name: stored)
     for start in (0, 1):
         frame = tape.serve(start, 9, lambda seq: bench.book.replica.data(member.log, seq))
         assert frame is not None

@@ -41,10 +41,10 @@ def test_entries_beyond_the_proof_that_was_kept_are_not_given_out() -> None:
     """A crash between the entries and their checkpoint: what cannot be proven stays here until a new note comes."""
     whole = Tree(LEAVES)
     stored = StoredCheckpoint(40, b"note", 10, tuple(whole.consistency(10, 40)))
-    assert Tape.restored("aa" * 32, Tree(LEAVES[:10]), stored).servable == 10
-    assert Tape.restored("aa" * 32, Tree(LEAVES[:12]), stored).servable == 10
-    assert Tape.restored("aa" * 32, Tree(LEAVES[:9]), stored).servable == 0
-    assert Tape.restored("aa" * 32, Tree(LEAVES[:9]), None).servable == 0
+    assert Tape.restored("aa" * 32, Tree(LEAVES[:10]), (), lambda name: stored).servable == 10
+    assert Tape.restored("aa" * 32, Tree(LEAVES[:12]), (), lambda name: stored).servable == 10
+    assert Tape.restored("aa" * 32, Tree(LEAVES[:9]), (), lambda name: stored).servable == 0
+    assert Tape.restored("aa" * 32, Tree(LEAVES[:9]), (), lambda name: None).servable == 0
 
 
 def test_a_tree_grows_to_the_root_it_was_said_to_grow_to() -> None:

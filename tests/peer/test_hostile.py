@@ -129,7 +129,7 @@ def test_long_lists_of_logs_count_for_what_they_cost(victim: Victim) -> None:
     link = victim.link()
     logs = sorted(sha256(str(number).encode()).hexdigest() for number in range(frames.MAX_HAVE))
     sent = 0
-    while not only(victim.say(link, Have(tuple((log, sent + 1) for log in logs))), Drop):
+    while not only(victim.say(link, Have(tuple((log, sent + 1, bytes(8)) for log in logs))), Drop):
         sent += 1
         assert sent < 100
     assert sent >= 10  # a large swarm says as much when it has news
@@ -167,7 +167,7 @@ def test_a_stranger_whom_nobody_cites_gets_no_room(victim: Victim) -> None:
     key = PrivateKey.from_seed(b"c" * 32)
     enrol = _enrol(victim, key)
     link = victim.link()
-    answer = victim.say(link, Have(((entry_hash(enrol), 1),)))
+    answer = victim.say(link, Have(((entry_hash(enrol), 1, bytes(8)),)))
     assert not [f for s in only(answer, Send) if isinstance(f := decode(s.message), Want)]
     before = victim.machine.status().heads
     victim.say(link, _signed(victim.swarm.swarm_id, key, entry_hash(enrol), [enrol]))
@@ -194,7 +194,7 @@ def test_a_broken_entry_ends_its_log_and_the_link_that_brought_it(victim: Victim
     (refused,) = notes(list(answer), "refused")
     assert (refused["log"], refused["seq"], refused["rule"]) == (own.self_id, size, "place")
     link = victim.link()  # remembered: whatever is offered of that log now, nothing is asked for
-    answer = victim.say(link, Have(((own.self_id, size + 5),)))
+    answer = victim.say(link, Have(((own.self_id, size + 5, bytes(8)),)))
     assert not [f for s in only(answer, Send) if isinstance(f := decode(s.message), Want)]
     assert victim.machine.status().missing == 0
 

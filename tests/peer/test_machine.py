@@ -17,11 +17,12 @@ from gossip.events import (
     Train,
     TrainingFailed,
 )
-from gossip.wire.frames import NO_HASH, Digest, Entries, Have, Lacks, Piece, Want, WantBlob
+from gossip.wire.frames import NO_HASH, Differs, Digest, Entries, Have, Lacks, Piece, Want, WantBlob
 from ledger.canonical import decode_entry
-from ledger.checkpoint import open_note
+from ledger.checkpoint import open_note, origin
 from ledger.entry import Data, Snapshot, Update
 from ledger.errors import LocalError
+from ledger.merkle import leaf_hash, verify_inclusion
 from tests.peer.bench import Bench, frames_to, notes, only, simulated
 
 GUEST = b"\x55" * 32
@@ -34,10 +35,11 @@ def test_nothing_of_our_own_is_told_before_it_is_on_disk() -> None:
     bench.feed_data()
     bench.train(1.0)
     told = [frame for frame in frames_to(bench.effects[before:], 1) if isinstance(frame, Have)]
-    assert [dict(frame.sizes)[bench.shell.self_id] for frame in told] == [3]  # genesis, enrol, data; no update
+    own = bench.shell.self_id
+    assert [row[1] for frame in told for row in frame.rows if row[0] == own] == [3]  # genesis, enrol, data; no update
     bench.store()
     told = [frame for frame in frames_to(bench.effects[before:], 1) if isinstance(frame, Have)]
-    assert dict(told[-1].sizes)[bench.shell.self_id] == 4
+    assert [row[1] for row in told[-1].rows if row[0] == own] == [4]
 
 
 def test_a_checkpoint_is_signed_over_exactly_what_is_stored_and_kept_before_it_is_told() -> None:
@@ -101,7 +103,7 @@ def test_who_hears_of_news_waits_for_it_but_not_for_ever() -> None:
     stranger = "ab" * 32
     bench.link(1, GUEST, role="trainer")
     bench.feed_data()
-    bench.say(1, Have(((stranger, 1),)))  # a guest's own first entry concerns us
+    bench.say(1, Have(((stranger, 1, bytes(8)),)))  # a guest's own first entry concerns us
     bench.train(2.0)
     assert only(bench.store(), Train) == []
     bench.now += 0.99
@@ -168,13 +170,18 @@ def test_a_guest_is_served_and_unknown_blobs_are_denied() -> None:
     assert frames_to(bench.say(1, WantBlob("cd" * 32, 0, 10)), 1) == [Lacks("cd" * 32)]
 
 
-def test_who_holds_another_branch_of_our_log_gets_nothing_and_keeps_its_link() -> None:
+def test_who_holds_another_branch_of_our_log_is_shown_ours_and_keeps_its_link() -> None:
     bench = Bench()
     bench.link(1, GUEST, role="trainer")
     answer = bench.say(1, Want(bench.shell.self_id, 1, 9, "ee" * 32))
-    assert frames_to(answer, 1) == []
+    (shown,) = frames_to(answer, 1)
+    assert isinstance(shown, Differs)
+    assert shown.entry == bench.book.replica.data(bench.shell.self_id, 0)
+    replica = bench.book.replica
+    checkpoint = open_note(shown.note, bench.key.public)
+    verify_inclusion(leaf_hash(shown.entry), 0, checkpoint.size, shown.proof, checkpoint.root)
+    assert checkpoint.origin == origin(replica.swarm, bench.shell.self_id)
     assert only(answer, Drop) == []
-    assert notes(answer, "refused")
 
 
 def test_equal_digests_cost_nothing_more() -> None:

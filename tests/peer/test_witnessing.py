@@ -37,7 +37,7 @@ from gossip.peer.vouches import Proposal, read_note
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
-from gossip.wire.frames import MAX_SIZE, Tally, Vouch, Voucher, decode, encode, short_name
+from gossip.wire.frames import MAX_SIZE, Tally, Vouch, Voucher, Want, decode, encode, short_name
 from ledger.canonical import decode_entry, entry_hash
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosign, cosignature, cosignatures, raw, verify_cosignature
@@ -48,7 +48,7 @@ from ledger.keys import PrivateKey
 from ledger.replica import Checked
 from ledger.tlog_policy import final_policy, satisfied
 from ledger.witness import witnesses_of
-from tests.peer.bench import notes, only
+from tests.peer.bench import frames_to, notes, only
 
 AUTHOR = 1  # in the swarm; the machine under test is one of its three witnesses
 QUIET = {"vouch_s": 10_000.0, "vouch_entries": 10_000, "vote_s": 60.0}
@@ -243,11 +243,12 @@ def test_two_roots_of_one_size_are_a_suspicion() -> None:
     stand = Stand()
     size = stand.sizes[-1]
     answer = stand.say(stand.propose(size, sha256(b"another history").digest()))
-    (note,) = notes(list(answer), "refused")
-    assert note["log"] == stand.author.self_id
+    (asked,) = [frame for frame in frames_to(list(answer), stand.link) if isinstance(frame, Want)]
+    assert (asked.log, asked.start) == (stand.author.self_id, size)  # whoever holds that history can show it
     assert only(answer, Drop) == []  # who brings it did nothing wrong
     forged = stand.propose(size, sha256(b"a third").digest(), key=PrivateKey.from_seed(b"x" * 32))
-    assert notes(list(stand.say(forged)), "refused") == []  # nobody is suspected on a stranger's word
+    again = frames_to(list(stand.say(forged)), stand.link)
+    assert not [frame for frame in again if isinstance(frame, Want)]  # nobody is suspected on a stranger's word
 
 
 def test_what_is_proposed_ahead_of_the_log_is_looked_at_when_the_log_gets_there() -> None:
