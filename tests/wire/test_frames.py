@@ -16,15 +16,12 @@ from gossip.wire.frames import (
     MAX_MESSAGE_BYTES,
     NO_HASH,
     PIECE_BYTES,
-    Differs,
     Digest,
     Entries,
     Frame,
     Have,
     Lacks,
     Piece,
-    Rows,
-    Trace,
     Want,
     WantBlob,
     decode,
@@ -33,22 +30,20 @@ from gossip.wire.frames import (
 from ledger.errors import LocalError, RemoteError
 
 A, B = "aa" * 32, "bb" * 32
-B8 = b"\xbb" * 8
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 u32 = st.integers(0, (1 << 32) - 2)
 
 
-def _want(log: str, start: int, length: int, prev: str, root: str) -> Want:
-    after = prev if start and prev != NO_HASH else ("11" * 32 if start else NO_HASH)
-    return Want(log, start, start + length, after, root)
+def _want(log: str, start: int, length: int, prev: str) -> Want:
+    return Want(log, start, start + length, prev if start and prev != NO_HASH else ("11" * 32 if start else NO_HASH))
 
 
 EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
     st.builds(Digest, hashes, st.booleans()),
-    st.sets(
-        st.tuples(hashes, st.integers(1, (1 << 32) - 1), st.binary(min_size=8, max_size=8)), min_size=1, max_size=20
-    ).map(lambda rows: Have(tuple(sorted(rows)))),
-    st.builds(_want, hashes, st.integers(0, 1 << 31), st.integers(1, 1 << 30), hashes, hashes),
+    st.dictionaries(hashes, st.integers(1, (1 << 32) - 1), min_size=1, max_size=20).map(
+        lambda sizes: Have(tuple(sorted(sizes.items())))
+    ),
+    st.builds(_want, hashes, st.integers(0, 1 << 31), st.integers(1, 1 << 30), hashes),
     st.builds(
         Entries,
         hashes,
@@ -60,19 +55,6 @@ EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
     st.builds(WantBlob, hashes, st.integers(0, 1 << 31), st.integers(1, frames.MAX_WINDOW_BYTES)),
     st.builds(lambda h, o, d: Piece(h, o + len(d) + 7, o, d), hashes, st.integers(0, 1 << 31), st.binary(min_size=1)),
     st.builds(Lacks, hashes),
-    st.builds(
-        Differs,
-        hashes,
-        st.integers(1, 1 << 31),
-        st.binary(max_size=500),
-        st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
-        st.binary(min_size=1, max_size=900),
-    ),
-    st.builds(Trace, hashes, u32, hashes, st.integers(0, frames.MAX_CITED - 1)),
-    st.sets(
-        st.tuples(hashes, st.integers(1, (1 << 32) - 1), st.binary(min_size=32, max_size=32)), min_size=1, max_size=20
-    ).map(lambda rows: Rows(A, 7, B, 3, 3 + len(rows), tuple(sorted(rows)))),
-    st.builds(Rows, hashes, u32, hashes, st.just(0), st.just(0), st.just(())),
 )
 
 
@@ -95,27 +77,14 @@ WRONG = {
     "a short hash": b"\x07" + bytes(31),
     "a byte behind the end": b"\x07" + bytes(33),
     "an empty list of logs": b"\x02\x00\x00",
-    "a list longer than the message": b"\x02\xff\xff" + bytes(44),
-    "an empty log announced": b"\x02\x01\x00" + bytes(32) + bytes(4) + bytes(8),
-    "logs out of order": b"\x02\x02\x00"
-    + b"\x02" * 32
-    + b"\x01\0\0\0"
-    + bytes(8)
-    + b"\x01" * 32
-    + b"\x01\0\0\0"
-    + bytes(8),
-    "a log announced twice": b"\x02\x02\x00" + (b"\x02" * 32 + b"\x01\0\0\0" + bytes(8)) * 2,
-    "an empty stretch": b"\x03" + bytes(32) + b"\x05\0\0\0\x05\0\0\0" + b"\x01" * 64,
-    "a stretch that runs backwards": b"\x03" + bytes(32) + b"\x05\0\0\0\x04\0\0\0" + b"\x01" * 64,
-    "something before the first entry": b"\x03" + bytes(32) + b"\0\0\0\0\x04\0\0\0" + b"\x01" * 64,
-    "nothing before the fifth": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + bytes(64),
-    "a stretch without a branch": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + b"\x01" * 32,
-    "another entry before the first": b"\x09" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"x",
-    "another entry that is empty": b"\x09" + bytes(32) + b"\x01\0\0\0" + b"\0\0" + b"\0",
-    "rows beyond any entry": b"\x0a" + bytes(32) + bytes(4) + bytes(32) + b"\0\0\x01\0",
-    "no rows of some": b"\x0b" + bytes(32) + bytes(4) + bytes(32) + bytes(4) + b"\x01\0\0\0" + b"\0\0",
-    "a row of nothing": b"\x0b" + bytes(32) + bytes(4) + bytes(32) + bytes(4) + b"\x01\0\0\0" + b"\x01\0" + bytes(68),
-    "more rows than in all": b"\x0b" + bytes(72) + b"\x01\0\0\0" + b"\x02\0" + (b"\x01" * 68 + b"\x02" * 68),
+    "a list longer than the message": b"\x02\xff\xff" + bytes(36),
+    "an empty log announced": b"\x02\x01\x00" + bytes(32) + bytes(4),
+    "logs out of order": b"\x02\x02\x00" + b"\x02" * 32 + b"\x01\0\0\0" + b"\x01" * 32 + b"\x01\0\0\0",
+    "a log announced twice": b"\x02\x02\x00" + (b"\x02" * 32 + b"\x01\0\0\0") * 2,
+    "an empty stretch": b"\x03" + bytes(32) + b"\x05\0\0\0\x05\0\0\0" + b"\x01" * 32,
+    "a stretch that runs backwards": b"\x03" + bytes(32) + b"\x05\0\0\0\x04\0\0\0" + b"\x01" * 32,
+    "something before the first entry": b"\x03" + bytes(32) + b"\0\0\0\0\x04\0\0\0" + b"\x01" * 32,
+    "nothing before the fifth": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + bytes(32),
     "a batch of no entries": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"\0\0",
     "an empty entry": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"\x01\0" + b"\0\0",
     "a note longer than its message": b"\x04" + bytes(32) + bytes(4) + b"\xff\x03" + b"x" * 9,
@@ -143,9 +112,7 @@ def test_mutated_frames_are_refused_or_mean_exactly_what_they_spell() -> None:
     real = [
         encode(frame)
         for frame in (
-            Digest(A, ask=False), Have(((A, 3, B8), (B, 9, B8))), Want(A, 4, 9, B, A), WantBlob(A, 0, 4096), Lacks(B),
-            Differs(A, 3, b"note\n", (bytes(32),), b"entry"), Trace(A, 5, B, 0),
-            Rows(A, 5, B, 0, 1, ((B, 3, bytes(32)),)),
+            Digest(A, ask=False), Have(((A, 3), (B, 9))), Want(A, 4, 9, B), WantBlob(A, 0, 4096), Lacks(B),
             Entries(A, 2, b"note\n", (bytes(32), bytes(32)), (b"one", b"twotwo")), Piece(A, 1000, 10, b"some bytes"),
         )
     ]  # fmt: skip
@@ -174,16 +141,16 @@ def test_mutated_frames_are_refused_or_mean_exactly_what_they_spell() -> None:
 
 def test_the_longest_list_of_logs_fits_and_one_more_does_not() -> None:
     logs = [f"{number:064x}" for number in range(MAX_HAVE + 1)]
-    assert len(encode(Have(tuple((log, 1, B8) for log in logs[:-1])))) <= MAX_MESSAGE_BYTES
+    assert len(encode(Have(tuple((log, 1) for log in logs[:-1])))) <= MAX_MESSAGE_BYTES
     with pytest.raises(LocalError):
-        encode(Have(tuple((log, 1, B8) for log in logs)))
+        encode(Have(tuple((log, 1) for log in logs)))
 
 
 def test_what_nobody_would_accept_is_not_sent() -> None:
     with pytest.raises(LocalError):
         encode(Want(A, 5, 5, B))
     with pytest.raises(LocalError):
-        encode(Have(((B, 1, B8), (A, 1, B8))))
+        encode(Have(((B, 1), (A, 1))))
     with pytest.raises(LocalError):
         encode(Piece("not hex", 1, 0, b"x"))
 
@@ -198,9 +165,7 @@ def test_room_for_entries_is_exact() -> None:
 def test_the_frames_in_the_documentation_are_real() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
     shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
-    assert {"Digest", "Have", "Want", "Entries", "WantBlob", "Piece", "Lacks", "Differs", "Trace", "Rows"} <= {
-        name for name, _ in shown
-    }
+    assert {"Digest", "Have", "Want", "Entries", "WantBlob", "Piece", "Lacks"} <= {name for name, _ in shown}
     for name, spelled in shown:
         frame = decode(bytes.fromhex(spelled))
         assert type(frame).__name__ == name

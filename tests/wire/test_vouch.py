@@ -47,7 +47,7 @@ WRONG = {
     "no count": HEAD,
     "fewer cosignatures than it says": HEAD + b"\x02" + ONE,
     "more cosignatures than it says": HEAD + b"\x00" + ONE,
-    "more cosignatures than any genesis has witnesses": HEAD + b"\x41" + b"".join(bytes([n]) + ONE[1:] for n in range(65)),
+    "more cosignatures than witnesses": HEAD + b"\x41" + b"".join(bytes([n]) + ONE[1:] for n in range(65)),
     "a witness twice": HEAD + b"\x02" + ONE + ONE,
     "witnesses out of order": HEAD + b"\x02" + b"\x01" + ONE[1:] + ONE,
     "a time that no note can hold": HEAD + b"\x01" + bytes(32) + b"\xff" * 8 + bytes(64),
