@@ -14,7 +14,7 @@ from ledger.replica import Checked, Disputed, Replica, Waiting, fork_of
 from tests.fold.toy import Peer, Swarm
 from tests.plain_fold import History
 
-FORKED: Final = 7  # a seed of whose troubles the first 24 events have some of most kinds
+FORKED: Final = 26  # a seed of whose troubles the first 24 events have some of every kind
 
 
 def random_blob(luck: Random, parameters: int, *, exponent: int) -> bytes:
@@ -86,6 +86,11 @@ def troubled_swarm(seed: int, *, events: int = 60) -> Swarm:
                     twin.rotate()
                 case 1:
                     twin.recover(since=luck.randrange(2, twin.replica.size(twin.id) + 1))
+        if event in (2 * events // 5, 3 * events // 4):
+            both = luck.choice(honest)  # hears all of them, and builds on that
+            for other in [twin for twins in forkers.values() for twin in twins]:
+                both.fetch(other)
+            publish(both)
         everybody = [*honest, *(twin for twins in forkers.values() for twin in twins)]
         peer = luck.choice(everybody)
         match luck.randrange(12):

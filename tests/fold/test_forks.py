@@ -18,7 +18,7 @@ from ledger.keys import PrivateKey
 from ledger.merkle import leaf_hash
 from ledger.proof import TlogProof
 from ledger.replica import Checked, InvalidEntry, Waiting
-from ledger.standing import void_from
+from ledger.standing import unviewed, void_from
 from tests.fold.toy import CHAIN, NOW, Peer, Swarm, key_of
 
 CHANGE = np.linspace(-0.1, 0.1, 16)
@@ -236,6 +236,41 @@ def test_a_fork_seen_counts_up_to_its_index_and_no_weight_of_others_moves(swarm:
     (slot,) = [slot for slot in tip.trainers if tip.roster[slot].peer == cyd.id]
     assert tip.limits[slot] == index
     assert len(tip.limits) == 2
+
+
+def test_an_accusation_counts_in_the_weights_of_those_who_have_seen_it(swarm: Swarm):
+    cyd, double, index = twins(swarm, shared=2)
+    ann, bob = swarm["ann"], swarm["bob"]
+    for peer in (ann, bob):
+        peer.fetch(cyd)
+    ann.accuse_twins(cyd, double, index)
+    for peer, counted in ((ann, index), (bob, cyd.replica.size(cyd.id))):
+        update = peer.publish(CHANGE)
+        tip = peer.replica.tip_at(peer.id, update.seq + 1)
+        (slot,) = [slot for slot in tip.trainers if tip.roster[slot].peer == cyd.id]
+        assert tip.limits.get(slot, tip.sizes[slot]) == counted
+        row = peer.replica._log(peer.id).row
+        assert row.seen[row.peers.index(cyd.id)] == (3 if peer is ann else 5)  # its admission, and what counts
+
+
+def test_only_what_counts_is_unviewed(swarm: Swarm):
+    """Staleness is of work done without what counts, so not without what nobody counts."""
+    ann, cyd = swarm["ann"], swarm["cyd"]
+    ann.fetch(cyd)
+    view = ann.replica.heads()
+    _, double, index = twins(swarm, shared=3)
+    ann.fetch(cyd)
+    ann.fetch(double)
+    fields = ann.replica.draft(ann.id)
+    tip = ann.replica._redo(ann.id, fields)
+    shown = dict(ann.replica.view(ann.id, fields, view))
+    log = ann.replica._log(cyd.id)
+    assert unviewed(tip, shown) == log.weight[index] > 0
+    whole = dict(ann.replica.view(ann.id, fields, ann.replica.heads()))
+    assert unviewed(tip, whole) == 0
+    strand = next(name for name in ann.replica.strands(cyd.id) if fork_of(name))
+    one_branch = {name: size for name, size in ann.replica.heads().items() if name != strand}
+    assert unviewed(tip, dict(ann.replica.view(ann.id, fields, one_branch))) == 0  # it has the shared part
 
 
 def test_a_rotation_at_the_fork_heals_it(swarm: Swarm):

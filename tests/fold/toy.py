@@ -111,8 +111,13 @@ class Peer:
     replica: Replica
     blobs: dict[Hash, bytes] = field(default_factory=dict)
     fold: Fold[ArrayDelta, Model] | None = None
-    keys: int = 0  # how often it has changed its key
     views: dict[LogId, int] = field(default_factory=dict)  # what it last trained from
+
+    @property
+    def keys(self) -> int:
+        """How often it has changed its key, by its own log."""
+        public = self.replica.key_of(self.id)
+        return next(number for number in range(99) if key_of(self.name, number).public == public)
 
     @property
     def theta(self) -> np.ndarray:
@@ -223,14 +228,14 @@ class Peer:
         return sign(checkpoint, self.key_at(log, size, name))
 
     def rotate(self) -> Checked:
-        self.keys += 1
-        public = key_of(self.name, self.keys).public.hex()
-        return self.write(Rotate(**CHAIN, key=public, next=promise_of(self.name, self.keys + 1)))
+        number = self.keys + 1
+        public = key_of(self.name, number).public.hex()
+        return self.write(Rotate(**CHAIN, key=public, next=promise_of(self.name, number + 1)))
 
     def recover(self, since: int) -> Checked:
-        self.keys += 1
-        public = key_of(self.name, self.keys).public.hex()
-        return self.write(Recover(**CHAIN, key=public, next=promise_of(self.name, self.keys + 1), since=since))
+        number = self.keys + 1
+        public = key_of(self.name, number).public.hex()
+        return self.write(Recover(**CHAIN, key=public, next=promise_of(self.name, number + 1), since=since))
 
     def proven(self, log: LogId, index: int, name: str, size: int | None = None) -> tuple[bytes, TlogProof]:
         """Half of an evidence: entry `index` of a branch, under its author's checkpoint."""
@@ -271,7 +276,7 @@ class Peer:
 
     def twin(self) -> Peer:
         """A copy of this peer, with its key: both go on from here."""
-        twin = Peer(self.name, "", Replica(self.replica.swarm, self.replica.founder), keys=self.keys)
+        twin = Peer(self.name, "", Replica(self.replica.swarm, self.replica.founder))
         twin.fetch(self)
         twin.id = self.id
         return twin

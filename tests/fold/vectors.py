@@ -26,7 +26,7 @@ def all_vectors() -> dict[str, Any]:
         "fold-delta.json": {"accept": accepted(), "reject": rejected()},
         "fold-start.json": starts(),
         "fold-swarm.json": swarm(busy_swarm(4, events=75)),
-        "fold-forks.json": swarm(troubled_swarm(53, events=40)),
+        "fold-forks.json": swarm(troubled_swarm(43, events=40)),
     }
 
 
