@@ -105,6 +105,25 @@ def test_replaying_the_bundle_gives_the_same_model_and_loads_no_jax(finished: Fi
     assert not [name for name in loaded if name.partition(".")[0] in ("jax", "jaxlib", "aiortc", "aiohttp", "asyncio")]
 
 
+def test_without_a_peer_scores_are_those_that_peers_show_of_themselves(finished: Finished) -> None:
+    rows = finished.bundle.parent / "data" / "held-out.jsonl"
+    peer = finished.result["peers"][1]
+    machine = finished.machine
+    words = machine.command("ledger", "without", finished.bundle, peer["name"], "--data", rows, "--json")
+    at = words.index("-P")
+    done = machine.typed([*words[:at], "-X", "importtime", *words[at:]])
+    assert done.code == exits.OK, done.err
+    told = done.document
+    assert told["model_hash"] == finished.result["model_hash"] != told["without_hash"]
+    scored = told["scores"]
+    assert {name: round(scored["with"][name], 4) for name in peer["swarm"]} == peer["swarm"]  # which has four digits
+    assert scored["without"] != scored["with"]
+    assert told["updates_leaving"] == peer["updates"]
+    loaded = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+    assert "gossip.training.scoring" in loaded
+    assert not [name for name in loaded if name.partition(".")[0] in ("jax", "jaxlib")]
+
+
 def test_a_bundle_is_clean_only_against_something_from_elsewhere(finished: Finished) -> None:
     gossip, bundle, result = finished.machine.gossip, finished.bundle, finished.result
     assert gossip("ledger", "verify", bundle, "--json").code == exits.INCONCLUSIVE
