@@ -18,8 +18,8 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     weight     what weights.py gives for this past: authoring runs the same code (`weigh`)
     accuse     by a member, of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
                of that log that its past shows
-    anchor     by a member; of a token's possible size, and, once the blob is held, just of that size. Whose token it is, and
-               of what time, is for those who trust some authority (timestamp.py)
+    anchor     by a member; of a token's possible size, and, once the blob is held, just of that size. Whose token it
+               is, and of what time, is for those who trust some authority (timestamp.py)
     final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
                the witnesses that genesis names
 

@@ -1,10 +1,10 @@
 """A peer that writes one entry of its own while no node runs: the machine, without links, over the store.
 
-    Started, NewKey --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store --> key files
+    Started, NewKey or Anchored --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store
 
-What the node does with sockets and tasks, in one go: the same machine decides and signs, so a change of keys made here
-is the one that a running node would have made. What others must be asked for first (a store older than what was signed)
-is left to `gossip run`. It decides nothing.
+What the node does with sockets and tasks, in one go: the same machine decides and signs, so an entry that is written
+here is the one that a running node would have written. What others must be asked for first (a store older than what was
+signed) is left to `gossip run`. It decides nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import heapq
 import random
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gossip import backup
 from gossip import directory as places
@@ -26,9 +28,12 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer.book import Book, restore
 from gossip.peer.peer import Peer
 from ledger.errors import LocalError
+from ledger.keys import PrivateKey
 from ledger.private_files import Passphrase
 from ledger.promise import Promise
 from ledger.store import PutBlob, PutCheckpoint, PutEntry, SignedMark, Store, Write
+
+_T = TypeVar("_T")
 
 PATIENCE_S: Final = 60.0  # of the machine's time, which is not ours: it may wait a little before it trusts its store
 
@@ -46,66 +51,114 @@ def change_key(
     directory: Path, passphrase: Passphrase | None = None, *, recover: bool = False, since: int | None = None
 ) -> Changed:
     """Put the promised key in force. LocalError if that cannot be done here and now; then nothing has changed."""
-    with places.lock(directory), Store(places.store_path(directory)) as store:
-        keys, before = KeyFiles(directory, passphrase), stored_promise(store)
-        mark = SignedMark(places.mark_path(directory))
-        own = store.meta("self").decode()
-        signed = mark.read()
-        if before is None or (signed is not None and signed.size > store.logs().get(own, 0)):
+    with _held(directory, passphrase) as alone:
+        before = alone.promise
+        following, promise = alone.keys.prepare(before)
+        peer = alone.peer()
+
+        def in_force() -> Promise | None:
+            now = peer.promise()
+            return now if now is not None and now.key == following.public else None
+
+        after = alone.run(peer, ev.NewKey(following, promise, recover, since), in_force)
+        if after is None:
             raise LocalError(
-                "this peer lacks entries of its own log", why="others hold more of it than its store",
-                next_step="start it with gossip run, and change the key when it has fetched them",
+                "the change of keys was not written", why="this peer first has to hear from others",
+                next_step="start it with gossip run, and change the key then",
             )  # fmt: skip
-        current = keys.settle(before)
-        following, promise = keys.prepare(before)
-        book = restore(
-            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, NumpyArithmetic()
-        )
-        if not book.replica.role_of(own):
-            raise LocalError("this peer is no member yet", next_step="start it with gossip run until it is let in")
-        peer = Peer(
-            PeerConfig(), key=current, self_id=own, book=book, shelf=store, luck=random.Random(0),
-            mark=(signed.size, signed.root) if signed is not None else None,
-        )  # fmt: skip
-        after = _run(peer, ev.NewKey(following, promise, recover, since), store, mark, book, own)
-        keys.settle(after)
-        backup.recovered(store)
+        alone.keys.settle(after)
+        backup.recovered(alone.store)
         return Changed(before.key, after.key, after.since)
 
 
-def _run(peer: Peer, wanted: ev.NewKey, store: Store, mark: SignedMark, book: Book, own: str) -> Promise:
-    """Feed the machine until the wanted key is in force on disk."""
-    now = time.time()
-    until = now + PATIENCE_S
-    waiting: list[ev.Event] = [ev.Started(), wanted]
-    timers: list[tuple[float, str]] = []
-    while waiting or timers:
-        if not waiting:
-            at, name = heapq.heappop(timers)
-            now = max(now, at)
-            if now > until:
-                break
-            waiting.append(ev.Timer(name))
-        for effect in peer.handle(waiting.pop(0), now):
-            match effect:
-                case ev.Append(seq, entry, blob):
-                    store.commit(_with_blob(PutEntry(own, seq, entry), blob))
-                    waiting.append(ev.Stored(seq))
-                case ev.KeepCheckpoint(log, size, note, held, proof):
-                    if log == own:
-                        mark.write(size, book.replica.root(own, size).hex())
-                    store.commit([PutCheckpoint(log, size, note, held, proof)])
-                case ev.SetTimer(name, at):
-                    heapq.heappush(timers, (at, name))
-                case _:
-                    pass  # nobody to send to, nobody to show a note to
-        promise = peer.promise()
-        if promise is not None and promise.key == wanted.key.public:
-            return promise
-    raise LocalError(
-        "the change of keys was not written", why="this peer first has to hear from others",
-        next_step="start it with gossip run, and change the key then",
-    )  # fmt: skip
+def add_anchor(directory: Path, passphrase: Passphrase | None, size: int, token: bytes) -> int:
+    """Write down a time stamp over the first `size` own entries; the index of its entry, which is signed for.
+
+    LocalError if that cannot be done here and now; then nothing has changed.
+    """
+    with _held(directory, passphrase) as alone:
+        peer, replica, own = alone.peer(), alone.book.replica, alone.own
+        seq = replica.size(own)
+        signed = alone.run(
+            peer, ev.Anchored(size, token), lambda: True if alone.signed > seq and replica.size(own) > seq else None
+        )
+        if signed is None:
+            raise LocalError(
+                "the time stamp was not written", why="this peer first has to hear from others",
+                next_step="start it with gossip run, and add it then",
+            )  # fmt: skip
+        return seq
+
+
+@contextmanager
+def _held(directory: Path, passphrase: Passphrase | None) -> Iterator[_Alone]:
+    with places.lock(directory), Store(places.store_path(directory)) as store:
+        yield _Alone(directory, store, passphrase)
+
+
+class _Alone:
+    """A peer that no node runs, held by this process: what is on disk, and the machine over it."""
+
+    def __init__(self, directory: Path, store: Store, passphrase: Passphrase | None) -> None:
+        self.store = store
+        self.keys = KeyFiles(directory, passphrase)
+        self.own = store.meta("self").decode()
+        self.signed = 0  # own entries that this run has signed for
+        self._mark = SignedMark(places.mark_path(directory))
+        self._last = self._mark.read()
+        promise = stored_promise(store)
+        if promise is None or (self._last is not None and self._last.size > store.logs().get(self.own, 0)):
+            raise LocalError(
+                "this peer lacks entries of its own log", why="others hold more of it than its store",
+                next_step="start it with gossip run, and try again when it has fetched them",
+            )  # fmt: skip
+        self.promise = promise
+        self._key: PrivateKey = self.keys.settle(promise)
+        self.book: Book = restore(
+            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, NumpyArithmetic()
+        )
+        if not self.book.replica.role_of(self.own):
+            raise LocalError("this peer is no member yet", next_step="start it with gossip run until it is let in")
+
+    def peer(self) -> Peer:
+        """The machine, not started yet."""
+        last = self._last
+        return Peer(
+            PeerConfig(restored=backup.is_restored(self.store)), key=self._key, self_id=self.own, book=self.book,
+            shelf=self.store, luck=random.Random(0), mark=(last.size, last.root) if last is not None else None,
+        )  # fmt: skip
+
+    def run(self, peer: Peer, wanted: ev.Event, done: Callable[[], _T | None]) -> _T | None:
+        """Feed the machine until `done` has an answer, and give that; None if it has nothing more to do before."""
+        now = time.time()
+        until = now + PATIENCE_S
+        waiting: list[ev.Event] = [ev.Started(), wanted]
+        timers: list[tuple[float, str]] = []
+        while waiting or timers:
+            if not waiting:
+                at, name = heapq.heappop(timers)
+                now = max(now, at)
+                if now > until:
+                    break
+                waiting.append(ev.Timer(name))
+            for effect in peer.handle(waiting.pop(0), now):
+                match effect:
+                    case ev.Append(seq, entry, blob):
+                        self.store.commit(_with_blob(PutEntry(self.own, seq, entry), blob))
+                        waiting.append(ev.Stored(seq))
+                    case ev.KeepCheckpoint(log, size, note, held, proof):
+                        if log == self.own and held is None:
+                            self._mark.write(size, self.book.replica.root(self.own, size).hex())
+                            self.signed = size
+                        self.store.commit([PutCheckpoint(log, size, note, held, proof)])
+                    case ev.SetTimer(name, at):
+                        heapq.heappush(timers, (at, name))
+                    case _:
+                        pass  # nobody to send to, nobody to show a note to
+            found = done()
+            if found is not None:
+                return found
+        return None
 
 
 def _with_blob(entry: PutEntry, blob: bytes | None) -> list[Write]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ledger.errors import GossipError
 
-MAX_REQUEST_BYTES: Final = 16 * 1024
+MAX_REQUEST_BYTES: Final = 128 * 1024  # a time stamp of 64 KiB in base64 and some words
 REQUEST_TIMEOUT_S: Final = 10.0
 
 Answer = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
