@@ -77,6 +77,10 @@ def new(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="K", min=0, help="Seed of the starting weights. Drawn if left out.")
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", metavar="KEY...", help="Who makes snapshots final, by majority, beside the founder."),
+    ] = None,
     lock: passphrase.Ask = False,
     passphrase_file: passphrase.File = None,
     json: Json = False,
@@ -94,7 +98,7 @@ def new(
         seed = secrets.randbits(48)
     created = create_swarm(
         place, name=name, task=task_name, model_text=text, peer_name=peer_name or members.new_name(), seed=seed,
-        passphrase=passphrase.fresh(lock, passphrase_file),
+        passphrase=passphrase.fresh(lock, passphrase_file), witnesses=witness or (),
     )  # fmt: skip
     if json:
         render.document(

@@ -14,7 +14,7 @@ import math
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,9 @@ from gossip.transport.tickets import SECRET_BYTES, Ticket
 from ledger.canonical import MAX_NAME_CHARS, encode_entry, entry_hash
 from ledger.chain import heads_hash
 from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis, Hash, PeerId
-from ledger.errors import LocalError
-from ledger.keys import PrivateKey, key_digest
+from ledger.errors import LocalError, RemoteError
+from ledger.genesis import MAX_KEYS
+from ledger.keys import PrivateKey, check_public, key_digest
 from ledger.policy import DEFAULT_POLICY, Policy
 from ledger.private_files import Passphrase
 from ledger.store import PutBlob, PutEntry, PutMeta, Store
@@ -80,10 +81,12 @@ def create_swarm(
     seed: int,
     policy_text: str = DEFAULT_POLICY,
     passphrase: Passphrase | None = None,
+    witnesses: Iterable[str] = (),
 ) -> Created:
     """Found a swarm in `directory`: its founder is its one admin, and its first trainer.
 
-    `passphrase` locks its keys.
+    `passphrase` locks its keys. `witnesses` are public keys, in hex, of members-to-be whose votes make snapshots final;
+    the founder is always one.
     """
     spec = ModelSpec.parse(model_text)
     policy = Policy.parse(policy_text)
@@ -96,7 +99,7 @@ def create_swarm(
                 name=_checked_name(name), task=task, model=spec.text, layout=list(spec.layout()),
                 seed=hashlib.sha256(f"gossip/seed/1\n{seed}".encode()).hexdigest(),
                 fold=fold_constants(eta=spec.eta, norm0=spec.norm0), policy=policy.hash,
-                admins=[key.public.hex()], threshold=1, witnesses=[],
+                admins=[key.public.hex()], threshold=1, witnesses=_witness_keys(key.public.hex(), witnesses),
             )
         )  # fmt: skip
         swarm = entry_hash(genesis)
@@ -108,6 +111,24 @@ def create_swarm(
                 *_identity(swarm, peer, peer, name, peer_name),
             ])  # fmt: skip
     return Created(swarm, peer)
+
+
+def _witness_keys(founder: str, others: Iterable[str]) -> list[str]:
+    """The keys that vote; LocalError if one is none, or the list is too long to be judged by majority."""
+    keys = [founder]
+    for key in others:
+        try:
+            check_public(bytes.fromhex(key))
+        except (ValueError, RemoteError) as error:
+            raise LocalError(
+                f"{key[:80]!r} is no public key", why=str(error),
+                next_step="name what their `gossip key new` or `gossip key show` printed",
+            ) from None  # fmt: skip
+        if bytes.fromhex(key).hex() not in keys:
+            keys.append(bytes.fromhex(key).hex())
+    if len(keys) > MAX_KEYS:
+        raise LocalError(f"{len(keys)} witnesses", next_step=f"name at most {MAX_KEYS - 1} beside the founder")
+    return keys
 
 
 def enrol(

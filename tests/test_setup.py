@@ -9,8 +9,11 @@ import pytest
 from gossip import directory as places
 from gossip.setup import MAX_USES, create_swarm, enrol, make_ticket, staleness_table
 from gossip.training.spec import FILTERLIST
-from ledger.entry import GRID_ONE
+from ledger.canonical import decode_entry
+from ledger.entry import GRID_ONE, Enrol, Genesis
 from ledger.errors import LocalError
+from ledger.genesis import check_genesis
+from ledger.keys import PrivateKey
 from ledger.store import Store
 
 
@@ -31,6 +34,28 @@ def test_only_the_founder_invites(tmp_path: Path) -> None:
     enrol(tmp_path / "bea", make_ticket(tmp_path / "ann"), "bea")
     with pytest.raises(LocalError, match="only the founder"):
         make_ticket(tmp_path / "bea")
+
+
+def test_the_founder_is_a_witness_and_others_may_be_named(tmp_path: Path) -> None:
+    def witnesses(place: Path, named: tuple[str, ...]) -> list[str]:
+        created = create_swarm(
+            place, name="lists", task="filterlist", model_text=FILTERLIST, peer_name="ann", seed=1, witnesses=named
+        )
+        with Store.open_readonly(places.store_path(place)) as store:
+            genesis, enrolment = (decode_entry(data) for data in store.entries(created.peer))
+        assert isinstance(genesis, Genesis)
+        assert isinstance(enrolment, Enrol)
+        check_genesis(genesis)
+        assert genesis.witnesses[0] == enrolment.key
+        return genesis.witnesses[1:]
+
+    others = [PrivateKey.from_seed(bytes([n]) * 32).public.hex() for n in (1, 2)]
+    assert witnesses(tmp_path / "a", ()) == []
+    assert witnesses(tmp_path / "b", (others[0], others[1], others[0].upper())) == others
+    for number, wrong in enumerate(("", "abc", "zz" * 32, "01" + "00" * 31)):
+        with pytest.raises(LocalError, match="no public key"):
+            witnesses(tmp_path / f"wrong-{number}", (wrong,))
+        assert not (tmp_path / f"wrong-{number}").exists()
 
 
 def test_a_name_that_cannot_be_leaves_nothing_behind(tmp_path: Path) -> None:
