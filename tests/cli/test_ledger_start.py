@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from cli import exits
 from cli.children import own_environment, own_program
+from tests.cli.test_ledger import a_swarm, gossip, stored
 
 VERIFY_HELP = ("ledger", "verify", "--help")
 # What costs a start most, measured: pydantic 0.1 s, the demo's screen and its statistics 0.05 s.
@@ -26,6 +29,7 @@ NOT_NEEDED = {
     "cryptography",
 }
 WITHIN_S = 0.3
+MOST_TIMES_THE_LIBRARY = 2.2  # 1.7 measured; with pydantic 2.6
 
 
 def test_verify_help_loads_nothing_that_it_does_not_show() -> None:
@@ -45,15 +49,40 @@ def test_verify_help_loads_nothing_that_it_does_not_show() -> None:
 
 
 def test_verify_help_comes_within_the_time_promised() -> None:
-    """The shortest of five: this machine is busy with other tests, the promise is of one that is not."""
-    took = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        subprocess.run(own_program(*VERIFY_HELP), capture_output=True, env=own_environment(), check=True)
-        took.append(time.perf_counter() - begun)
-        if took[-1] < WITHIN_S:
-            return
-    pytest.fail(f"the quickest of {len(took)} starts took {min(took):.2f} s")
+    """0.3 s is a promise of a machine that is not busy with other tests. On one that is, what counts is how much more
+    work it is than importing the library that draws the help, measured in the same moment."""
+    wall, work = min(took(own_program(*VERIFY_HELP)) for _ in range(5))
+    if wall < WITHIN_S:
+        return
+    library = min(took([sys.executable, "-c", "import typer.rich_utils, typer.main"])[1] for _ in range(5))
+    assert work < MOST_TIMES_THE_LIBRARY * library, f"{wall:.2f} s, {work / library:.1f} times the library's imports"
+
+
+def took(command: list[str]) -> tuple[float, float]:
+    """Seconds on the wall, and of the processor."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, capture_output=True, env=own_environment(), check=True)
+    wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_an_auditors_install_reads_everything(tmp_path: Path) -> None:
+    """Without numpy, which the base install has not: lineage, without, prove and the page, in plain integers."""
+    place = stored(tmp_path / "peer", a_swarm())
+    gossip("ledger", "bundle", "--dir", str(place), "--out", str(tmp_path / "bundle"))
+    code = "import sys; sys.modules['numpy'] = None; from cli.app import main; sys.argv[0] = 'gossip'; main()"
+    bundle, swarm = str(tmp_path / "bundle"), a_swarm().swarm
+    for words, said in (
+        (("ledger", "verify", bundle, "--swarm", swarm, "--html", str(tmp_path / "page.html")), "CLEAN"),
+        (("ledger", "lineage", bundle), "sum of  18 updates"),
+        (("ledger", "without", bundle, "cedar"), "leaves   6 of 18 updates"),
+        (("ledger", "prove", "cedar/3", bundle), "c2sp.org/tlog-proof@v1"),
+    ):
+        command = [sys.executable, "-c", code, *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=own_environment(), check=False)
+        assert done.returncode == exits.OK, done.stderr
+        assert said in done.stdout
+    assert "recomputed with plain integers" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="NOT CHECKED WITHOUT A NETWORK: there is no unshare here")
