@@ -20,7 +20,18 @@ from ledger.entry import Anchor, Genesis, Hash, PeerId, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold
 from ledger.kept import StoredCheckpoint, StoredVote
-from ledger.replica import Change, Checked, InvalidEntry, Replica, Waiting, open_delta
+from ledger.replica import (
+    Change,
+    Checked,
+    Disputed,
+    InvalidEntry,
+    LogId,
+    Replica,
+    Waiting,
+    fork_of,
+    open_delta,
+    peer_of,
+)
 from ledger.rules import check_token
 
 
@@ -133,14 +144,15 @@ class Book:
 def restore(
     swarm: Hash,
     founder: PeerId,
-    history: Iterable[tuple[PeerId, int, bytes]],
+    history: Iterable[tuple[LogId, int, bytes]],
     blob: Callable[[Hash], bytes | None],
     arithmetic: PeerArithmetic,
 ) -> Book:
     """The book of a peer that stopped, from its store: entries in the order in which they were kept.
 
     A joiner's own enrol entry was kept before anything else; entries wait here for their past. LocalError if the
-    store holds what cannot be admitted: it is damaged. An entry whose past never came is left out.
+    store holds what cannot be admitted: it is damaged. An entry whose past never came is left out. A branch of a log
+    that was signed twice comes back under the id that it had.
     """
     book = Book(Replica(swarm, founder), arithmetic, blob)
     left = [entry for entry in history if not _readmit(book, *entry, blob)]
@@ -149,22 +161,43 @@ def restore(
         if len(again) == len(left):
             break
         left = again
+    for log, seq, data in left:
+        if seq == book.replica.size(log):
+            _check(book, log, data, last=True)
     return book
 
 
-def _readmit(book: Book, log: PeerId, seq: int, data: bytes, blob: Callable[[Hash], bytes | None]) -> bool:
-    if seq != book.replica.size(log) or (log != book.replica.founder and not book.replica.has_genesis):
+def _readmit(book: Book, log: LogId, seq: int, data: bytes, blob: Callable[[Hash], bytes | None]) -> bool:
+    replica = book.replica
+    if fork_of(log) == seq > 0 and replica.strand_for(peer_of(log), data) != log:
+        return False  # what it branched off from is not all here yet
+    if seq != replica.size(log) or (log != replica.founder and not replica.has_genesis):
         return False
+    checked = _check(book, log, data)
+    if checked is None:
+        return False
+    held = blob(checked.blob) if checked.blob is not None else None
+    if checked.blob is not None and held is None:
+        raise LocalError("the store lacks a blob", why=f"{checked.blob} of entry {seq} in log {log[:12]}")
     try:
-        checked = book.replica.check(log, data)
-        if isinstance(checked, Waiting):
-            return False
-        held = blob(checked.blob) if checked.blob is not None else None
-        if checked.blob is not None and held is None:
-            raise LocalError("the store lacks a blob", why=f"{checked.blob} of entry {seq} in log {log[:12]}")
         book.admit(checked, held)
     except RemoteError as error:
-        raise LocalError(
-            "the store is damaged", why=str(error), next_step="restore the directory from a backup, or join again"
-        ) from None
+        raise _damaged(error) from None
     return True
+
+
+def _check(book: Book, log: LogId, data: bytes, *, last: bool = False) -> Checked | None:
+    """None if it must wait for its past, or for another branch that it has seen: unless nothing more will come."""
+    try:
+        checked = book.replica.check(log, data)
+    except RemoteError as error:
+        if isinstance(error, Disputed) and not last:
+            return None
+        raise _damaged(error) from None
+    return None if isinstance(checked, Waiting) else checked
+
+
+def _damaged(error: RemoteError) -> LocalError:
+    return LocalError(
+        "the store is damaged", why=str(error), next_step="restore the directory from a backup, or join again"
+    )

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.peer import Book, restore
 from ledger.canonical import encode_entry
 from ledger.chain import Charge, fork_of, heads_hash, peer_of
 from ledger.checkpoint import Checkpoint, origin, sign
@@ -17,9 +19,9 @@ from ledger.fork import make_evidence
 from ledger.keys import PrivateKey
 from ledger.merkle import leaf_hash
 from ledger.proof import TlogProof
-from ledger.replica import Checked, InvalidEntry, Waiting
+from ledger.replica import Checked, InvalidEntry, Replica, Waiting
 from ledger.standing import unviewed, void_from
-from tests.fold.toy import CHAIN, NOW, Peer, Swarm, key_of
+from tests.fold.toy import CHAIN, NOW, POLICY, Peer, Swarm, key_of
 
 CHANGE = np.linspace(-0.1, 0.1, 16)
 
@@ -474,3 +476,58 @@ def test_a_final_needs_a_majority_of_the_witnesses_over_this_very_snapshot(swarm
     nobody.publish(CHANGE)
     with pytest.raises(InvalidEntry):
         nobody.final(nobody.snapshot().seq, [nobody])
+
+
+# ------------------------------------------------------------------ the book of a peer
+
+
+def test_a_book_moves_with_its_replica_and_comes_back_from_its_history(swarm: Swarm):
+    """Every kind of entry that moves others' terms, one after another; and again from what the store kept."""
+    cyd, double, index = twins(swarm)
+    ann, bob, founder = swarm["ann"], swarm["bob"], swarm.founder
+    ann.fetch(cyd)
+    snapshot = ann.snapshot()
+    for peer in (founder, bob):
+        peer.fetch(ann)
+    bob.accuse_twins(cyd, double, index)
+    bob.publish(CHANGE)
+    ann.final(snapshot.seq, [founder, bob])
+    bob.recover(since=2)
+    for other in (cyd, ann, bob, founder):
+        double.fetch(other)
+    ann.fetch(double)
+    ann.publish(CHANGE)
+    book = Book(Replica(swarm.swarm, swarm.founder_id), NumpyArithmetic(), ann.blobs.get)
+    history: list[tuple[str, int, bytes]] = []
+    blobs = {**ann.blobs, ann.replica.genesis.policy: POLICY.encode()}
+    removed = 0
+    waiting = [(peer_of(log), ann.replica.data(log, seq)) for log, size in ann.replica.heads().items()
+               for seq in range(fork_of(log), size)]  # fmt: skip
+    while waiting:
+        left = []
+        for peer, data in waiting:
+            log = book.replica.strand_for(peer, data) if book.replica.has_genesis or peer == swarm.founder_id else None
+            try:
+                checked = book.replica.check(log, data) if log else None
+            except InvalidEntry:
+                checked = None
+            if not isinstance(checked, Checked):
+                left.append((peer, data))
+                continue
+            blob = (
+                POLICY.encode() if checked.seq == 0 and peer == swarm.founder_id else ann.blobs.get(checked.blob or "")
+            )
+            removed += len(book.admit(checked, blob).removed)
+            history.append((checked.log, checked.seq, data))
+        assert len(left) < len(waiting)
+        waiting = left
+    assert removed > 0
+    assert book.model_hash() == ann.model_hash()
+    again = restore(swarm.swarm, swarm.founder_id, history, blobs.get, NumpyArithmetic())
+    assert again.replica.heads() == book.replica.heads()
+    assert again.model_hash() == book.model_hash()
+    assert len(again.replica.strands(cyd.id)) == 2
+    entry = next(at for at, (log, seq, _) in enumerate(history) if log == ann.id and seq == 1)
+    bent = history[entry][2].replace(b'"heads":"', b'"heads":"0')[: len(history[entry][2])]
+    with pytest.raises(LocalError, match="damaged"):
+        restore(swarm.swarm, swarm.founder_id, [*history[:entry], (ann.id, 1, bent)], blobs.get, NumpyArithmetic())
