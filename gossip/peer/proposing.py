@@ -4,8 +4,8 @@
     an own snapshot        --> a proposal that ends in it: a vote     (one in config.vote_s)
     a majority of votes    --> a `final` entry that holds them
 
-Rules kept here: nothing is signed that is not stored; whoever is alone in its swarm asks nobody. It refuses to know
-how proposals travel.
+Rules kept here: nothing is signed that is not stored, or while the own log may not be whole; whoever is alone in its
+swarm asks nobody. It refuses to know how proposals travel.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Proposing:
 
     def tick(self, now: float) -> None:
         """Ask, or say what is final, as is due."""
-        if not self._author.role or self._desk.is_alone:
+        if not self._author.role or not self._author.may_write or self._desk.is_alone:
             return
         self._propose(now)
         self._nominate(now)

@@ -9,7 +9,8 @@ all others are for the three members that rendezvous hashing names (ledger/witne
 side, desk.py how proposals travel. Nothing waits for any of this: not the fold, not training. What is lost on the
 way is made good by the next proposal.
 
-Rules kept here: stored durably, then signed; never a second root for a size, never back; every signature is counted
+Rules kept here: stored durably, then signed; never a second root for a size, never back, nothing of a log that is known
+to be forked before there; every signature is counted
 against its link before it is checked; a root that an author signed and that is not ours goes to `suspect`. It refuses
 to know how evidence of a fork is fetched.
 """
@@ -164,7 +165,9 @@ class Witnessing:
         log, size, own = proposal.log, proposal.size, self._author.own
         if proposal.is_vote or own not in self._desk.signers(proposal) or own in proposal.vouchers:
             return
-        if (log, size) in self._storing or not self._author.role:
+        if (log, size) in self._storing or not self._author.role or not self._author.may_write:
+            return  # who may not write may have forgotten what it signed
+        if self._is_void(log, size):
             return
         memory, pause = self._remembered(log), self._signed_at.get(log, 0.0) + self._config.vouch_s / 2 - now
         if memory is not None and memory.size < size < memory.size + self._config.vouch_entries and pause > 0:
@@ -192,6 +195,11 @@ class Witnessing:
         self._desk.changed(proposal, now)
         self._desk.forward(proposal)
 
+    def _is_void(self, log: PeerId, size: int) -> bool:
+        """Whether a log is known to have been signed twice before that size."""
+        void = self._replica.void_from(log)
+        return void is not None and void < size
+
     def _remembered(self, log: PeerId) -> Witnessed | None:
         if log not in self._memory:
             kept = self._shelf.witnessed(log)
@@ -204,14 +212,14 @@ class Witnessing:
     def _vote(self, now: float) -> None:
         """As a fixed witness, vote for the snapshot that deserves it, if one does."""
         own, desk = self._author.own, self._desk
-        if own not in desk.voters() or desk.is_alone or self._book.fold is None:
+        if own not in desk.voters() or desk.is_alone or self._book.fold is None or not self._author.may_write:
             return
         candidates = [
             proposal
             for proposal in desk
             if proposal.is_vote and own not in proposal.vouchers and not desk.is_whole(proposal)
             and (proposal.log, proposal.size) not in self._storing
-            and proposal.size > self._finals.get(proposal.log, 0)
+            and proposal.size > self._finals.get(proposal.log, 0) and not self._is_void(proposal.log, proposal.size)
         ]  # fmt: skip
         if not candidates:
             return

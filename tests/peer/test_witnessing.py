@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from itertools import pairwise
@@ -34,7 +35,7 @@ from gossip.peer.desk import ASK_AGAIN_S, SETTLE_S
 from gossip.peer.election import Election
 from gossip.peer.quota import MAX_FRAMES, WRONG_SIGNATURE
 from gossip.peer.vouches import Proposal, read_note
-from gossip.sim import Scenario, SimSwarm
+from gossip.sim import Cut, Scenario, SimSwarm, Twin
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
 from gossip.wire.frames import MAX_SIZE, Tally, Vouch, Voucher, Want, decode, encode, short_name
@@ -55,10 +56,14 @@ QUIET = {"vouch_s": 10_000.0, "vouch_entries": 10_000, "vote_s": 60.0}
 
 
 @cache
-def past(seconds: float) -> SimSwarm:
+def past(seconds: float, forked: bool = False) -> SimSwarm:
     """A swarm of five that has run a while without any cosigning but votes. Its founder observes."""
-    config = PeerConfig(**QUIET)  # type: ignore[arg-type]
-    swarm = SimSwarm(Scenario(peers=5, seconds=seconds, round_s=1.0, seed=5, observers=(0,), config=config))
+    scenario = Scenario(
+        peers=5, seconds=seconds, round_s=1.0, seed=5, observers=(0,), config=PeerConfig(**QUIET),  # type: ignore[arg-type]
+    )  # fmt: skip
+    if forked:  # the author's disk is copied, and both run, each in one half
+        scenario = replace(scenario, twins=(Twin(AUTHOR, 4.0),), cuts=(Cut(4.0, seconds, (5, 2, 3)),), settle_s=20.0)
+    swarm = SimSwarm(scenario)
     swarm.run()
     return swarm
 
@@ -66,8 +71,8 @@ def past(seconds: float) -> SimSwarm:
 class Stand:
     """One peer of that swarm, now alone with a hand-held author, on a copy of its disk."""
 
-    def __init__(self, who: str = "witness", seconds: float = 8.0) -> None:
-        self.swarm = past(seconds)
+    def __init__(self, who: str = "witness", seconds: float = 8.0, forked: bool = False) -> None:
+        self.swarm = past(seconds, forked)
         self.author = self.swarm.peers[AUTHOR]
         self.members = [peer.self_id for peer in self.swarm.peers]
         self.witnesses = witnesses_of(self.author.self_id, self.members)
@@ -249,6 +254,27 @@ def test_two_roots_of_one_size_are_a_suspicion() -> None:
     forged = stand.propose(size, sha256(b"a third").digest(), key=PrivateKey.from_seed(b"x" * 32))
     again = frames_to(list(stand.say(forged)), stand.link)
     assert not [frame for frame in again if isinstance(frame, Want)]  # nobody is suspected on a stranger's word
+
+
+def test_a_log_that_was_signed_twice_is_cosigned_up_to_there_and_no_further() -> None:
+    stand = Stand("witness", 30.0, forked=True)
+    void = stand.book.replica.void_from(stand.author.self_id)
+    assert void is not None
+    before, beyond = [s for s in stand.sizes if s <= void], [s for s in stand.sizes if s > void]
+    assert before
+    assert beyond  # it holds entries that count no more
+    assert only(stand.say(stand.propose(beyond[-1])), KeepWitnessed) == []
+    assert [k.size for k in only(stand.say(stand.propose(before[-1])), KeepWitnessed)] == []  # not the newest proposal
+    stand.restart()
+    assert [k.size for k in only(stand.say(stand.propose(before[-1])), KeepWitnessed)] == [before[-1]]
+
+
+def test_a_peer_that_may_have_forgotten_what_it_signed_signs_nothing() -> None:
+    """Its mark says that its own log was longer: the store is a backup, and so is what it remembers of others."""
+    stand = Stand()
+    stand.disk.mark = (stand.machine.status().heads[stand.peer.self_id] + 3, "ab" * 32)
+    stand.restart()
+    assert only(stand.say(stand.propose(stand.sizes[-1])), KeepWitnessed) == []
 
 
 def test_what_is_proposed_ahead_of_the_log_is_looked_at_when_the_log_gets_there() -> None:
