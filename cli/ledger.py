@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import exits, render, settings
+from cli import anchoring, exits, render, settings
 from cli.group import Gossip
 from ledger.errors import LocalError
 
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from cli.causal import Line
 
 app = typer.Typer(cls=Gossip, help="Read, export, verify and replay the ledger.")
+app.add_typer(anchoring.app, name="anchor")
 
 Source = Annotated[str | None, typer.Argument(metavar="SOURCE", help="A bundle, a peer's directory or a swarm's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder made by gossip ledger bundle.")]
+Bundle = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="What gossip ledger bundle made: a folder, .zip or .tar.gz.")
+]
 SwarmAnchor = Annotated[
     str | None, typer.Option("--swarm", metavar="ID", help="The swarm's id, as you know it from elsewhere.")
 ]
@@ -178,6 +181,9 @@ def without(
     data: Annotated[
         list[Path] | None, typer.Option("--data", metavar="FILE...", help="Labelled rows to score both models on.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the model without that peer.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Fold again as if that peer's updates had never been admitted."""
@@ -189,12 +195,16 @@ def without(
             lost = render.many(len(read.report.missing), "delta")
             render.complain(f"{lost} missing: not replayable, so there is no model to take anything from")
             raise typer.Exit(exits.INCONCLUSIVE)
-        _, facts = shares.less(read, peer, data or ())
+        found, facts = shares.less(read, peer, data or ())
+        if out is not None:
+            shares.write_less(read, found, out)
         if json:
             render.document(facts)
         else:
             warn(read.report)
             shares.show_less(facts)
+            if out is not None:
+                render.say(f"wrote   {out}")
     raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
 
 
@@ -250,11 +260,12 @@ def bundle(
         Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of SOURCE.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write it. ./NAME-bundle if left out.")
+        Path | None,
+        typer.Option("--out", metavar="PLACE", help="A folder, or FILE.zip or FILE.tar.gz. ./NAME-bundle if left out."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Export this peer's whole ledger as a plain folder, for an auditor."""
+    """Export this peer's whole ledger for an auditor: a plain folder, or an archive of one."""
     place = settings.existing_directory(source, directory)
     from cli import auditing
     from gossip.directory import store_path

@@ -18,8 +18,8 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     weight     what weights.py gives for this past: authoring runs the same code (`weigh`)
     accuse     by a member, of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
                of that log that its past shows
-    anchor     by a member; of a token's possible size, and, once the blob is held, just of that size. Whose token it
-               is, and of what time, is for those who trust some authority (timestamp.py)
+    token      a time stamp (anchor): by a member; of a token's possible size, and, once the blob is held, just of that
+               size. Whose it is, and of what time, is for those who trust some authority (timestamp.py)
     final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
                the witnesses that genesis names
 
@@ -177,7 +177,7 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
         case Anchor():
             _check_member_wrote(tip)  # strangers do not get to give us blobs to keep
             if not 1 <= entry.bytes <= MAX_TOKEN_BYTES:
-                raise InvalidEntry(tip.log, tip.size, "anchor", f"no time stamp has {entry.bytes} bytes")
+                raise InvalidEntry(tip.log, tip.size, "token", f"no time stamp has {entry.bytes} bytes")
             return Outcome(tip, blob=entry.token)
     assert_never(entry)
 
@@ -209,7 +209,7 @@ def check_token(log: LogId, entry: Anchor, blob: bytes) -> None:
     if sha256(blob).hexdigest() != entry.token:
         raise RemoteError("a time stamp is not what its entry names", why=f"expected SHA-256 {entry.token}")
     if len(blob) != entry.bytes:
-        raise InvalidEntry(log, entry.seq, "anchor", f"says {entry.bytes} bytes, its token has {len(blob)}")
+        raise InvalidEntry(log, entry.seq, "token", f"says {entry.bytes} bytes, its token has {len(blob)}")
 
 
 def weigh(constants: FoldConstants, tip: Tip, own: Log, view: Mapping[int, int], norm: int) -> Weighed:
