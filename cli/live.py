@@ -156,8 +156,9 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
     used = 3 + min(len(told), WORDS_LINES)
     if len(board.peers) == 1:
         own = board.peers[0]
-        parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), Text()]
-        used += 3 + 2 + max(1, len(own.get("links", ())))
+        seal = [Text(plain(line, width), style="dim") for line in _witnessed(own)]
+        parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), *seal, Text()]
+        used += 3 + 2 + max(1, len(own.get("links", ()))) + len(seal)
     else:
         parts += [_peers(board, width, unicode), Text()]
         used += 2 + len(board.peers)
@@ -239,6 +240,19 @@ def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
         who = plain_name(link.get("name") or str(link.get("peer", ""))[:8])
         grid.add_row(*(Text(cell) for cell in (who, plain(link.get("backend", ""), 20), up, traffic)))
     return [title, grid]
+
+
+def _witnessed(own: Status) -> list[str]:
+    """One line about what others have put their names to: `witnessed 48 of 52 by ada, ben, eve; ...`"""
+    said = []
+    if own.get("witnessed"):
+        names = ", ".join(plain_name(name, 12) for name in own.get("witnesses", ()))
+        size = own.get("heads", {}).get(own.get("id"), own["witnessed"])
+        said.append(f"witnessed {own['witnessed']:,} of {size:,} by {names}")
+    if own.get("final_at"):
+        ago = float(own.get("started_at", 0)) + float(own.get("up_s", 0)) - float(own["final_at"])
+        said.append(f"final snapshot {span(max(0.0, ago))} ago")
+    return ["; ".join(said)] if said else []
 
 
 def _tail(board: Board, width: int, room: int, unicode: bool) -> list[RenderableType]:

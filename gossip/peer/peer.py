@@ -425,6 +425,7 @@ class Peer:
         """What a person may want to know, now."""
         replica, rounds = self._book.replica, self._rounds
         heads = replica.heads()
+        witnessed, witnesses = self._witnessing.witnessed
         return PeerStatus(
             state=self._state(),
             peer=self._author.own,
@@ -443,6 +444,9 @@ class Peer:
             heads=heads,
             first_merge_at=self._first_merge_at,
             drained=self._drained(),
+            witnessed=witnessed,
+            witnesses=tuple(self._name(peer) or peer[:8] for peer in witnesses),
+            final_at=self._witnessing.final_at,
             links=tuple(
                 LinkStatus(live.link, live.peer or "", self._name(live.peer), live.key, live.dialled, live.up_at)
                 for live in self._links

@@ -15,7 +15,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ledger.entry import GRID_ONE, Enrol, Hash, Member, PeerId, Recover, Rotate, Scores, Snapshot, Update
+from ledger.entry import (
+    GRID_ONE,
+    Accuse,
+    Anchor,
+    Enrol,
+    Finality,
+    Hash,
+    Member,
+    PeerId,
+    Recover,
+    Rotate,
+    Scores,
+    Snapshot,
+    Update,
+)
 from ledger.replica import Checked
 
 State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
@@ -65,6 +79,9 @@ class PeerStatus:
     heads: dict[PeerId, int]
     first_merge_at: float | None
     drained: bool
+    witnessed: int  # size up to which others have cosigned the own log
+    witnesses: tuple[str, ...]  # who did, by name
+    final_at: int | None  # when the newest final snapshot became so, by its author's clock
     links: tuple[LinkStatus, ...]
     tail: tuple[TailLine, ...]
 
@@ -81,6 +98,12 @@ def told(checked: Checked, names: dict[PeerId, str]) -> str:
             return f"{enrol.name} asks to take part"
         case Snapshot() as snapshot:
             return f"model {snapshot.model[:8]} of {snapshot.updates} updates"
+        case Finality() as final:
+            return f"snapshot #{final.snapshot} is final: a majority of the witnesses signed it"
+        case Accuse() as accuse:
+            return f"proves that {names.get(accuse.peer) or accuse.peer[:8]} signed two entries #{accuse.index}"
+        case Anchor() as anchor:
+            return f"holds a time stamp over its first {anchor.size} entries"
         case Rotate():
             return "changes its key to the one it had promised"
         case Recover() as recover:

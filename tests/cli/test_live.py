@@ -52,6 +52,10 @@ FOUR = (
     status(3, "cedar", duty_percent=33, rounds=11, updates=10),
     status(4, "elder"),
 )
+WITNESSED = status(
+    1, "alder", tail=TAIL, heads={f"{1:064x}": 52}, witnessed=48, witnesses=["birch", "cedar", "elder"],
+    final_at=1_767_225_600.0 + 180, up_s=900.0,
+)  # fmt: skip
 HISTORY = {
     f"{1:064x}": [0.31, 0.52, 0.74, 0.90, 0.94, 0.951, 0.952],
     f"{2:064x}": [0.28, 0.61, 0.88, 0.93, 0.954],
@@ -82,6 +86,7 @@ CASES = {
     "training_no_color": lambda: drawn(board(), terminal=True, no_color=True, color_system="standard"),
     "narrow": lambda: drawn(board(), width=60),
     "one_peer": lambda: drawn(board(FOUR[:1], title="gossip: demo", footer="Ctrl-C stops it")),
+    "one_peer_witnessed": lambda: drawn(board((WITNESSED,), title="gossip: demo", footer="Ctrl-C stops it")),
     "one_peer_alone": lambda: drawn(board((status(1, "alder", links=[], updates=0, swarm_scores=None),))),
     "sixteen": lambda: drawn(board(tuple(status(i, f"peer{i}", tail=TAIL) for i in range(16)))),
     "piped_line": lambda: live.line(board()) + "\n",
@@ -96,7 +101,9 @@ def test_the_view_looks_as_it_did(case: str) -> None:
     assert text == kept.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("case", ["starting", "training", "one_peer", "one_peer_alone", "sixteen"])
+@pytest.mark.parametrize(
+    "case", ["starting", "training", "one_peer", "one_peer_witnessed", "one_peer_alone", "sixteen"]
+)
 def test_it_fits_80_by_24(case: str) -> None:
     lines = CASES[case]().splitlines()
     assert len(lines) <= 24

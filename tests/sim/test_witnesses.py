@@ -72,6 +72,10 @@ def test_each_log_is_cosigned_by_exactly_its_three_witnesses() -> None:
         witnessed, by = machine._witnessing.witnessed
         assert report.heads[log][log] - witnessed < 16 + 6  # of which a few came while it drained
         assert set(by) == set(witnesses_of(log, members))
+        status = machine.status()
+        assert (status.witnessed, len(status.witnesses)) == (witnessed, 3)
+        assert set(status.witnesses) <= {f"peer-{index}" for index in range(5)}
+        assert status.final_at is not None
 
 
 def test_what_was_cosigned_comes_to_everybody() -> None:
