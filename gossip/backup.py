@@ -3,11 +3,12 @@
     gossip-backup/1
     c2NyeXB0IHNhbHQ...      base64, 64 characters a line: salt 16, nonce 12, then ChaCha20-Poly1305 of the JSON below
 
-    {"addresses":["192.168.1.7:4711"],"current":"9d61...","entries":["eyJ..."],"founder":"pb2u...","name":"anna",
-     "next":"4ccd...","own":"77ab...","policy":"","root":"5d1c...","salt":"...","size":14,"swarm":"b2f9..."}
+    {"addresses":["192.168.1.7:4711"],"current":"9d61...","entries":["eyJ..."],"founder":"pb2u...","known":["f381..."],
+     "name":"anna","next":"4ccd...","own":"77ab...","policy":"","root":"5d1c...","salt":"...","size":14,"swarm":"b2f9..."}
 
-`current` and `next` are the two private keys; `entries` those with which the log begins, up to its enrolment; `size`
-and `root` what was last signed, so that a peer made from this file knows that others hold more of its log.
+`current` and `next` are the two private keys, `known` the public keys of the other members then; `entries` those with
+which the log begins, up to its enrolment; `size` and `root` what was last signed, so that a peer made from this file
+knows that others hold more of its log.
 
 Why scrypt (2^17, 8, 1: 128 MB and half a second for each guess): this file is meant to lie where its owner does not
 look. Rules kept here: a file that was changed anywhere is refused; nothing is overwritten; 0600. It holds the promised
@@ -30,9 +31,9 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from gossip import directory as places
 from gossip.identity import KeyFiles, stored_promise
 from ledger.canonical import decode, decode_entry, encode, entry_hash
-from ledger.entry import Enrol, Genesis, Hash, PeerId
+from ledger.entry import Enrol, Genesis, Hash, Member, PeerId
 from ledger.errors import LocalError, RemoteError
-from ledger.keys import PrivateKey, key_digest
+from ledger.keys import KEY_BYTES, PrivateKey, check_public, key_digest
 from ledger.mark import SignedMark
 from ledger.policy import MAX_POLICY_BYTES
 from ledger.private_files import Passphrase, read_private, write_private
@@ -42,8 +43,9 @@ from ledger.store import PutBlob, PutEntry, PutMeta, Store, Write
 FORMAT: Final = b"gossip-backup/1\n"
 MAX_FILE_BYTES: Final = 4 * (2 * 64 * 1024 + MAX_POLICY_BYTES)  # two entries and a policy, in base64 twice
 MAX_ADDRESSES: Final = 64
+MAX_KNOWN: Final = 256  # members whose keys are kept: one of them that still answers is enough
 RECOVER: Final = "recover"  # meta: a recover entry is to be written as soon as the own log is here; since which entry
-RESTORED: Final = "restored"  # meta: the store holds the beginning of the own log, others the rest
+RESTORED: Final = "restored"  # meta: the store holds the beginning of the own log; by these keys others know the rest
 _SALT: Final = 16
 _NONCE: Final = 12
 _COST: Final = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}
@@ -56,6 +58,7 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     current: str
     entries: list[str]
     founder: PeerId
+    known: list[str]
     name: str
     next: str
     own: PeerId
@@ -80,6 +83,8 @@ class Backup:
         last = self.entries[-1]
         if first is None or entry_hash(last) != self.own or not isinstance(decode_entry(last), Enrol):
             raise RemoteError("it does not begin with the peer's own enrolment")
+        for key in content.known:
+            check_public(bytes.fromhex(key))
 
     def restore(self, directory: Path, passphrase: Passphrase | None, since: int | None) -> None:
         """Set a peer up in an empty directory, which fetches its own log from others before it writes anything.
@@ -104,7 +109,7 @@ class Backup:
             PutMeta("swarm", self.swarm.encode()), PutMeta("founder", self.founder.encode()),
             PutMeta("self", self.own.encode()), PutMeta("swarm_name", b""), PutMeta("name", self.name.encode()),
             PutMeta("salt", bytes.fromhex(content.salt)), PutMeta(RECOVER, _since(since)),
-            PutMeta(RESTORED, b"1"),
+            PutMeta(RESTORED, bytes.fromhex("".join(content.known)) or b"-"),
         ]  # fmt: skip
         genesis = decode_entry(self.entries[0])
         if isinstance(genesis, Genesis):
@@ -136,6 +141,7 @@ def make(directory: Path, keys: Passphrase | None, addresses: tuple[str, ...]) -
         genesis = decode_entry(entries[0]) if entries[0] is not None else None
         policy = store.blob(genesis.policy) if isinstance(genesis, Genesis) else b""
         salt = store.meta("salt")
+        known = _members(store, meta["founder"], own)
     files = KeyFiles(directory, keys)
     current, following = PrivateKey.load(files.current, keys), PrivateKey.load(files.next, keys)
     if promise is None or (current.public, key_digest(following.public)) != (promise.key, promise.next):
@@ -147,7 +153,8 @@ def make(directory: Path, keys: Passphrase | None, addresses: tuple[str, ...]) -
         _Content(
             addresses=list(addresses[:MAX_ADDRESSES]), current=current.seed().hex(), next=following.seed().hex(),
             entries=[base64.b64encode(data or b"").decode() for data in entries],
-            founder=meta["founder"], name=meta["name"], own=own, policy=base64.b64encode(policy or b"").decode(),
+            founder=meta["founder"], known=known, name=meta["name"], own=own,
+            policy=base64.b64encode(policy or b"").decode(),
             root=mark.root if mark else "", size=mark.size if mark else 0, salt=salt.hex(), swarm=meta["swarm"],
         )
     )  # fmt: skip
@@ -201,6 +208,20 @@ def recovered(store: Store) -> None:
 def is_restored(store: Store) -> bool:
     """Whether this store was made from a backup, and what others hold of the own log has not come back yet."""
     return bool(store.find_meta(RESTORED))
+
+
+def known_members(store: Store) -> tuple[bytes, ...]:
+    """The keys of members when the backup was made that this store comes from: whom to hear until it is whole."""
+    data = store.find_meta(RESTORED) or b""
+    return tuple(data[at : at + KEY_BYTES] for at in range(0, len(data) - KEY_BYTES + 1, KEY_BYTES))
+
+
+def _members(store: Store, founder: PeerId, own: PeerId) -> list[str]:
+    """The keys in force of the other members."""
+    told = (decode_entry(data) for data in store.entries(founder) if b'"kind":"member"' in data)
+    peers = dict.fromkeys([founder, *(entry.peer for entry in told if isinstance(entry, Member))])
+    promises = (promise_of(store.entries(peer)) for peer in peers if peer != own)
+    return [promise.key.hex() for promise in promises if promise is not None][:MAX_KNOWN]
 
 
 def _since(since: int | None) -> bytes:

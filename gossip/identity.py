@@ -70,13 +70,11 @@ class KeyFiles:
                 current = following
         if current is None:
             current = self._load(self.current)  # says what is wrong
-        if promise is None or stale:
-            return current
-        if current.public == promise.key:
+        if promise is not None and current.public == promise.key:
             if not self.next.exists() and self._digest(self.after) == promise.next:
                 move(self.after, self.next)
             return current
-        if key_digest(current.public) == promise.next:
+        if promise is None or stale or key_digest(current.public) == promise.next:
             return current  # the store is older than the keys: its newest own entries come back from others
         raise LocalError(
             f"{self.current} is not the key of this peer",
@@ -84,12 +82,13 @@ class KeyFiles:
             next_step="put the right key back from a backup",
         )
 
-    def prepare(self, promise: Promise) -> tuple[PrivateKey, Hash]:
+    def prepare(self, promise: Promise | None) -> tuple[PrivateKey, Hash]:
         """The promised key and the digest that a change to it will promise. Nothing is in force yet.
 
+        `promise` is None while the newest of the own log is still with others; then `next` is taken at its word.
         LocalError if the promised key is not here: only a backup can help then.
         """
-        if self._digest(self.next) != promise.next:
+        if not self.next.exists() or (promise is not None and self._digest(self.next) != promise.next):
             missing = "is not here" if not self.next.exists() else "is not the key that the log promises"
             raise LocalError(
                 f"{self.next} {missing}", next_step="with a backup: gossip key recover FILE brings it back"

@@ -172,10 +172,12 @@ class Node:
         await self._learning.warm_up()  # first: jax loads beside all that follows
 
         self._book = book = restore(swarm, founder, store.history(), reader.blob, NumpyArithmetic())
+        known = backup.known_members(store)
         self._peer = Peer(
             PeerConfig(
                 enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
                 inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
+                known=known,
                 duty_percent=config.duty_percent, min_round_s=config.min_round_s,
             ),
             key=key, self_id=own, book=book, shelf=self._writer, luck=random.Random(secrets.randbits(64)),
@@ -185,7 +187,7 @@ class Node:
         self._tasks = tasks
         self._pool = LinkPool(tasks, self._post)
         stack.push_async_callback(self._pool.close)
-        self._door = Door(book.replica, stack.enter_context(Store(places.store_path(directory))))
+        self._door = Door(book.replica, stack.enter_context(Store(places.store_path(directory))), known=known)
         self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend)
         stack.push_async_callback(self._transport.close)
         self._backend = self._transport.backend
@@ -261,7 +263,7 @@ class Node:
             case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned():
                 self._writer.put(effect)
             case ev.KeepCheckpoint(log, size):
-                if log == self._meta["self"]:
+                if log == self._meta["self"] and effect.held is None:  # signed just now, not brought back by others
                     # On disk before the signature leaves, which the Send effects behind this one do.
                     self._mark.write(size, self._book.replica.root(log, size).hex())
                     self._anchoring.saw(effect)

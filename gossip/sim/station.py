@@ -196,7 +196,7 @@ class SimPeer:
                 self.memory.begin(blob)
                 swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
             case KeepCheckpoint(log, size):
-                if log == self.self_id and self.book is not None:
+                if log == self.self_id and effect.held is None and self.book is not None:
                     self.memory.sign(size, self.book.replica.root(log, size).hex())
                 swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
             case KeepWitnessed() | KeepVote() | KeepCosigned():
