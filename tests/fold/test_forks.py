@@ -9,8 +9,8 @@ import pytest
 
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book, restore
-from ledger.canonical import encode_entry
-from ledger.chain import Charge, fork_of, heads_hash, peer_of
+from ledger.canonical import encode_entry, entry_hash
+from ledger.chain import Charge, Tip, fork_of, heads_hash, peer_of
 from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.entry import Anchor, PeerId
 from ledger.errors import LocalError, RemoteError
@@ -19,6 +19,7 @@ from ledger.fork import make_evidence
 from ledger.keys import PrivateKey
 from ledger.merkle import leaf_hash
 from ledger.proof import TlogProof
+from ledger.rebuild import tip_at
 from ledger.replica import Checked, InvalidEntry, Replica, Waiting
 from ledger.standing import unviewed, void_from
 from tests.fold.toy import CHAIN, NOW, POLICY, Peer, Swarm, key_of
@@ -46,6 +47,11 @@ def twins(swarm: Swarm, name: str = "cyd", *, shared: int = 1) -> tuple[Peer, Pe
 
 def terms(peer: Peer) -> list[tuple[str, int]]:
     return sorted((peer_of(log), seq) for log, seq, _, _ in peer.replica.updates)
+
+
+def tip_of(peer: Peer, author: Peer, size: int) -> Tip:
+    """The tip of an author's log at that size, as a peer makes it again."""
+    return tip_at(peer.replica._held.get(author.id), size, entry_hash(peer.replica.data(author.id, size - 1)))
 
 
 def of(peer: Peer, author: Peer) -> list[int]:
@@ -161,7 +167,7 @@ def test_a_forker_cannot_cite_who_has_cited_its_other_branch(swarm: Swarm):
     with pytest.raises(LocalError, match="signed twice"):
         liar.replica.draft(cyd.id)
     # By hand: cyd's next entry says it has seen what bob saw, its own log left out.
-    tip = bob.replica.tip_at(cyd.id, bob.replica.size(cyd.id))
+    tip = tip_of(bob, cyd, bob.replica.size(cyd.id))
     sizes = {log.id: size for log, size in zip(tip.roster, tip.sizes, strict=True)}
     meets = [peer for peer in (ann.id,) if peer not in sizes]
     names = [*(log.id for log in tip.roster), *meets]
@@ -217,9 +223,9 @@ def test_a_tip_made_again_from_the_columns_is_the_tip(swarm: Swarm):
         ann.fetch(other)
         ann.publish(CHANGE)
         ann.announce_data()
-        tips[ann.replica.size(ann.id)] = ann.replica.tip_at(ann.id, ann.replica.size(ann.id))
+        tips[ann.replica.size(ann.id)] = tip_of(ann, ann, ann.replica.size(ann.id))
     for size, tip in tips.items():
-        assert ann.replica.tip_at(ann.id, size) == tip
+        assert tip_of(ann, ann, size) == tip
 
 
 # ------------------------------------------------------------------ weights
@@ -234,7 +240,7 @@ def test_a_fork_seen_counts_up_to_its_index_and_no_weight_of_others_moves(swarm:
     ann.fetch(double)
     late = ann.publish(CHANGE)
     assert ann.replica.weight_of(bob.id, early.seq) == early.weight  # published before anybody knew
-    tip = ann.replica.tip_at(ann.id, late.seq + 1)
+    tip = tip_of(ann, ann, late.seq + 1)
     (slot,) = [slot for slot in tip.trainers if tip.roster[slot].peer == cyd.id]
     assert tip.limits[slot] == index
     assert len(tip.limits) == 2
@@ -248,10 +254,10 @@ def test_an_accusation_counts_in_the_weights_of_those_who_have_seen_it(swarm: Sw
     ann.accuse_twins(cyd, double, index)
     for peer, counted in ((ann, index), (bob, cyd.replica.size(cyd.id))):
         update = peer.publish(CHANGE)
-        tip = peer.replica.tip_at(peer.id, update.seq + 1)
+        tip = tip_of(peer, peer, update.seq + 1)
         (slot,) = [slot for slot in tip.trainers if tip.roster[slot].peer == cyd.id]
         assert tip.limits.get(slot, tip.sizes[slot]) == counted
-        row = peer.replica._log(peer.id).row
+        row = peer.replica._held.get(peer.id).row
         assert row.seen[row.peers.index(cyd.id)] == (3 if peer is ann else 5)  # its admission, and what counts
 
 
@@ -266,7 +272,7 @@ def test_only_what_counts_is_unviewed(swarm: Swarm):
     fields = ann.replica.draft(ann.id)
     tip = ann.replica._redo(ann.id, fields)
     shown = dict(ann.replica.view(ann.id, fields, view))
-    log = ann.replica._log(cyd.id)
+    log = ann.replica._held.get(cyd.id)
     assert unviewed(tip, shown) == log.weight[index] > 0
     whole = dict(ann.replica.view(ann.id, fields, ann.replica.heads()))
     assert unviewed(tip, whole) == 0
@@ -395,7 +401,7 @@ def test_a_charge_spares_an_entry_it_is_about_only_if_another_key_signed_the_oth
     cyd, double, index = twins(swarm)
     reader = swarm.observer()
     reader.fetch(cyd)
-    log = reader.replica._log(cyd.id)
+    log = reader.replica._held.get(cyd.id)
     own, others = leaf_hash(cyd.replica.data(cyd.id, index)), leaf_hash(double.replica.data(cyd.id, index))
     old, new, strange = key_of("cyd").public, key_of("cyd", 1).public, key_of("bob").public
     size = log.tip.size

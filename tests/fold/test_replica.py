@@ -11,9 +11,10 @@ import pytest
 from gossip.merging.codec import encode_update
 from ledger.canonical import encode, entry_hash
 from ledger.chain import InvalidEntry
+from ledger.drafting import MAX_MEETS
 from ledger.entry import GRID_ONE, AnyEntry, Data, Enrol, Member, Snapshot, Update
 from ledger.errors import LocalError, RemoteError
-from ledger.replica import MAX_MEETS, Checked, Replica, Waiting, open_delta
+from ledger.replica import Checked, Replica, Waiting, open_delta
 from tests.fold.toy import CHAIN, NOW, Peer, Swarm, constants, enrol, genesis, key_of
 
 CHANGE = np.linspace(-0.1, 0.1, 16)
