@@ -236,6 +236,10 @@ class Replica:
         sizes = ((name, packed >> (32 * held.lane) & MAX_LOG_SIZE) for name, held in self._logs.items())
         return {name: seen for name, seen in sizes if seen}
 
+    def cited(self, log: LogId, seq: int) -> list[bytes]:
+        """What `heads` of an admitted entry is the hash of: peer || size || root of every branch it has seen, sorted."""
+        return sorted(tip_at(self._log(log), seq + 1, "").heads)
+
     def ended_at(self, log: LogId) -> int | None:
         """The index at which an invalid entry ended a log, if one did."""
         return self._held.ended.get(log)

@@ -223,6 +223,7 @@ class Admission:
 
     def _check(self, tape: Tape, held: Held) -> Checked | None:
         verdict = self._book.replica.check(tape.log, held.data)
+        self._disputed.pop(tape.log, None)
         if isinstance(verdict, Waiting):
             self._waiting[tape.log] = verdict.needs
             for log, size in verdict.needs:

@@ -147,7 +147,9 @@ class Forks:
         if peer not in self._rumour.forked:
             self._rumour.forked[peer] = None
             for tape in self._tapes.branches(peer):
-                tape.sure = tape.known
+                tape.sure = tape.admitted
+                if not tape.stopped:
+                    self._admission.release(tape)
         if peer == self._own:
             self._home.stop()
 
@@ -288,7 +290,7 @@ class Forks:
                 tape.fork <= frame.seq < tape.admitted
                 and entry_hash(self._replica.data(tape.log, frame.seq)) == frame.entry
             ):
-                rows = [_row(head) for head in sorted(self._replica.tip_at(tape.log, frame.seq + 1).heads)]
+                rows = [_row(head) for head in self._replica.cited(tape.log, frame.seq)]
                 part = tuple(rows[frame.first : frame.first + MAX_ROWS])
                 if part or not rows:
                     first = frame.first if part else 0
@@ -326,6 +328,8 @@ class Forks:
                 heads = decode_entry(held.data).heads
                 trace = Tracing(tape.admitted, entry_hash(held.data), heads, Question(held.link))
                 self._tracing[log] = trace
+            if not self._rumour.is_up(trace.ask.link) and not self._ask_another(log, trace):
+                continue
             if trace.is_whole:
                 self._chase(tape, trace)
             else:
@@ -497,22 +501,23 @@ class Forks:
         self._out.timer(TIMER, question.deadline)
 
     def link_down(self, link: LinkId) -> None:
-        """Somebody else may know; if nobody holds the entry in question any more, it is not held back any longer."""
+        """What is still to be known about an entry held back, somebody else is asked (_look_at_what_waits)."""
         for peer, (_, question) in tuple(self._comparing.items()):
             if question.link == link:
                 del self._comparing[peer]
-        for log, trace in tuple(self._tracing.items()):
-            if trace.ask.link != link:
-                continue
-            others = [other for other in self._rumour.holders(log, trace.seq) if other != link]
-            self._forget(log)
-            if others:
-                trace.ask = Question(min(others))
-                if not trace.is_whole:
-                    trace.rows = []
-                self._tracing[log] = trace
-            else:
-                self._admission.release(self._tapes[log])
+
+    def _ask_another(self, log: LogId, trace: Tracing) -> bool:
+        """Who sent an entry is gone: another may know. If nobody holds it, it is not held back any longer."""
+        self._forget(log)
+        others = self._rumour.holders(log, trace.seq)
+        if not others:
+            self._admission.release(self._tapes[log])
+            return False
+        trace.ask = Question(min(others))
+        if not trace.is_whole:
+            trace.rows = []
+        self._tracing[log] = trace
+        return True
 
     def tick(self, now: float) -> None:
         """Ask what is due, and put on record what is not."""

@@ -158,6 +158,9 @@ class Rumour:
     def holders(self, log: LogId, seq: int) -> list[LinkId]:
         return [link for link, claims in self._claims.items() if claims.get(log, 0) > seq]
 
+    def is_up(self, link: LinkId) -> bool:
+        return link in self._claims
+
     def has_spoken(self, link: LinkId, peer: PeerId) -> bool:
         """Whether a link has said how much of that peer's log it holds."""
         return peer in self._spoken.get(link, {})
@@ -291,7 +294,9 @@ class Rumour:
         total = 0
         for log in self._behind:
             total += self._claimed(log) - self._known(log)
-        return total + sum(len(tape.held) for tape in self._tapes.values())
+        waiting = (tape for tape in self._tapes.values() if tape.held)
+        # (An update whose author went before anybody had its delta never comes: nobody we know has it.)
+        return total + sum(len(tape.held) for tape in waiting if self.holders(tape.log, tape.admitted))
 
     def _claimed(self, log: LogId) -> int:
         best = self._known(log)
