@@ -237,8 +237,8 @@ class Replica:
         return {name: seen for name, seen in sizes if seen}
 
     def cited(self, log: LogId, seq: int) -> list[bytes]:
-        """What `heads` of an admitted entry is the hash of: peer || size || root of every branch it has seen, sorted."""
-        return sorted(tip_at(self._log(log), seq + 1, "").heads)
+        """Peer || size || root of every branch that an admitted entry has seen, sorted: `heads` is their hash."""
+        return sorted(tip_at(self._held.get(log), seq + 1, "").heads)
 
     def ended_at(self, log: LogId) -> int | None:
         """The index at which an invalid entry ended a log, if one did."""
