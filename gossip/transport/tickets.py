@@ -23,7 +23,8 @@ from functools import cached_property
 from typing import get_args
 
 from ledger.entry import Hash, PeerId, Role
-from ledger.errors import LocalError
+from ledger.errors import LocalError, RemoteError
+from ledger.keys import check_public
 
 PREFIX = "gossip1-"
 SECRET_BYTES = 16
@@ -102,7 +103,8 @@ class Ticket:
             )
         try:
             ticket = cls._from_payload(payload)
-        except (IndexError, UnicodeDecodeError, LocalError) as error:
+            check_public(ticket.key)
+        except (IndexError, UnicodeDecodeError, LocalError, RemoteError) as error:
             raise LocalError("this invite makes no sense", next_step="ask for a new one") from error
         if ticket.text != text:
             raise LocalError("this invite is not in the one spelling", next_step="ask for a new one")

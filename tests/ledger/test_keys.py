@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import PrivateKey, check_public, key_digest, verify, words
+from ledger.private_files import ROUNDS, Passphrase, is_locked
 
 P = (1 << 255) - 19
 
@@ -95,6 +98,44 @@ def test_a_damaged_or_missing_key_file_says_so(tmp_path: Path) -> None:
         PrivateKey.load(tmp_path / "none")
     path = tmp_path / "current"
     path.write_bytes(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    path.chmod(0o600)
+    with pytest.raises(LocalError, match="not a private key of ours"):
+        PrivateKey.load(path)
+
+
+def test_a_locked_key_takes_its_passphrase_and_every_guess_costs_the_same(tmp_path: Path) -> None:
+    key, path, secret = PrivateKey.generate(), tmp_path / "current", Passphrase("correct horse battery")
+    key.save(path, secret)
+    assert path.stat().st_mode & 0o777 == 0o600
+    data = path.read_bytes()
+    assert is_locked(data)
+    assert key.seed() not in base64.b64decode(b"".join(data.splitlines()[1:-1]))
+    assert PrivateKey.load(path, secret).public == key.public
+    with pytest.raises(LocalError, match="is locked with a passphrase"):
+        PrivateKey.load(path)
+    for wrong in ("correct horse batterie", "x"):
+        with pytest.raises(LocalError, match="wrong passphrase"):
+            PrivateKey.load(path, Passphrase(wrong))
+    key.save(tmp_path / "again", secret)
+    assert (tmp_path / "again").read_bytes() != data  # a fresh salt
+    assert ROUNDS.to_bytes(3, "big") in base64.b64decode(b"".join(data.splitlines()[1:-1]))
+    assert ROUNDS >= 600_000
+
+
+def test_what_openssl_locked_is_read(tmp_path: Path) -> None:
+    key, plain, locked = PrivateKey.generate(), tmp_path / "plain", tmp_path / "locked"
+    key.save(plain)
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery\n")
+    words = ["openssl", "pkcs8", "-topk8", "-in", plain, "-out", locked, "-passout", f"file:{secret}"]
+    subprocess.run(words, check=True, capture_output=True)
+    locked.chmod(0o600)
+    assert PrivateKey.load(locked, Passphrase("correct horse battery")).public == key.public
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "current"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "X25519", "-out", path], check=True, capture_output=True)
     path.chmod(0o600)
     with pytest.raises(LocalError, match="not a private key of ours"):
         PrivateKey.load(path)
