@@ -18,7 +18,7 @@ branches only by `heads`, a hash over all of them: which one a size means is fou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
@@ -46,6 +46,7 @@ from ledger.chain import (
     peer_of,
     strand_id,
 )
+from ledger.checked import Change, Checked, open_delta
 from ledger.drafting import ChainFields, follow_draft, view_of
 from ledger.entry import (
     Accuse,
@@ -63,11 +64,10 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import LocalError, RemoteError
-from ledger.fold import D, Fold, T
 from ledger.merkle import Tree, leaf_hash
-from ledger.policy import Breach, Policy
+from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
-from ledger.rules import TRAINING_ROLES, Charter, Outcome, Past
+from ledger.rules import TRAINING_ROLES, Charter, Past
 from ledger.standing import Term
 
 __all__ = [
@@ -86,30 +86,6 @@ __all__ = [
 ]  # fmt: skip
 
 _RANK: Final = ("admin", "trainer", "relay", "auditor", "observer")  # admitted twice: the first of these counts
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """An entry that may be admitted once its blob is held. Only Replica.check makes one."""
-
-    log: LogId
-    seq: int
-    data: bytes
-    entry: AnyEntry
-    hash: Hash
-    blob: Hash | None  # the delta, policy or evidence to hold first; None also for updates that the policy leaves out
-    norm: int | None  # of an update in the fold
-    weight: int | None  # of an update in the fold
-    refused: tuple[Breach, ...]  # policy rules that the update breaks: it is left out
-    outcome: Outcome = field(repr=False)  # for Replica.admit
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What admitting an entry did to the sum of updates that the model is: terms taken out and put in."""
-
-    removed: tuple[Term, ...] = ()
-    added: tuple[Term, ...] = ()
 
 
 Reader = Callable[[LogId, int], bytes]
@@ -501,26 +477,3 @@ def _account(held: Log, checked: Checked) -> None:
     held.folded.append(folded)
     held.weight.append(weight)
     held.norm.append(norm)
-
-
-def open_delta(checked: Checked, blob: bytes, fold: Fold[D, T]) -> D:
-    """Decode the blob of an update in the fold.
-
-    RemoteError if it is not the blob that the entry names: the messenger's fault, ask another. InvalidEntry if it is,
-    and its length, format or norm is not what the entry says: the author's, and its log ends here.
-    """
-    entry = checked.entry
-    if not isinstance(entry, Update):
-        raise LocalError("only updates have deltas")
-    if sha256(blob).hexdigest() != entry.delta:
-        raise RemoteError("a delta is not the one that its entry names", why=f"expected SHA-256 {entry.delta}")
-    if len(blob) != entry.bytes:
-        raise InvalidEntry(checked.log, checked.seq, "delta", f"says {entry.bytes} bytes, its delta has {len(blob)}")
-    try:
-        decoded = fold.arithmetic.decode(blob, fold.parameters)
-    except RemoteError as error:
-        raise InvalidEntry(checked.log, checked.seq, "delta", str(error)) from None
-    norm = fold.arithmetic.norm(decoded)
-    if norm != entry.norm:
-        raise InvalidEntry(checked.log, checked.seq, "delta", f"says norm {entry.norm}, its delta has {norm}")
-    return decoded
