@@ -209,13 +209,15 @@ class Author:
         self._out.put(KeepCheckpoint(closed_name(self.own, self.size), cover.size, cover.note, self.size, proof))
         tape.change_key()
         fields, key = self.draft(), event.key.public.hex()
-        self._is_changing = True
+        body: AnyEntry = Rotate(**chain(fields), key=key, next=event.promise)
         if event.recover:
             since = fields.seq if event.since is None else min(event.since, fields.seq)
-            self.write(fields, Recover(**chain(fields), key=key, next=event.promise, since=since), now)
-        else:
-            self.write(fields, Rotate(**chain(fields), key=key, next=event.promise), now)
-        self._is_changing = False
+            body = Recover(**chain(fields), key=key, next=event.promise, since=since)
+        self._is_changing = True
+        try:
+            self.write(fields, body, now)
+        finally:
+            self._is_changing = False
 
     # -------------------------------------------------------------- time stamps
 

@@ -73,6 +73,7 @@ class Proposing:
         """One's own newest snapshot asks to be final; the witnesses vote no more often than this."""
         last = self._desk.newest(self._author.own, is_vote=True)
         sizes = [seq + 1 for seq in self._snapshots[-2:] if seq < self._author.stored]
+        sizes = [size for size in sizes if self._author.can_sign(size)]  # not by a key that was left behind
         if not sizes or (last is not None and sizes[-1] <= last.size) or not self._desk.voters():
             return
         due = now if self._nominated_at is None else self._nominated_at + self._config.vote_s

@@ -89,6 +89,26 @@ def test_updates_taken_back_leave_everybodys_model() -> None:
         assert [seq for origin, seq, _, _ in replica_of(peer).updates if origin == log and seq < 4]
 
 
+def test_a_snapshot_of_before_the_change_is_not_put_to_the_vote_by_who_has_only_the_new_key() -> None:
+    swarm = lived(peers=3, seconds=12.0, seed=6)  # each log ends in a snapshot
+    clock, peer = swarm.clock, swarm.peers[1]
+
+    def wait(seconds: float) -> None:
+        until = clock.now + seconds
+        while clock.step(until):
+            pass
+
+    peer.change_key()
+    wait(0.5)
+    peer.crash()
+    wait(1.0)
+    peer.start()  # with the new key alone
+    wait(150.0)
+    assert peer.is_up
+    for other in swarm.peers:
+        assert len(changes(other, peer.self_id)) == 1
+
+
 # ------------------------------------------------------------------ the machine by hand
 
 
