@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cli import render
 from cli.plain import name as plain_name
 from cli.plain import plain
-from ledger.audit import Anchors, Report, audit, audit_path
-from ledger.bundle import BundleContents, BundleLog, read_bundle, write_bundle
+from ledger.audit import DEFAULT_PARAMETERS, Anchors, AuditOptions, Report, audit_path, examine
+from ledger.bundle import BundleContents, BundleLog, write_bundle
 from ledger.canonical import decode_entry
-from ledger.entry import Genesis, Hash, PeerId, Update
+from ledger.chain import LogId, fork_of
+from ledger.entry import Accuse, Anchor, Genesis, Hash, Update
 from ledger.errors import LocalError
 from ledger.fold import Arithmetic, PlainArithmetic
+from ledger.seals import head_proof
 from ledger.store import Store
+from ledger.structure import Progress
+from ledger.vouched import final_witnesses
 
 NUMPY, PLAIN = "numpy", "plain integers"
 
@@ -36,11 +40,33 @@ def arithmetic() -> tuple[Arithmetic[Any, Any], str]:
     return NumpyArithmetic(), NUMPY
 
 
-def run(bundle: Path, *, swarm: str | None, model_hash: str | None) -> tuple[Report, str]:
+def run(
+    bundle: Path, *, swarm: str | None, model_hash: str | None, options: AuditOptions | None = None
+) -> tuple[Report, str]:
     """Audit a bundle against what the auditor knows; the name of the arithmetic used beside it."""
     anchors = anchors_of(swarm=swarm, model_hash=model_hash)
     sums, called = arithmetic()
-    return audit_path(bundle, sums, anchors), called
+    return audit_path(bundle, sums, anchors, options or options_of()), called
+
+
+def options_of(*, parameters: int | None = None, on_progress: Progress | None = None) -> AuditOptions:
+    """How to audit. LocalError if the most parameters that a model may have are no positive number."""
+    most = DEFAULT_PARAMETERS if parameters is None else parameters
+    if most < 1:
+        raise LocalError("--parameters is not a positive number", next_step="leave it out for the usual limit")
+    return AuditOptions(most, not_as_declared, on_progress)
+
+
+def not_as_declared(genesis: Genesis) -> str:
+    """Why a genesis's layout is not that of the model it declares. "" if it is, or if the declaration is in words that
+    are not ours (those of a swarm's own task)."""
+    from gossip.training.spec import ModelSpec
+
+    try:
+        layout = ModelSpec.parse(genesis.model).layout()
+    except LocalError:
+        return ""
+    return "" if layout == genesis.layout else "its layout is not that of the model which it declares"
 
 
 def anchors_of(*, swarm: str | None = None, model_hash: str | None = None) -> Anchors:
@@ -109,30 +135,25 @@ def print_findings(report: Report) -> None:
 # ------------------------------------------------------------------ bundles
 
 
-def bundle_rows(path: Path) -> Iterator[tuple[PeerId, int, bytes]]:
-    """Every entry of a bundle, log by log, unchecked: for reading only."""
-    for log in read_bundle(path).logs:
-        for seq, data in enumerate(log.entries()):
-            yield log.peer, seq, data
-
-
 def export(store_file: Path, target: Path) -> dict[str, Any]:
     """Write everything that this peer holds under a signature as a bundle. It is audited before it is written."""
     with Store.open_readonly(store_file) as store:
         contents = _contents(store)
         sums, _ = arithmetic()
-        report = audit(contents, sums, Anchors(swarm=contents.swarm))
+        report, replica = examine(contents, sums, Anchors(swarm=contents.swarm))
+        not_yet = {("claim", "bundle.json"), ("policy", "policy.tlog")}  # they follow from the audit
         wrong = [
-            f"{found.rule}: {found.detail}" for found in report.findings if found.rule != "claim"
-        ]  # none is made yet
-        wrong += [f"delta {digest[:12]} is missing" for digest in report.missing]
+            f"{found.rule}: {found.detail}" for found in report.findings if (found.rule, found.file) not in not_yet
+        ]
+        wrong += [f"blob {digest[:12]} is missing" for digest in report.missing]
+        wrong += [report.too_large] if report.too_large else []
         if wrong:
             raise LocalError(
                 "this ledger is not yet in a state to export",
                 why=plain(wrong[0], 200),
                 next_step="let the peer run until nothing is missing (gossip status), then export again",
             )
-        write_bundle(target, replace(contents, model_hash=report.model_hash))
+        write_bundle(target, replace(contents, model_hash=report.model_hash, witnesses=final_witnesses(replica)))
         return {
             "bundle": str(target.resolve()),
             "swarm": contents.swarm,
@@ -144,13 +165,9 @@ def export(store_file: Path, target: Path) -> dict[str, Any]:
 
 
 def _contents(store: Store) -> BundleContents:
-    """What a store holds, each log as far as its author has signed for it."""
+    """What a store holds, each log, and each branch of one, as far as its author has signed for it."""
     founder = store.meta("founder").decode()
-    logs = []
-    for peer in store.logs():
-        signed = store.checkpoint(peer)
-        if signed is not None:
-            logs.append(BundleLog(peer, signed.size, signed.note, partial(_entries, store, peer, signed.size)))
+    logs = [found for log in store.logs() if (found := _log(store, log)) is not None]
     genesis = next(store.entries(founder), None) if any(log.peer == founder for log in logs) else None
     opened = decode_entry(genesis) if genesis is not None else None
     if not isinstance(opened, Genesis):
@@ -165,24 +182,35 @@ def _contents(store: Store) -> BundleContents:
         model_hash="0" * 64,
         policy=store.blob(opened.policy) or b"",
         logs=tuple(sorted(logs, key=lambda log: log.peer)),
-        blobs=lambda: _deltas(logs),
-        blob=store.blob,
+        blobs=lambda: _named(logs),
+        blob=lambda name, limit=0: store.blob(name),
     )
 
 
-def _entries(store: Store, peer: PeerId, size: int) -> Iterator[bytes]:
-    for seq, data in enumerate(store.entries(peer)):
-        if seq >= size:
-            return
-        yield data
+def _log(store: Store, log: LogId) -> BundleLog | None:
+    """One log under its checkpoint; with the newest cosigned note, unless that is of more than is here."""
+    signed, cosigned = store.checkpoint(log), store.cosigned(log)
+    if signed is None or signed.held <= fork_of(log):
+        return None
+    tree = store.tree(log).prefix(signed.held)
+
+    def entries(start: int = 0) -> Iterator[bytes]:
+        return islice(store.entries(log, start), signed.held - start)
+
+    return BundleLog(
+        log, signed.held, signed.note, entries, head=head_proof(tree, signed.note, signed.proof),
+        cosigned=cosigned[1] if cosigned is not None and cosigned[0] <= signed.held else b"",
+    )  # fmt: skip
 
 
-def _deltas(logs: list[BundleLog]) -> Iterator[Hash]:
-    """The deltas that the exported updates name, each once."""
+def _named(logs: list[BundleLog]) -> Iterator[Hash]:
+    """The blobs that the exported entries name, each once."""
     seen: set[Hash] = set()
     for log in logs:
         for data in log.entries():
-            entry = decode_entry(data)
-            if isinstance(entry, Update) and entry.delta not in seen:
-                seen.add(entry.delta)
-                yield entry.delta
+            match decode_entry(data):
+                case Update(delta=name) | Accuse(evidence=name) | Anchor(token=name) if name not in seen:
+                    seen.add(name)
+                    yield name
+                case _:
+                    pass

@@ -7,7 +7,7 @@ is told beside whatever they print, for what they print is then of the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from typing import Any
 from cli import auditing, render
 from cli.plain import name as plain_name
 from cli.plain import plain
-from ledger.audit import Anchors, Report, examine
-from ledger.bundle import BundleContents, read_bundle
+from ledger.audit import Anchors, Report, examine, unreadable
+from ledger.bundle import MAX_BLOB_BYTES, BundleContents
+from ledger.bundle_files import open_bundle
 from ledger.chain import peer_of
 from ledger.entry import Enrol, Hash, PeerId, Snapshot
-from ledger.errors import LocalError
+from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold, PlainArithmetic, parameters
 from ledger.lineage import Term
 from ledger.replica import Replica
+from ledger.structure import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Opened:
 
     def delta(self, digest: Hash) -> Any:
         """A decoded delta that the audit admitted. LocalError if it is missing."""
-        blob = self.contents.blob(digest)
+        blob = self.contents.blob(digest, MAX_BLOB_BYTES)
         if blob is None:
             raise LocalError(
                 f"delta {digest[:12]} is missing", why="so this cannot be computed",
@@ -109,15 +111,31 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path, anchors: Anchors | None = None, *, plain_integers: bool = False) -> Iterator[Opened]:
-    """Audit the bundle at `path`, and keep what was admitted. RemoteError if it is no bundle that can be read at all.
+def opened(
+    path: Path,
+    anchors: Anchors | None = None,
+    *,
+    plain_integers: bool = False,
+    on_progress: Progress | None = None,
+) -> Iterator[Opened]:
+    """Audit the bundle at `path`, and keep what was admitted: nothing, of one that cannot be read at all.
 
     `plain_integers` is the second opinion: the fold in nothing but Python, whatever is installed.
     """
     sums, called = (PlainArithmetic(), auditing.PLAIN) if plain_integers else auditing.arithmetic()
-    contents = read_bundle(path)
-    report, replica = examine(contents, sums, anchors or Anchors())
-    yield Opened(contents, report, replica, sums, called)
+    options = auditing.options_of(on_progress=on_progress)
+    with ExitStack() as stack:
+        try:
+            contents = stack.enter_context(open_bundle(path))
+        except RemoteError as error:
+            report = unreadable(error, anchors or Anchors())
+            yield Opened(_NOTHING, report, Replica("", ""), sums, called)
+            return
+        report, replica = examine(contents, sums, anchors or Anchors(), options)
+        yield Opened(contents, report, replica, sums, called)
+
+
+_NOTHING = BundleContents("", "", "", b"", (), blobs=tuple, blob=lambda name, limit=0: None)
 
 
 def require(opened: Opened) -> None:

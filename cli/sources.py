@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,47 +17,56 @@ from typing import TYPE_CHECKING
 from cli import settings
 from cli.plain import name as plain_name
 from ledger.canonical import decode_entry
+from ledger.checkpoint import parse_checkpoint
 from ledger.entry import Enrol, Hash, PeerId
+from ledger.errors import RemoteError
 from ledger.merkle import Tree, consistency_spans, node_hash, split
+from ledger.proof import parse_proof
 
-if TYPE_CHECKING:  # it loads sqlite3, which a bundle does without
+if TYPE_CHECKING:  # the store loads sqlite3, which a bundle does without
+    from ledger.bundle import BundleLog
     from ledger.store import Store
+
+
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A checkpoint over a log, of which less may be here: `proof` is then the consistency proof from `held` on."""
+    """A checkpoint over a log, of which less may be here: `beyond` then has the nodes that reach past what is here."""
 
     note: bytes
     size: int
-    held: int
-    proof: tuple[bytes, ...] = ()
+    beyond: Mapping[Span, bytes] = field(default_factory=dict)
 
     def reaches(self, tree: Tree) -> bool:
         """Whether an entry of `tree` can be proved to be under it."""
-        return self.size <= tree.size or bool(self.proof)
+        return self.size <= tree.size or bool(self.beyond)
 
     def inclusion(self, tree: Tree, index: int) -> tuple[bytes, ...]:
-        """The inclusion proof of leaf `index`. What is not in `tree` is in the consistency proof, or follows."""
-        spans = consistency_spans(self.held, self.size) if self.size > tree.size else []
-        beyond = {span: node for span, node in zip(spans, self.proof, strict=False) if span[1] > self.held}
+        """The inclusion proof of leaf `index`. What is not in `tree` is in `beyond`, or follows."""
 
         def node(begin: int, end: int) -> bytes:
-            if (begin, end) in beyond:
-                return beyond[begin, end]
+            if (begin, end) in self.beyond:
+                return self.beyond[begin, end]
             if end <= tree.size:
                 return tree.span_root(begin, end)
             middle = begin + split(end - begin)
             return node_hash(node(begin, middle), node(middle, end))
 
-        path: list[bytes] = []
-        begin, end = 0, self.size
-        while end - begin > 1:
-            middle = begin + split(end - begin)
-            left = index < middle
-            path.append(node(middle, end) if left else node(begin, middle))
-            begin, end = (begin, middle) if left else (middle, end)
-        return tuple(path[::-1])
+        return tuple(node(*span) for span in _siblings(index, self.size))
+
+
+def _siblings(index: int, size: int) -> list[Span]:
+    """What the nodes of an inclusion proof are over, from the leaf upwards."""
+    spans: list[Span] = []
+    begin, end = 0, size
+    while end - begin > 1:
+        middle = begin + split(end - begin)
+        left = index < middle
+        spans.append((middle, end) if left else (begin, middle))
+        begin, end = (begin, middle) if left else (middle, end)
+    return spans[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +98,12 @@ def opened(source: str | None) -> Iterator[Source]:
     """LocalError if there is nothing of that name."""
     path = Path(source) if source is not None else None
     if path is not None and is_bundle(path):
-        from ledger.bundle import read_bundle
+        from ledger.bundle_files import open_bundle
 
-        contents = read_bundle(path)
-        covers = {log.peer: (Cover(log.checkpoint, log.size, log.size),) for log in contents.logs}
-        yield Source(
-            contents.swarm,
-            contents.founder,
-            {log.peer: log.entries for log in contents.logs},
-            lambda log: covers[log],
-        )
+        with open_bundle(path) as contents:
+            covers = {log.peer: _bundled_covers(log) for log in contents.logs}
+            logs = {log.peer: log.entries for log in contents.logs}
+            yield Source(contents.swarm, contents.founder, logs, lambda log: covers[log])
         return
     is_peer = path is not None and (path / settings.STORE).is_file()
     place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
@@ -118,9 +123,33 @@ def is_bundle(path: Path) -> bool:
     return (path / "bundle.json").is_file() or (path.is_file() and path.name.endswith((".zip", ".tar.gz")))
 
 
+def _bundled_covers(log: BundleLog) -> tuple[Cover, ...]:
+    """The author's note, of which the proof of the last entry tells what is beyond; and the cosigned one."""
+    found: list[Cover] = []
+    beyond: dict[Span, bytes] = {}
+    try:
+        _, signed = parse_checkpoint(log.checkpoint)
+        if signed.size > log.size:
+            spans = zip(_siblings(log.size - 1, signed.size), parse_proof(log.head).hashes, strict=True)
+            beyond = {span: node for span, node in spans if span[1] > log.size}
+        found.append(Cover(log.checkpoint, signed.size, beyond))
+        if log.cosigned:
+            _, cosigned = parse_checkpoint(log.cosigned)
+            found.append(Cover(log.cosigned, cosigned.size, beyond if cosigned.size == signed.size else {}))
+    except (RemoteError, ValueError):  # an audit says what is wrong with these files; nothing is proved with them
+        pass
+    return tuple(found)
+
+
 def _kept_covers(store: Store, log: str) -> tuple[Cover, ...]:
     cosigned, signed = store.cosigned(log), store.checkpoint(log)
-    found = [Cover(cosigned[1], cosigned[0], cosigned[0])] if cosigned else []
+    found: list[Cover] = []
+    beyond: dict[Span, bytes] = {}
     if signed:
-        found.append(Cover(signed.note, signed.size, signed.held, signed.proof))
+        spans = zip(consistency_spans(signed.held, signed.size), signed.proof, strict=signed.proof != ())
+        beyond = {span: node for span, node in spans if span[1] > signed.held}
+        found.append(Cover(signed.note, signed.size, beyond))
+    if cosigned:
+        size, note = cosigned
+        found.append(Cover(note, size, beyond if signed and size == signed.size else {}))
     return tuple(found)

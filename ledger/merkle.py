@@ -28,6 +28,7 @@ from ledger.errors import LocalError, RemoteError
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
+_UPPER: Final = 6
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -46,11 +47,12 @@ class Tree:
     `append` costs two hashes on average; a root or proof at any past size costs O(log n) look-ups.
     """
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_levels", "_upper", "_upper_of")
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         # _levels[k] holds the hashes of the complete subtrees of 2^k leaves, side by side.
         self._levels: list[bytearray] = [bytearray()]
+        self._upper_of, self._upper = 0, list[bytes]()  # of the root asked for last; see root
         for leaf in leaves:
             self.append(leaf)
 
@@ -64,6 +66,21 @@ class Tree:
             raise LocalError("a leaf hash is 32 bytes", why=f"got {len(leaf)}")
         self._levels[0] += leaf
         self._carry(0, self.size - 1, leaf)
+
+    def append_all(self, leaves: Sequence[bytes]) -> None:
+        """Append each: level by level, in a third of the time."""
+        joined = b"".join(leaves)
+        if len(joined) != HASH_BYTES * len(leaves):
+            raise LocalError("a leaf hash is 32 bytes", why=f"{len(leaves)} of them have {len(joined)}")
+        levels, height = self._levels, 0
+        levels[0] += joined
+        while len(levels[height]) >= 2 * HASH_BYTES:
+            if height + 1 == len(levels):
+                levels.append(bytearray())
+            below, above = levels[height], levels[height + 1]
+            pairs = range(2 * len(above), len(below) - 2 * HASH_BYTES + 1, 2 * HASH_BYTES)
+            above += b"".join([sha256(b"\x01" + below[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+            height += 1
 
     def _carry(self, height: int, index: int, node: bytes) -> None:
         """`node` is new at (height, index): add those above it that are complete now."""
@@ -109,7 +126,25 @@ class Tree:
     def root(self, size: int | None = None) -> bytes:
         """The root when the tree had `size` leaves (now, if not given)."""
         size = self.size if size is None else self._check_size(size)
-        return self.span_root(0, size) if size else EMPTY_ROOT
+        if not size:
+            return EMPTY_ROOT
+        levels, node = self._levels, b""
+        if size >> _UPPER != self._upper_of:  # roots are asked for in order: what is left of a block of 64 stays
+            self._upper_of = size >> _UPPER
+            upper = [b"\x01" + left for left in self._complete(0, size >> _UPPER << _UPPER)]
+            self._upper = upper[::-1]
+        rest = size & ((1 << _UPPER) - 1)
+        while rest:  # from the smallest complete subtree to the largest
+            low = rest & -rest
+            height = low.bit_length() - 1
+            end = (size >> height) * HASH_BYTES
+            left = levels[height][end - HASH_BYTES : end]
+            node = sha256(b"\x01" + left + node).digest() if node else bytes(left)
+            rest ^= low
+            size ^= low
+        for joined in self._upper:
+            node = sha256(joined + node).digest() if node else joined[1:]
+        return node
 
     def frontier(self, size: int | None = None) -> list[bytes]:
         """The complete subtrees that cover the first `size` leaves, largest first: all that appending needs."""

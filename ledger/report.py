@@ -6,45 +6,84 @@ alone. It refuses to know how they were found (audit.py) and how they are shown.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from ledger.entry import Hash, PeerId
+from ledger.bundle import BundleError, BundleLog
+from ledger.chain import LogId
+from ledger.entry import Hash
+from ledger.errors import RemoteError
+from ledger.tiles import TILE_WIDTH, Tile
+from ledger.timeline import Witnessed
+
+MAX_FINDINGS = 1000  # a bundle of rubbish need not fill the auditor's memory
 
 Verdict = Literal["clean", "findings", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """What the auditor knows from elsewhere. Empty strings for what it does not."""
+    """What the auditor knows from elsewhere. Empty for what it does not."""
 
     swarm: Hash = ""
     model: Hash = ""
+    witnesses: tuple[bytes, ...] = ()  # public keys, 32 bytes each, whose cosignatures the auditor trusts
+    checkpoints: tuple[bytes, ...] = ()  # notes kept from before
+    model_file: Path | None = None  # an exported model (export.py)
 
     @property
     def any(self) -> bool:
-        return bool(self.swarm or self.model)
+        return bool(self.swarm or self.model or self.witnesses or self.checkpoints or self.model_file)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong. `log` and `index` are "" and -1 where it concerns the bundle as a whole."""
+    """One thing wrong. `log` and `index` are "" and -1 where it concerns the bundle as a whole.
 
-    log: PeerId
+    `rule` is one word, for tables: those of rules.py; of whoever made the bundle file, checkpoint, cosignature, blob,
+    model, claim, policy, past, truncated, fork; and anchor, for what the auditor knows from elsewhere.
+    """
+
+    log: LogId
     index: int
-    rule: str  # one word, for tables: those of rules.py, and file, checkpoint, blob, model, claim, anchor, policy, past
+    rule: str
     file: str  # the file that proves it, from the bundle's root
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    peer: PeerId
+    peer: LogId  # whose log, or which branch of it
     name: str  # chosen by the peer itself
     size: int  # entries in the bundle, as it says
     admitted: int  # entries that hold
     updates: int  # of these, in the fold
     findings: int
+    signed: int = 0  # entries that its author's checkpoint covers: more than `size` if the rest came later; 0 if none
+    witnessed: int = 0  # the largest size of it that a member has cosigned
+    keys: int = 0  # that it has had: one more than rotations
+    void_from: int | None = None  # the first entry that counts no more, because its author signed two histories
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A snapshot that a majority of the swarm's witnesses has signed."""
+
+    log: LogId
+    seq: int  # of the snapshot
+    named_by: int  # seq of the `final` entry in that log
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of a bundle lies in the past of checkpoints that one witness of the auditor's has cosigned."""
+
+    key: str  # hex
+    name: str  # under which it signs: the origin of its own log, if it is a member
+    entries: int
+    newest: int  # Unix time of its newest cosignature, as it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +94,54 @@ class Report:
     snapshots: int  # whose model was recomputed
     logs: tuple[LogReport, ...]
     model_hash: Hash  # recomputed from everything admitted; "" if it cannot be replayed
-    missing: tuple[Hash, ...]  # deltas that are not in the bundle
-    findings: tuple[Finding, ...]  # at most audit.MAX_FINDINGS
+    missing: tuple[Hash, ...]  # blobs that are not in the bundle
+    findings: tuple[Finding, ...]  # at most MAX_FINDINGS
     anchored: bool
+    finals: tuple[Final, ...] = ()
+    words: tuple[Witnessed, ...] = ()  # good cosignatures, for the intervals of entries (timeline.py)
+    coverage: tuple[Coverage, ...] = ()  # one for each witness that the auditor named
+    too_large: str = ""  # why the model was not replayed on this machine
+    structure_only: bool = False
 
     @property
     def verdict(self) -> Verdict:
         if self.findings:
             return "findings"
-        return "clean" if self.anchored and self.model_hash and not self.missing else "inconclusive"
+        whole = self.model_hash and not self.missing and not self.structure_only
+        return "clean" if self.anchored and whole else "inconclusive"
+
+
+class Findings:
+    """A growing list of findings: each once, in order, and of one entry only the first."""
+
+    def __init__(self) -> None:
+        self._found: dict[Finding, None] = {}
+        self._entries: set[tuple[str, int]] = set()
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, log: str, index: int, rule: str, file: str, detail: str) -> None:
+        if len(self._found) < MAX_FINDINGS:
+            self._found[Finding(log, index, rule, file, detail)] = None
+
+    def entry(self, log: BundleLog, index: int, rule: str, detail: str) -> None:
+        """Of an entry. What a later pass finds at the same place is the same thing in other words."""
+        if (log.peer, index) not in self._entries:
+            self._entries.add((log.peer, index))
+            self.add(log.peer, index, rule, file_of(log, index), detail)
+
+    def file(self, log: str, error: RemoteError) -> None:
+        """Of a file that cannot be read, or is not what it should be."""
+        self.add(log, -1, "file", error.file if isinstance(error, BundleError) else "", str(error))
+
+
+def file_of(log: BundleLog, index: int) -> str:
+    """The file in which an entry of a log lies."""
+    number = index // TILE_WIDTH
+    if not 0 <= index < log.size:
+        return "bundle.json"
+    return f"{log.place}/{Tile(-1, number, min(TILE_WIDTH, log.size - number * TILE_WIDTH)).path}"

@@ -15,19 +15,26 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.bundle import BundleContents, BundleError, BundleLog, read_bundle, write_bundle
+from ledger.bundle import BundleContents, BundleError, BundleLog, write_bundle
+from ledger.bundle_files import read_bundle
 from ledger.canonical import encode_entry, entry_hash
-from ledger.checkpoint import Checkpoint, open_note, origin, sign
+from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.entry import Data, Enrol
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import PrivateKey, key_digest
 from ledger.merkle import Tree, leaf_hash
 from ledger.policy import DEFAULT_POLICY, Policy
+from ledger.seals import OtherEntries, open_seal
+from tests.fold.bundles import stream_of
 from tests.ledger.test_canonical import GENESIS
 
 POLICY = Policy.parse(DEFAULT_POLICY)
 KEYS = [PrivateKey.from_seed(bytes([number]) * 32) for number in range(3)]
 BLOBS = {sha256(data).hexdigest(): data for data in (b"delta one", b"delta two" * 100, b"")}
+
+
+def blob_of(name: str, limit: int = 0) -> bytes | None:
+    return BLOBS[name]
 
 
 def a_swarm() -> tuple[BundleContents, list[list[bytes]]]:
@@ -40,10 +47,8 @@ def a_swarm() -> tuple[BundleContents, list[list[bytes]]]:
     for peer, chain, key in zip(peers, chains, KEYS, strict=True):
         root = Tree(map(leaf_hash, chain)).root()
         note = sign(Checkpoint(origin(swarm, peer), len(chain), root), key)
-        logs.append(BundleLog(peer, len(chain), note, chain.__iter__))
-    contents = BundleContents(
-        swarm, peers[0], "ef" * 32, POLICY.text.encode(), tuple(logs), lambda: BLOBS, BLOBS.__getitem__
-    )
+        logs.append(BundleLog(peer, len(chain), note, stream_of(chain)))
+    contents = BundleContents(swarm, peers[0], "ef" * 32, POLICY.text.encode(), tuple(logs), lambda: BLOBS, blob_of)
     return contents, chains
 
 
@@ -97,11 +102,14 @@ def audit(path: Path) -> Iterator[str]:
                 tree.append(leaf_hash(entry))
         except BundleError as error:
             yield error.file
+            continue
         try:
-            if open_note(log.checkpoint, key).root != tree.root():
-                yield f"logs/{log.peer}/tile/entries"
-        except RemoteError:
-            yield f"logs/{log.peer}/checkpoint"
+            open_seal(log, origin(CONTENTS.swarm, log.peer), lambda size, key=key: key, tree)
+        except BundleError as error:
+            yield error.file
+        except OtherEntries:
+            yield f"logs/{log.peer}/tile/entries"
+        yield from (problem.file for problem in log.inspect(tree, lambda size, key=key: key))
     for name in contents.blobs():
         try:
             contents.blob(name)
@@ -136,6 +144,7 @@ def test_the_files_are_those_of_the_drawing(bundle: Path) -> None:
         f"{FOUNDER}/{file}"
         for file in (
             "checkpoint",
+            "head.tlog-proof",
             "key.pem",
             "tile/entries/000",
             "tile/entries/001.p/44",
@@ -298,7 +307,7 @@ def test_a_manifest_that_lies_about_sizes_costs_nothing(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"format":"gossip-bundle/1"', '"format":"gossip-bundle/2"'),
+        ('"format":"gossip-bundle/2"', '"format":"gossip-bundle/1"'),
         ('"size":300', '"size":0'),
         ('"size":300', '"size":-1'),
         (CONTENTS.founder, "../" * 21 + "x"),
@@ -324,7 +333,7 @@ def test_a_bundle_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         replace(CONTENTS, logs=(replace(log, size=299),)),
         replace(CONTENTS, logs=(replace(log, size=301),)),
         replace(CONTENTS, logs=(replace(log, checkpoint=CONTENTS.logs[1].checkpoint),)),
-        replace(CONTENTS, logs=(replace(log, entries=lambda: iter(CHAINS[0][2:] + CHAINS[0][:2])),)),
+        replace(CONTENTS, logs=(replace(log, entries=stream_of(CHAINS[0][2:] + CHAINS[0][:2])),)),
     ]
     for contents in wrong:
         with pytest.raises((LocalError, RemoteError)):
@@ -347,5 +356,5 @@ def test_a_folder_that_is_no_bundle_is_our_users_mistake(tmp_path: Path) -> None
 
 def test_an_erased_blob_is_absent_not_wrong(tmp_path: Path) -> None:
     gone = next(iter(BLOBS))
-    write_bundle(tmp_path / "b", replace(CONTENTS, blob=lambda name: None if name == gone else BLOBS[name]))
+    write_bundle(tmp_path / "b", replace(CONTENTS, blob=lambda name, limit=0: None if name == gone else BLOBS[name]))
     assert read_bundle(tmp_path / "b").blob(gone) is None

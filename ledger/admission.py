@@ -1,0 +1,379 @@
+"""The slow half of an audit: every entry admitted as a peer would admit it, and the model folded on the way.
+
+    log streams --each entry after its past--> Replica.check --blob opened--> admit
+                                                  `-- a snapshot: the sum moves to its past, and is hashed
+
+Why in one pass: a snapshot's past is near everything admitted when it comes in, so the sum moves by a few terms, and
+neither entries nor pasts need to be kept. Branches of a log (chain.py) come in after the log that they left; an entry
+that contradicts what is held may mean a branch that comes later, and is tried again then.
+
+Rules kept here: what breaks a rule ends its log, is a finding, and never raises; a blob is read no further than its
+entry says; a missing one makes what needs it unknown, never right or wrong. It refuses to know anchors and signatures.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from itertools import islice
+from typing import Final, Generic, Literal
+
+from ledger.bundle import BundleContents, BundleError, BundleLog, LongBlob
+from ledger.chain import LogId, fork_of, peer_of
+from ledger.entry import (
+    MAX_EVIDENCE_BYTES,
+    MAX_TOKEN_BYTES,
+    Accuse,
+    Anchor,
+    Enrol,
+    Finality,
+    Genesis,
+    Hash,
+    PeerId,
+    Snapshot,
+    Update,
+)
+from ledger.errors import LocalError, RemoteError
+from ledger.fold import Arithmetic, D, Fold, T, parameters
+from ledger.replica import Checked, Disputed, InvalidEntry, Replica, Waiting, open_delta
+from ledger.report import Final as FinalSnapshot
+from ledger.report import Findings
+from ledger.rules import check_token
+from ledger.structure import Progress
+
+MAX_OPEN: Final = 64  # streams of logs that wait; beyond it they are opened again when they go on
+READ_BLOCK: Final = 32  # entries
+READ_BLOCKS: Final = 8  # of the entries that are looked up again
+MAX_CACHED_BYTES: Final = 16 << 20  # of decoded deltas, as blobs: they take up to nine times that
+PROGRESS_EVERY: Final = 256  # entries
+
+_Step = Literal["admitted", "ended", "waits", "disputed", "held up"]
+
+
+class Entries:
+    """Looks up entries of a bundle again, a block at a time."""
+
+    def __init__(self, logs: Mapping[LogId, BundleLog]) -> None:
+        self._logs = logs
+        self._blocks: OrderedDict[tuple[LogId, int], list[bytes]] = OrderedDict()
+
+    def __call__(self, log: LogId, seq: int) -> bytes:
+        at = (log, seq // READ_BLOCK)
+        block = self._blocks.get(at)
+        if block is None:
+            block = list(islice(self._logs[log].entries(at[1] * READ_BLOCK), READ_BLOCK))
+            self._blocks[at] = block
+            if len(self._blocks) > READ_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block[seq % READ_BLOCK]
+
+
+class Admission(Generic[D, T]):
+    """Run it once; then the rest is there to be asked."""
+
+    def __init__(
+        self,
+        bundle: BundleContents,
+        arithmetic: Arithmetic[D, T],
+        findings: Findings,
+        most_parameters: int,
+        declared: Callable[[Genesis], str] | None,
+        on_progress: Progress | None,
+    ) -> None:
+        self._bundle = bundle
+        self._arithmetic = arithmetic
+        self._findings = findings
+        self._most_parameters = most_parameters
+        self._declared = declared
+        self._on_progress = on_progress
+        self._logs = {log.peer: log for log in bundle.logs}
+        self.replica = Replica(bundle.swarm, bundle.founder, Entries(self._logs))
+        self._fold: Fold[D, T] | None = None
+        self._at: dict[LogId, int] = {}  # the past that the fold is of
+        self._decoded: OrderedDict[Hash, tuple[D, int]] = OrderedDict()
+        self._cached = 0
+        self._missing: dict[Hash, None] = {}
+        self._gaps: list[tuple[LogId, int]] = []  # updates whose delta is missing
+        self._named: set[bytes] = set()  # blobs that some admitted entry names, by their first 16 bytes
+        self._finals: list[FinalSnapshot] = []
+        self._streams: OrderedDict[LogId, Iterator[bytes]] = OrderedDict()
+        self._held: dict[LogId, bytes] = {}  # the next entry of a log that waits
+        self._branches = 0
+        self.people: dict[str, str] = {}  # names that peers chose, by log and by peer
+        self.admitted = 0
+        self.replayed = 0
+        self.too_large = ""
+
+    @property
+    def missing(self) -> tuple[Hash, ...]:
+        return tuple(self._missing)
+
+    @property
+    def finals(self) -> tuple[FinalSnapshot, ...]:
+        return tuple(self._finals)
+
+    def names(self, blob: Hash) -> bool:
+        """Whether an admitted entry names that blob."""
+        return bytes.fromhex(blob[:32]) in self._named
+
+    @staticmethod
+    def hash_of(data: bytes) -> Hash:
+        return sha256(data).hexdigest()
+
+    # -------------------------------------------------------------- entries
+
+    def run(self) -> None:
+        """Admit what holds, log by log in turn, so that few wait; park what waits under what it waits for."""
+        parked: dict[PeerId, list[tuple[int, LogId]]] = {}
+        disputed: list[tuple[int, LogId]] = []  # how many branches there were, and the log
+        held_up = False
+        total = sum(log.size - fork_of(log.peer) for log in self._bundle.logs)
+        ready = deque(self._logs)
+        while ready:
+            log = ready.popleft()
+            step = self._step(log)
+            if isinstance(step, Waiting):
+                other, size = step.needs[0]
+                parked.setdefault(peer_of(other), []).append((size, log))
+            elif step == "admitted":
+                ready.append(log)
+                peer = peer_of(log)
+                if peer in parked:
+                    waiting = parked.pop(peer)
+                    ready.extendleft(other for size, other in waiting if self.replica.holds(peer, size))
+                    if still := [item for item in waiting if not self.replica.holds(peer, item[0])]:
+                        parked[peer] = still
+            elif step == "disputed":
+                disputed.append((self._branches, log))
+            elif step == "held up":
+                held_up = True
+            elif peer_of(log) in parked:  # it ended: who cites what was to come is told so
+                ready.extend(other for _, other in parked.pop(peer_of(log)))
+            if not ready and (again := [log for count, log in disputed if count < self._branches]):
+                disputed = [item for item in disputed if item[1] not in again]
+                ready.extend(again)
+            if self._on_progress is not None and not self.admitted % PROGRESS_EVERY:
+                self._on_progress(self.admitted, total, "rules")
+        self._streams.clear()
+        self._held.clear()
+        for _, log in disputed:
+            self._say_disputed(log)
+        if not held_up:  # otherwise they wait for what cannot be judged
+            for peer, waiting in parked.items():
+                for size, log in waiting:
+                    seq = self.replica.size(log)
+                    why = f"cites entry {size - 1} of log {peer[:12]}, which is not here"
+                    self._findings.entry(self._logs[log], seq, "past", why)
+
+    def _step(self, log: LogId) -> Waiting | _Step:
+        """Admit the next entry of one log."""
+        fork, peer = fork_of(log), peer_of(log)
+        if fork and not self.replica.size(log) and not self.replica.holds(peer, fork + 1):
+            return Waiting(((peer, fork + 1),))
+        try:
+            data = self._next(log)
+        except RemoteError as error:
+            self._findings.file(log, error)
+            return "ended"
+        if data is None:
+            return "ended"
+        if fork and not self.replica.size(log):
+            try:
+                made = self.replica.strand_for(peer, data)
+            except (LocalError, RemoteError):
+                made = None
+            if made != log:
+                why = "is no branch of a log that is here"
+                self._findings.entry(self._logs[log], fork, "place", why)
+                return "ended"
+            self._branches += 1
+        return self._take(log, data)
+
+    def _next(self, log: LogId) -> bytes | None:
+        if log in self._held:
+            return self._held.pop(log)
+        stream = self._streams.pop(log, None)
+        if stream is None:
+            stream = self._logs[log].entries(self.replica.size(log) or fork_of(log))
+        data = next(stream, None)
+        if data is not None:
+            self._streams[log] = stream
+            if len(self._streams) > MAX_OPEN:
+                dropped, _ = self._streams.popitem(last=False)
+                self._held.pop(dropped, None)
+        return data
+
+    def _take(self, log: LogId, data: bytes) -> Waiting | _Step:
+        """Admit one entry, or say what it waits for, or what is wrong with it: then its log ends there."""
+        replica, seq, evidence = self.replica, self.replica.size(log), b""
+        try:
+            checked = replica.check(log, data)
+            if isinstance(checked, Waiting):
+                if log in self._streams:
+                    self._held[log] = data
+                return checked
+            entry = checked.entry
+            if isinstance(entry, Genesis) and not self._genesis_holds(checked, entry):
+                return "ended"
+            if isinstance(entry, Accuse):
+                found = self._blob(entry.evidence, min(entry.bytes, MAX_EVIDENCE_BYTES), checked)
+                if found is None:
+                    return "held up"
+                evidence = found
+            elif isinstance(entry, Anchor):
+                token = self._blob(entry.token, min(entry.bytes, MAX_TOKEN_BYTES), checked)
+                if token is not None:
+                    check_token(log, entry, token)
+            elif isinstance(entry, Update):
+                self._named.add(bytes.fromhex(entry.delta[:32]))
+                if checked.weight is not None:
+                    self._open(checked, entry)
+            replica.admit(checked, evidence)
+        except Disputed:
+            self._held.pop(log, None)
+            self._streams.pop(log, None)
+            return "disputed"
+        except InvalidEntry as error:
+            self._findings.entry(self._logs[log], error.seq, error.rule, error.why)
+            replica.end(log, seq)
+            return "ended"
+        self.admitted += 1
+        self._after(checked)
+        return "admitted"
+
+    def _after(self, checked: Checked) -> None:
+        match checked.entry:
+            case Genesis(layout=layout, seed=seed):
+                count = parameters(layout)
+                if count > self._most_parameters:
+                    self.too_large = f"the model has {count} parameters, this audit allows {self._most_parameters}"
+                else:
+                    self._fold = Fold(layout, seed, self._arithmetic)
+            case Enrol(name=name):
+                self.people[checked.log] = name
+            case Snapshot(model=model):
+                self._replay(checked.log, checked.seq, model)
+            case Finality(snapshot=snapshot):
+                self._finals.append(FinalSnapshot(checked.log, snapshot, checked.seq))
+            case _:
+                pass
+
+    def _say_disputed(self, log: LogId) -> None:
+        """No branch that is here makes sense of what the entry says that it has seen."""
+        try:
+            data = self._next(log)
+            if data is not None:
+                self.replica.check(log, data)
+        except InvalidEntry as error:
+            self._findings.entry(self._logs[log], error.seq, error.rule, error.why)
+        except RemoteError as error:
+            self._findings.file(log, error)
+
+    def _genesis_holds(self, checked: Checked, genesis: Genesis) -> bool:
+        policy = self._bundle.policy
+        if self.hash_of(policy) != genesis.policy:
+            self._findings.add("", -1, "policy", "policy.toml", "is not the policy that genesis names")
+            return False
+        try:
+            self.replica.install_policy(policy)
+        except RemoteError as error:
+            self._findings.add("", -1, "policy", "policy.toml", str(error))
+            return False
+        if self._declared is not None and (why := self._declared(genesis)):
+            self._findings.entry(self._logs[checked.log], 0, "model", why)
+        return True
+
+    # -------------------------------------------------------------- blobs
+
+    def _open(self, checked: Checked, entry: Update) -> None:
+        """Hold the delta to what its entry says of it. It is needed again soon: at the next snapshot."""
+        if self._fold is None:
+            return
+        blob = self._blob(entry.delta, entry.bytes, checked)
+        if blob is None:
+            self._gaps.append((checked.log, checked.seq))
+        else:
+            self._keep(entry.delta, open_delta(checked, blob, self._fold), len(blob))
+
+    def _blob(self, name: Hash, limit: int, checked: Checked | None = None) -> bytes | None:
+        """A blob that an entry names with that many bytes. InvalidEntry if it is longer than the entry says."""
+        self._named.add(bytes.fromhex(name[:32]))
+        try:
+            blob = self._bundle.blob(name, limit)
+        except LongBlob as error:
+            if checked is None:
+                raise
+            rule = "accuse" if isinstance(checked.entry, Accuse) else "delta"
+            raise InvalidEntry(checked.log, checked.seq, rule, f"says {limit} bytes: {error.why}") from None
+        except RemoteError as error:
+            self._findings.add("", -1, "blob", f"blobs/{name}", str(error))
+            blob = None
+        if blob is None:
+            self._missing[name] = None
+        return blob
+
+    def _keep(self, name: Hash, decoded: D, size: int) -> None:
+        if size <= MAX_CACHED_BYTES and name not in self._decoded:
+            self._decoded[name] = (decoded, size)
+            self._cached += size
+            while self._cached > MAX_CACHED_BYTES:
+                _, (_, freed) = self._decoded.popitem(last=False)
+                self._cached -= freed
+
+    def _delta(self, name: Hash, fold: Fold[D, T]) -> D | None:
+        found = self._decoded.get(name)
+        if found is not None:
+            return found[0]
+        try:
+            blob = self._bundle.blob(name)
+        except RemoteError:
+            blob = None
+        if blob is None:  # it was there a moment ago
+            self._missing[name] = None
+            return None
+        decoded = self._arithmetic.decode(blob, fold.parameters)
+        self._keep(name, decoded, len(blob))
+        return decoded
+
+    # -------------------------------------------------------------- the model
+
+    def _replay(self, log: LogId, seq: int, claimed: Hash) -> None:
+        past = self.replica.past(log, seq + 1)
+        if not self._move(past):
+            return  # not replayable, so neither right nor wrong
+        self.replayed += 1
+        model = self._fold.model_hash() if self._fold is not None else ""
+        if model != claimed:
+            self._findings.entry(self._logs[log], seq, "model", f"says model {claimed}, its past gives {model}")
+
+    def _move(self, past: Mapping[LogId, int]) -> bool:
+        """Add and remove terms until the fold is that of `past`. False if a delta of it is missing."""
+        fold = self._fold
+        if fold is None or any(seq < past.get(log, 0) for log, seq in self._gaps):
+            return False
+        change = self.replica.change(self._at, past)
+        for terms, move in ((change.removed, fold.remove), (change.added, fold.add)):
+            for _, _, name, weight in terms:
+                decoded = self._delta(name, fold)
+                if decoded is None:
+                    self._fold = None  # half moved: no model can be told any more
+                    return False
+                move(decoded, weight)
+        self._at = dict(past)
+        return True
+
+    def model_hash(self) -> Hash:
+        """Of everything admitted; "" if it cannot be replayed."""
+        if self._missing or not self._move(self.replica.heads()) or self._fold is None:
+            return ""
+        return self._fold.model_hash()
+
+    def model_bytes(self, past: Mapping[LogId, int]) -> bytes | None:
+        """The model of a past as it is hashed; None if it cannot be replayed."""
+        if not self._move(past) or self._fold is None:
+            return None
+        return self._arithmetic.model_bytes(self._fold.theta)
+
+
+__all__ = ["Admission", "BundleError", "Entries"]
