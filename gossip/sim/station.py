@@ -73,6 +73,7 @@ class SimPeer:
         self.alike = index if alike is None else alike
         self.self_id = self_id
         self.is_up = False
+        self.restored = False  # its store was made anew from a backup of the keys
         self.memory = Memory()
         self.machine: Peer | None = None
         self.book: Book | None = None
@@ -98,7 +99,7 @@ class SimPeer:
         self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
         self.book = swarm.book_of(self)
         luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
-        config = self._config
+        config = replace(self._config, restored=self.restored)
         if config.inviter:  # an invite of today: older ones name a key that the founder may have left behind
             config = replace(config, inviter=swarm.peers[0].public)
         self.machine = Peer(

@@ -9,6 +9,8 @@ import pytest
 
 from gossip.events import Append, Drop, KeepCheckpoint, NewKey, Stored
 from gossip.sim import Crash, NewKeyAt, Scenario, SimSwarm
+from gossip.sim.clock import EPOCH
+from gossip.sim.disk import Memory
 from gossip.sim.station import SimPeer, next_key
 from gossip.wire.frames import Entries, Want
 from ledger import checkpoint
@@ -107,6 +109,46 @@ def test_a_snapshot_of_before_the_change_is_not_put_to_the_vote_by_who_has_only_
     assert peer.is_up
     for other in swarm.peers:
         assert len(changes(other, peer.self_id)) == 1
+
+
+@pytest.mark.parametrize("has_copy", [True, False], ids=["an old copy", "a backup of the keys alone"])
+def test_what_a_thief_wrote_comes_back_to_its_owner_and_leaves_the_model(has_copy: bool) -> None:
+    """The thief runs a copy and publishes; the owner comes back with the promised key, and takes that back."""
+    swarm = SimSwarm(Scenario(peers=3, seconds=40.0, seed=7))
+    clock, peer = swarm.clock, swarm.peers[1]
+    log, kept = peer.self_id, []
+
+    def steal() -> None:
+        kept.append((peer.memory.copy(), replica_of(peer).size(log)))
+
+    def come_back() -> None:
+        peer.crash()
+        (memory, _), peer.memory = kept[0], Memory()
+        if has_copy:
+            peer.memory = memory
+        else:
+            peer.memory.history = memory.history[:1]  # its enrolment
+        peer.restored = not has_copy
+        peer.start()
+
+    clock.at(EPOCH + 10.0, steal)
+    clock.at(EPOCH + 20.0, come_back)
+    clock.at(EPOCH + 20.1, lambda: peer.change_key(True, kept[0][1]))
+    report = swarm.run()
+    assert report.drained
+    assert len(set(report.model_hashes.values())) == 1
+    assert report.refusals == ()
+    stolen = kept[0][1]
+    for other in swarm.peers:
+        replica = replica_of(other)
+        (at,) = changes(other, log)
+        assert at > stolen + 2
+        between = [replica.entry(log, seq) for seq in range(stolen, at)]
+        assert any(isinstance(entry, Update) for entry in between)
+        counted = [seq for origin, seq, _, _ in replica.updates if origin == log]
+        assert counted
+        assert not [seq for seq in counted if stolen <= seq < at]
+        assert [seq for seq in counted if seq > at]  # and it goes on publishing
 
 
 # ------------------------------------------------------------------ the machine by hand
