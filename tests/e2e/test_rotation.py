@@ -16,7 +16,7 @@ from gossip.directory import current_key_path, store_path
 from ledger.canonical import decode_entry
 from ledger.entry import Recover, Rotate
 from ledger.store import Store
-from tests.e2e.machines import Machine, Running, status, until
+from tests.e2e.machines import Machine, Running, requests, status, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 
@@ -68,10 +68,12 @@ def test_keys_change_under_way_and_a_lost_peer_comes_back(machine: Callable[...,
     assert not traces(SECRET, [anna, berta], [first, second], secret)
     assert b"ENCRYPTED" in current_key_path(there).read_bytes()
 
-    # Killed outright and started again, berta is known by her new key.
+    # Killed outright and started again, berta is known by her new key. Now she trains; that process knows no secret.
     second.end(signal.SIGKILL)
-    second = berta.start("run", *words)
+    second = berta.start("run", *words, "--data", requests(berta.home / "mine.jsonl", 0, 200))
     second.event("link_up", name="anna")
+    until(lambda: len(berta.processes()) > 1, "her training process has started", running=[second])
+    assert not traces(SECRET, [berta], [second], secret)
     backup = tmp_path / "elsewhere"
     kept = berta.gossip(
         "key", "backup", backup, "--dir", there, "--passphrase-file", secret, "--backup-passphrase-file", secret
