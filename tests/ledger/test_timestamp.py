@@ -278,5 +278,25 @@ def test_an_entry_that_is_none_ends_the_reading_of_its_log_with_a_finding(
         assert [(one.rule, one.index) for one in found if isinstance(one, Finding)] == [("format", 0)] * len(logs)
 
 
+def test_what_two_branches_share_is_said_once(authority: Authority, swarm: toy.Swarm) -> None:
+    seq = anchor(swarm, "ann", 2, stamped(authority, checkpoint_of(swarm, "ann", 2)))
+    whole, ann = bundle_of(swarm), swarm["ann"].id
+    (log,) = [log for log in whole.logs if log.peer == ann]
+    branches = [replace(log, peer=f"{ann}~{fork}~{'ab' * 32}") for fork in (seq, seq + 1)]
+    found = anchors_in(replace(whole, logs=(*whole.logs, *branches)), load_roots(authority.root.read_bytes()))
+    assert [one.log for one in found] == [ann, branches[0].peer]
+
+
+def test_an_anchor_out_of_its_place_is_a_finding(authority: Authority, swarm: toy.Swarm) -> None:
+    anchor(swarm, "ann", 2, stamped(authority, checkpoint_of(swarm, "ann", 2)))
+    whole = bundle_of(swarm)
+    (log,) = [log for log in whole.logs if log.peer == swarm["ann"].id]
+    backwards = replace(log, entries=lambda start=0: iter(list(log.entries())[::-1]))
+    (found,) = anchors_in(replace(whole, logs=(backwards,)), load_roots(authority.root.read_bytes()))
+    assert isinstance(found, Finding)
+    assert (found.index, found.rule) == (0, "token")
+    assert "too many" in found.detail
+
+
 def test_the_bound_on_a_token_is_above_what_authorities_send(authority: Authority) -> None:
     assert 8 * len(stamped(authority)) < MAX_TOKEN_BYTES
