@@ -1,4 +1,4 @@
-"""The auditor's side of the ledger commands: run the audit, show its report, export a bundle.
+"""The auditor's side of the ledger commands: how to audit, and exporting a bundle.
 
 Arithmetic is numpy's where numpy is installed and plain integers where it is not: the result is the same by
 construction, and the report says which it was. jax is never imported here. What verifying means is
@@ -8,15 +8,13 @@ construction, and the report says which it was. jax is never imported here. What
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cli import render
-from cli.plain import name as plain_name
 from cli.plain import plain
-from ledger.audit import DEFAULT_PARAMETERS, Anchors, AuditOptions, Report, audit_path, examine
+from ledger.audit import DEFAULT_PARAMETERS, Anchors, AuditOptions, examine
 from ledger.bundle import BundleContents, BundleLog, write_bundle
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, fork_of
@@ -40,15 +38,6 @@ def arithmetic() -> tuple[Arithmetic[Any, Any], str]:
     return NumpyArithmetic(), NUMPY
 
 
-def run(
-    bundle: Path, *, swarm: str | None, model_hash: str | None, options: AuditOptions | None = None
-) -> tuple[Report, str]:
-    """Audit a bundle against what the auditor knows; the name of the arithmetic used beside it."""
-    anchors = anchors_of(swarm=swarm, model_hash=model_hash)
-    sums, called = arithmetic()
-    return audit_path(bundle, sums, anchors, options or options_of()), called
-
-
 def options_of(*, parameters: int | None = None, on_progress: Progress | None = None) -> AuditOptions:
     """How to audit. LocalError if the most parameters that a model may have are no positive number."""
     most = DEFAULT_PARAMETERS if parameters is None else parameters
@@ -69,76 +58,13 @@ def not_as_declared(genesis: Genesis) -> str:
     return "" if layout == genesis.layout else "its layout is not that of the model which it declares"
 
 
-def anchors_of(*, swarm: str | None = None, model_hash: str | None = None) -> Anchors:
-    """What the options of a command name. LocalError if they are misspelled."""
-    return Anchors(swarm=_hash("--swarm", swarm), model=_hash("--model-hash", model_hash))
-
-
-def _hash(option: str, text: str | None) -> Hash:
-    if text is None:
-        return ""
-    if len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise LocalError(f"{option} is no hash", why="64 lower-case hex digits are", next_step="copy it whole")
-    return text
-
-
-# ------------------------------------------------------------------ reports
-
-
-def as_json(report: Report, arithmetic_used: str) -> dict[str, Any]:
-    return {
-        "verdict": report.verdict,
-        "swarm": report.swarm,
-        "entries": report.entries,
-        "updates": report.updates,
-        "snapshots": report.snapshots,
-        "model_hash": report.model_hash,
-        "logs": [asdict(log) for log in report.logs],
-        "missing": list(report.missing),
-        "findings": [asdict(finding) for finding in report.findings],
-        "anchored": report.anchored,
-        "arithmetic": arithmetic_used,
-    }
-
-
-def print_report(report: Report) -> None:
-    rows = [
-        (log.peer[:12], plain_name(log.name), f"{log.admitted:,} of {log.size:,}", f"{log.updates:,}",
-         render.many(log.findings, "finding") if log.findings else "clean")
-        for log in report.logs
-    ]  # fmt: skip
-    render.table(("log", "peer", "entries", "updates", ""), rows, right=(2, 3))
-    print_findings(report)
-    if report.missing:
-        render.say(f"{render.many(len(report.missing), 'delta')} missing: not replayable, so neither right nor wrong")
-    render.say(f"model   {report.model_hash or '(not replayable)'}")
-    render.say(f"swarm   {report.swarm or '(no genesis)'}")
-    counts = f"{render.many(report.entries, 'entry')}, {render.many(report.snapshots, 'snapshot')} recomputed"
-    words = {
-        "clean": f"CLEAN  {counts}",
-        "findings": f"FINDINGS  {len(report.findings):,}: this ledger does not hold",
-        "inconclusive": "INCONCLUSIVE: consistent with itself, but you named nothing to hold it against"
-        if not report.anchored
-        else "INCONCLUSIVE: what is here holds, but not all is here",
-    }
-    render.say(words[report.verdict])
-    if report.verdict == "inconclusive" and not report.anchored:
-        render.say("Next    name what you know from elsewhere: --swarm ID or --model-hash HASH")
-
-
-def print_findings(report: Report) -> None:
-    for finding in report.findings:
-        where = f"log {finding.log[:12]} entry {finding.index}" if finding.index >= 0 else finding.log[:12] or "bundle"
-        render.say(f"FINDING {where}: {finding.rule}: {plain(finding.detail, 300)}  [{plain(finding.file)}]")
-
-
 # ------------------------------------------------------------------ bundles
 
 
 def export(store_file: Path, target: Path) -> dict[str, Any]:
     """Write everything that this peer holds under a signature as a bundle. It is audited before it is written."""
     with Store.open_readonly(store_file) as store:
-        contents = _contents(store)
+        contents = contents_of(store)
         sums, _ = arithmetic()
         report, replica = examine(contents, sums, Anchors(swarm=contents.swarm))
         not_yet = {("claim", "bundle.json"), ("policy", "policy.tlog")}  # they follow from the audit
@@ -164,7 +90,7 @@ def export(store_file: Path, target: Path) -> dict[str, Any]:
         }
 
 
-def _contents(store: Store) -> BundleContents:
+def contents_of(store: Store) -> BundleContents:
     """What a store holds, each log, and each branch of one, as far as its author has signed for it."""
     founder = store.meta("founder").decode()
     logs = [found for log in store.logs() if (found := _log(store, log)) is not None]

@@ -36,6 +36,10 @@ ModelAnchor = Annotated[
     str | None, typer.Option("--model-hash", metavar="HASH", help="The model's hash, as you know it from elsewhere.")
 ]
 
+Parameters = Annotated[
+    int | None, typer.Option("--parameters", metavar="N", help="Most that a model may have here. 64 million.")
+]
+
 
 @app.command()
 def log(
@@ -101,30 +105,55 @@ def show(
 def verify(
     bundle: Bundle,
     swarm: SwarmAnchor = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", metavar="KEY", help="A witness's public key (hex, or name+id+key). Repeatable."),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option("--checkpoint", metavar="FILE", help="A note that you kept. Repeatable.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FILE", help="The exported model in use: rebuilt and compared.")
+    ] = None,
     model_hash: ModelAnchor = None,
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Only whether it hangs together: fast, and never clean.")
+    ] = False,
+    parameters: Parameters = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the audit as one page, too.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Check all of it against what you know from elsewhere."""
-    from cli import auditing
+    from cli import auditing, known, verdict
     from cli.opened import opened
+    from cli.progress import Progress
+    from ledger.audit import structure_path
 
-    anchors = auditing.anchors_of(swarm=swarm, model_hash=model_hash)
-    with opened(bundle, anchors) as read:
-        if html is not None:
-            from cli.page import write_page
-
-            write_page(read, anchors, html)
-        report = read.report
-        if json:
-            render.document(auditing.as_json(report, read.arithmetic_name))
+    anchors = known.anchors(
+        swarm=swarm, model_hash=model_hash, witnesses=witness or (), checkpoints=checkpoint or (), model=model
+    )
+    if structure and html is not None:
+        raise LocalError("--html needs a whole audit", next_step="leave --structure out")
+    used = ""
+    with Progress() as progress:
+        if structure:
+            report = structure_path(bundle, anchors, auditing.options_of(on_progress=progress))
         else:
-            auditing.print_report(report)
-            if html is not None:
-                render.say(f"wrote   {html}")
-    raise typer.Exit({"clean": exits.OK, "findings": exits.FINDINGS}.get(report.verdict, exits.INCONCLUSIVE))
+            with opened(bundle, anchors, parameters=parameters, on_progress=progress) as read:
+                report, used = read.report, read.arithmetic_name
+                if html is not None:
+                    from cli.page import write_page
+
+                    write_page(read, anchors, html)
+    if json:
+        render.document(verdict.as_json(report, used))
+    else:
+        verdict.show(report)
+        if html is not None:
+            render.say(f"wrote   {html}")
+    raise typer.Exit(verdict.exit_code(report))
 
 
 @app.command()
@@ -133,19 +162,24 @@ def replay(
     plain: Annotated[
         bool, typer.Option("--plain", help="In plain Python integers, without numpy: a second opinion, slow.")
     ] = False,
+    parameters: Parameters = None,
     json: Json = False,
 ) -> None:
     """Recompute the model, and every snapshot, from the deltas."""
-    from cli import auditing
+    from cli import verdict
     from cli.opened import opened
+    from cli.progress import Progress
 
-    with opened(bundle, plain_integers=plain) as read:
+    with (
+        Progress() as progress,
+        opened(bundle, plain_integers=plain, parameters=parameters, on_progress=progress) as read,
+    ):
         report, used = read.report, read.arithmetic_name
     loaded = [name for name in ("jax", "numpy") if name in sys.modules]  # looked up, not promised
     if json:
-        render.document({**auditing.as_json(report, used), "jax": "jax" in loaded, "numpy": "numpy" in loaded})
+        render.document({**verdict.as_json(report, used), "jax": "jax" in loaded, "numpy": "numpy" in loaded})
     else:
-        auditing.print_findings(report)
+        verdict.show_findings(report)
         render.say(f"model   {report.model_hash or '(not replayable)'}")
         counts = f"{render.many(report.updates, 'update')} and {render.many(report.snapshots, 'snapshot')}"
         render.say(f"replayed {counts} with {used}, {'after jax was loaded' if 'jax' in loaded else 'without jax'}")
@@ -191,9 +225,9 @@ def without(
     from cli.opened import opened, warn
 
     with opened(bundle) as read:
-        if read.report.missing:
-            lost = render.many(len(read.report.missing), "delta")
-            render.complain(f"{lost} missing: not replayable, so there is no model to take anything from")
+        if read.replica.has_genesis and not read.report.model_hash:
+            lost = read.report.too_large or f"{render.many(len(read.report.missing), 'blob')} missing"
+            render.complain(f"{lost}: not replayable, so there is no model to take anything from")
             raise typer.Exit(exits.INCONCLUSIVE)
         found, facts = shares.less(read, peer, data or ())
         if out is not None:

@@ -20,7 +20,7 @@ from ledger.chain import peer_of
 from ledger.entry import GRID_ONE, MODEL_ONE, Data
 from ledger.errors import LocalError
 from ledger.lineage import DataPart, Lineage, Part, lineage
-from ledger.without import Model, Without, without
+from ledger.without import Model, Without, model_file, without
 
 BAR: Final = 24  # characters of a whole
 COUNTS: Final = ("tp", "fp", "fn")
@@ -125,6 +125,18 @@ def less(opened: Opened, wanted: str, data: Sequence[Path]) -> tuple[Without, di
         "findings": len(opened.report.findings),
     }
     return found, facts
+
+
+def write_less(opened: Opened, found: Without, out: Path) -> None:
+    """The model without the peer, as a file. LocalError if something is there."""
+    data = model_file(found, opened.replica.genesis, opened.replica.swarm, opened.past(None))
+    try:
+        with out.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise LocalError(
+            f"cannot write {out}", why=error.strerror or "", next_step="name a file that does not exist yet with --out"
+        ) from None
 
 
 def show_less(facts: Mapping[str, Any]) -> None:

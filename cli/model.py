@@ -1,7 +1,8 @@
-"""`gossip model check`: read a model declaration and say what it means before anybody trains it.
+"""`gossip model`: read a declaration before anybody trains it (`check`), and take the trained model out (`export`).
 
 A declaration is JSON: layers, loss, optimiser, batch, local steps, features. It is data: reading it runs
-nothing of it. What the words mean is `gossip.training.spec`'s business.
+nothing of it. What the words mean is `gossip.training.spec`'s business; what an exported model says of itself, so
+that it can be held against its ledger, is `ledger.export`'s.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ledger.errors import LocalError
 app = typer.Typer(cls=Gossip, help="Model declarations.")
 
 DEFAULT_TASK: Final = "filterlist"
+SUFFIX: Final = ".gossip-model"
 MAX_FILE_BYTES: Final = 64 * 1024  # more than any declaration may have: the parser says how much that is
 
 
@@ -44,6 +46,35 @@ def check(
     render.say()
     render.say(f"{report.parameters:,} parameters, {render.size(report.float32_bytes)} as float32")
     render.say(f"one update keeps {report.density:.3%} of them: about {render.size(report.update_bytes)}")
+
+
+@app.command()
+def export(
+    source: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several; or a folder or bundle.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the model.")] = Path(
+        f"model{SUFFIX}"
+    ),
+    snapshot: Annotated[
+        str | None,
+        typer.Option("--snapshot", metavar="PEER/SEQ", help="The newest final one, else the newest, if left out."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write a snapshot's model as a file that says which ledger it is from."""
+    from cli import exporting
+
+    facts = exporting.export(source, out, snapshot)
+    if json:
+        render.document(facts)
+        return
+    of = f"{facts['log'][:8]}/{facts['seq']}, {'final' if facts['final'] else 'not final'}"
+    count = render.many(facts["parameters"], "parameter")
+    render.say(f"wrote   {out}: {render.size(facts['bytes'])}, {count} as float32")
+    render.say(f"model   {facts['model_hash']}")
+    render.say(f"of      snapshot {of}: {render.many(facts['updates'], 'update')}")
+    render.say(f"check   gossip ledger verify BUNDLE --model {out}")
 
 
 def read_declaration(file: Path | None, task: str | None) -> tuple[str, str]:

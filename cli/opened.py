@@ -116,6 +116,7 @@ def opened(
     anchors: Anchors | None = None,
     *,
     plain_integers: bool = False,
+    parameters: int | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Opened]:
     """Audit the bundle at `path`, and keep what was admitted: nothing, of one that cannot be read at all.
@@ -123,7 +124,7 @@ def opened(
     `plain_integers` is the second opinion: the fold in nothing but Python, whatever is installed.
     """
     sums, called = (PlainArithmetic(), auditing.PLAIN) if plain_integers else auditing.arithmetic()
-    options = auditing.options_of(on_progress=on_progress)
+    options = auditing.options_of(parameters=parameters, on_progress=on_progress)
     with ExitStack() as stack:
         try:
             contents = stack.enter_context(open_bundle(path))

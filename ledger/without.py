@@ -6,23 +6,37 @@ Why it exists: the sum is exact, so a term can be taken out again to the last bi
 that peer's updates had never been admitted. What it is *not*: the model that the others would have learned alone. Their
 updates were trained with this peer's work in view, and stay as they were published, weights included.
 
+As a file ("gossip-model-without/1") it is laid out as an exported model (export.py), under a name of its own so that
+nobody takes it for one: no snapshot ever had this model.
+
+    {"format":"gossip-model-without/1","heads":[["41c6...",88],...],"layout":[...],"model":"{...}",
+     "model_hash":"77ab...","swarm":"b2f9...","updates":190,"without":"0d3e..."}
+    ^ one line of canonical JSON, a newline, then the parameters: float32, little-endian, in storage order
+
 Rules kept here: the change is measured in integers on the model's grid (2^-40; squares 2^-80), no rounding. It refuses
-to know which terms are in the sum (standing.py), files, and scores.
+to know which terms are in the sum (standing.py), and scores.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isqrt
 from operator import mul, sub
 from sys import byteorder
+from typing import Final
 
+import msgspec
+
+from ledger.canonical import encode
 from ledger.chain import peer_of
-from ledger.entry import Hash, PeerId
+from ledger.entry import Genesis, Hash, PeerId, Tensor
+from ledger.export import float32_bytes
 from ledger.fold import Arithmetic, D, Fold, T
 from ledger.lineage import Part, Term
+
+FORMAT: Final = "gossip-model-without/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,28 @@ def without(
         distance=_squared(values, others),
         travelled=_squared(values, begun),
     )
+
+
+class WithoutHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line of such a file: everything that is needed to make it again from the ledger."""
+
+    format: str
+    swarm: Hash
+    heads: list[tuple[str, int]]  # what the sum was of, sorted by log
+    without: PeerId
+    model_hash: Hash
+    layout: list[Tensor]
+    model: str  # the declaration, as the founder wrote it
+    updates: int  # in the sum, the peer's not counted
+
+
+def model_file(found: Without, genesis: Genesis, swarm: Hash, heads: Mapping[str, int]) -> bytes:
+    """The bytes of the model without the peer, as a file."""
+    header = WithoutHeader(
+        FORMAT, swarm, sorted(heads.items()), found.peer, found.less.hash, genesis.layout, genesis.model,
+        found.whole.updates - found.leaves.updates,
+    )  # fmt: skip
+    return encode(header) + b"\n" + float32_bytes(found.less.values)
 
 
 def _values(data: bytes) -> array[int]:

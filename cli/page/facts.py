@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from cli.causal import Line, in_causal_order
@@ -20,6 +21,7 @@ from cli.lineage import of as lineage_of
 from cli.opened import Opened
 from cli.plain import plain
 from ledger.audit import Anchors, Report
+from ledger.bundle import BundleLog
 from ledger.chain import fork_of, peer_of
 from ledger.entry import (
     Accuse,
@@ -117,7 +119,8 @@ def gather(opened: Opened, anchors: Anchors) -> Facts:
     heads = replica.heads()
     total = sum(heads.values())
     drawing = _Drawing(opened, heads, colours, max(1, -(-total // COLUMNS)))
-    for line in in_causal_order({log: _reader(opened, log, size) for log, size in heads.items()}):
+    streams = {log.peer: _reader(log, heads[log.peer]) for log in opened.contents.logs if log.peer in heads}
+    for line in in_causal_order(streams):
         drawing.take(line)
     rows, left = drawing.moments(names)
     return Facts(
@@ -144,8 +147,9 @@ def gather(opened: Opened, anchors: Anchors) -> Facts:
     )
 
 
-def _reader(opened: Opened, log: str, size: int) -> Callable[[], Iterator[bytes]]:
-    return lambda: (opened.replica.data(log, seq) for seq in range(size))
+def _reader(log: BundleLog, size: int) -> Callable[[], Iterator[bytes]]:
+    """The admitted entries of a log, as a stream of their own: looked up one by one, logs would be read many times."""
+    return lambda: islice(log.entries(), size)
 
 
 class _Drawing:
@@ -231,7 +235,8 @@ class _Drawing:
         """The newest of what is told, in order: as many as can be looked up without long waiting."""
         replica = self._opened.replica
         keep = max(20, min(MAX_ROWS, 8000 // (1 + len(self._heads))))
-        timeline = Timeline(self._heads, replica.past, lambda log, seq: replica.entry(log, seq).time)
+        words = self._opened.report.words
+        timeline = Timeline(self._heads, replica.past, lambda log, seq: replica.entry(log, seq).time, words)
         rows = []
         for log, seq in self._told[-keep:]:
             entry = replica.entry(log, seq)

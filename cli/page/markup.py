@@ -19,6 +19,7 @@ from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
 from cli.plain import plain
 from ledger.chain import peer_of
 from ledger.entry import GRID_ONE
+from ledger.report import LogReport
 
 _ICONS: Final = {
     "clean": '<path d="M12 21l7 7 13-15" fill="none" stroke="currentColor" stroke-width="4" stroke-linecap="round"/>',
@@ -99,6 +100,8 @@ def _verdict(facts: Facts) -> str:
     elif verdict == "findings":
         says = f"{render.many(len(report.findings), 'finding')}: this ledger does not hold"
         why = "Each is listed below with its log, its place and the file that shows it."
+    elif report.too_large:
+        says, why = "Inconclusive: the model was not replayed", f"{text(report.too_large)}."
     elif report.anchored:
         says, why = "Inconclusive", "What is here holds, but not all is here."
     else:
@@ -132,13 +135,23 @@ def _model(facts: Facts) -> str:
         ("updates in the model", f"{report.updates:,}"),
         ("weight in the sum", f"{lineage.weight / GRID_ONE:,.1f}" if lineage else render.NONE),
         ("snapshots recomputed", f"{report.snapshots:,}"),
-        ("deltas missing", f"{len(report.missing):,}"),
+        ("final snapshots", f"{len(report.finals):,}"),
+        ("cosignatures", f"{len(report.words):,}"),
+        ("blobs missing", f"{len(report.missing):,}"),
     )
     boxes = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in figures)
     rows = (
         ("Model", f'<code class="hash">{text(report.model_hash) or "not replayable"}</code>'),
         ("Swarm", f'<code class="hash">{text(report.swarm) or "no genesis that holds"}</code>'),
         ("Held against", _list(anchors_named(facts))),
+        *(
+            (
+                "Witness",
+                f'<code class="hash">{coverage.key[:16]}</code> vouches for {coverage.entries:,} of '
+                f"{render.many(report.entries, 'entry')}, the newest at {escape(render.moment(coverage.newest))}",
+            )
+            for coverage in report.coverage
+        ),
     )
     told = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
     return _section("What was recomputed", "", f'<div class="figures">{boxes}</div><dl>{told}</dl>')
@@ -161,7 +174,7 @@ def _findings(facts: Facts) -> str:
     note = f"The first {MAX_ROWS} of {len(found):,}." if len(found) > MAX_ROWS else ""
     if facts.report.missing:
         note += (
-            f" {render.many(len(facts.report.missing), 'delta')} missing: not replayable, so neither right nor wrong."
+            f" {render.many(len(facts.report.missing), 'blob')} missing: not replayable, so neither right nor wrong."
         )
     table = _table((("log", ""), ("entry", "n"), ("rule", ""), ("what is wrong", "w"), ("file", "w")), rows)
     return _section("Findings", note.strip(), f'<div class="scroll tall">{table}</div>')
@@ -295,15 +308,24 @@ def _moment(facts: Facts, moment: Moment, low: int, width: int) -> Sequence[str]
 def _logs(facts: Facts) -> str:
     rows = [
         (
-            _who(facts, log.peer), f"{log.admitted:,} of {log.size:,}", f"{log.updates:,}",
-            f'<span class="off">{render.many(log.findings, "finding")}</span>' if log.findings else "clean",
+            _who(facts, log.peer), f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
+            f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log),
             f'<code class="hash">{text(log.peer, 200)}</code>',
         )
         for log in facts.report.logs[:MAX_ROWS]
     ]  # fmt: skip
     note = f"The first {MAX_ROWS} of {len(facts.report.logs):,}." if len(facts.report.logs) > MAX_ROWS else ""
-    head = (("peer", ""), ("entries that hold", "n"), ("updates", "n"), ("", ""), ("log", "w"))
+    head = (
+        ("peer", ""), ("entries that hold", "n"), ("signed", "n"), ("witnessed", "n"), ("updates", "n"), ("", ""),
+        ("log", "w"),
+    )  # fmt: skip
     return _section("Logs", note, _scroll(_table(head, rows)))
+
+
+def _state(log: LogReport) -> str:
+    if log.findings:
+        return f'<span class="off">{render.many(log.findings, "finding")}</span>'
+    return f'<span class="off">counts up to {log.void_from:,}</span>' if log.void_from is not None else "clean"
 
 
 # ------------------------------------------------------------------ parts

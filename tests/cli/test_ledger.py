@@ -113,7 +113,7 @@ def test_one_flipped_byte_is_named_with_its_file(bundle: Path, swarm: toy.Swarm)
 def test_a_missing_delta_is_not_replayable_never_valid(bundle: Path, swarm: toy.Swarm) -> None:
     next(iter(sorted((bundle / "blobs").iterdir()))).unlink()
     told = gossip("ledger", "verify", str(bundle), "--swarm", swarm.swarm, code=exits.INCONCLUSIVE)
-    assert "1 delta missing: not replayable" in told
+    assert "1 blob missing: not replayable" in told
     assert "(not replayable)" in gossip("ledger", "replay", str(bundle), code=exits.INCONCLUSIVE)
 
 

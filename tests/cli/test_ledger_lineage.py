@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -138,6 +139,28 @@ def test_without_a_peer_is_the_fold_that_never_had_its_updates(bundle: Path, swa
     assert told["weight_leaving"] == weights(swarm)["cedar"]
 
 
+def test_the_model_without_a_peer_is_written_under_a_name_of_its_own(
+    bundle: Path, tmp_path: Path, swarm: toy.Swarm
+) -> None:
+    out = tmp_path / "less"
+    words = ("ledger", "without", str(bundle), "cedar", "--out", str(out))
+    told = facts(*words)
+    line, _, values = out.read_bytes().partition(b"\n")
+    header = json.loads(line)
+    assert header["format"] == "gossip-model-without/1"
+    assert (header["without"], header["model_hash"]) == (swarm["cedar"].id, told["without_hash"])
+    assert dict(header["heads"]) == dict(swarm.founder.replica.heads())
+    assert header["updates"] == told["updates"] - told["updates_leaving"]
+
+    genesis, numpy = swarm.founder.replica.genesis, NumpyArithmetic()
+    fold = Fold(genesis.layout, genesis.seed, numpy)
+    for log, _, delta, weight in swarm.founder.replica.updates:
+        if log != swarm["cedar"].id:
+            fold.add(numpy.decode(swarm.founder.blobs[delta], fold.parameters), weight)
+    assert values == numpy.to_float32(fold.theta).astype("<f4").tobytes()
+    assert "a file that does not exist yet" in gossip(*words, code=exits.USAGE)
+
+
 def test_both_arithmetics_take_out_the_same_bits(swarm: toy.Swarm) -> None:
     genesis, terms = swarm.founder.replica.genesis, list(swarm.founder.replica.updates)
 
@@ -163,7 +186,7 @@ def test_without_somebody_who_published_nothing_nothing_changes(swarm: toy.Swarm
 def test_a_missing_delta_leaves_nothing_to_take_from(bundle: Path) -> None:
     next(iter(sorted((bundle / "blobs").iterdir()))).unlink()
     told = gossip("ledger", "without", str(bundle), "cedar", code=exits.INCONCLUSIVE)
-    assert "1 delta missing: not replayable" in told
+    assert "1 blob missing: not replayable" in told
 
 
 def test_an_unknown_peer_is_named_with_those_there_are(bundle: Path) -> None:

@@ -1,0 +1,97 @@
+"""`gossip model export`: a snapshot's model, folded again from the ledger, as a file that can be held against it.
+
+A model is taken from a bundle or from a peer's own store, which is audited first, as a bundle would be. What the file
+says of itself is `ledger.export`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli import auditing, settings
+from cli.opened import Opened, opened, require
+from cli.plain import plain
+from cli.sources import is_bundle
+from ledger.audit import Anchors, examine
+from ledger.entry import Snapshot
+from ledger.errors import LocalError
+from ledger.export import float32_bytes, make_header, write_model
+from ledger.fold import parameters
+
+
+def export(source: str | None, out: Path, snapshot: str | None) -> dict[str, Any]:
+    """Write the model and say what it is. LocalError if there is no such snapshot, or it cannot be folded."""
+    with _read(source) as read:
+        require(read)
+        log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
+        entry = read.replica.entry(log, seq)
+        if not isinstance(entry, Snapshot):
+            raise LocalError(
+                f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
+            )
+        fold = read.fold()
+        terms = read.terms(read.replica.past(log, seq + 1))
+        for _, _, delta, weight in terms:
+            fold.add(read.delta(delta), weight)
+        found = fold.model_hash()
+        if found != entry.model:
+            raise LocalError(
+                f"snapshot {log[:8]}/{seq} is not the model of its own past",
+                why=f"it says {entry.model[:12]}, its entries give {found[:12]}",
+                next_step="export another snapshot; gossip ledger verify says what is wrong with this one",
+            )
+        values = float32_bytes(fold.arithmetic.model_bytes(fold.theta))
+        write_model(out, make_header(read.replica, log, seq, found), values)
+        return {
+            "file": str(out.resolve()),
+            "bytes": out.stat().st_size,
+            "swarm": read.replica.swarm,
+            "log": log,
+            "seq": seq,
+            "final": (log, seq) in _finals(read),
+            "model_hash": found,
+            "updates": len(terms),
+            "parameters": parameters(read.replica.genesis.layout),
+        }
+
+
+def _newest(read: Opened) -> tuple[str, int]:
+    """The final snapshot that holds most, else any that holds most; ties by log."""
+    replica = read.replica
+    known = [
+        (log, seq)
+        for log, size in replica.heads().items()
+        for seq in range(size)
+        if b'"kind":"snapshot"' in replica.data(log, seq)
+    ]
+    finals = _finals(read)
+    choice = [place for place in known if place in finals] or known
+    if not choice:
+        raise LocalError("there is no snapshot yet", next_step="wait for one: every peer makes one within 16 updates")
+    return max(choice, key=lambda place: (sum(replica.past(place[0], place[1] + 1).values()), place))
+
+
+def _finals(read: Opened) -> set[tuple[str, int]]:
+    return {(final.log, final.seq) for final in read.report.finals}
+
+
+@contextmanager
+def _read(source: str | None) -> Iterator[Opened]:
+    path = Path(source) if source is not None else None
+    if path is not None and is_bundle(path):
+        with opened(path) as read:
+            yield read
+        return
+    is_peer = path is not None and (path / settings.STORE).is_file()
+    place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        contents = auditing.contents_of(store)
+        sums, called = auditing.arithmetic()
+        report, replica = examine(contents, sums, Anchors(swarm=contents.swarm), auditing.options_of())
+        yield Opened(contents, report, replica, sums, called)

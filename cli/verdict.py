@@ -1,0 +1,116 @@
+"""An audit's report as lines and as JSON: the same facts in both. What they mean: docs/audit.md.
+
+Rules kept here: the verdict is the report's, and the last line says it; every finding is one line that names log,
+entry, rule and file; what peers wrote is cleaned. It refuses to know how anything was found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from cli import exits, render
+from cli.plain import name as plain_name
+from cli.plain import plain
+from ledger.chain import fork_of, peer_of
+from ledger.report import Finding, LogReport, Report
+
+MAX_SHOWN: Final = 100  # findings in lines; --json and the page have all
+
+NEXT: Final = "Next    name what you know from elsewhere: --swarm ID, --witness KEY, --checkpoint FILE or --model FILE"
+
+
+def exit_code(report: Report) -> int:
+    return {"clean": exits.OK, "findings": exits.FINDINGS}.get(report.verdict, exits.INCONCLUSIVE)
+
+
+def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
+    return {
+        "verdict": report.verdict,
+        "swarm": report.swarm,
+        "entries": report.entries,
+        "updates": report.updates,
+        "snapshots": report.snapshots,
+        "model_hash": report.model_hash,
+        "logs": [asdict(log) for log in report.logs],
+        "missing": list(report.missing),
+        "findings": [asdict(finding) for finding in report.findings],
+        "anchored": report.anchored,
+        "finals": [asdict(final) for final in report.finals],
+        "cosignatures": [asdict(word) for word in report.words],
+        "witnesses": [asdict(coverage) for coverage in report.coverage],
+        "too_large": report.too_large,
+        "structure_only": report.structure_only,
+        "arithmetic": arithmetic,
+    }
+
+
+def show(report: Report) -> None:
+    """Everything, for people; the verdict last."""
+    rows = [
+        (_log(log), plain_name(log.name) if log.name else "", f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
+         f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log))
+        for log in report.logs
+    ]  # fmt: skip
+    render.table(("log", "peer", "entries", "signed", "witnessed", "updates", ""), rows, right=(2, 3, 4, 5))
+    show_findings(report)
+    for coverage in report.coverage:
+        who = f"witness {coverage.key[:12]}"
+        render.say(
+            f"{who} vouches for {coverage.entries:,} of {render.many(report.entries, 'entry')}, "
+            f"the newest at {render.moment(coverage.newest)} by its own clock"
+        )
+    if report.missing:
+        render.say(f"{render.many(len(report.missing), 'blob')} missing: not replayable, so neither right nor wrong")
+    if report.finals:
+        newest = report.finals[-1]
+        render.say(f"final   {render.many(len(report.finals), 'snapshot')}, the last {newest.log[:8]}/{newest.seq}")
+    if not report.structure_only:
+        render.say(f"model   {report.model_hash or '(not replayable)'}")
+    render.say(f"swarm   {report.swarm or '(no genesis)'}")
+    render.say(_verdict(report))
+    if report.verdict == "inconclusive" and not report.anchored:
+        render.say(NEXT)
+
+
+def show_findings(report: Report) -> None:
+    for finding in report.findings[:MAX_SHOWN]:
+        render.say(f"FINDING {place(finding)}: {finding.rule}: {plain(finding.detail, 300)}  [{plain(finding.file)}]")
+    if len(report.findings) > MAX_SHOWN:
+        render.say(f"FINDING and {len(report.findings) - MAX_SHOWN:,} more: --json lists them")
+
+
+def place(finding: Finding) -> str:
+    """Where something is wrong."""
+    if not finding.log:
+        return "bundle"
+    branch = f" branch at {fork_of(finding.log)}" if fork_of(finding.log) else ""
+    return f"log {finding.log[:12]}{branch}" + (f" entry {finding.index}" if finding.index >= 0 else "")
+
+
+def _log(log: LogReport) -> str:
+    return f"{peer_of(log.peer)[:12]}~{fork_of(log.peer)}" if fork_of(log.peer) else log.peer[:12]
+
+
+def _state(log: LogReport) -> str:
+    if log.findings:
+        return render.many(log.findings, "finding")
+    return f"counts up to entry {log.void_from:,}" if log.void_from is not None else "clean"
+
+
+def _verdict(report: Report) -> str:
+    counts = f"{render.many(report.entries, 'entry')}, {render.many(report.snapshots, 'snapshot')} recomputed"
+    match report.verdict:
+        case "clean":
+            return f"CLEAN  {counts}"
+        case "findings":
+            return f"FINDINGS  {len(report.findings):,}: this ledger does not hold"
+        case _ if report.structure_only:
+            looked = render.many(report.entries, "entry")
+            return f"INCONCLUSIVE: {looked} hang together; what they say was not looked at"
+        case _ if not report.anchored:
+            return "INCONCLUSIVE: consistent with itself, but you named nothing to hold it against"
+        case _ if report.too_large:
+            return f"INCONCLUSIVE: the model was not replayed: {plain(report.too_large, 200)}"
+        case _:
+            return "INCONCLUSIVE: what is here holds, but not all is here"
