@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -88,17 +89,17 @@ class Stand:
         self.machine = self._start()
         self.link = self.connect(self.author)
 
-    def _start(self) -> Peer:
+    def _start(self, **config: Any) -> Peer:
         founder = self.swarm.peers[0].self_id
         self.book = restore(self.swarm.swarm_id, founder, self.disk.history, self.disk.blob, NumpyArithmetic())
         return Peer(
-            self.peer._config, key=self.peer._key, self_id=self.peer.self_id, book=self.book, shelf=self.disk,
-            luck=random.Random(1), mark=self.disk.mark,
+            replace(self.peer._config, **config), key=self.peer._key, self_id=self.peer.self_id, book=self.book,
+            shelf=self.disk, luck=random.Random(1), mark=self.disk.mark,
         )  # fmt: skip
 
-    def restart(self) -> None:
+    def restart(self, **config: Any) -> None:
         """The process dies; what is on the (simulated) disk stays."""
-        self.machine = self._start()
+        self.machine = self._start(**config)
         self.link = self.connect(self.author)
 
     def connect(self, peer: SimPeer) -> int:
@@ -247,13 +248,12 @@ def test_concurrent_proposals_never_yield_two_roots_for_one_size() -> None:
 def test_two_roots_of_one_size_are_a_suspicion() -> None:
     stand = Stand()
     size = stand.sizes[-1]
+    forged = stand.propose(size, sha256(b"a third").digest(), key=PrivateKey.from_seed(b"x" * 32))
+    assert only(stand.say(forged), Send) == []  # nobody is suspected on a stranger's word
     answer = stand.say(stand.propose(size, sha256(b"another history").digest()))
     (asked,) = [frame for frame in frames_to(list(answer), stand.link) if isinstance(frame, Want)]
     assert (asked.log, asked.start) == (stand.author.self_id, size)  # whoever holds that history can show it
     assert only(answer, Drop) == []  # who brings it did nothing wrong
-    forged = stand.propose(size, sha256(b"a third").digest(), key=PrivateKey.from_seed(b"x" * 32))
-    again = frames_to(list(stand.say(forged)), stand.link)
-    assert not [frame for frame in again if isinstance(frame, Want)]  # nobody is suspected on a stranger's word
 
 
 def test_a_log_that_was_signed_twice_is_cosigned_up_to_there_and_no_further() -> None:
@@ -558,6 +558,36 @@ def test_an_author_asks_every_sixteen_entries_or_minute_and_never_over_a_snapsho
             assert len(plain) >= 2
             for (s, at), (t, later) in pairwise(plain):
                 assert t - s >= 16 or later - at >= 59
+
+
+def test_a_log_that_ends_in_a_snapshot_is_proposed_without_it_and_the_snapshot_by_itself() -> None:
+    stand = Stand("stranger")
+    stand.restart(vouch_s=1.0)
+    own, replica = stand.peer.self_id, stand.book.replica
+    size = replica.size(own)
+    assert isinstance(replica.entry(own, size - 1), Snapshot)  # written when it drained
+    assert not isinstance(replica.entry(own, size - 2), Snapshot)
+    before = {frame.size for frame in vouches(stand.feed(Timer("witness")))}
+    stand.now += 2.0
+    after = {frame.size for frame in vouches(stand.feed(Timer("witness")))}
+    newest = stand.machine._witnessing._desk
+    ordinary, vote = newest.newest(own, is_vote=False), newest.newest(own, is_vote=True)
+    assert ordinary is not None
+    assert vote is not None
+    assert (ordinary.size, vote.size) == (size - 1, size)
+    assert before | after <= {size - 1, size}
+
+
+def test_witnesses_meet_on_what_one_of_them_has_voted_for() -> None:
+    stand = Stand("founder", seconds=40.0)
+    a, b = stand.undecided()
+    small, large = stand.snapshots(a)[0], stand.snapshots(b)[-1]
+    chooser = Election(stand.book, stand.disk.blob, None)
+    fewer = Proposal(a.self_id, small, b"\x00" * 32, b"", is_vote=True)
+    more = Proposal(b.self_id, large, b"\xff" * 32, b"", is_vote=True)
+    assert chooser.choose([fewer, more]) is more  # of more updates
+    fewer.vouchers[a.self_id] = Voucher(a.self_id, 1, bytes(64))
+    assert chooser.choose([fewer, more]) is fewer
 
 
 def test_nothing_is_proposed_beyond_what_is_stored() -> None:
