@@ -94,6 +94,7 @@ class Admission(Generic[D, T]):
         self._decoded: OrderedDict[Hash, tuple[D, int]] = OrderedDict()
         self._cached = 0
         self._missing: dict[Hash, None] = {}
+        self._tokens: set[Hash] = set()  # of what is missing, those that no model depends on
         self._gaps: list[tuple[LogId, int]] = []  # updates whose delta is missing
         self._named: set[bytes] = set()  # blobs that some admitted entry names, by their first 16 bytes
         self._finals: list[FinalSnapshot] = []
@@ -225,6 +226,8 @@ class Admission(Generic[D, T]):
                 token = self._blob(entry.token, min(entry.bytes, MAX_TOKEN_BYTES), checked)
                 if token is not None:
                     check_token(log, entry, token)
+                else:
+                    self._tokens.add(entry.token)
             elif isinstance(entry, Update):
                 self._named.add(bytes.fromhex(entry.delta[:32]))
                 if checked.weight is not None:
@@ -304,7 +307,13 @@ class Admission(Generic[D, T]):
         except LongBlob as error:
             if checked is None:
                 raise
-            rule = "accuse" if isinstance(checked.entry, Accuse) else "delta"
+            rule = (
+                "accuse"
+                if isinstance(checked.entry, Accuse)
+                else "token"
+                if isinstance(checked.entry, Anchor)
+                else "delta"
+            )
             raise InvalidEntry(checked.log, checked.seq, rule, f"says {limit} bytes: {error.why}") from None
         except RemoteError as error:
             self._findings.add("", -1, "blob", f"blobs/{name}", str(error))
@@ -365,7 +374,7 @@ class Admission(Generic[D, T]):
 
     def model_hash(self) -> Hash:
         """Of everything admitted; "" if it cannot be replayed."""
-        if self._missing or not self._move(self.replica.heads()) or self._fold is None:
+        if self._missing.keys() - self._tokens or not self._move(self.replica.heads()) or self._fold is None:
             return ""
         return self._fold.model_hash()
 

@@ -325,6 +325,33 @@ def test_with_no_time_stamp_or_no_token_nothing_is_concluded(
     assert "MISSING" in gossip("verify", path, "--root", authority.root, code=exits.INCONCLUSIVE)
 
 
+def run(*words: object, code: int = exits.OK) -> str:
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+def test_what_was_added_leaves_with_the_bundle_and_the_bundle_holds(place: Path, authority: Authority) -> None:
+    gossip("add", asked(authority))
+    *_, entry = entries(place)
+    run("ledger", "bundle", "--out", "whole")
+    swarm = json.loads(Path("whole/bundle.json").read_text())["swarm"]
+    run("ledger", "verify", "whole", "--swarm", swarm)
+    assert "/3" in gossip("verify", "whole", "--root", authority.root)
+    whole = json.loads(run("ledger", "verify", "whole", "--swarm", swarm, "--json"))
+
+    token = Path("whole/blobs") / entry.token
+    good = token.read_bytes()
+    token.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    found = json.loads(run("ledger", "verify", "whole", "--swarm", swarm, "--json", code=exits.FINDINGS))
+    assert [(one["rule"], one["file"]) for one in found["findings"]] == [("blob", f"blobs/{entry.token}")]
+    assert "MISSING" not in gossip("verify", "whole", "--root", authority.root, code=exits.FINDINGS)
+    token.unlink()
+    erased = json.loads(run("ledger", "verify", "whole", "--swarm", swarm, "--json", code=exits.INCONCLUSIVE))
+    assert erased["missing"] == [entry.token]
+    assert erased["model_hash"] == whole["model_hash"] != ""  # no model depends on a time stamp
+
+
 def test_a_bundle_of_nonsense_is_a_finding(authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "bundle.json").write_text("{")
