@@ -36,8 +36,8 @@ def ways(place: Path, key: str) -> dict[str, Callable[[], object]]:
     later = {**chain, "seq": 1, "prev": "ef" * 32}
     before = promise_of([encode_entry(enrol)])
     offer = Offer(
-        swarm="ab" * 32, key=key, nonce="11" * 32, session=Session("ufra", "password" * 3, "22" * 32, [("10.0.0.1", 4100)]),
-        signature="33" * 64,
+        swarm="ab" * 32, key=key, nonce="11" * 32, signature="33" * 64,
+        session=Session("ufra", "password" * 3, "22" * 32, [("10.0.0.1", 4100)]),
     )  # fmt: skip
     name = origin("ab" * 32, "cd" * 32)
     return {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from gossip.events import Append, Drop, KeepCheckpoint, NewKey, Stored
+from gossip.events import Append, Drop, KeepCheckpoint, NewKey, Stored, Timer
 from gossip.sim import Crash, NewKeyAt, Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
 from gossip.sim.disk import Memory
@@ -226,9 +227,9 @@ class Owner(Author):
         self.entries = [encode_entry(enrol)]
         self.log = entry_hash(self.entries[0])
 
-    def rotation(self, key: bytes, following: bytes, **more: Any) -> bytes:
+    def rotation(self, key: bytes, following: bytes, meets: Sequence[Author] = (), **more: Any) -> bytes:
         kind = Recover if more else Rotate
-        return encode_entry(kind(**self.chain(), key=key.hex(), next=key_digest(following), **more))
+        return encode_entry(kind(**self.chain(meets), key=key.hex(), next=key_digest(following), **more))
 
     def signed(self, start: int, size: int, key: PrivateKey) -> Entries:
         tree = Tree(leaf_hash(data) for data in self.entries[:size])
@@ -293,6 +294,38 @@ def test_a_link_that_stands_is_the_same_peers_under_the_new_key() -> None:
     assert only(bench.say(1, owner.signed(1, 2, owner.keys[1])), Drop) == []
     bench.now += 60.0
     assert [drop.link for drop in only(bench.link(2, owner.keys[1].public), Drop)] == [1]  # it came back: one link
+
+
+def test_what_is_kept_of_a_log_is_kept_under_the_key_of_its_time() -> None:
+    """A change of keys may be here and wait for its past: a restart must not find older entries under a newer key."""
+    bench = Bench()
+    owner, first, second = (
+        member(bench, 1, 37),
+        Author(bench.book.replica.swarm, 41),
+        Author(bench.book.replica.swarm, 42),
+    )
+    keys = owner.keys
+    owner.entries.append(owner.rotation(keys[1].public, keys[2].public, [first]))
+    owner.entries.append(owner.rotation(keys[2].public, keys[0].public, [second]))
+    bench.say(1, owner.signed(1, 2, keys[1]))
+    bench.say(1, owner.signed(2, 3, keys[2]))
+    assert bench.book.replica.size(owner.log) == 1
+    effects = bench.say(1, first.frame())
+    assert bench.book.replica.size(owner.log) == 2
+    (kept,) = [kept for kept in only(effects, KeepCheckpoint) if kept.log == owner.log]
+    assert open_note(kept.note, keys[1].public).size == kept.held == 2
+
+
+def test_a_store_made_from_a_backup_writes_nothing_before_somebody_has_told() -> None:
+    """Alone for a minute it stays silent; a peer that never wrote would begin at once."""
+    event, _ = promised()
+    new, restored = Bench(), Bench(restored=True)
+    assert len(only(new.feed(event), Append)) == 1
+    assert only(restored.feed(event), Append) == []
+    for _ in range(6):
+        restored.now += 10.0
+        assert only(restored.feed(Timer("home")), Append) == []
+    assert "waits for another peer" in str(notes(restored.effects, "trouble")[0]["text"])
 
 
 def test_two_keys_under_one_checkpoint_are_refused() -> None:
