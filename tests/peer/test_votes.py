@@ -1,0 +1,116 @@
+"""Votes: which snapshots a fixed witness makes final."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from gossip.events import (
+    KeepVote,
+)
+from gossip.peer import Book, election
+from gossip.peer.election import Election
+from gossip.peer.vouches import Proposal
+from gossip.sim import Scenario, SimSwarm
+from gossip.sim.station import SimPeer
+from ledger.canonical import decode_entry, entry_hash
+from ledger.entry import Finality, Snapshot
+from ledger.kept import StoredVote
+from ledger.tlog_policy import final_policy, satisfied
+from tests.peer.bench import only
+from tests.peer.stand import Stand, signed_by, vouches
+
+
+def test_a_fixed_witness_votes_along_one_chain_and_at_most_once_a_minute() -> None:
+    stand = Stand("founder", seconds=40.0)
+    a, b = stand.undecided()
+    link = stand.connect(a)
+    first = stand.snapshots(a)[0]
+    asked = stand.say(stand.propose(first, by=a), link)
+    (vote,) = only(asked, KeepVote)
+    assert (vote.log, vote.size) == (a.self_id, first)
+    assert signed_by(stand, vouches(stand.store(asked))) == [(first, stand.book.replica.root(a.self_id, first))]
+    # A snapshot that does not know the first one: no vote, however long one waits.
+    blind = [s for s in stand.snapshots(b) if stand.book.replica.past(b.self_id, s).get(a.self_id, 0) < first]
+    knowing = [s for s in stand.snapshots(b) if stand.book.replica.past(b.self_id, s).get(a.self_id, 0) >= first]
+    assert blind
+    assert knowing
+    stand.now += 100.0
+    assert only(stand.say(stand.propose(blind[0], by=b), link), KeepVote) == []
+    later = stand.say(stand.propose(knowing[-1], by=b), link)
+    assert [(k.log, k.size) for k in only(later, KeepVote)] == [(b.self_id, knowing[-1])]
+    again = stand.say(stand.propose(stand.snapshots(a)[-1], by=a), link)
+    assert only(again, KeepVote) == []  # not within the minute
+
+
+def test_the_vote_before_a_restart_still_counts() -> None:
+    stand = Stand("founder", seconds=40.0)
+    a, b = stand.undecided()
+    log, last = a.self_id, stand.snapshots(a)[-1]
+    stand.disk.last_vote = StoredVote(log, last, entry_hash(stand.book.replica.data(log, last - 1)))
+    stand.restart()
+    blind = [s for s in stand.snapshots(b) if stand.book.replica.past(b.self_id, s).get(log, 0) < last]
+    assert blind
+    assert only(stand.say(stand.propose(blind[-1], by=b), stand.connect(a)), KeepVote) == []
+
+
+def test_any_past_model_is_recomputed_by_difference() -> None:
+    stand = Stand("founder", seconds=40.0)
+    chooser = Election(stand.book, stand.disk.blob, None)
+    checked = 0
+    for peer in stand.swarm.peers:
+        for size in stand.snapshots(peer):
+            entry = stand.book.replica.entry(peer.self_id, size - 1)
+            assert isinstance(entry, Snapshot)
+            proposal = Proposal(peer.self_id, size, b"", b"", is_vote=True)
+            assert chooser._model(proposal) == entry.model
+            checked += 1
+    assert checked >= 10
+
+
+def test_a_snapshot_too_far_back_or_without_its_deltas_gets_no_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand("founder", seconds=40.0)
+    a, _ = stand.undecided()
+    early = stand.propose(stand.snapshots(a)[0], by=a)
+    monkeypatch.setattr(election, "MAX_TERMS", 3)
+    assert only(stand.say(early, stand.connect(a)), KeepVote) == []
+    lacking = Election(stand.book, lambda digest: None, None)
+    proposal = Proposal(a.self_id, stand.snapshots(a)[0], b"", b"", is_vote=True)
+    assert lacking.vote(proposal) is None
+
+
+class LyingBook(Book):
+    """Its owner's snapshots name a model of its own invention."""
+
+    def model_hash(self) -> str:
+        return sha256(super().model_hash().encode()).hexdigest()
+
+
+class SwarmWithLiar(SimSwarm):
+    liar = False
+
+    def book_of(self, peer: SimPeer) -> Book:
+        book = super().book_of(peer)
+        if peer.index == 1 and self.liar:
+            book.__class__ = LyingBook
+        return book
+
+
+@pytest.mark.parametrize("liar", [False, True])
+def test_a_snapshot_whose_model_is_wrong_never_becomes_final(liar: bool) -> None:
+    swarm = SwarmWithLiar(Scenario(peers=2, seconds=30, round_s=0.8, seed=3, observers=(0,)))
+    swarm.liar = liar
+    swarm.run()
+    book = swarm.peers[0].book
+    assert book is not None
+    log = swarm.peers[1].self_id
+    entries = [decode_entry(book.replica.data(log, seq)) for seq in range(book.replica.size(log))]
+    assert any(isinstance(entry, Snapshot) for entry in entries)
+    finals = [entry for entry in entries if isinstance(entry, Finality)]
+    assert bool(finals) is not liar
+    witness = (swarm.peers[0].self_id, [swarm.peers[0].public])
+    policy = final_policy(swarm.swarm_id, [witness], [(log, swarm.peers[1].public)])
+    assert policy is not None
+    for final in finals:
+        assert satisfied(policy, final.note.encode()).satisfied
