@@ -209,8 +209,13 @@ class _Careful:
         self._source = source
 
     def read(self, count: int = -1) -> bytes:
-        if not 0 <= count <= MAX_HEADER_BYTES:
+        if count > MAX_HEADER_BYTES:
             raise _wrong("a header of it is too large", f"{count} bytes")
+        if count < 0:  # the rest: how zipfile of Python 3.11 reads the end of the directory
+            rest = self._source.read(MAX_HEADER_BYTES + 1)
+            if len(rest) > MAX_HEADER_BYTES:
+                raise _wrong("a header of it is too large", f"more than {MAX_HEADER_BYTES} bytes")
+            return rest
         return self._source.read(count)
 
     def seek(self, at: int, whence: int = 0) -> int:

@@ -1,0 +1,210 @@
+"""What an auditor can hold a bundle against, as it is typed; and a model that left the swarm."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli import exits
+from cli.children import own_environment, own_program
+from ledger.bundle import write_bundle
+from ledger.checkpoint import origin
+from ledger.note import COSIGNATURE, verifier_key
+from tests.cli.test_ledger import a_swarm, facts, gossip, stored
+from tests.fold import toy
+from tests.fold.bundles import contents_of, cosigned, with_log, written
+
+
+@pytest.fixture(scope="module")
+def swarm() -> toy.Swarm:
+    return a_swarm()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, swarm: toy.Swarm) -> Path:
+    return written(swarm, tmp_path / "bundle")
+
+
+def cosigned_bundle(swarm: toy.Swarm, path: Path) -> Path:
+    """Birch's log, cosigned by cedar."""
+    birch = swarm["birch"]
+    note = cosigned(swarm, birch.id, birch.replica.size(birch.id), ["cedar"])
+    write_bundle(path, with_log(contents_of(swarm), birch.id, lambda log: replace(log, cosigned=note)))
+    return path
+
+
+# ------------------------------------------------------------------ anchors
+
+
+def test_a_witness_known_from_elsewhere_vouches_for_what_it_cosigned(tmp_path: Path, swarm: toy.Swarm) -> None:
+    path = cosigned_bundle(swarm, tmp_path / "bundle")
+    public = toy.key_of("cedar").public
+    word = verifier_key(origin(swarm.swarm, swarm["cedar"].id), public, COSIGNATURE)
+    for key in (public.hex(), word):
+        report = facts("ledger", "verify", str(path), "--witness", key)
+        assert (report["verdict"], [row["key"] for row in report["witnesses"]]) == ("clean", [public.hex()])
+        assert 0 < report["witnesses"][0]["entries"] <= report["entries"]
+    told = gossip("ledger", "verify", str(path), "--witness", public.hex())
+    assert f"witness {public.hex()[:12]} vouches for " in told
+    stranger = toy.key_of("somebody else").public.hex()
+    assert "FINDING" in gossip("ledger", "verify", str(path), "--witness", stranger, code=exits.FINDINGS)
+
+
+def test_a_checkpoint_kept_earlier_exposes_a_shortened_log(tmp_path: Path, swarm: toy.Swarm) -> None:
+    shorter = a_swarm()
+    kept = tmp_path / "kept"
+    longer = contents_of(swarm)
+    shorter["birch"].snapshot()  # one more than the bundle has
+    kept.write_bytes(
+        shorter["birch"].note(shorter["birch"].id, shorter["birch"].replica.size(shorter["birch"].id), "birch")
+    )
+    write_bundle(tmp_path / "bundle", longer)
+    told = gossip("ledger", "verify", str(tmp_path / "bundle"), "--checkpoint", str(kept), code=exits.FINDINGS)
+    size = swarm["birch"].replica.size(swarm["birch"].id)
+    assert f"presents {size}" in told
+
+
+def test_a_checkpoint_of_what_is_here_is_an_anchor(tmp_path: Path, bundle: Path, swarm: toy.Swarm) -> None:
+    note = bundle / "logs" / swarm["birch"].id / "checkpoint"
+    assert facts("ledger", "verify", str(bundle), "--checkpoint", str(note))["verdict"] == "clean"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--witness", "abc"), "--witness is no public key"),
+        (("--witness", "00" * 32), "--witness is no public key"),
+        (("--checkpoint", "/nowhere"), "cannot read /nowhere"),
+        (("--checkpoint", __file__), "is no signed checkpoint"),
+        (("--model", __file__), "is no exported model"),
+        (("--parameters", "0"), "--parameters is not a positive number"),
+        (("--structure", "--html", "x"), "--html needs a whole audit"),
+    ],
+)
+def test_what_the_auditor_names_wrongly_is_a_mistake_and_no_finding(
+    bundle: Path, words: tuple[str, ...], told: str
+) -> None:
+    said = gossip("ledger", "verify", str(bundle), *words, code=exits.USAGE)
+    assert told in said
+    assert said.count("\n") == 1
+
+
+# ------------------------------------------------------------------ an invented swarm, an unreadable one, a large one
+
+
+def test_a_wholly_invented_swarm_of_four_is_never_clean(tmp_path: Path, swarm: toy.Swarm) -> None:
+    """Everything in it agrees, signatures included: it was made the same way as a true one."""
+    invented = toy.Swarm(["birch", "cedar", "elder"], fold=toy.constants(norm0=1 << 21))
+    invented["birch"].publish(np.ones(16) / 50)
+    invented.exchange()
+    path = written(invented, tmp_path / "invented")
+    told = gossip("ledger", "verify", str(path), code=exits.INCONCLUSIVE)
+    assert "INCONCLUSIVE: consistent with itself, but you named nothing to hold it against\n" in told
+    known = (
+        ("--swarm", swarm.swarm),
+        ("--model-hash", swarm.founder.model_hash()),
+        ("--witness", toy.key_of("fir").public.hex()),
+    )
+    for words in known:
+        assert "FINDING" in gossip("ledger", "verify", str(path), *words, code=exits.FINDINGS)
+
+
+def test_the_quick_look_is_never_clean(bundle: Path, swarm: toy.Swarm) -> None:
+    words = ("ledger", "verify", str(bundle), "--swarm", swarm.swarm, "--structure")
+    told = gossip(*words, code=exits.INCONCLUSIVE)
+    assert "hang together; what they say was not looked at" in told
+    tile = next(iter(sorted(bundle.glob("logs/*/tile/entries/*"))))
+    tile = tile if tile.is_file() else next(iter(sorted(tile.iterdir())))
+    tile.write_bytes(tile.read_bytes()[:-1] + b"x")
+    report = facts(*words, code=exits.FINDINGS)
+    assert str(tile.relative_to(bundle)) in [finding["file"] for finding in report["findings"]]
+
+
+def test_a_bundle_that_cannot_be_read_at_all_is_reported_and_not_raised(tmp_path: Path, bundle: Path) -> None:
+    (bundle / "bundle.json").write_bytes(b"{" * 100_000)
+    page = tmp_path / "page.html"
+    report = facts("ledger", "verify", str(bundle), "--swarm", "a" * 64, "--html", str(page), code=exits.FINDINGS)
+    assert [finding["file"] for finding in report["findings"]] == ["bundle.json"]
+    assert "bundle.json" in page.read_text(encoding="utf-8")
+    for words in (("replay",), ("lineage",), ("without",)):
+        gossip("ledger", *words, str(bundle), *(("x",) if words == ("without",) else ()), code=_code(words[0]))
+
+
+def _code(command: str) -> int:
+    return exits.FINDINGS if command == "replay" else exits.USAGE  # nothing is admitted that could be counted
+
+
+def test_a_model_too_large_for_this_machine_is_said_to_be(bundle: Path, swarm: toy.Swarm) -> None:
+    words = ("ledger", "verify", str(bundle), "--swarm", swarm.swarm, "--parameters", "8")
+    assert "INCONCLUSIVE: the model was not replayed" in gossip(*words, code=exits.INCONCLUSIVE)
+    assert facts(*words, code=exits.INCONCLUSIVE)["too_large"]
+
+
+# ------------------------------------------------------------------ archives
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_an_archive_is_a_bundle(tmp_path: Path, swarm: toy.Swarm, suffix: str) -> None:
+    place, path = stored(tmp_path / "peer", swarm), str(tmp_path / f"bundle{suffix}")
+    assert "wrote" in gossip("ledger", "bundle", "--dir", str(place), "--out", path)
+    assert Path(path).is_file()
+    assert facts("ledger", "verify", path, "--swarm", swarm.swarm)["verdict"] == "clean"
+    assert facts("ledger", "lineage", path)["updates"] == 18
+    assert facts("ledger", "log", path)["total"] == sum(swarm.founder.replica.heads().values())
+    assert facts("ledger", "show", "birch/0", path)["hash"] == swarm["birch"].id
+    assert facts("ledger", "prove", "birch/2", path)["index"] == 2
+
+
+# ------------------------------------------------------------------ a model that leaves
+
+
+def test_an_exported_model_is_rebuilt_from_the_ledger_byte_for_byte(tmp_path: Path, swarm: toy.Swarm) -> None:
+    place, bundle = stored(tmp_path / "peer", swarm), str(written(swarm, tmp_path / "bundle"))
+    told = facts("model", "export", str(place), "--out", str(tmp_path / "model"))
+    assert told == {**facts("model", "export", bundle, "--out", str(tmp_path / "other")), "file": told["file"]}
+    assert (tmp_path / "model").read_bytes() == (tmp_path / "other").read_bytes()
+    verify = ("ledger", "verify", bundle, "--model", str(tmp_path / "model"))
+    assert facts(*verify)["verdict"] == "clean"
+
+    data = bytearray((tmp_path / "model").read_bytes())
+    data[-3] ^= 1
+    (tmp_path / "model").write_bytes(data)
+    assert "FINDING" in gossip(*verify, code=exits.FINDINGS)
+
+
+def test_the_snapshot_is_named_or_the_one_that_holds_most(tmp_path: Path, swarm: toy.Swarm) -> None:
+    bundle = str(written(swarm, tmp_path / "bundle"))
+    told = facts("model", "export", bundle, "--out", str(tmp_path / "model"))
+    named = facts("model", "export", bundle, "--out", str(tmp_path / "b"), "--snapshot", f"{told['log']}/{told['seq']}")
+    assert (named["model_hash"], named["updates"], named["final"]) == (swarm.founder.model_hash(), 18, False)
+    for words, said in (
+        (("--out", str(tmp_path / "model")), "name a file that does not exist yet"),
+        (("--out", str(tmp_path / "c"), "--snapshot", "birch/0"), "is no snapshot"),
+    ):
+        assert said in gossip("model", "export", bundle, *words, code=exits.USAGE)
+    assert "check   gossip ledger verify BUNDLE --model" in gossip(
+        "model", "export", bundle, "--out", str(tmp_path / "d")
+    )
+
+
+# ------------------------------------------------------------------ on a terminal
+
+
+def test_progress_is_for_a_terminal_alone(bundle: Path, swarm: toy.Swarm) -> None:
+    """In a pipe nothing but the document; on a terminal's stderr at most a line that is gone at the end."""
+    command = own_program("ledger", "verify", str(bundle), "--swarm", swarm.swarm, "--json")
+    done = subprocess.run(command, capture_output=True, text=True, env=own_environment(), check=True)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["verdict"] == "clean"
+    ours, theirs = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=own_environment(), check=True)
+    os.close(theirs)
+    assert json.loads(done.stdout)["verdict"] == "clean"
+    os.close(ours)
