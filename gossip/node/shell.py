@@ -25,11 +25,11 @@ from gossip import backup, setup
 from gossip import directory as places
 from gossip import events as ev
 from gossip.config import PeerConfig
-from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.anchoring import Anchoring
 from gossip.node.door import Door
 from gossip.node.learning import Learning
+from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
 from gossip.node.writer import Writer
 from gossip.peer.book import restore
@@ -42,13 +42,11 @@ from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import Backend, WebRTCTransport
 from ledger.errors import GossipError, LinkError, LocalError, RemoteError
 from ledger.private_files import Passphrase
-from ledger.promise import Promise
 from ledger.store import SignedMark, Store
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 NOBODY_AFTER_S: Final = 15.0  # mDNS answers within two
-KEY_CHANGE_S: Final = 5.0  # an entry and its checkpoint on disk; whoever asked hears of more patience than that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +107,6 @@ class Node:
         self._phase = "starting"
         self._address = self._backend = ""
         self._port = 0
-        self._promise: Promise | None = None  # what the own log says about keys, as far as the key files follow it
-        self._recovering = b""  # the key that a recover entry is to put in force
-        self._changed: asyncio.Future[None] | None = None  # a change of keys that somebody waits for
         self._anchoring = Anchoring(self._post)
         # Set in run(), in this order; status() may be asked before.
         self._meta: dict[str, str] = {}
@@ -162,8 +157,8 @@ class Node:
         swarm, founder, own = (self._meta[name] for name in ("swarm", "founder", "self"))
 
         self._mark = SignedMark(places.mark_path(directory))
-        recover = self._open_keys(store, own)
-        key = self._key
+        self._keys = Rekeying(directory, config.passphrase, store, self._mark)
+        key = self._keys.key
         self._writer = Writer(store, reader, own, self._stored, self._witnessed)
         stack.push_async_callback(self._writer.close)
 
@@ -202,10 +197,12 @@ class Node:
         stack.callback(server.close)
         await self._discover(stack, addresses, swarm, key.public, own, port)
         self._phase = ""
+        if self._keys.trouble:
+            self._tell("trouble", text=self._keys.trouble)
         self._tell("ready", peer=own, address=self._address, transport=self._backend)
         await self._post(ev.Started())
-        if recover is not None:
-            await self._post(recover)
+        if self._keys.first is not None:
+            await self._post(self._keys.first)
         asyncio.get_running_loop().call_later(NOBODY_AFTER_S, self._nobody_yet)
         for host, at in (*config.dial, *(config.ticket.endpoints() if config.ticket else ())):
             await self._post(ev.Found(host, at, None))
@@ -234,13 +231,9 @@ class Node:
             for effect in self._peer.handle(event, self._now()):
                 self._act(effect)
             self._door.settle()
-            promise = self._peer.promise()
-            if promise is not None and promise != self._promise:
-                self._follow_keys(promise)
-            if self._recovering and promise is not None and self._recovering == promise.key and self._peer.may_write:
-                self._recovering = b""
-                with Store(places.store_path(self._config.directory)) as store:
-                    backup.recovered(store)
+            if self._keys.follow(self._peer.promise(), may_write=self._peer.may_write):
+                self._transport.change_key(self._keys.key)
+                self._tasks.create_task(self._advertise(), name="advertise the new key")
             if self._learning is not None and self._book.replica.has_genesis:
                 self._learning.begin(self._book.replica.genesis)
             await self._writer.room()
@@ -353,71 +346,11 @@ class Node:
     def _is_member(self) -> bool:
         return bool(self._book.replica.role_of(self._meta["self"]))
 
-    # -------------------------------------------------------------- keys
-
-    def _open_keys(self, store: Store, own: str) -> ev.NewKey | None:
-        """Read the key to go by; what is to be written first if this peer was set up again from a backup."""
-        self._keys = KeyFiles(self._config.directory, self._config.passphrase)
-        promise, (recovering, since) = stored_promise(store), backup.recover_since(store)
-        mark = self._mark.read()
-        stale = recovering or (mark is not None and mark.size > store.logs().get(own, 0))
-        self._key = self._keys.settle(promise, stale=stale)
-        if not recovering or promise is None:
-            self._promise = promise
-            return None
-        try:
-            restored = backup.is_restored(store)
-            key, following = self._keys.prepare(None if restored else promise)
-        except LocalError as error:
-            if self._key.public != promise.key or restored:
-                raise
-            backup.recovered(store)  # what was to be put in force is in force already
-            self._tell("trouble", text=str(error))
-            return None
-        # Others know the promised key, too; the one that was lost may be in a thief's hands by now.
-        self._key, self._recovering = key, key.public
-        return ev.NewKey(key, following, recover=True, since=since)
-
-    def _follow_keys(self, promise: Promise) -> None:
-        """The own log has changed keys, durably: so do the files, and whoever meets us from now on sees the new one."""
-        self._promise = promise
-        key = self._keys.settle(promise, stale=True)
-        if key.public != promise.key or self._recovering not in (b"", promise.key):
-            return  # the log on its way back to us: more of it comes
-        if key.public != self._key.public:
-            self._key = key
-            self._transport.change_key(key)
-            self._tasks.create_task(self._advertise(), name="advertise the new key")
-        if self._changed is not None and not self._changed.done():
-            self._changed.set_result(None)
-
     async def _advertise(self) -> None:
         try:
-            await self._discovery.advertise(self._port, key=self._key.public, peer=self._meta["self"])
+            await self._discovery.advertise(self._port, key=self._keys.key.public, peer=self._meta["self"])
         except (GossipError, OSError) as error:  # the swarm works without: addresses, invites
             self._tell("trouble", text=str(error))
-
-    async def _change_key(self, *, recover: bool = False, since: int | None = None) -> dict[str, Any]:
-        """The owner wants another key. Answers when it is in force, or says that it waits for other peers."""
-        assert self._peer is not None
-        promise = self._peer.promise()
-        if promise is None or not self._is_member():
-            raise LocalError("this peer is no member yet", next_step="wait until it was let in")
-        if self._changed is not None and not self._changed.done():
-            raise LocalError("a change of keys is under way", next_step="see it with: gossip key show")
-        self._changed = changed = asyncio.get_running_loop().create_future()
-        try:
-            key, following = await asyncio.to_thread(self._keys.prepare, promise)
-            if recover:
-                self._recovering = key.public
-                with Store(places.store_path(self._config.directory)) as store:
-                    backup.ask_recover(store, since)
-            await self._post(ev.NewKey(key, following, recover, since))
-        except BaseException:
-            self._changed = None
-            raise
-        await asyncio.wait([changed], timeout=KEY_CHANGE_S)
-        return {"old": promise.key.hex(), "new": key.public.hex(), "pending": not changed.done()}
 
     # -------------------------------------------------------------- the owner
 
@@ -434,10 +367,12 @@ class Node:
             case "stop":
                 self.request_stop()
                 return {}
-            case "rotate":
-                return await self._change_key()
-            case "recover":
-                return await self._change_key(recover=True, since=request.get("since"))
+            case "rotate" | "recover":
+                assert self._peer is not None
+                promise = self._peer.promise() if self._is_member() else None
+                return await self._keys.change(
+                    promise, self._post, recover=command == "recover", since=request.get("since")
+                )
             case "anchor":
                 return await self._anchoring.add(request)
             case "invite":
