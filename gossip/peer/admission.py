@@ -165,8 +165,8 @@ class Admission:
         while moved:
             moved = False
             for log in sorted(log for log, tape in self._tapes.items() if tape.is_ready):
-                tape = self._tapes[log]
-                while tape.is_ready and self._step(tape, now):
+                tape = self._tapes.get(log)
+                while tape is not None and tape.is_ready and self._step(tape, now):
                     moved = True
         for log in self._grown:
             self._keep_cover(self._tapes[log])
@@ -293,7 +293,8 @@ class Admission:
         waiting = {
             log: None for log, needs in self._waiting.items() if any(peer_of(other) in forked for other, _ in needs)
         }
-        return {log: None for log in (*self._disputed, *waiting) if self._tapes[log].held}
+        tapes = self._tapes
+        return {log: None for log in (*self._disputed, *waiting) if log in tapes and tapes[log].held}
 
     def is_disputed(self, log: LogId) -> bool:
         return log in self._disputed
@@ -308,10 +309,17 @@ class Admission:
         self._stop(tape)
         self._out.note("refused", peer=tape.log, log=tape.log, seq=error.seq, rule=error.rule, text=str(error))
 
+    def reopen(self, tape: Tape, size: int) -> None:
+        """What is held back of a log beyond `size`, or stopped it, is another branch than the one that is wanted."""
+        tape.truncate(size)
+        self._book.replica.reopen(tape.log)
+        self.forget(tape)
+
     def release(self, tape: Tape) -> None:
         """Hold nothing of a log back: nobody who is linked with us has what it cites."""
         tape.truncate(tape.admitted)
         self.forget(tape)
+        self._tapes.drop(tape)
 
     def forget(self, tape: Tape) -> None:
         """The entries that were next on this tape are so no more."""

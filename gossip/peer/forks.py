@@ -91,6 +91,11 @@ class Quest:
     prev: Hash = NO_HASH
     step: int = 1
 
+    def restart(self) -> None:
+        """What is here has changed: choose anew where to begin."""
+        self.start, self.step = -1, 1
+        self.ask.deadline, self.ask.tries = 0.0, 0
+
 
 class Forks:
     """What one peer knows of forks. `tapes` is shared with the rest of the machine."""
@@ -320,7 +325,9 @@ class Forks:
         for log in [log for log in self._tracing if log not in stuck]:
             self._forget(log)
         for log in sorted(stuck):
-            tape = self._tapes[log]
+            tape = self._tapes.get(log)
+            if tape is None or not tape.held:
+                continue  # given up a moment ago, with what cited it
             trace = self._tracing.get(log)
             if trace is None or trace.seq != tape.admitted:
                 self._forget(log)
@@ -436,7 +443,7 @@ class Forks:
         while tape.parent is not None and at <= tape.fork:
             tape = tape.parent
         name = strand_id(part.log, at, entry_hash(part.entries[0]))
-        if at == 0 or name in self._tapes:
+        if at == 0 or (name in self._tapes and self._tapes[name].known > at):
             return None
         branch = tape.branch(name)
         if not self._admission.hold(branch, part, link):
@@ -444,14 +451,17 @@ class Forks:
         self._prove(part.log, at, self._half(tape, at), self._half(branch, at), now)
         if not self.expects(part.log, link):
             return None
-        if at >= tape.admitted and (tape.stopped or tape.admitted >= tape.sure or not tape.is_cited):
-            # Nothing from there on was admitted: no need for two.
-            tape.sure = min(tape.sure, at)
-            tape.truncate()
-            self._replica.reopen(tape.log)
-            self._admission.forget(tape)
-            return (tape, part)
-        branch.held.clear()
+        if at >= tape.admitted:
+            if tape.is_cited and not tape.stopped and tape.admitted < tape.sure:
+                # Entries of another branch will be admitted there: this one can leave it only after them.
+                self._quests[part.log].ask.tries = 0
+                return None
+            tape.sure = min(tape.sure, at)  # nothing from there on was admitted: no need for two
+            self._admission.reopen(tape, at)
+            if tape.known == at:
+                return (tape, part)
+            self._quests[part.log].restart()
+            return None
         return (tape.branch(name), part)
 
     def arrived(self, tape: Tape, link: LinkId, now: float) -> None:
@@ -480,8 +490,7 @@ class Forks:
         for tape in self._tapes.branches(quest.peer):
             if not tape.stopped:
                 tape.truncate()
-            if tape.parent is not None and tape.known == tape.fork:
-                del self._tapes[tape.log]
+            self._tapes.drop(tape)
 
     # -------------------------------------------------------------- asking
 

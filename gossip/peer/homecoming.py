@@ -45,6 +45,7 @@ class Homecoming:
         self._mark = mark
         self._since = 0.0
         self._heard_at: float | None = None
+        self._told = False
         self._is_home = False
         self._restored = restored
         self._is_new = not restored and mark is None and replica.size(own) <= (2 if own == replica.founder else 1)
@@ -92,6 +93,12 @@ class Homecoming:
             self._is_home = True
             self._rumour.wants_own = False
             return True
+        if not self._is_new and now >= self._since + ALONE_S and not self._told:
+            self._told = True
+            self._say(
+                "this peer's own log is not whole here, so it writes nothing: it waits for what others hold of it; "
+                "if nobody has it any more, join again as a new peer"
+            )
         if not self._is_new:
             times = [self._since + ALONE_S, *(() if self._heard_at is None else (self._heard_at + SETTLE_S,))]
             times = [time for time in times if time > now]

@@ -121,14 +121,20 @@ class Rumour:
             self._heads[tape.log] = (seq, entry_hash(data))
         return entry_hash(data)
 
+    def _shown(self, tape: Tape, live: Live | None) -> int:
+        """How much of a log a link hears of: what may be passed on; its author also of what waits here to be admitted,
+        for it may have lost that, and must not write it anew."""
+        is_author = live is not None and live.peer == peer_of(tape.log)
+        return tape.signed if is_author else tape.servable
+
     def _tell(self, link: LinkId, logs: list[LogId]) -> None:
         """Send what `link` is not known to have, of these logs."""
-        claims = self._claims[link]
+        claims, live = self._claims[link], self._links.get(link)
         news = sorted(
             (peer_of(log), size, bytes.fromhex(self._hash(tape, size - 1))[:HEAD_BYTES])
             for log in logs
             if (tape := self._tapes.get(log)) is not None
-            and (size := tape.servable) > max(tape.fork, claims.get(log, 0))
+            and (size := self._shown(tape, live)) > max(tape.fork, claims.get(log, 0))
         )
         for start in range(0, len(news), MAX_HAVE):
             self._out.send(link, Have(tuple(news[start : start + MAX_HAVE])))
@@ -139,6 +145,8 @@ class Rumour:
         self._claims[live.link] = {}
         self._spoken[live.link] = {}
         self._digests[live.link] = (now, FIRST_DIGEST_S)
+        if live.peer is not None:  # it may have come back with less than we hold of its log, and waits for this word
+            self._tell(live.link, [tape.log for tape in self._tapes.branches(live.peer)])
 
     def link_down(self, link: LinkId) -> None:
         self._claims.pop(link, None)
@@ -205,7 +213,8 @@ class Rumour:
 
     def on_want(self, link: LinkId, want: Want) -> None:
         """Serve a stretch. Who holds another branch than we do is shown our entry in place of its own."""
-        branches = [tape for tape in self._tapes.branches(want.log) if want.start <= tape.servable]
+        live = self._links.get(link)
+        branches = [tape for tape in self._tapes.branches(want.log) if want.start <= self._shown(tape, live)]
         after = [t for t in branches if not want.start or self._hash(t, want.start - 1) == want.prev]
         if want.root != NO_HASH:
             named = [t for t in branches if self._is_branch(t, want.stop, bytes.fromhex(want.root))]
@@ -214,10 +223,11 @@ class Rumour:
             branches, after = named or branches, [tape for tape in named if tape in after]
         if not after:
             if branches and want.start:
-                self._show(link, max(branches, key=lambda tape: tape.servable), want.start)
+                self._show(link, max(branches, key=lambda tape: tape.signed), want.start)
             return
-        tape = max(after, key=lambda tape: tape.servable)
-        frame = tape.serve(want.start, want.stop, lambda seq: self._replica.data(tape.log, seq))
+        tape = max(after, key=lambda tape: tape.signed)
+        stop = min(want.stop, self._shown(tape, live))
+        frame = tape.serve(want.start, stop, lambda seq: self.entry(tape, seq))
         if frame is not None:
             self._out.send(link, frame)
             claims = self._claims[link]
@@ -228,9 +238,8 @@ class Rumour:
 
     def _show(self, link: LinkId, tape: Tape, start: int) -> None:
         """Our entry start - 1, with what proves that its author signed it."""
-        cover = tape.cover_of(start - 1)
-        data = self._replica.data(tape.log, start - 1)
-        if start <= cover.reach:
+        cover, data = tape.cover_of(start - 1), self.entry(tape, start - 1)
+        if start <= cover.reach and data is not None:
             proof = cover.inclusion(tape.tree, start - 1)
             self._out.send(link, Differs(peer_of(tape.log), start, cover.note, proof, data))
 

@@ -59,10 +59,11 @@ class Tapes(dict[LogId, "Tape"]):
             self._strands.setdefault(peer_of(log), []).append(log)
         super().__setitem__(log, tape)
 
-    def __delitem__(self, log: LogId) -> None:
-        super().__delitem__(log)
-        if peer_of(log) != log:
-            self._strands[peer_of(log)].remove(log)
+    def drop(self, tape: Tape) -> None:
+        """Forget a strand of which nothing is here but what its parent has."""
+        if tape.parent is not None and tape.known == tape.fork and self.get(tape.log) is tape:
+            del self[tape.log]
+            self._strands[peer_of(tape.log)].remove(tape.log)
 
     def branches(self, peer: PeerId) -> list[Tape]:
         """What we know of one peer's log, the trunk first."""
@@ -179,6 +180,11 @@ class Tape:
         return min(self.admitted, self.cover.reach)
 
     @property
+    def signed(self) -> int:
+        """How much is here, admitted or held back, and under a checkpoint."""
+        return self.admitted if self.stopped else min(self.known, self.cover.reach)
+
+    @property
     def may_grow(self) -> bool:
         return not self.stopped and self.held_bytes < MAX_HELD_LOG
 
@@ -239,16 +245,15 @@ class Tape:
         self.tree.append(leaf_hash(data))
         self.admitted += 1
 
-    def serve(self, start: int, stop: int, read: Callable[[int], bytes]) -> Entries | None:
-        """What fits one message of start..stop, with its proof; None if there is nothing to give."""
+    def serve(self, start: int, stop: int, read: Callable[[int], bytes | None]) -> Entries | None:
+        """What fits one message of start..stop (at most `signed`), with its proof; None if there is nothing to give."""
         cover = self.cover_of(start)
-        stop = min([stop, self.servable, start + MAX_BATCH, *(change for change, _ in self.closed if start < change)])
+        stop = min([stop, self.signed, start + MAX_BATCH, *(change for change, _ in self.closed if start < change)])
         room = entries_room(cover.note, ())
         batch: list[bytes] = []
         for seq in range(start, stop):
             data = read(seq)
-            room -= 2 + len(data)
-            if room < 0:
+            if data is None or (room := room - 2 - len(data)) < 0:
                 break
             batch.append(data)
         while batch:  # a proof may need the room of the last entries
