@@ -70,6 +70,11 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
             return f"time stamp from outside over its first {render.many(entry.size, 'entry')}"
 
 
+def kind(entry: AnyEntry) -> str:
+    """The word by which the format calls it."""
+    return str(entry.__struct_config__.tag)
+
+
 def facts(line: Line) -> dict[str, Any]:
     """One entry as JSON facts: the entry as it is, and where it stands."""
     return {"log": line.log, "seq": line.seq, "hash": line.hash, "entry": json.loads(line.data)}

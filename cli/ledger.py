@@ -69,7 +69,7 @@ def log(
         render.document({"entries": [entries.facts(line) for line in shown], "total": total})
         return
     rows = [
-        (f"{line.log[:8]}/{line.seq}", names.get(line.log, "?"), type(line.entry).__name__.lower(),
+        (f"{line.log[:8]}/{line.seq}", names.get(line.log, "?"), entries.kind(line.entry),
          render.moment(line.entry.time), entries.summary(line.entry, names))
         for line in shown
     ]  # fmt: skip

@@ -70,7 +70,7 @@ def _marks(cell: Cell, x: float, y: float, heaviest: int) -> str:
         parts.append(f'<rect class="snapshot" x="{x - 3:.1f}" y="{y - 14:.1f}" width="6" height="6"/>')
     if cell.marks & {"rotate", "recover"}:
         parts.append(f'<path class="key" d="M{x:.1f} {y + 7:.1f}l4 4-4 4-4-4z"/>')
-    if "finality" in cell.marks:
+    if "final" in cell.marks:
         parts.append(f'<path class="final" d="M{x:.1f} {y - 18:.1f}l5 5-5 5-5-5z"/>')
     if "accuse" in cell.marks:
         parts.append(f'<path class="accuse" d="M{x:.1f} {y - 18:.1f}l6 10h-12z"/>')

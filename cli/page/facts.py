@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final
 
 from cli.causal import Line, in_causal_order
-from cli.entries import summary
+from cli.entries import kind, summary
 from cli.lineage import of as lineage_of
 from cli.opened import Opened
 from cli.plain import plain
@@ -205,7 +205,7 @@ class _Drawing:
             cell.updates += 1
             cell.weight += weight
         else:
-            cell.marks.add(type(line.entry).__name__.lower())
+            cell.marks.add(kind(line.entry))
         roster = self._follow(line, column)
         for slot, size in line.entry.seen:
             cited = roster[slot] if slot < len(roster) else ""
@@ -242,7 +242,7 @@ class _Drawing:
             entry = replica.entry(log, seq)
             rows.append(
                 Moment(
-                    log, seq, names.get(log, ""), type(entry).__name__.lower(), summary(entry, names), entry.time,
+                    log, seq, names.get(log, ""), kind(entry), summary(entry, names), entry.time,
                     timeline.interval(log, seq),
                 )
             )  # fmt: skip
