@@ -100,7 +100,7 @@ class Admission(Generic[D, T]):
         self._finals: list[FinalSnapshot] = []
         self._streams: OrderedDict[LogId, Iterator[bytes]] = OrderedDict()
         self._held: dict[LogId, bytes] = {}  # the next entry of a log that waits
-        self._branches = 0
+        self._parents: Mapping[LogId, LogId] = {}
         self.people: dict[str, str] = {}  # names that peers chose, by log and by peer
         self.admitted = 0
         self.replayed = 0
@@ -124,10 +124,14 @@ class Admission(Generic[D, T]):
 
     # -------------------------------------------------------------- entries
 
-    def run(self) -> None:
-        """Admit what holds, log by log in turn, so that few wait; park what waits under what it waits for."""
+    def run(self, parents: Mapping[LogId, LogId]) -> None:
+        """Admit what holds, log by log in turn, so that few wait; park what waits under what it waits for.
+
+        `parents` tells of each branch which other one it left.
+        """
+        self._parents = parents
         parked: dict[PeerId, list[tuple[int, LogId]]] = {}
-        disputed: list[tuple[int, LogId]] = []  # how many branches there were, and the log
+        disputed: list[tuple[int, LogId]] = []  # how many entries there were, and the log: more may make sense of it
         held_up = False
         total = sum(log.size - fork_of(log.peer) for log in self._bundle.logs)
         ready = deque(self._logs)
@@ -146,16 +150,18 @@ class Admission(Generic[D, T]):
                     if still := [item for item in waiting if not self.replica.holds(peer, item[0])]:
                         parked[peer] = still
             elif step == "disputed":
-                disputed.append((self._branches, log))
+                disputed.append((self.admitted, log))
             elif step == "held up":
                 held_up = True
             elif peer_of(log) in parked:  # it ended: who cites what was to come is told so
                 ready.extend(other for _, other in parked.pop(peer_of(log)))
-            if not ready and (again := [log for count, log in disputed if count < self._branches]):
+            if not ready and (again := [log for count, log in disputed if count < self.admitted]):
                 disputed = [item for item in disputed if item[1] not in again]
                 ready.extend(again)
             if self._on_progress is not None and not self.admitted % PROGRESS_EVERY:
                 self._on_progress(self.admitted, total, "rules")
+        if self._on_progress is not None:
+            self._on_progress(self.admitted, total, "rules")
         self._streams.clear()
         self._held.clear()
         for _, log in disputed:
@@ -170,7 +176,7 @@ class Admission(Generic[D, T]):
     def _step(self, log: LogId) -> Waiting | _Step:
         """Admit the next entry of one log."""
         fork, peer = fork_of(log), peer_of(log)
-        if fork and not self.replica.size(log) and not self.replica.holds(peer, fork + 1):
+        if fork and not self.replica.size(log) and self.replica.size(self._parents.get(log, "")) <= fork:
             return Waiting(((peer, fork + 1),))
         try:
             data = self._next(log)
@@ -188,7 +194,6 @@ class Admission(Generic[D, T]):
                 why = "is no branch of a log that is here"
                 self._findings.entry(self._logs[log], fork, "place", why)
                 return "ended"
-            self._branches += 1
         return self._take(log, data)
 
     def _next(self, log: LogId) -> bytes | None:
@@ -241,6 +246,9 @@ class Admission(Generic[D, T]):
             self._findings.entry(self._logs[log], error.seq, error.rule, error.why)
             replica.end(log, seq)
             return "ended"
+        except RemoteError as error:  # a blob that is not the one it is given out for
+            self._findings.file(log, error)
+            return "held up"
         self.admitted += 1
         self._after(checked)
         return "admitted"

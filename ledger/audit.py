@@ -37,7 +37,7 @@ from ledger.vouched import final_witnesses, witnessed
 
 __all__ = [
     "Anchors", "AuditOptions", "Finding", "LogReport", "Report", "Verdict", "audit", "audit_path", "examine",
-    "structure_path", "unreadable", "unreadable",
+    "structure_path", "unreadable",
 ]  # fmt: skip
 
 DEFAULT_PARAMETERS: Final = (
@@ -108,7 +108,7 @@ class _Audit(Generic[D, T]):
         bundle, findings, admission, replica = self._bundle, self._findings, self._admission, self.replica
         self._find_founder()
         structure = check_structure(bundle, findings, on_progress=self._options.on_progress)
-        admission.run()
+        admission.run(structure.parents)
         self._read_strays()
         if replica.has_genesis and bundle.witnesses != final_witnesses(replica) and self._whole():
             findings.add("", -1, "policy", "policy.tlog", "does not follow from the ledger's witnesses and their keys")

@@ -56,12 +56,18 @@ class LogStructure:
     sound: int  # entries from the first on with which nothing is wrong
     root: bytes | None  # over all of its entries; None if they cannot be read
     seal: Seal | None  # what its author signed; None if that is in doubt
+    parent: str  # the branch that this one left; "" for a trunk
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
     findings: Findings
     logs: tuple[LogStructure, ...]
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """By branch: the one that it left."""
+        return {log.log: log.parent for log in self.logs if log.parent}
 
     @property
     def entries(self) -> int:
@@ -111,7 +117,7 @@ class _Branch:
         "id",
         "keys",
         "lane",
-        "lanes",
+        "lanes", "met",
         "name",
         "order",
         "own",
@@ -161,6 +167,7 @@ class _Branch:
         self.cited = _Cited(self)
         self.waiters: list[tuple[int, _Branch]] = []
         self.siblings: tuple[_Branch, ...] = (self,)
+        self.met = -1  # the entry whose peers have their slots already: it may have to wait for branches
         self.tangled = False  # it, or a log that it has seen, has several branches
         self.parent: _Branch | None = None
         self.fork = 0
@@ -206,6 +213,8 @@ class _Pass:
             for size, waiter in branch.waiters:
                 why = f"cites entry {size - 1} of log {branch.peer[:12]}, which is not here"
                 self._end(waiter, waiter.size, "past", why)
+        if self._on_progress is not None:
+            self._on_progress(self._done, self._total, "structure")
         return Structure(self._found, tuple([self._finish(branch) for branch in self._branches]))
 
     # -------------------------------------------------------------- reading
@@ -312,7 +321,8 @@ class _Pass:
 
     def _same_heads(self, branch: _Branch, entry: Any) -> bool:
         """What an entry that has seen nothing new says of all that its log has seen."""
-        if sha256(b"".join(branch.heads)).hexdigest() == entry.heads:
+        heads = sorted(branch.heads) if branch.tangled else branch.heads
+        if sha256(b"".join(heads)).hexdigest() == entry.heads:
             return True
         self._end(branch, branch.size, "heads", "is not the hash of the logs it has seen")
         return False
@@ -333,18 +343,23 @@ class _Pass:
 
     def _cited(self, branch: _Branch, entry: Any) -> list[Citation] | None:
         """What an entry cites. None if it must wait, or cites nothing that there could be."""
-        roster, cited = branch.roster, []
+        if not self._held(branch, entry):
+            return None
+        return [branch.roster[slot].cited[size] for slot, size in entry.seen]
+
+    def _held(self, branch: _Branch, entry: Any) -> bool:
+        """Whether all that it cites is followed, on some branch. If not, it waits, or its log ends."""
+        roster = branch.roster
         for slot, size in entry.seen:
             if slot >= len(roster):
                 self._end(branch, branch.size, "seen", f"names peer {slot} of a roster of {len(roster)}")
-                return None
+                return False
             if size == 0:
                 self._end(branch, branch.size, "seen", "sizes are at least 1")
-                return None
+                return False
             if size > roster[slot].size and not self._available(branch, roster[slot], size):
-                return None
-            cited.append(roster[slot].cited[size])
-        return cited
+                return False
+        return True
 
     def _take(self, branch: _Branch, entry: Any, cited: list[Citation]) -> bool:
         """Count what is cited as seen, if that follows from what was seen before. False if it breaks a rule."""
@@ -377,9 +392,9 @@ class _Pass:
 
     def _follow_slowly(self, branch: _Branch, entry: Any) -> bool:
         """The same for entries that introduce peers, or that cite logs with several branches."""
-        if entry.meets and not self._meet(branch, entry):
+        if entry.meets and branch.met != branch.size and not self._meet(branch, entry):
             return False
-        if branch.tangled and (self._cited(branch, entry) is None or not self._resolve(branch, entry)):
+        if branch.tangled and not (self._held(branch, entry) and self._resolve(branch, entry)):
             return False
         cited = self._cited(branch, entry)
         return cited is not None and self._take(branch, entry, cited)
@@ -406,6 +421,7 @@ class _Pass:
         for slot, size in entry.seen:
             if slot < count and size > cited[slot].size and not self._available(branch, cited[slot], size):
                 return False
+        branch.met = branch.size
         branch.roster += met
         branch.tangled = branch.tangled or any(len(other.siblings) > 1 for other in met)
         branch.lanes += [0] * len(met)
@@ -476,30 +492,41 @@ class _Pass:
                 branch.broken = (0, "place", "shares its beginning with no branch of its log that is here")
 
     def _resolve(self, branch: _Branch, entry: Any) -> bool:
-        """Find the branches that an entry means: those of which `heads` is the hash."""
+        """Find the branches that an entry means: those of which `heads` is the hash (the rules are branches.py's)."""
         choices = []
         for slot, size in entry.seen:
             bound = branch.roster[slot]
             before = branch.lanes[slot] >> bound.lane
             fit = [
-                other for other in bound.siblings
-                if other.size >= size > before and (not before or other.tree.root(before) == bound.tree.root(before))
-            ]  # fmt: skip
-            if not fit:
-                self._end(branch, branch.size, "seen", f"sees {size} entries of a log after {before}")
-                return False
-            different = {other.tree.root(size): other for other in reversed(fit)}
-            choices.append(list(different.values()))
-        seen = [slot for slot, _ in entry.seen]
-        heads = {slot: branch.heads[place] for slot, place in enumerate(branch.order) if slot not in seen}
+                other for other in bound.siblings if other.fork < size <= other.size and _common(other, bound) >= before
+            ]
+            if size <= before or not fit:
+                return self._unresolved(branch, entry, "seen", f"sees {size} entries of a log after {before}")
+            choices.append(fit)
+        known = {slot: branch.heads[place] for slot, place in enumerate(branch.order)}
+        fits: list[tuple[list[bytes], list[_Branch]]] = []
         for chosen in islice(product(*choices), MAX_TRIES):
-            named = [other.cited[size][0] for other, (_, size) in zip(chosen, entry.seen, strict=True)]
-            if sha256(b"".join(sorted([*heads.values(), *named]))).hexdigest() == entry.heads:
-                for slot, other in zip(seen, chosen, strict=True):
-                    before = branch.lanes[slot] >> branch.roster[slot].lane
-                    branch.roster[slot], branch.lanes[slot] = other, before << other.lane
-                return True
-        self._end(branch, branch.size, "heads", "is not the hash of the logs it has seen")
+            roster, rows = list(branch.roster), dict(known)
+            for other, (slot, size) in zip(chosen, entry.seen, strict=True):
+                roster[slot], rows[slot] = other, other.cited[size][0]
+            if sha256(b"".join(sorted(rows.values()))).hexdigest() == entry.heads and _all_differ(roster, rows):
+                fits.append(([rows[slot] for slot in range(len(roster))], roster))
+        if not fits:
+            return self._unresolved(branch, entry, "heads", "is not the hash of the logs it has seen")
+        _, roster = min(fits, key=lambda fit: fit[0])
+        for slot, other in enumerate(roster):
+            before = branch.lanes[slot] >> branch.roster[slot].lane
+            branch.roster[slot], branch.lanes[slot] = other, before << other.lane
+        return True
+
+    def _unresolved(self, branch: _Branch, entry: Any, rule: str, why: str) -> bool:
+        """No branch fits that is followed so far: wait for one that may, or end the log. False."""
+        for slot, size in entry.seen:
+            for other in branch.roster[slot].siblings:
+                if other.size < size and self._may_reach(other, size):
+                    other.waiters.append((size, branch))
+                    return False
+        self._end(branch, branch.size, rule, why)
         return False
 
     def _cover(self, branch: _Branch) -> int:
@@ -543,7 +570,8 @@ class _Pass:
                 self._found.add(branch.id, -1, "checkpoint", error.file, str(error))
             for problem in branch.source.inspect(branch.tree, branch.key_at):
                 self._found.file(branch.id, problem)
-        return LogStructure(branch.id, branch.total, branch.size, root, seal)
+        parent = branch.parent.id if branch.parent is not None else ""
+        return LogStructure(branch.id, branch.total, branch.size, root, seal, parent)
 
     def _whole(self, branch: _Branch) -> bytes | None:
         """The root of all entries in the bundle, followed or not; None if they cannot be read."""
@@ -558,6 +586,35 @@ class _Pass:
             self._found.file(branch.id, error)
             return None
         return branch.tree.root()
+
+
+def _common(one: _Branch, other: _Branch) -> int:
+    """The index of the first entry in which two branches of one log differ; of a log and itself, no limit."""
+    limits: dict[str, int] = {}
+    at: _Branch | None = one
+    limit = MAX_LOG_SIZE
+    while at is not None:
+        limits[at.id] = limit
+        limit, at = min(limit, at.fork), at.parent
+    at, limit = other, MAX_LOG_SIZE
+    while at is not None:
+        if at.id in limits:
+            return min(limit, limits[at.id])
+        limit, at = min(limit, at.fork), at.parent
+    return 0
+
+
+def _all_differ(roster: list[_Branch], rows: dict[int, bytes]) -> bool:
+    """Whether slots of one peer are different branches, none of which contains another."""
+    by_peer: dict[PeerId, list[tuple[_Branch, int]]] = {}
+    for slot, log in enumerate(roster):
+        by_peer.setdefault(log.peer, []).append((log, int.from_bytes(rows[slot][32:40], "big")))
+    return all(
+        _common(log, other) < min(size, upto)
+        for branches in by_peer.values()
+        for at, (log, size) in enumerate(branches)
+        for other, upto in branches[:at]
+    )
 
 
 def _beginning(branch: _Branch, size: int) -> bytes | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from ledger.bundle import BundleContents, BundleLog, Entries, write_bundle
 from ledger.canonical import decode_entry
 from ledger.chain import peer_of
-from ledger.checkpoint import Checkpoint, origin
+from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.cosignature import add_cosignatures, cosign
 from ledger.entry import Accuse, Hash, Update
+from ledger.merkle import Tree, leaf_hash
 from ledger.replica import Replica
 from ledger.vouched import final_witnesses
 from tests.fold.toy import POLICY, Peer, Swarm, key_of
@@ -53,6 +54,15 @@ def contents_of(swarm: Swarm, peer: Peer | None = None, *, model_hash: Hash | No
         policy=POLICY.encode(), logs=tuple(logs), blobs=lambda: sorted(blobs),
         blob=lambda name, limit=0: blobs.get(name), witnesses=final_witnesses(replica),
     )  # fmt: skip
+
+
+def forged(swarm: Swarm, contents: BundleContents, log: str, entries: list[bytes]) -> BundleContents:
+    """The bundle with other entries in one log, rightly signed by its author."""
+    peer = swarm[log]
+    root = Tree(leaf_hash(data) for data in entries).root()
+    note = sign(Checkpoint(origin(swarm.swarm, peer.id), len(entries), root), key_of(log))
+    other = BundleLog(peer.id, len(entries), note, stream_of(entries))
+    return replace(contents, logs=tuple(other if held.peer == peer.id else held for held in contents.logs))
 
 
 def with_log(contents: BundleContents, log: str, change: Callable[[BundleLog], BundleLog]) -> BundleContents:

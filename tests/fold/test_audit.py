@@ -12,14 +12,14 @@ import pytest
 
 from gossip.merging.arithmetic import NumpyArithmetic
 from ledger.audit import Anchors, Report, audit, audit_path
-from ledger.bundle import BundleContents, BundleLog
+from ledger.bundle import BundleContents
 from ledger.canonical import encode
 from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.entry import AnyEntry, Snapshot
 from ledger.errors import LocalError
 from ledger.fold import PlainArithmetic
-from ledger.merkle import Tree, leaf_hash
-from tests.fold.bundles import contents_of, stream_of, written
+from ledger.merkle import leaf_hash
+from tests.fold.bundles import contents_of, forged, written
 from tests.fold.stories import busy_swarm
 from tests.fold.toy import CHAIN, NOW, Swarm, key_of
 
@@ -106,15 +106,6 @@ def test_a_snapshot_of_another_model_convicts_its_author(swarm: Swarm):
     (finding,) = report.findings
     assert (finding.log, finding.index, finding.rule) == (ann.id, told.seq, "model")
     assert finding.file == f"logs/{ann.id}/tile/entries/000.p/{told.seq + 1}"
-
-
-def forged(swarm: Swarm, contents: BundleContents, log: str, entries: list[bytes]) -> BundleContents:
-    """The bundle with other entries in one log, rightly signed by its author."""
-    peer = swarm[log]
-    root = Tree(leaf_hash(data) for data in entries).root()
-    note = sign(Checkpoint(origin(swarm.swarm, peer.id), len(entries), root), key_of(log))
-    other = BundleLog(peer.id, len(entries), note, stream_of(entries))
-    return replace(contents, logs=tuple(other if held.peer == peer.id else held for held in contents.logs))
 
 
 def test_a_delta_that_no_update_names_is_a_finding(swarm: Swarm):
