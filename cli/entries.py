@@ -17,7 +17,7 @@ from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.sources import Source
 from ledger.canonical import decode_entry
-from ledger.chain import peer_of
+from ledger.chain import fork_of, peer_of
 from ledger.entry import (
     GRID_ONE,
     Accuse,
@@ -68,6 +68,11 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
             return f"its snapshot {entry.snapshot:,} is final: a majority of the witnesses signed it"
         case Anchor():
             return f"time stamp from outside over its first {render.many(entry.size, 'entry')}"
+
+
+def label(log: str, seq: int) -> str:
+    """Where an entry stands, in few digits: 4be94882/9, and 4be94882~9/10 on the branch that left that log at 9."""
+    return f"{peer_of(log)[:8]}{f'~{fork_of(log)}' if fork_of(log) else ''}/{seq}"
 
 
 def kind(entry: AnyEntry) -> str:

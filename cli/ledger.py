@@ -55,6 +55,7 @@ def log(
     """List entries, newest last: what an entry cites comes before it, ties by claimed time."""
     from cli import entries, sources
     from cli.causal import in_causal_order
+    from ledger.chain import fork_of
 
     with sources.opened(source) as found:
         names = found.names()
@@ -62,14 +63,14 @@ def log(
         total = 0
         shown: deque[Line] = deque(maxlen=last or None)
         for line in in_causal_order(found.logs):
-            if line.log in wanted:
+            if line.log in wanted and line.seq >= fork_of(line.log):  # what comes before is of the log it left
                 total += 1
                 shown.append(line)
     if json:
         render.document({"entries": [entries.facts(line) for line in shown], "total": total})
         return
     rows = [
-        (f"{line.log[:8]}/{line.seq}", names.get(line.log, "?"), entries.kind(line.entry),
+        (entries.label(line.log, line.seq), names.get(line.log, "?"), entries.kind(line.entry),
          render.moment(line.entry.time), entries.summary(line.entry, names))
         for line in shown
     ]  # fmt: skip

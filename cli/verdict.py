@@ -47,8 +47,10 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
 
 def show(report: Report) -> None:
     """Everything, for people; the verdict last."""
+    names = {peer_of(log.peer): log.name for log in report.logs if log.name}
     rows = [
-        (_log(log), plain_name(log.name) if log.name else "", f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
+        (_log(log), plain_name(names[peer_of(log.peer)]) if peer_of(log.peer) in names else "",
+         f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
          f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log))
         for log in report.logs
     ]  # fmt: skip

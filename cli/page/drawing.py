@@ -36,12 +36,12 @@ def graph(facts: Facts) -> str:
         )
     out.append("</g>")
     for lane, y in zip(facts.lanes, middle, strict=True):
-        out.append(_lane(facts, lane, y, heaviest))
+        out.append(_lane(facts, lane, y, heaviest, middle))
     out += _axis(facts, height, f"{many(facts.total, 'entry')}, in an order in which what is cited comes first")
     return _svg(height, "Logs that cite one another", out)
 
 
-def _lane(facts: Facts, lane: Lane, y: float, heaviest: int) -> str:
+def _lane(facts: Facts, lane: Lane, y: float, heaviest: int, middle: Sequence[float]) -> str:
     columns = sorted(lane.cells)
     if not columns:
         return ""
@@ -52,6 +52,9 @@ def _lane(facts: Facts, lane: Lane, y: float, heaviest: int) -> str:
         f'<text class="name" x="{LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{escape(label + branch)}</text>',
         f'<path class="line" d="M{_x(facts, columns[0]):.1f} {y:.1f}H{_x(facts, columns[-1]):.1f}"/>',
     ]
+    if lane.left is not None:
+        from_x, from_y = _x(facts, lane.left[1]), middle[lane.left[0]]
+        parts.append(f'<path class="branch" d="M{from_x:.1f} {from_y:.1f}L{_x(facts, columns[0]):.1f} {y:.1f}"/>')
     for column in columns:
         cell, x = lane.cells[column], _x(facts, column)
         parts.append(f"<g><title>{escape(_told(label, cell))}</title>{_marks(cell, x, y, heaviest)}</g>")
@@ -62,8 +65,9 @@ def _lane(facts: Facts, lane: Lane, y: float, heaviest: int) -> str:
 def _marks(cell: Cell, x: float, y: float, heaviest: int) -> str:
     parts = []
     if cell.updates:
-        radius = 1.5 + 4.5 * sqrt(cell.weight / heaviest) if heaviest else 1.5
-        parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
+        radius = 1.5 + 4.5 * sqrt(cell.weight / heaviest) if cell.weight else 2.5
+        kind = "dot" if cell.weight else "lost"
+        parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
     if cell.marks & {"genesis", "enrol", "member", "data", "anchor"}:
         parts.append(f'<path class="tick" d="M{x:.1f} {y - 6:.1f}V{y + 6:.1f}"/>')
     if "snapshot" in cell.marks:
@@ -81,7 +85,8 @@ def _told(label: str, cell: Cell) -> str:
     where = f"{cell.first}" if cell.first == cell.last else f"{cell.first} to {cell.last}"
     says = [f"{label}, entry {where}"]
     if cell.updates:
-        says.append(f"{many(cell.updates, 'update')}, weight {cell.weight / GRID_ONE:.2f}")
+        counted = f"weight {cell.weight / GRID_ONE:.2f}" if cell.weight else "not in the model"
+        says.append(f"{many(cell.updates, 'update')}, {counted}")
     says += sorted(_WORDS.get(mark, mark) for mark in cell.marks)
     return "; ".join(says)
 

@@ -53,7 +53,7 @@ class Cell:
     """What one log wrote in one column."""
 
     updates: int = 0
-    weight: int = 0
+    weight: int = 0  # of those in the sum
     marks: set[str] = field(default_factory=set)  # kinds other than updates that are drawn
     first: int = -1  # sequence numbers of the first and last entry
     last: int = -1
@@ -67,6 +67,7 @@ class Lane:
     name: str
     colour: int
     cells: Mapping[int, Cell]
+    left: tuple[int, int] | None  # of a branch: (lane, column) of the last entry that it shares with its log
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def gather(opened: Opened, anchors: Anchors) -> Facts:
     ranked = [part.peer for part in lineage.peers] if lineage else []
     colours = {peer: min(rank, COLOURS) for rank, peer in enumerate(ranked)}
     heads = replica.heads()
-    total = sum(heads.values())
+    total = sum(size - fork_of(log) for log, size in heads.items())
     drawing = _Drawing(opened, heads, colours, max(1, -(-total // COLUMNS)))
     streams = {log.peer: _reader(log, heads[log.peer]) for log in opened.contents.logs if log.peer in heads}
     for line in in_causal_order(streams):
@@ -179,12 +180,12 @@ class _Drawing:
 
     def take(self, line: Line) -> None:
         column = self._taken // self.per_column
-        self._taken += 1
-        if column == len(self.weights):
-            self.weights.append(list(self.weights[-1]) if self.weights else [0] * (COLOURS + 1))
         if line.seq < fork_of(line.log):  # of another branch: drawn where it was written, in the log it branches off
             self._follow(line, column)
             return
+        self._taken += 1
+        if column == len(self.weights):
+            self.weights.append(list(self.weights[-1]) if self.weights else [0] * (COLOURS + 1))
         entry, peer = line.entry, peer_of(line.log)
         weight = self._counted.get((line.log, line.seq), 0)
         if isinstance(entry, Update):
@@ -227,8 +228,18 @@ class _Drawing:
 
     def lanes(self, names: Mapping[str, str]) -> tuple[Lane, ...]:
         return tuple(
-            Lane(log, names.get(log, ""), self._colours.get(peer_of(log), COLOURS), self._cells[log])
+            Lane(
+                log, names.get(log) or names.get(peer_of(log), ""), self._colours.get(peer_of(log), COLOURS),
+                self._cells[log], self._left(log),
+            )
             for log in self._lanes
+        )  # fmt: skip
+
+    def _left(self, log: str) -> tuple[int, int] | None:
+        shared, trunk = fork_of(log), peer_of(log)
+        columns = self._columns.get(trunk, [])
+        return (
+            (self._lanes[trunk], columns[shared - 1]) if trunk in self._lanes and 0 < shared <= len(columns) else None
         )
 
     def moments(self, names: Mapping[str, str]) -> tuple[tuple[Moment, ...], int]:
@@ -242,7 +253,7 @@ class _Drawing:
             entry = replica.entry(log, seq)
             rows.append(
                 Moment(
-                    log, seq, names.get(log, ""), kind(entry), summary(entry, names), entry.time,
+                    log, seq, names.get(log) or names.get(peer_of(log), ""), kind(entry), summary(entry, names), entry.time,
                     timeline.interval(log, seq),
                 )
             )  # fmt: skip

@@ -30,6 +30,7 @@ _ICONS: Final = {
 }
 _SHAPES: Final = (
     ("update, by weight", '<g class="s8"><circle class="dot" cx="7" cy="7" r="5"/></g>'),
+    ("update that does not count", '<circle class="lost" cx="7" cy="7" r="3"/>'),
     ("snapshot", '<g class="s8"><rect class="snapshot" x="4" y="4" width="6" height="6"/></g>'),
     ("final snapshot", '<path class="final" d="M7 2l5 5-5 5-5-5z"/>'),
     ("accusation", '<path class="accuse" d="M7 2l6 10h-12z"/>'),

@@ -20,8 +20,9 @@ from cli.page import render_page
 from ledger.audit import Anchors
 from ledger.entry import Data, Source
 from ledger.replica import Checked
-from tests.cli.test_ledger import gossip, stored
+from tests.cli.test_ledger import facts, gossip, stored
 from tests.fold import toy
+from tests.fold.bundles import written
 
 BAD_NAMES = (
     "<script>alert(1)</script>",
@@ -169,6 +170,53 @@ def test_a_bundle_without_a_genesis_that_holds_still_makes_a_page(bundle: Path, 
 
 def test_the_same_bundle_makes_the_same_page(bundle: Path, page: str, swarm: toy.Swarm) -> None:
     assert page_of(bundle, Anchors(swarm=swarm.swarm)) == page
+
+
+def a_troubled_story() -> toy.Swarm:
+    """A snapshot becomes final, bob changes his key, cyd signs two histories and is accused; the others go on."""
+    swarm = toy.Swarm(["ann", "bob", "cyd"], witnesses=["founder", "ann", "bob"])
+    change = np.linspace(-1, 1, 16) / 50
+    for _ in range(3):
+        for peer in swarm.peers.values():
+            peer.publish(change)
+        swarm.exchange()
+    snapshot = swarm["ann"].snapshot().seq
+    swarm.exchange()
+    swarm["ann"].final(snapshot, [swarm.founder, swarm["bob"]])
+    swarm["bob"].rotate()
+    swarm.exchange()
+    twin = swarm["cyd"].twin()
+    swarm["cyd"].publish(change)
+    twin.publish(-change)
+    twin.publish(-change)
+    swarm.founder.fetch(swarm["cyd"])
+    swarm.founder.publish(change)
+    swarm.founder.fetch(twin)
+    swarm.founder.accuse_twins(swarm["cyd"], twin, twin.replica.size(twin.id) - 2)
+    for name in ("ann", "bob"):
+        swarm[name].fetch(swarm.founder)
+        swarm[name].publish(change)
+    swarm.exchange("founder", "ann", "bob")
+    return swarm
+
+
+def test_trouble_is_drawn_and_what_does_not_count_is_counted_nowhere(tmp_path: Path) -> None:
+    swarm = a_troubled_story()
+    bundle = written(swarm, tmp_path / "bundle")
+    page = page_of(bundle, Anchors(swarm=swarm.swarm))
+    assert "<strong>Clean</strong>" in page
+    drawn = page[page.index("Logs that cite one another") : page.index("What the model is made of")]
+    for mark, times in (("branch", 1), ("final", 1 + 1), ("accuse", 1 + 1), ("key", 1 + 1), ("lost", 3 + 1)):
+        assert len(re.findall(f'class="{mark}"', drawn)) == times, mark  # and one of each in the legend
+    assert "cyd (branch)" in drawn
+
+    told = facts("ledger", "lineage", str(bundle))
+    counted = {row["name"]: row["updates"] for row in told["peers"]}
+    assert counted == {"founder": 4, "ann": 4, "bob": 4, "cyd": 3}
+    assert told["model_hash"] == swarm.founder.model_hash()
+    assert facts("ledger", "without", str(bundle), "cyd")["updates_leaving"] == 3
+    listed = facts("ledger", "log", str(bundle), "-n", "0")
+    assert len({entry["hash"] for entry in listed["entries"]}) == listed["total"]  # what branches share is listed once
 
 
 # ------------------------------------------------------------------ in a browser
