@@ -2,7 +2,7 @@
 
     facts.py      what the page shows, as values: counted from what the audit admitted
     drawing.py    values -> SVG
-    markup.py     values -> HTML, everything that peers chose escaped
+    markup.py     values -> HTML, everything that peers chose escaped (parts.py)
     style.css, script.js    how it looks, and the little that moves; the page is whole without the script
 
 Rule kept here: a Content-Security-Policy in the page forbids everything but this very style and this very script, by

@@ -250,11 +250,7 @@ class _Drawing:
         timeline = Timeline(self._heads, replica.past, lambda log, seq: replica.entry(log, seq).time, words)
         rows = []
         for log, seq in self._told[-keep:]:
-            entry = replica.entry(log, seq)
-            rows.append(
-                Moment(
-                    log, seq, names.get(log) or names.get(peer_of(log), ""), kind(entry), summary(entry, names), entry.time,
-                    timeline.interval(log, seq),
-                )
-            )  # fmt: skip
+            entry, name = replica.entry(log, seq), names.get(log) or names.get(peer_of(log), "")
+            says, proven = summary(entry, names), timeline.interval(log, seq)
+            rows.append(Moment(log, seq, name, kind(entry), says, entry.time, proven))
         return tuple(rows), len(self._told) - len(rows)

@@ -1,4 +1,4 @@
-"""Values into HTML. What a peer chose goes through `text`, which cleans and escapes it; nothing else prints it.
+"""Values into HTML, section by section. What a peer chose goes through `text` (parts.py), which cleans and escapes it.
 
 Rules kept here: no style attributes, no event attributes, no address outside the page; style and script stand in the
 page and their hashes in its policy.
@@ -7,7 +7,7 @@ page and their hashes in its policy.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -16,8 +16,7 @@ from typing import Any, Final
 from cli import render
 from cli.page import drawing
 from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
-from cli.plain import plain
-from ledger.chain import peer_of
+from cli.page.parts import bar, chip, legend, percent, scroll, section, sources, table, text, who
 from ledger.entry import GRID_ONE
 from ledger.report import LogReport
 
@@ -36,11 +35,6 @@ _SHAPES: Final = (
     ("accusation", '<path class="accuse" d="M7 2l6 10h-12z"/>'),
     ("change of key", '<path class="key" d="M7 3l4 4-4 4-4-4z"/>'),
 )
-
-
-def text(value: object, limit: int = 300) -> str:
-    """What somebody else wrote, for the page: one line, no control or direction marks, escaped."""
-    return escape(plain(value, limit), quote=True)
 
 
 def page(facts: Facts) -> str:
@@ -155,7 +149,7 @@ def _model(facts: Facts) -> str:
         ),
     )
     told = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
-    return _section("What was recomputed", "", f'<div class="figures">{boxes}</div><dl>{told}</dl>')
+    return section("What was recomputed", "", f'<div class="figures">{boxes}</div><dl>{told}</dl>')
 
 
 def _findings(facts: Facts) -> str:
@@ -164,7 +158,7 @@ def _findings(facts: Facts) -> str:
         return ""
     rows = [
         (
-            _who(facts, finding.log) if finding.log else "the bundle",
+            who(facts, finding.log) if finding.log else "the bundle",
             f"{finding.index:,}" if finding.index >= 0 else "",
             text(finding.rule, 40),
             text(finding.detail, 400),
@@ -177,8 +171,8 @@ def _findings(facts: Facts) -> str:
         note += (
             f" {render.many(len(facts.report.missing), 'blob')} missing: not replayable, so neither right nor wrong."
         )
-    table = _table((("log", ""), ("entry", "n"), ("rule", ""), ("what is wrong", "w"), ("file", "w")), rows)
-    return _section("Findings", note.strip(), f'<div class="scroll tall">{table}</div>')
+    listed = table((("log", ""), ("entry", "n"), ("rule", ""), ("what is wrong", "w"), ("file", "w")), rows)
+    return section("Findings", note.strip(), f'<div class="scroll tall">{listed}</div>')
 
 
 def _graph(facts: Facts) -> str:
@@ -195,9 +189,9 @@ def _graph(facts: Facts) -> str:
     shapes = "".join(
         f'<span><svg viewBox="0 0 14 14" aria-hidden="true">{svg}</svg>{name}</span>' for name, svg in _SHAPES
     )
-    legend = f'<div class="legend"><span class="shapes">{shapes}</span></div>'
-    return _section(
-        "Logs that cite one another", note + " ".join(left), f"{_legend(facts)}{legend}{_scroll(drawing.graph(facts))}"
+    key = f'<div class="legend"><span class="shapes">{shapes}</span></div>'
+    return section(
+        "Logs that cite one another", note + " ".join(left), f"{legend(facts)}{key}{scroll(drawing.graph(facts))}"
     )
 
 
@@ -207,41 +201,41 @@ def _lineage(facts: Facts) -> str:
         return ""
     peers = [
         (
-            f"{_chip(facts.colours.get(row['peer'], COLOURS))} {_who(facts, row['peer'])}",
-            f"{row['updates']:,}", f"{row['weight'] / GRID_ONE:,.2f}", _percent(row["share"]),
-            _bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
+            f"{chip(facts.colours.get(row['peer'], COLOURS))} {who(facts, row['peer'])}",
+            f"{row['updates']:,}", f"{row['weight'] / GRID_ONE:,.2f}", percent(row["share"]),
+            bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
         )
         for row in told["peers"][:MAX_ROWS]
     ]  # fmt: skip
     sets = [
         (
-            f"{_who(facts, row['log'])} <span class=\"mono\">/{row['seq']}</span>", f"{row['updates']:,}",
-            _percent(row["share"]), _bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
-            f"{row['records']:,}", text(row["zone"], 20), _sources(row["sources"]),
+            f"{who(facts, row['log'])} <span class=\"mono\">/{row['seq']}</span>", f"{row['updates']:,}",
+            percent(row["share"]), bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
+            f"{row['records']:,}", text(row["zone"], 20), sources(row["sources"]),
         )
         for row in told["data"][:MAX_ROWS]
     ]  # fmt: skip
     licences = [
         (text(row["licence"], 60) or "(none named)", f"{row['data_sets']:,}", f"{row['updates']:,}",
-         _percent(row["share"]), _bar(row["share"], 8))
+         percent(row["share"]), bar(row["share"], 8))
         for row in told["licences"][:MAX_ROWS]
     ]  # fmt: skip
     share = ("share of weight", "n")
-    return _section(
+    return section(
         "What the model is made of",
         "Shares of the weight in the sum: counted, not estimated. A share is no measure of influence.",
-        _scroll(_table((("peer", ""), ("updates", "n"), ("weight", "n"), share, ("", "")), peers)),
-    ) + _section(
+        scroll(table((("peer", ""), ("updates", "n"), ("weight", "n"), share, ("", "")), peers)),
+    ) + section(
         "Data and licences",
         "As their authors describe them. An update counts for every licence that its data name: these shares may add "
         "up to more than 100%.",
-        _scroll(
-            _table(
+        scroll(
+            table(
                 (("data set", ""), ("updates", "n"), share, ("", ""), ("records", "n"), ("zone", ""), ("sources", "w")),
                 sets,
             )
         )
-        + _scroll(_table((("licence", "w"), ("data sets", "n"), ("updates", "n"), share, ("", "")), licences)),
+        + scroll(table((("licence", "w"), ("data sets", "n"), ("updates", "n"), share, ("", "")), licences)),
     )
 
 
@@ -249,14 +243,14 @@ def _weights(facts: Facts) -> str:
     if not any(map(sum, facts.weight_over_time)):
         return ""
     note = "How much of the weight in the sum each peer held, as the ledger grew."
-    return _section("Weight over time", note, _legend(facts) + _scroll(drawing.weights(facts)))
+    return section("Weight over time", note, legend(facts) + scroll(drawing.weights(facts)))
 
 
 def _scores(facts: Facts) -> str:
     if not facts.scores:
         return ""
     note = "What authors claim for the model they trained from, each on rows it held out. Opinions, not proofs."
-    return _section("Scores over time", note, _legend(facts) + _scroll(drawing.scores(facts)))
+    return section("Scores over time", note, legend(facts) + scroll(drawing.scores(facts)))
 
 
 def _moments(facts: Facts) -> str:
@@ -284,7 +278,7 @@ def _moments(facts: Facts) -> str:
         ("not after", "t"),
         ("", ""),
     )
-    return _section("Moments", note, f'<div class="scroll tall">{_table(head, rows)}</div>')
+    return section("Moments", note, f'<div class="scroll tall">{table(head, rows)}</div>')
 
 
 def _moment(facts: Facts, moment: Moment, low: int, width: int) -> Sequence[str]:
@@ -296,7 +290,7 @@ def _moment(facts: Facts, moment: Moment, low: int, width: int) -> Sequence[str]
     )  # fmt: skip
     claim = escape(render.moment(moment.claim))
     return (
-        f'{_who(facts, moment.log)} <span class="mono">/{moment.seq}</span>',
+        f'{who(facts, moment.log)} <span class="mono">/{moment.seq}</span>',
         text(moment.kind, 20),
         text(moment.says, 200),
         claim if agrees else f'<span class="off">{claim}</span>',
@@ -309,7 +303,7 @@ def _moment(facts: Facts, moment: Moment, low: int, width: int) -> Sequence[str]
 def _logs(facts: Facts) -> str:
     rows = [
         (
-            _who(facts, log.peer), f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
+            who(facts, log.peer), f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
             f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log),
             f'<code class="hash">{text(log.peer, 200)}</code>',
         )
@@ -320,77 +314,10 @@ def _logs(facts: Facts) -> str:
         ("peer", ""), ("entries that hold", "n"), ("signed", "n"), ("witnessed", "n"), ("updates", "n"), ("", ""),
         ("log", "w"),
     )  # fmt: skip
-    return _section("Logs", note, _scroll(_table(head, rows)))
+    return section("Logs", note, scroll(table(head, rows)))
 
 
 def _state(log: LogReport) -> str:
     if log.findings:
         return f'<span class="off">{render.many(log.findings, "finding")}</span>'
     return f'<span class="off">counts up to {log.void_from:,}</span>' if log.void_from is not None else "clean"
-
-
-# ------------------------------------------------------------------ parts
-
-
-def _section(title: str, note: str, body: str) -> str:
-    told = f'<p class="note">{note}</p>' if note else ""
-    return f"<section><h2>{title}</h2>{told}{body}</section>"
-
-
-def _scroll(inner: str) -> str:
-    return f'<div class="scroll">{inner}</div>'
-
-
-def _table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
-    """`rows` are markup already."""
-
-    def cell(tag: str, kind: str, inner: str) -> str:
-        return f'<{tag} class="{kind}">{inner}</{tag}>' if kind else f"<{tag}>{inner}</{tag}>"
-
-    top = "".join(cell("th", kind, title) for title, kind in head)
-    body = "".join(
-        "<tr>" + "".join(cell("td", kind, inner) for (_, kind), inner in zip(head, row, strict=True)) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _legend(facts: Facts) -> str:
-    buttons = "".join(
-        f'<button type="button" aria-pressed="false" data-of="{colour}">{_chip(colour)}{text(name, 40)}</button>'
-        for colour, name in drawing.legend_peers(facts)
-    )
-    return f'<div class="legend">{buttons}</div>'
-
-
-def _chip(colour: int) -> str:
-    return f'<span class="chip s{colour}"></span>'
-
-
-def _who(facts: Facts, log: str) -> str:
-    name = facts.names.get(log) or facts.names.get(peer_of(log), "")
-    branch = " (branch)" if "~" in log else ""
-    return f'{text(name, 24)}{branch} <span class="mono">{text(log[:8])}</span>'
-
-
-def _bar(share: float, colour: int) -> str:
-    width = 150 * min(1.0, max(0.0, share))
-    return (
-        '<svg class="bar-box" viewBox="0 0 150 10" aria-hidden="true">'
-        '<rect class="rail" width="150" height="10" rx="3"/>'
-        f'<rect class="b{colour}" width="{width:.1f}" height="10" rx="3"/></svg>'
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
-
-
-def _sources(sources: Sequence[Any]) -> str:
-    told = [
-        ", ".join(filter(None, (text(source[part], 60) for part in ("name", "version", "licence", "url"))))
-        for source in sources[:4]
-    ]
-    return (
-        "<br>".join(told) + (f"<br>and {len(sources) - 4} more" if len(sources) > 4 else "") if told else "(none named)"
-    )
