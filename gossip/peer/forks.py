@@ -388,8 +388,9 @@ class Forks:
     def _pursue(self, quest: Quest, now: float) -> None:
         if quest.start < 0:
             branches = self._tapes.branches(quest.peer)
-            at = max((min(tape.known, quest.size - 1) for tape in branches if not tape.stopped), default=0)
-            ahead = [tape for tape in branches if tape.known >= at and not tape.stopped]
+            usable = {tape.log: tape.admitted if tape.stopped else tape.known for tape in branches}
+            at = max((min(size, quest.size - 1) for size in usable.values()), default=0)
+            ahead = [tape for tape in branches if usable[tape.log] >= at]
             quest.start, quest.prev = at, self._rumour.hash_before(ahead[0], at) if ahead else NO_HASH
         want = Want(quest.peer, quest.start, quest.size, quest.prev, quest.root.hex())
         self._ask(quest.ask, want, now)
