@@ -243,7 +243,7 @@ class _Folder:
                     intact = data == readme(manifest.swarm, manifest.founder).encode()
                     wrong = "bundle.json" if intact else file
                     yield BundleError(wrong, "README.txt is not the text that bundle.json names: type nothing it says")
-                if file.endswith("cosigned") and not data:
+                if not data and file.endswith(("cosigned", "head.tlog-proof")):
                     yield BundleError(file, "is empty")
             except BundleError as error:
                 yield error

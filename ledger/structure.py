@@ -237,6 +237,8 @@ class _Pass:
             branch.broken = (begin, "file", "")
             return False
         if not batch:
+            if begin < branch.total:
+                branch.broken = (begin, "place", f"is missing: {branch.total} entries were promised")
             return False
         known = branch.tree.size - begin  # not 0 if this was read before, and given up for the room that it took
         branch.tree.append_all([sha256(b"\x00" + data).digest() for data in (batch[known:] if known else batch)])

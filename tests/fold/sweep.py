@@ -89,9 +89,8 @@ def main() -> None:
             named = {finding.file for finding in report.findings}
             if report.verdict != "findings" or file not in named:
                 print(f"byte {place} of {file}: {report.verdict}, named {sorted(named)}")
-        print(
-            f"{tried:,} places in {sum(1 for f in path.rglob('*') if f.is_file())} files of {len(swarm.everything())} entries"
-        )
+        files = sum(1 for file in path.rglob("*") if file.is_file())
+        print(f"{tried:,} places in {files} files of {len(swarm.everything())} entries")
 
 
 if __name__ == "__main__":
