@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,15 @@ from gossip.wire.frames import (
     MAX_MESSAGE_BYTES,
     NO_HASH,
     PIECE_BYTES,
+    Differs,
     Digest,
     Entries,
     Frame,
     Have,
     Lacks,
     Piece,
+    Rows,
+    Trace,
     Want,
     WantBlob,
     decode,
@@ -30,20 +35,22 @@ from gossip.wire.frames import (
 from ledger.errors import LocalError, RemoteError
 
 A, B = "aa" * 32, "bb" * 32
+B8 = b"\xbb" * 8
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 u32 = st.integers(0, (1 << 32) - 2)
 
 
-def _want(log: str, start: int, length: int, prev: str) -> Want:
-    return Want(log, start, start + length, prev if start and prev != NO_HASH else ("11" * 32 if start else NO_HASH))
+def _want(log: str, start: int, length: int, prev: str, root: str) -> Want:
+    after = prev if start and prev != NO_HASH else ("11" * 32 if start else NO_HASH)
+    return Want(log, start, start + length, after, root)
 
 
 EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
     st.builds(Digest, hashes, st.booleans()),
-    st.dictionaries(hashes, st.integers(1, (1 << 32) - 1), min_size=1, max_size=20).map(
-        lambda sizes: Have(tuple(sorted(sizes.items())))
-    ),
-    st.builds(_want, hashes, st.integers(0, 1 << 31), st.integers(1, 1 << 30), hashes),
+    st.sets(
+        st.tuples(hashes, st.integers(1, (1 << 32) - 1), st.binary(min_size=8, max_size=8)), min_size=1, max_size=20
+    ).map(lambda rows: Have(tuple(sorted(rows)))),
+    st.builds(_want, hashes, st.integers(0, 1 << 31), st.integers(1, 1 << 30), hashes, hashes),
     st.builds(
         Entries,
         hashes,
@@ -55,6 +62,19 @@ EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
     st.builds(WantBlob, hashes, st.integers(0, 1 << 31), st.integers(1, frames.MAX_WINDOW_BYTES)),
     st.builds(lambda h, o, d: Piece(h, o + len(d) + 7, o, d), hashes, st.integers(0, 1 << 31), st.binary(min_size=1)),
     st.builds(Lacks, hashes),
+    st.builds(
+        Differs,
+        hashes,
+        st.integers(1, 1 << 31),
+        st.binary(max_size=500),
+        st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
+        st.binary(min_size=1, max_size=900),
+    ),
+    st.builds(Trace, hashes, u32, hashes, st.integers(0, frames.MAX_CITED - 1)),
+    st.sets(
+        st.tuples(hashes, st.integers(1, (1 << 32) - 1), st.binary(min_size=32, max_size=32)), min_size=1, max_size=20
+    ).map(lambda rows: Rows(A, 7, B, 3, 3 + len(rows), tuple(sorted(rows)))),
+    st.builds(Rows, hashes, u32, hashes, st.just(0), st.just(0), st.just(())),
 )
 
 
@@ -77,14 +97,27 @@ WRONG = {
     "a short hash": b"\x07" + bytes(31),
     "a byte behind the end": b"\x07" + bytes(33),
     "an empty list of logs": b"\x02\x00\x00",
-    "a list longer than the message": b"\x02\xff\xff" + bytes(36),
-    "an empty log announced": b"\x02\x01\x00" + bytes(32) + bytes(4),
-    "logs out of order": b"\x02\x02\x00" + b"\x02" * 32 + b"\x01\0\0\0" + b"\x01" * 32 + b"\x01\0\0\0",
-    "a log announced twice": b"\x02\x02\x00" + (b"\x02" * 32 + b"\x01\0\0\0") * 2,
-    "an empty stretch": b"\x03" + bytes(32) + b"\x05\0\0\0\x05\0\0\0" + b"\x01" * 32,
-    "a stretch that runs backwards": b"\x03" + bytes(32) + b"\x05\0\0\0\x04\0\0\0" + b"\x01" * 32,
-    "something before the first entry": b"\x03" + bytes(32) + b"\0\0\0\0\x04\0\0\0" + b"\x01" * 32,
-    "nothing before the fifth": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + bytes(32),
+    "a list longer than the message": b"\x02\xff\xff" + bytes(44),
+    "an empty log announced": b"\x02\x01\x00" + bytes(32) + bytes(4) + bytes(8),
+    "logs out of order": b"\x02\x02\x00"
+    + b"\x02" * 32
+    + b"\x01\0\0\0"
+    + bytes(8)
+    + b"\x01" * 32
+    + b"\x01\0\0\0"
+    + bytes(8),
+    "a log announced twice": b"\x02\x02\x00" + (b"\x02" * 32 + b"\x01\0\0\0" + bytes(8)) * 2,
+    "an empty stretch": b"\x03" + bytes(32) + b"\x05\0\0\0\x05\0\0\0" + b"\x01" * 64,
+    "a stretch that runs backwards": b"\x03" + bytes(32) + b"\x05\0\0\0\x04\0\0\0" + b"\x01" * 64,
+    "something before the first entry": b"\x03" + bytes(32) + b"\0\0\0\0\x04\0\0\0" + b"\x01" * 64,
+    "nothing before the fifth": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + bytes(64),
+    "a stretch without a branch": b"\x03" + bytes(32) + b"\x05\0\0\0\x06\0\0\0" + b"\x01" * 32,
+    "another entry before the first": b"\x09" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"x",
+    "another entry that is empty": b"\x09" + bytes(32) + b"\x01\0\0\0" + b"\0\0" + b"\0",
+    "rows beyond any entry": b"\x0a" + bytes(32) + bytes(4) + bytes(32) + b"\0\0\x01\0",
+    "no rows of some": b"\x0b" + bytes(32) + bytes(4) + bytes(32) + bytes(4) + b"\x01\0\0\0" + b"\0\0",
+    "a row of nothing": b"\x0b" + bytes(32) + bytes(4) + bytes(32) + bytes(4) + b"\x01\0\0\0" + b"\x01\0" + bytes(68),
+    "more rows than in all": b"\x0b" + bytes(72) + b"\x01\0\0\0" + b"\x02\0" + (b"\x01" * 68 + b"\x02" * 68),
     "a batch of no entries": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"\0\0",
     "an empty entry": b"\x04" + bytes(32) + bytes(4) + b"\0\0" + b"\0" + b"\x01\0" + b"\0\0",
     "a note longer than its message": b"\x04" + bytes(32) + bytes(4) + b"\xff\x03" + b"x" * 9,
@@ -112,7 +145,9 @@ def test_mutated_frames_are_refused_or_mean_exactly_what_they_spell() -> None:
     real = [
         encode(frame)
         for frame in (
-            Digest(A, ask=False), Have(((A, 3), (B, 9))), Want(A, 4, 9, B), WantBlob(A, 0, 4096), Lacks(B),
+            Digest(A, ask=False), Have(((A, 3, B8), (B, 9, B8))), Want(A, 4, 9, B, A), WantBlob(A, 0, 4096), Lacks(B),
+            Differs(A, 3, b"note\n", (bytes(32),), b"entry"), Trace(A, 5, B, 0),
+            Rows(A, 5, B, 0, 1, ((B, 3, bytes(32)),)),
             Entries(A, 2, b"note\n", (bytes(32), bytes(32)), (b"one", b"twotwo")), Piece(A, 1000, 10, b"some bytes"),
         )
     ]  # fmt: skip
@@ -141,16 +176,16 @@ def test_mutated_frames_are_refused_or_mean_exactly_what_they_spell() -> None:
 
 def test_the_longest_list_of_logs_fits_and_one_more_does_not() -> None:
     logs = [f"{number:064x}" for number in range(MAX_HAVE + 1)]
-    assert len(encode(Have(tuple((log, 1) for log in logs[:-1])))) <= MAX_MESSAGE_BYTES
+    assert len(encode(Have(tuple((log, 1, B8) for log in logs[:-1])))) <= MAX_MESSAGE_BYTES
     with pytest.raises(LocalError):
-        encode(Have(tuple((log, 1) for log in logs)))
+        encode(Have(tuple((log, 1, B8) for log in logs)))
 
 
 def test_what_nobody_would_accept_is_not_sent() -> None:
     with pytest.raises(LocalError):
         encode(Want(A, 5, 5, B))
     with pytest.raises(LocalError):
-        encode(Have(((B, 1), (A, 1))))
+        encode(Have(((B, 1, B8), (A, 1, B8))))
     with pytest.raises(LocalError):
         encode(Piece("not hex", 1, 0, b"x"))
 
@@ -158,14 +193,61 @@ def test_what_nobody_would_accept_is_not_sent() -> None:
 def test_room_for_entries_is_exact() -> None:
     note, proof = b"n" * 400, (bytes(32),) * 3
     room = frames.entries_room(note, proof)
-    fits = Entries(A, 0, note, proof, (b"x" * (room // 2 - 2), b"y" * (room - room // 2 - 2)))
+    noise = random.Random(1).randbytes(room)
+    fits = Entries(A, 0, note, proof, (noise[: room // 2 - 2], noise[room // 2 + 2 :]))
     assert len(encode(fits)) == MAX_MESSAGE_BYTES
+
+
+# ------------------------------------------------------------------ packed
+
+BATCH = Entries(A, 4, b"n" * 300, (bytes(32),) * 3, (b'{"kind":"update"}' * 40, b'{"kind":"data"}' * 40))
+
+
+def deflated(message: bytes, length: int | None = None, *, tail: bytes = b"", end: bool = True) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(message) + packer.flush(zlib.Z_FINISH if end else zlib.Z_SYNC_FLUSH)
+    return frames.PACKED_TAG + struct.pack("<H", len(message) if length is None else length) + packed + tail
+
+
+def plain(frame: Entries) -> bytes:
+    return frames._encode(frame)
+
+
+def test_entries_travel_packed_where_that_is_shorter() -> None:
+    assert encode(BATCH)[:1] == frames.PACKED_TAG
+    assert len(encode(BATCH)) < len(plain(BATCH)) / 3
+    assert decode(encode(BATCH)) == decode(plain(BATCH)) == BATCH
+    small = Entries(A, 0, b"note", (), (b"one",))
+    assert encode(small) == plain(small)
+
+
+def test_what_is_packed_wrongly_is_refused() -> None:
+    message = plain(BATCH)
+    bomb = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    wrong = {
+        "says less": deflated(message, len(message) - 1),
+        "says more": deflated(message, len(message) + 1),
+        "a byte behind": deflated(message, tail=b"x"),
+        "no end": deflated(message, end=False),
+        "cut": deflated(message)[:-3],
+        "no deflate": frames.PACKED_TAG + b"\x00\x04" + b"\xff" * 300,
+        "nothing": frames.PACKED_TAG,
+        "too little": deflated(plain(Entries(A, 0, b"note", (), (b"one",)))),
+        "packed twice": deflated(deflated(random.Random(2).randbytes(4096))),
+        "other than entries": deflated(b"\x01\x01" + bytes(300)),
+        "a bomb": frames.PACKED_TAG + b"\xff\xff" + bomb.compress(bytes(50_000_000)) + bomb.flush(),
+    }
+    for name, bad in wrong.items():
+        with pytest.raises(RemoteError):
+            print(name, decode(bad))
 
 
 def test_the_frames_in_the_documentation_are_real() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
     shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
-    assert {"Digest", "Have", "Want", "Entries", "WantBlob", "Piece", "Lacks"} <= {name for name, _ in shown}
+    assert {"Digest", "Have", "Want", "Entries", "WantBlob", "Piece", "Lacks", "Differs", "Trace", "Rows"} <= {
+        name for name, _ in shown
+    }
     for name, spelled in shown:
         frame = decode(bytes.fromhex(spelled))
         assert type(frame).__name__ == name
