@@ -22,8 +22,9 @@ A real Digest, that of a peer that holds nothing and wants to hear what the othe
 
 Rules kept here: one spelling (what decodes encodes to the same bytes; what is packed, once it is inflated), every
 length checked before anything is cut or allocated, nothing behind the last field, no message beyond
-MAX_MESSAGE_BYTES, packed or not. Any breach is one kind of error, RemoteError, and costs the sender its link. The transport has proven who the sender is; this
-file refuses to know, and refuses to know what the entries say. docs/frames.md is the prose.
+MAX_MESSAGE_BYTES, packed or not. Any breach is one kind of error, RemoteError, and costs the sender its link.
+The transport has proven who the sender is; this file refuses to know, and refuses to know what the entries
+say. docs/frames.md is the prose.
 """
 
 from __future__ import annotations
