@@ -159,7 +159,7 @@ class Snapshot(Entry, frozen=True, tag="snapshot"):
     """The author's fold of its own past, so that a peer that folds wrongly convicts itself."""
 
     model: Hash  # model_hash of the fold of everything in this entry's past, own log included
-    state: Hash  # SHA-256 of the canonical rows of weights.py for this past
+    state: Hash  # of all that it takes to weigh and admit what comes after this past (state.py)
     updates: int  # folded updates in this past
 
 

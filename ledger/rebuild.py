@@ -7,11 +7,10 @@ It refuses to know bytes.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from types import MappingProxyType
 
 from ledger import rules, standing, weights
-from ledger.chain import ROWS_EVERY, Charge, Held, Log, Tip, accuse, admit_members
+from ledger.chain import ROWS_EVERY, TRAINING_ROLES, Charge, Held, Log, Tip, accuse, admit_members
 from ledger.entry import FoldConstants, Hash, PeerId
 from ledger.weights import START, Row
 
@@ -20,29 +19,22 @@ def tip_at(held: Log, size: int, head: Hash) -> Tip:
     """The tip of a log's first `size` entries (at least 1); `head` is the hash of the last of them."""
     if size == held.tip.size:
         return held.tip
-    roster: list[Log] = []
-    for seq, slot, meant in held.slots:
-        if seq < size:
-            roster[slot : slot + 1] = [meant]
+    roster = held.roster_at(size)
     sizes = tuple([held.seen_at(size - 1, seen) for seen in roster])
     known = held.held_at(size) if held.keys and held.keys[0].size <= size else Held(0, b"", "")
-    snapped = held.snapshots[at - 1] if (at := bisect_left(held.snapshots, size)) else -1
-    unsnapped = sum(
-        bisect_left(column, size) - bisect_right(column, snapped) for column in (held.folded_at, held.refused)
-    )
     tip = Tip(
-        held.id, size, head, known.key, known.promise, tuple(roster), sizes,
+        held.id, size, head, known.key, known.promise, roster, sizes,
         tuple([seen.head_at(upto) for seen, upto in zip(roster, sizes, strict=True)]),
         tuple(sorted(range(len(roster)), key=lambda slot: roster[slot].peer)),
         data=MappingProxyType({seq: data for seq, data in held.tip.data.items() if seq < size}),
-        unsnapped=unsnapped,
+        unsnapped=held.snapped_at(size)[1],
     )  # fmt: skip
     admitted: dict[PeerId, bool] = {}
     charges: dict[PeerId, set[Charge]] = {}
     for seen, upto in [*zip(roster, sizes, strict=True), (held, size)]:
-        for seq, peer, trains in seen.admissions:
+        for seq, peer, role in seen.admissions:
             if seq < upto:
-                admitted[peer] = trains or admitted.get(peer, False)
+                admitted[peer] = role in TRAINING_ROLES or admitted.get(peer, False)
         for seq, charge in seen.charges:
             if seq < upto:
                 charges.setdefault(charge.peer, set()).add(charge)

@@ -29,6 +29,7 @@ from ledger.canonical import decode_entry, entry_hash
 from ledger.chain import (
     MAX_LOG_SIZE,
     ROWS_EVERY,
+    TRAINING_ROLES,
     Charge,
     Disputed,
     FinalPast,
@@ -67,7 +68,7 @@ from ledger.errors import LocalError, RemoteError
 from ledger.merkle import Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
-from ledger.rules import TRAINING_ROLES, Charter, Past
+from ledger.rules import Charter, Past
 from ledger.standing import Term
 
 __all__ = [
@@ -404,11 +405,11 @@ class Replica:
                 if isinstance(entry, Recover):
                     held.recovers.append((seq, entry.since))
                 if isinstance(entry, Enrol) and held.id == self.founder:
-                    held.admissions.append((seq, held.peer, True))
+                    held.admissions.append((seq, held.peer, "admin"))
                     self._enter(held.peer, "admin")
                 self._know_keys(held.peer)
             case Member(peer=peer, role=role):
-                held.admissions.append((seq, peer, role in TRAINING_ROLES))
+                held.admissions.append((seq, peer, role))
                 self._enter(peer, role)
             case Snapshot():
                 held.snapshots.append(seq)

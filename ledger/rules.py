@@ -35,10 +35,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import assert_never
 
 from ledger import standing, weights
-from ledger.chain import Charge, InvalidEntry, Log, LogId, Tip, admit_members, sizes_of
+from ledger.chain import TRAINING_ROLES, Charge, InvalidEntry, Log, LogId, Tip, admit_members, sizes_of
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.delta import HEADER_BYTES, max_blob_bytes
@@ -67,9 +67,8 @@ from ledger.genesis import MAX_NORM
 from ledger.keys import check_public
 from ledger.note import Signature
 from ledger.policy import Breach, Policy
+from ledger.state import state_hash
 from ledger.weights import Row, Sight, Weighed
-
-TRAINING_ROLES: Final = ("trainer", "admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +232,7 @@ def sight(constants: FoldConstants, tip: Tip, view: Mapping[int, int]) -> Sight:
 def snapshot_facts(tip: Tip, past: Past) -> tuple[Hash, int]:
     """The `state` and `updates` of a snapshot with this past."""
     branches = _branches(tip, past.require())
-    rows = [(log.peer, log.row_hash(log.folded[size] - 1)) for log, size in branches if log.folded[size]]
-    return weights.state_hash(rows), standing.count(past.logs, sizes_of(branches))
+    return state_hash(past.logs, branches), standing.count(past.logs, sizes_of(branches))
 
 
 def _branches(tip: Tip, own: Log) -> list[tuple[Log, int]]:

@@ -145,7 +145,7 @@ def _protected(logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: dict
         log = logs[name]
         for author, final in finals:
             whole = _ranges(log.fork, author.seen_at(final.snapshot, log))
-            ranges = _with(ranges, final.cuts.get(name, whole))
+            ranges = union(ranges, final.cuts.get(name, whole))
         if ranges != _ranges(log.fork, past[name]):
             kept[name] = ranges
     return kept
@@ -214,7 +214,8 @@ def _without(ranges: Ranges, begin: int, end: int) -> Ranges:
     return tuple((a, b) for a, b in parts if a < b)
 
 
-def _with(ranges: Ranges, more: Ranges) -> Ranges:
+def union(ranges: Ranges, more: Ranges) -> Ranges:
+    """The indices in either."""
     merged: list[tuple[int, int]] = []
     for begin, end in sorted((*ranges, *more)):
         if merged and begin <= merged[-1][1]:

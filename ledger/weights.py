@@ -21,18 +21,16 @@ This file refuses to know entries, logs and bytes: replica.py reads them and han
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import compress
 from typing import Final
 
-from ledger.entry import GRID_ONE, FoldConstants, Hash, PeerId
+from ledger.entry import GRID_ONE, FoldConstants, PeerId
 from ledger.errors import RemoteError
 
 MAX_ACTIVE: Final = 4096  # n above this needs publishers to be sampled, which this version does not do
 ROW_DOMAIN: Final = b"gossip/row/1\n"
-STATE_DOMAIN: Final = b"gossip/state/1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +119,6 @@ def row_hash(row: Row) -> bytes:
     peers = bytes.fromhex("".join(row.peers))
     columns = struct.pack(f">{3 * count}Q", *row.seen, *row.credited, *row.grown_at)
     return sha256(b"".join((ROW_DOMAIN, head, peers, columns))).digest()
-
-
-def state_hash(rows: Iterable[tuple[PeerId, bytes]]) -> Hash:
-    """The hash of all rows of a past: (origin, row_hash) of every origin with a folded update, in any order."""
-    return sha256(STATE_DOMAIN + b"".join(bytes.fromhex(peer) + row for peer, row in sorted(rows))).hexdigest()
 
 
 def _columns(row: Row, peers: tuple[PeerId, ...]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:

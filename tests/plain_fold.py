@@ -107,6 +107,11 @@ def fold(layout: list[dict], seed: str, terms: list[tuple[int, bytes]]) -> list[
 # ---- 4. pasts, 5. weights, 6. states, 7. what counts
 
 
+def spelled(value: object) -> bytes:
+    """Canonical JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def leaf_hash(data: bytes) -> bytes:
     return sha(b"\x00", data)
 
@@ -139,6 +144,7 @@ class History:
         self.past: dict[str, frozenset[str]] = {}
         self.weight: dict[str, int] = {}
         self.row: dict[str, dict] = {}
+        self.imprints: dict[str, bytes] = {}
         waiting = list(self.entry)
         while waiting:
             again = [name for name in waiting if not self.read(name)]
@@ -263,22 +269,29 @@ class History:
 
     def summed(self, held: Set[str]) -> set[str]:
         """The updates in the sum of a past."""
-        found: set[str] = set()
-        for peer in {self.author[name] for name in held}:
-            for chain in self.ends(held, peer):
-                withdrawn = {
-                    name
-                    for branch in self.ends(held, peer)
-                    for at, other in enumerate(branch)
-                    if self.entry[other]["kind"] == "recover"
-                    for name in branch[self.entry[other]["since"] : at]
-                }
-                kept = set(chain[: self.void(chain, held)]) - withdrawn
-                found |= {name for name in kept if self.folded(name)}
+        chains = [chain for peer in {self.author[name] for name in held} for chain in self.ends(held, peer)]
+        return {
+            chain[index] for chain in chains for index in self.standing(held, chain) if self.folded(chain[index])
+        }  # fmt: skip
+
+    def standing(self, held: Set[str], chain: list[str]) -> set[int]:
+        """The indices of a branch at which an update counts in the sum of a past."""
+        peer = self.author[chain[0]]
+        withdrawn = {
+            name
+            for branch in self.ends(held, peer)
+            for at, other in enumerate(branch)
+            if self.entry[other]["kind"] == "recover"
+            for name in branch[self.entry[other]["since"] : at]
+        }
+        found = {index for index in range(self.void(chain, held)) if chain[index] not in withdrawn}
         for name in held:
             if self.entry[name]["kind"] == "final":
                 snapshot = self.chain[name][self.entry[name]["snapshot"]]
-                found |= self.summed(self.past[snapshot])
+                past = self.past[snapshot] | {snapshot}
+                for branch in self.ends(past, peer):
+                    shared = [index for index, (a, b) in enumerate(zip(chain, branch, strict=False)) if a == b]
+                    found |= self.standing(past, branch) & set(shared)
         return found
 
     # -- weights
@@ -347,22 +360,129 @@ class History:
     def state(self, snapshot: str) -> tuple[str, int]:
         """`state` and `updates` of a snapshot entry."""
         past = self.past[snapshot]
-        rows = []
-        for peer in {self.author[name] for name in past}:
-            for chain in self.ends(past, peer):
-                done = [name for name in chain if self.folded(name)]
-                if not done:
-                    continue
-                row = self.row[done[-1]]
-                js = sorted(row["seen"])
-                columns = [row[name][j] for name in ("seen", "credited", "grown") for j in js]
-                rows.append(bytes.fromhex(peer) + sha(
-                    b"gossip/row/1\n",
-                    struct.pack(">QQI", row["T"], row["x"], len(js)),
-                    b"".join(bytes.fromhex(j) for j in js),
-                    b"".join(struct.pack(">Q", value) for value in columns),
-                ))  # fmt: skip
-        return sha(b"gossip/state/1\n", *sorted(rows)).hex(), len(self.summed(past))
+        ends = [chain for peer in {self.author[name] for name in past} for chain in self.ends(past, peer)]
+        imprints = sorted(self.imprint(chain[-1]) for chain in ends)
+        tangled = [sha(spelled(knot)) for knot in self.tangles(past, ends)]
+        state = sha(b"gossip/state/2\n", struct.pack(">I", len(imprints)), *imprints, *tangled)
+        return state.hex(), len(self.summed(past))
+
+    def imprint(self, name: str) -> bytes:
+        """Of a branch up to and with this entry."""
+        if name in self.imprints:
+            return self.imprints[name]
+        chain = self.chain[name]
+        done = [other for other in chain if self.folded(other)]
+        updates = [self.entry[other]["kind"] == "update" for other in chain]
+        snapshots = [self.seq(other) for other in chain if self.entry[other]["kind"] == "snapshot"]
+        snapped = snapshots[-1] + 1 if snapshots else 0
+        found = sha(
+            b"gossip/imprint/1\n",
+            self.imprint(chain[-2]) if len(chain) > 1 else bytes(32),
+            self.head(name)[40:],
+            sha(spelled(self.facts(chain))),
+            self.row_hash(done[-1]) if done else bytes(32),
+            struct.pack(">QQQqQQ", len(chain), len(done), *self.sums(done), snapped, sum(updates[snapped:])),
+            b"".join(struct.pack(">I", len(self.chain[last])) for last in self.seen[name]),
+        )
+        self.imprints[name] = found
+        return found
+
+    def sums(self, done: list[str]) -> tuple[int, int]:
+        """The sum of the weights of these updates, and the norm of the last."""
+        return sum(self.weight[name] for name in done), self.entry[done[-1]]["norm"] if done else -1
+
+    def row_hash(self, name: str) -> bytes:
+        row = self.row[name]
+        js = sorted(row["seen"])
+        columns = [row[column][j] for column in ("seen", "credited", "grown") for j in js]
+        return sha(
+            b"gossip/row/1\n",
+            struct.pack(">QQI", row["T"], row["x"], len(js)),
+            b"".join(bytes.fromhex(j) for j in js),
+            b"".join(struct.pack(">Q", value) for value in columns),
+        )
+
+    def facts(self, chain: list[str]) -> dict:
+        told: dict = {"accused": [], "admitted": [], "data": [], "final": [], "keys": [], "recovered": []}
+        finals = []
+        for seq, name in enumerate(chain):
+            entry, kind = self.entry[name], self.entry[name]["kind"]
+            if kind == "enrol" and name == self.founder:
+                told["admitted"].append([seq, self.founder, "admin"])
+            if kind == "member":
+                told["admitted"].append([seq, entry["peer"], entry["role"]])
+            if kind == "accuse":
+                halves = [[leaf.hex(), key.hex()] for leaf, key in self.halves(name)]
+                told["accused"].append([seq, entry["peer"], entry["index"], halves])
+            if kind == "data":
+                told["data"] = [*told["data"], [seq, leaf_hash(self.data[name]).hex()]][-8:]
+            if kind in ("enrol", "rotate", "recover"):
+                told["keys"].append([seq + 1, entry["key"], entry["next"]])
+            if kind == "recover":
+                told["recovered"].append([seq, entry["since"]])
+            if kind == "final":
+                finals.append((seq, entry["snapshot"]))
+        for seq, snapshot in finals:
+            if all(seq >= later for _, later in finals):
+                told["final"].append([seq, snapshot, *self.finished(chain[snapshot])])
+        told["roster"] = [self.author[last] for last in self.seen[chain[-1]]]
+        return told | {"peer": self.author[chain[0]]}
+
+    def finished(self, snapshot: str) -> tuple[list[int], list]:
+        """The sizes in a snapshot's past by slot, and which slots' logs count there only in part."""
+        past = self.past[snapshot]
+        slots = {-1: self.chain[snapshot], **{slot: self.chain[last] for slot, last in enumerate(self.seen[snapshot])}}
+        parts = []
+        for slot, chain in slots.items():
+            ranges = self.ranges(past | {snapshot}, chain)
+            if ranges != [[0, len(chain)]]:
+                parts.append([slot, ranges])
+        return [len(self.chain[last]) for last in self.seen[snapshot]], parts
+
+    def ranges(self, held: Set[str], chain: list[str]) -> list[list[int]]:
+        """Which indices of a branch count in a past, whether there are updates there or not."""
+        standing = sorted(self.standing(held, chain))
+        return [
+            [index, next(end for end in itertools.count(index) if end not in standing)]
+            for index in standing
+            if index - 1 not in standing
+        ]
+
+    def tangles(self, past: Set[str], ends: list[list[str]]) -> list[dict]:
+        """By peer, what is tangled: sorted."""
+        ends = sorted(ends, key=lambda chain: self.head(chain[-1]))
+        accused = [entry for entry in map(self.entry.get, past) if entry["kind"] == "accuse"]
+        knots = []
+        for peer in sorted({self.author[name] for name in past}):
+            branches = [chain for chain in ends if self.author[chain[0]] == peer]
+            recoveries = [
+                (seq, self.entry[name]["since"])
+                for chain in branches for seq, name in enumerate(chain) if self.entry[name]["kind"] == "recover"
+            ]  # fmt: skip
+            charged = {entry["index"] for entry in accused if entry["peer"] == peer}
+            if len(branches) == 1 and not charged and not recoveries:
+                continue
+            forks = []
+            for (i, one), (j, other) in itertools.combinations(enumerate(branches), 2):
+                forks.append([i, j, next(at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)])
+            marks = []
+            for i, chain in enumerate(branches):
+                indices = {index for a, b, index in forks if i in (a, b)} | charged
+                indices |= {index for both in recoveries for index in both}
+                indices |= {index for both in self.ranges(past, chain) for index in both}
+                marks.append([
+                    [index, leaf_hash(self.data[chain[index]]).hex(), len(done), *self.sums(done)]
+                    for index in sorted(indices) if 0 < index < len(chain)
+                    for done in [[name for name in chain[:index] if self.folded(name)]]
+                ])  # fmt: skip
+            slots = [
+                [number, slot, next(i for i, branch in enumerate(branches) if last in branch)]
+                for number, chain in enumerate(ends)
+                for slot, last in enumerate(self.seen[chain[-1]])
+                if self.author[last] == peer and len(branches) > 1
+            ]
+            knots.append({"forks": forks, "marks": marks, "peer": peer, "slots": slots})
+        return knots
 
     def model(self, held: Set[str]) -> str:
         """The model_hash of everything in a past."""

@@ -23,11 +23,11 @@ from gossip.events import DataReady, Train, Trained
 from gossip.peer.author import Author, chain
 from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
+from ledger.chain import TRAINING_ROLES
 from ledger.delta import CODEC
 from ledger.entry import GRID_ONE, AnyEntry, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
 from ledger.replica import ChainFields, Checked
-from ledger.rules import TRAINING_ROLES
 
 GRACE_S: Final = 0.02  # for updates in flight, beside half of one's own round
 TIMER: Final = "round"

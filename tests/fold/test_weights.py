@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ledger.delta import Delta, encode
 from ledger.entry import GRID_ONE, FoldConstants
 from ledger.errors import RemoteError
-from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, state_hash, weigh
+from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, weigh
 from tests.fold.toy import Swarm, constants
 
 NORM = 1 << 20
@@ -269,4 +269,3 @@ def test_a_row_is_named_by_all_it_holds():
         Row((A, B), (1, 2), (1, 1), (0, 5), 8, 9), Row((A, B), (1, 2), (1, 1), (0, 5), 7, 8),
     ]  # fmt: skip
     assert len({row_hash(each) for each in [row, *others]}) == 7
-    assert state_hash([(A, row_hash(row)), (B, b"x" * 32)]) == state_hash([(B, b"x" * 32), (A, row_hash(row))])

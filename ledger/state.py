@@ -1,0 +1,255 @@
+"""The state of a past: one hash over all that is needed to weigh and admit what comes after it.
+
+    imprint(branch, k) = H(imprint(branch, k - 1), root, facts, row, sizes and sums after k entries)
+    state(past)        = H(its branches' imprints, sorted; what is tangled where logs were signed twice or accused)
+
+Why it exists: a snapshot carries this hash, so a peer that computes weights wrongly convicts itself, and whoever is
+handed the content (state_document.py) can check every part of it and go on from there. An imprint takes in the one
+before it, so a document need not reach back to a log's beginning: where it begins, one imprint stands for the rest.
+
+Rules kept here: everything is a function of the entries in the past; a branch is named by its peer, size and root,
+never by what it is called here; nothing of the future (a second branch, an accusation) enters a branch's own imprint.
+Columns of the logs are all it takes, so the state of any past can be computed; imprints computed last are remembered.
+It refuses to know bytes of entries, and documents. docs/fold.md, section 6, is this file in prose.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import itemgetter
+from sys import byteorder
+from typing import Any, Final
+
+from ledger import standing
+from ledger.canonical import encode
+from ledger.chain import LANE_BYTES, MAX_LOG_SIZE, FinalPast, Log, LogId, Ranges, Stretch, common, lineage, sizes_of
+from ledger.entry import Hash, PeerId
+from ledger.standing import Branch
+
+IMPRINT_DOMAIN: Final = b"gossip/imprint/1\n"
+STATE_DOMAIN: Final = b"gossip/state/2\n"
+DATA_HELD: Final = (
+    8  # newest data entries of a log that a document carries: what an update may cite without more history
+)
+NO_ROW: Final = bytes(32)
+OWN: Final = -1  # in place of a slot: the log itself
+
+IMPRINTS_EVERY: Final = 256  # an imprint remembered for good: 12 us to make again each of those between
+_IMPRINTS_RECENT: Final = 64
+
+
+def state_hash(logs: Mapping[LogId, Log], branches: Sequence[Branch]) -> Hash:
+    """The state of a past that holds these branches, none of which contains another."""
+    imprints = sorted([imprint(log, size) for log, size in branches])
+    tangled = [sha256(encode(knot)).digest() for knot in tangles(logs, branches)]
+    return sha256(b"".join((STATE_DOMAIN, struct.pack(">I", len(imprints)), *imprints, *tangled))).hexdigest()
+
+
+# ------------------------------------------------------------------ one branch
+
+
+def imprint(log: Log, size: int) -> bytes:
+    """32 bytes for the first `size` entries of a branch and for all that follows from them and their past."""
+    known = log.imprints
+    begin = size
+    while begin and begin not in known:
+        log.require(begin)
+        begin -= 1
+    found = known.get(begin, NO_ROW)
+    for at in range(begin + 1, size + 1):
+        found = known[at] = _imprint(log, at, found)
+    if len(known) > 4 * _IMPRINTS_RECENT + log.tip.size // IMPRINTS_EVERY:
+        recent = max(known) - _IMPRINTS_RECENT
+        log.imprints = {at: value for at, value in known.items() if at > recent or at % IMPRINTS_EVERY == 0}
+    return found
+
+
+def _imprint(log: Log, size: int, before: bytes) -> bytes:
+    stretch = log.stretch
+    if (
+        stretch is None
+        or not stretch.begin <= size <= stretch.end
+        or (size > stretch.upto and _deeds(log) != stretch.deeds)
+    ):
+        stretch = log.stretch = _stretch(log, size)
+    folded = log.folded[size]
+    snapped, unsnapped = log.snapped_at(size)
+    numbers = struct.pack(">QQQqQQ", size, folded, log.weight[size], log.norm[size], snapped, unsnapped)
+    row = log.row_hash(folded - 1) if folded else NO_ROW
+    sizes = sizes_along(log.pasts[size - 1], stretch.lanes)
+    packed = struct.pack(f">{len(sizes)}I", *sizes)
+    return sha256(b"".join((IMPRINT_DOMAIN, before, log.tree.root(size), stretch.facts, row, numbers, packed))).digest()
+
+
+def sizes_along(past: int, lanes: tuple[int, ...]) -> tuple[int, ...]:
+    """What a packed past holds of these lanes."""
+    if not lanes:
+        return ()
+    unpacked = array("I", past.to_bytes(-(-past.bit_length() // 32) * LANE_BYTES, "little"))
+    if byteorder == "big":
+        unpacked.byteswap()
+    return (unpacked[lanes[0]],) if len(lanes) == 1 else itemgetter(*lanes)(unpacked)
+
+
+def _stretch(log: Log, size: int) -> Stretch:
+    """The facts after `size` entries, and up to where they stay the same."""
+    events = [held.size - 1 for held in log.keys] + list(log.tip.data) + [final.seq for final in log.finals]
+    events += [seq for column in (log.admissions, log.charges, log.recovers, log.slots) for seq, *_ in column]
+    end = min([seq for seq in events if seq >= size], default=MAX_LOG_SIZE)
+    lanes = tuple([slot.lane for slot in log.roster_at(size)])
+    return Stretch(size, end, log.tip.size, _deeds(log), sha256(encode(facts(log, size))).digest(), lanes)
+
+
+def _deeds(log: Log) -> int:
+    """How many things facts tell of."""
+    lists = (log.keys, log.tip.data, log.admissions, log.charges, log.recovers, log.slots, log.finals)
+    return sum([len(held) for held in lists])
+
+
+def facts(log: Log, size: int) -> dict[str, Any]:
+    """What a branch's first `size` entries did that later entries look up, in the words of a document."""
+    data = sorted(seq for seq in log.tip.data if seq < size)[-DATA_HELD:]
+    return {
+        "accused": [
+            [seq, charge.peer, charge.index, [[leaf.hex(), key.hex()] for leaf, key in charge.halves]]
+            for seq, charge in log.charges
+            if seq < size
+        ],
+        "admitted": [list(item) for item in log.admissions if item[0] < size],
+        "data": [[seq, log.tree.leaf(seq).hex()] for seq in data],
+        "final": [spelled_final(log, final) for final in finals_at(log, size)],
+        "keys": [[held.size, held.key.hex(), held.promise] for held in log.keys if held.size <= size],
+        "peer": log.peer,
+        "recovered": [list(item) for item in log.recovers if item[0] < size],
+        "roster": [slot.peer for slot in log.roster_at(size)],
+    }
+
+
+def finals_at(log: Log, size: int) -> list[FinalPast]:
+    """Those finals of a branch's first `size` entries that matter: one whose snapshot has seen another holds it."""
+    held = [final for final in log.finals if final.seq < size]
+    return [final for final in held if not any(final.seq < later.snapshot for later in held)]
+
+
+def spelled_final(log: Log, final: FinalPast) -> list[Any]:
+    """[seq, snapshot, sizes along the roster, what counts of those of which not everything does: [slot, ranges]]."""
+    roster = log.roster_at(final.snapshot + 1)
+    sizes = sizes_along(log.pasts[final.snapshot], tuple([slot.lane for slot in roster]))
+    counted = []
+    if final.cuts:
+        own = (OWN, (log, final.snapshot + 1))
+        for slot, branch in [own, *enumerate(zip(roster, sizes, strict=True))]:
+            ranges = counted_of(branch, final.cuts)
+            if ranges != ((0, branch[1]),):
+                counted.append([slot, [list(part) for part in ranges]])
+    return [final.seq, final.snapshot, list(sizes), counted]
+
+
+def counted_of(branch: Branch, cuts: Mapping[LogId, Ranges]) -> Ranges:
+    """What counts of a whole branch, the entries that it shares with others included."""
+    log, size = branch
+    ranges: Ranges = ()
+    at: Log | None = log
+    for name, shared in lineage(log).items():
+        assert at is not None
+        assert at.id == name
+        upto = min(size, shared)
+        mine = cuts.get(name, ((at.fork, upto),) if at.fork < upto else ())
+        ranges = standing.union(ranges, tuple((begin, min(end, upto)) for begin, end in mine if begin < upto))
+        at = at.parent
+    return ranges
+
+
+# ------------------------------------------------------------------ what is tangled
+
+
+@dataclass(frozen=True, slots=True)
+class _Knot:
+    """The branches of one peer's log in a past, sorted, where these are not just one that nobody ever questioned."""
+
+    peer: PeerId
+    branches: tuple[Branch, ...]
+
+
+def sorted_branches(branches: Sequence[Branch]) -> list[Branch]:
+    """By peer, size and root: an order that everybody finds."""
+    return sorted(branches, key=lambda branch: branch[0].head_at(branch[1]))
+
+
+def tangles(logs: Mapping[LogId, Log], branches: Sequence[Branch]) -> list[dict[str, Any]]:
+    """What cannot be read off the branches of a past one by one: which forks they have, and which indices matter.
+
+    By peer: `forks` [branch, branch, first index in which they differ]; `marks` for each branch [index, leaf there,
+    and after that many entries: updates let in, sum of weights, latest norm] at every fork, accused index, end of a
+    recovery and end of what counts; `slots` [branch of the whole past, its slot, the branch here that it is part of].
+    """
+    found = _knots(branches)
+    if not found:
+        return []
+    cuts = standing.cuts(logs, sizes_of(branches))
+    everybody = sorted_branches(branches)
+    return [
+        {
+            "forks": [[i, j, common(one[0], other[0])] for i, j, one, other in _pairs(knot.branches)],
+            "marks": [
+                [_mark(branch[0], index) for index in _indices(knot, branch, branches, cuts)]
+                for branch in knot.branches
+            ],
+            "peer": knot.peer,
+            "slots": _slots(knot, everybody),
+        }
+        for knot in found
+    ]
+
+
+def _knots(branches: Sequence[Branch]) -> list[_Knot]:
+    by_peer: dict[PeerId, list[Branch]] = {}
+    odd: set[PeerId] = set()
+    for log, size in branches:
+        if log.peer in by_peer or (log.recovers and log.recovers[0][0] < size):
+            odd.add(log.peer)
+        by_peer.setdefault(log.peer, []).append((log, size))
+        odd.update(charge.peer for seq, charge in log.charges if seq < size)
+    return [_Knot(peer, tuple(sorted_branches(by_peer[peer]))) for peer in sorted(odd) if peer in by_peer]
+
+
+def _pairs(branches: Sequence[Branch]) -> list[tuple[int, int, Branch, Branch]]:
+    return [(i, j, one, branches[j]) for i, one in enumerate(branches) for j in range(i + 1, len(branches))]
+
+
+def _indices(knot: _Knot, branch: Branch, branches: Sequence[Branch], cuts: Mapping[LogId, Ranges]) -> list[int]:
+    log, size = branch
+    found = {common(log, other) for other, _ in knot.branches if other is not log}
+    found.update(c.index for other, upto in branches for seq, c in other.charges if seq < upto and c.peer == knot.peer)
+    for other, upto in knot.branches:
+        for end, since in other.recovers:
+            if end < upto:
+                found.update((since, end))
+    found.update(index for part in counted_of(branch, cuts) for index in part)
+    return sorted(index for index in found if 0 < index < size)
+
+
+def _mark(log: Log, index: int) -> list[Any]:
+    return [index, log.tree.leaf(index).hex(), log.folded[index], log.weight[index], log.norm[index]]
+
+
+def _slots(knot: _Knot, everybody: Sequence[Branch]) -> list[list[int]]:
+    """Which of several branches the slots mean; [] if there is but one."""
+    if len(knot.branches) == 1:
+        return []
+    found: list[list[int]] = []
+    for number, (log, size) in enumerate(everybody):
+        for slot, meant in enumerate(log.roster_at(size)):
+            if meant.peer == knot.peer:
+                found.append([number, slot, branch_of((meant, log.seen_at(size - 1, meant)), knot.branches)])
+    return found
+
+
+def branch_of(part: Branch, branches: Sequence[Branch]) -> int:
+    """The first of these branches that begins with that one."""
+    log, size = part
+    return next(at for at, (other, held) in enumerate(branches) if size <= min(held, common(log, other)))
