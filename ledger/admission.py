@@ -36,17 +36,21 @@ from ledger.entry import (
 )
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, D, Fold, T, parameters
+from ledger.names import HashSet
 from ledger.replica import Checked, Disputed, InvalidEntry, Replica, Waiting, open_delta
 from ledger.report import Final as FinalSnapshot
 from ledger.report import Findings
 from ledger.rules import check_token
+from ledger.spill import SpillFile
 from ledger.structure import Progress
 
 MAX_OPEN: Final = 64  # streams of logs that wait; beyond it they are opened again when they go on
 READ_BLOCK: Final = 32  # entries
 READ_BLOCKS: Final = 8  # of the entries that are looked up again
-MAX_CACHED_BYTES: Final = 16 << 20  # of decoded deltas, as blobs: they take up to nine times that
+MAX_CACHED_BYTES: Final = 2 << 20  # of decoded deltas, as blobs: they take up to nine times that
 PROGRESS_EVERY: Final = 256  # entries
+MAX_MISSING: Final = 10_000  # missing blobs that are named
+_RULE_OF_BLOB: Final[dict[type, str]] = {Accuse: "accuse", Anchor: "token"}
 
 _Step = Literal["admitted", "ended", "waits", "disputed", "held up"]
 
@@ -88,15 +92,16 @@ class Admission(Generic[D, T]):
         self._declared = declared
         self._on_progress = on_progress
         self._logs = {log.peer: log for log in bundle.logs}
-        self.replica = Replica(bundle.swarm, bundle.founder, Entries(self._logs))
+        self.replica = Replica(bundle.swarm, bundle.founder, Entries(self._logs), SpillFile().column)
         self._fold: Fold[D, T] | None = None
         self._at: dict[LogId, int] = {}  # the past that the fold is of
         self._decoded: OrderedDict[Hash, tuple[D, int]] = OrderedDict()
         self._cached = 0
-        self._missing: dict[Hash, None] = {}
-        self._tokens: set[Hash] = set()  # of what is missing, those that no model depends on
-        self._gaps: list[tuple[LogId, int]] = []  # updates whose delta is missing
-        self._named: set[bytes] = set()  # blobs that some admitted entry names, by their first 16 bytes
+        self._missing: list[Hash] = []  # the first of them
+        self._gaps: dict[LogId, int] = {}  # the first update of each log whose delta is missing
+        self._named = HashSet()  # blobs that some admitted entry names
+        self._lost = HashSet()  # those of them that are missing
+        self._held_up = False  # a log does not go on, for want of the evidence that it names
         self._finals: list[FinalSnapshot] = []
         self._streams: OrderedDict[LogId, Iterator[bytes]] = OrderedDict()
         self._held: dict[LogId, bytes] = {}  # the next entry of a log that waits
@@ -116,7 +121,7 @@ class Admission(Generic[D, T]):
 
     def names(self, blob: Hash) -> bool:
         """Whether an admitted entry names that blob."""
-        return bytes.fromhex(blob[:32]) in self._named
+        return blob in self._named
 
     @staticmethod
     def hash_of(data: bytes) -> Hash:
@@ -132,7 +137,6 @@ class Admission(Generic[D, T]):
         self._parents = parents
         parked: dict[PeerId, list[tuple[int, LogId]]] = {}
         disputed: list[tuple[int, LogId]] = []  # how many entries there were, and the log: more may make sense of it
-        held_up = False
         total = sum(log.size - fork_of(log.peer) for log in self._bundle.logs)
         ready = deque(self._logs)
         while ready:
@@ -152,7 +156,7 @@ class Admission(Generic[D, T]):
             elif step == "disputed":
                 disputed.append((self.admitted, log))
             elif step == "held up":
-                held_up = True
+                self._held_up = True
             elif peer_of(log) in parked:  # it ended: who cites what was to come is told so
                 ready.extend(other for _, other in parked.pop(peer_of(log)))
             if not ready and (again := [log for count, log in disputed if count < self.admitted]):
@@ -166,7 +170,7 @@ class Admission(Generic[D, T]):
         self._held.clear()
         for _, log in disputed:
             self._say_disputed(log)
-        if not held_up:  # otherwise they wait for what cannot be judged
+        if not self._held_up:  # otherwise they wait for what cannot be judged
             for peer, waiting in parked.items():
                 for size, log in waiting:
                     seq = self.replica.size(log)
@@ -231,10 +235,8 @@ class Admission(Generic[D, T]):
                 token = self._blob(entry.token, min(entry.bytes, MAX_TOKEN_BYTES), checked)
                 if token is not None:
                     check_token(log, entry, token)
-                else:
-                    self._tokens.add(entry.token)
             elif isinstance(entry, Update):
-                self._named.add(bytes.fromhex(entry.delta[:32]))
+                self._named.add(entry.delta)
                 if checked.weight is not None:
                     self._open(checked, entry)
             replica.admit(checked, evidence)
@@ -303,32 +305,30 @@ class Admission(Generic[D, T]):
             return
         blob = self._blob(entry.delta, entry.bytes, checked)
         if blob is None:
-            self._gaps.append((checked.log, checked.seq))
+            self._gaps.setdefault(checked.log, checked.seq)
         else:
             self._keep(entry.delta, open_delta(checked, blob, self._fold), len(blob))
 
     def _blob(self, name: Hash, limit: int, checked: Checked | None = None) -> bytes | None:
         """A blob that an entry names with that many bytes. InvalidEntry if it is longer than the entry says."""
-        self._named.add(bytes.fromhex(name[:32]))
+        self._named.add(name)
         try:
             blob = self._bundle.blob(name, limit)
         except LongBlob as error:
             if checked is None:
                 raise
-            rule = (
-                "accuse"
-                if isinstance(checked.entry, Accuse)
-                else "token"
-                if isinstance(checked.entry, Anchor)
-                else "delta"
-            )
+            rule = _RULE_OF_BLOB.get(type(checked.entry), "delta")
             raise InvalidEntry(checked.log, checked.seq, rule, f"says {limit} bytes: {error.why}") from None
         except RemoteError as error:
             self._findings.add("", -1, "blob", f"blobs/{name}", str(error))
             blob = None
         if blob is None:
-            self._missing[name] = None
+            self._lose(name)
         return blob
+
+    def _lose(self, name: Hash) -> None:
+        if self._lost.add(name) and len(self._missing) < MAX_MISSING:
+            self._missing.append(name)
 
     def _keep(self, name: Hash, decoded: D, size: int) -> None:
         if size <= MAX_CACHED_BYTES and name not in self._decoded:
@@ -347,7 +347,7 @@ class Admission(Generic[D, T]):
         except RemoteError:
             blob = None
         if blob is None:  # it was there a moment ago
-            self._missing[name] = None
+            self._lose(name)
             return None
         decoded = self._arithmetic.decode(blob, fold.parameters)
         self._keep(name, decoded, len(blob))
@@ -367,7 +367,7 @@ class Admission(Generic[D, T]):
     def _move(self, past: Mapping[LogId, int]) -> bool:
         """Add and remove terms until the fold is that of `past`. False if a delta of it is missing."""
         fold = self._fold
-        if fold is None or any(seq < past.get(log, 0) for log, seq in self._gaps):
+        if fold is None or any(seq < past.get(log, 0) for log, seq in self._gaps.items()):
             return False
         change = self.replica.change(self._at, past)
         for terms, move in ((change.removed, fold.remove), (change.added, fold.add)):
@@ -382,7 +382,7 @@ class Admission(Generic[D, T]):
 
     def model_hash(self) -> Hash:
         """Of everything admitted; "" if it cannot be replayed."""
-        if self._missing.keys() - self._tokens or not self._move(self.replica.heads()) or self._fold is None:
+        if self._gaps or self._held_up or not self._move(self.replica.heads()) or self._fold is None:
             return ""
         return self._fold.model_hash()
 

@@ -20,9 +20,9 @@ Sections in comments are of RFC 9162, which spells out the same tree's verificat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol, Self
 
 from ledger.errors import LocalError, RemoteError
 
@@ -41,17 +41,26 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+class Column(Protocol):
+    """Bytes that only grow: a bytearray, or what stands for one (spill.py)."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> bytes | bytearray: ...
+    def __iadd__(self, more: bytes, /) -> Self: ...
+
+
 class Tree:
-    """A growing tree that remembers every complete subtree: 64 bytes of memory per leaf.
+    """A growing tree that remembers every complete subtree: 64 bytes of memory per leaf, or of what `column` makes.
 
     `append` costs two hashes on average; a root or proof at any past size costs O(log n) look-ups.
     """
 
-    __slots__ = ("_levels", "_upper", "_upper_of")
+    __slots__ = ("_column", "_levels", "_upper", "_upper_of")
 
-    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+    def __init__(self, leaves: Iterable[bytes] = (), *, column: Callable[[], Column] = bytearray) -> None:
+        self._column = column
         # _levels[k] holds the hashes of the complete subtrees of 2^k leaves, side by side.
-        self._levels: list[bytearray] = [bytearray()]
+        self._levels: list[Column] = [column()]
         self._upper_of, self._upper = 0, list[bytes]()  # of the root asked for last; see root
         for leaf in leaves:
             self.append(leaf)
@@ -76,7 +85,7 @@ class Tree:
         levels[0] += joined
         while len(levels[height]) >= 2 * HASH_BYTES:
             if height + 1 == len(levels):
-                levels.append(bytearray())
+                levels.append(self._column())
             below, above = levels[height], levels[height + 1]
             pairs = range(2 * len(above), len(below) - 2 * HASH_BYTES + 1, 2 * HASH_BYTES)
             above += b"".join([sha256(b"\x01" + below[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
@@ -90,14 +99,15 @@ class Tree:
             index >>= 1
             height += 1
             if height == len(levels):
-                levels.append(bytearray())
+                levels.append(self._column())
             levels[height] += node
 
     def prefix(self, size: int) -> Tree:
         """A tree of its own with the first `size` leaves."""
         tree = Tree()
         tree._levels = [
-            level[: (self._check_size(size) >> height) * HASH_BYTES] for height, level in enumerate(self._levels)
+            bytearray(level[: (self._check_size(size) >> height) * HASH_BYTES])
+            for height, level in enumerate(self._levels)
         ]
         return tree
 
@@ -108,7 +118,7 @@ class Tree:
             raise LocalError("a subtree does not fit here", why=f"{len(nodes)} bytes, height {height} at {self.size}")
         index, at = self.size >> height, 0
         while len(self._levels) <= height:
-            self._levels.append(bytearray())
+            self._levels.append(self._column())
         for level in self._levels[: height + 1]:
             level += nodes[at : (at := at + count * HASH_BYTES)]
             count >>= 1
@@ -116,7 +126,7 @@ class Tree:
 
     def nodes(self) -> bytes:
         """Every hash that is kept: level after level, leaves first."""
-        return b"".join(self._levels)
+        return b"".join([level[:] for level in self._levels])
 
     def leaf(self, index: int) -> bytes:
         """The leaf hash at `index`."""
