@@ -34,14 +34,14 @@ from typing import Final
 
 from ledger.entry import Data, Hash, PeerId
 from ledger.errors import LocalError, RemoteError
-from ledger.merkle import Column, Tree
-from ledger.pasts import Pasts
+from ledger.merkle import Tree
 from ledger.weights import START, Row
 
 LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
 Ranges = tuple[tuple[int, int], ...]  # begin <= index < end, rising
 
 LANE_BYTES: Final = 4  # sizes of logs, packed side by side in one integer; the top bit of each lane stays free
+TRAINING_ROLES: Final = ("trainer", "admin")
 MAX_LOG_SIZE: Final = (1 << 31) - 1  # entries in one log: 68 years of one per second
 _GUARD: Final = b"\x00\x00\x00\x80"
 ROWS_EVERY: Final = 256  # folded updates between rows that are kept, for whoever begins from a past
@@ -92,6 +92,18 @@ class FinalPast:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Sizes of a log at which it has the same facts and roster: a step of imprints (state.py) looks up no more."""
+
+    begin: int
+    end: int  # included
+    upto: int  # how many entries were held when this was found ...
+    deeds: int  # ... with so many things to tell of: beyond `upto` it holds if there are no more of them
+    facts: bytes
+    lanes: tuple[int, ...]  # of the roster
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A key and the promise of the next, in force for checkpoints of at least `size` entries."""
 
@@ -136,24 +148,26 @@ class Log:
     fork: int = 0  # entries shared with the parent
     peer: PeerId = ""
     tree: Tree = field(default_factory=Tree)
-    pasts: Pasts = field(default_factory=Pasts)  # packed sizes of every log, after each entry
+    pasts: list[int] = field(default_factory=list)  # packed sizes of every log, after each entry
     positions: array[int] = field(default_factory=lambda: array("Q"))  # of each entry in our order of admission
     folded: array[int] = field(default_factory=lambda: array("I", [0]))  # by size: updates that the policy lets in
     weight: array[int] = field(default_factory=lambda: array("Q", [0]))  # by size: sum of their weights
     norm: array[int] = field(default_factory=lambda: array("q", [-1]))  # by size: of the latest; -1 = none
     folded_at: array[int] = field(default_factory=lambda: array("I"))  # seq of each of them
-    deltas: Column = field(default_factory=bytearray)  # 32 bytes each
-    row_hashes: Column = field(default_factory=bytearray)  # 32 bytes each, of the row after it
+    deltas: bytearray = field(default_factory=bytearray)  # 32 bytes each
+    row_hashes: bytearray = field(default_factory=bytearray)  # 32 bytes each, of the row after it
     row: Row = START  # after the last of them
     rows: list[Row] = field(default_factory=list)  # after every ROWS_EVERY of them
     refused: array[int] = field(default_factory=lambda: array("I"))  # seq of updates that the policy leaves out
     snapshots: array[int] = field(default_factory=lambda: array("I"))  # their seqs
     slots: list[tuple[int, int, Log]] = field(default_factory=list)  # (seq, slot, what it means from there on)
-    admissions: list[tuple[int, PeerId, bool]] = field(default_factory=list)  # (seq, peer, may train)
+    admissions: list[tuple[int, PeerId, str]] = field(default_factory=list)  # (seq, peer, role)
     charges: list[tuple[int, Charge]] = field(default_factory=list)  # accusations that this log makes
     keys: list[Held] = field(default_factory=list)
     recovers: list[tuple[int, int]] = field(default_factory=list)  # (seq, since)
     finals: list[FinalPast] = field(default_factory=list)
+    imprints: dict[int, bytes] = field(default_factory=dict)  # by size, those that are remembered (state.py)
+    stretch: Stretch | None = None
     _heads: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -182,6 +196,28 @@ class Log:
         """How many entries of `log` the past of entry `seq` holds, itself included."""
         return self.pasts[seq] >> (32 * log.lane) & MAX_LOG_SIZE
 
+    def roster_at(self, size: int) -> tuple[Log, ...]:
+        """Its slots after `size` entries."""
+        if size == self.tip.size:
+            return self.tip.roster
+        roster: list[Log] = []
+        for seq, slot, meant in self.slots:
+            if seq < size:
+                roster[slot : slot + 1] = [meant]
+        return tuple(roster)
+
+    def snapped_at(self, size: int) -> tuple[int, int]:
+        """After `size` entries: its size at the last snapshot in them (0: none), and the updates since."""
+        at = bisect_left(self.snapshots, size)
+        snapped = self.snapshots[at - 1] + 1 if at else 0
+        since = sum(
+            bisect_left(column, size) - bisect_left(column, snapped) for column in (self.folded_at, self.refused)
+        )
+        return snapped, since
+
+    def require(self, size: int) -> None:
+        pass
+
     def head_at(self, size: int) -> bytes:
         """peer || size || root at that size: one item of the list that `heads` hashes."""
         found = self._heads.get(size)
@@ -202,10 +238,10 @@ class Log:
         """A strand that shares the first `fork` entries. Its tip and row are for the caller to set."""
         folded = self.folded[fork]
         return Log(
-            log, lane, Tip(log), self, fork, tree=self.tree.prefix(fork), pasts=self.pasts.prefix(fork),
+            log, lane, Tip(log), self, fork, tree=self.tree.prefix(fork), pasts=self.pasts[:fork],
             positions=self.positions[:fork], folded=self.folded[: fork + 1], weight=self.weight[: fork + 1],
-            norm=self.norm[: fork + 1], folded_at=self.folded_at[:folded], deltas=bytearray(self.deltas[: 32 * folded]),
-            row_hashes=bytearray(self.row_hashes[: 32 * folded]), rows=self.rows[: folded // ROWS_EVERY],
+            norm=self.norm[: fork + 1], folded_at=self.folded_at[:folded], deltas=self.deltas[: 32 * folded],
+            row_hashes=self.row_hashes[: 32 * folded], rows=self.rows[: folded // ROWS_EVERY],
             refused=self.refused[: bisect_left(self.refused, fork)],
             snapshots=self.snapshots[: bisect_left(self.snapshots, fork)],
             slots=[item for item in self.slots if item[0] < fork],
@@ -214,6 +250,7 @@ class Log:
             keys=[held for held in self.keys if held.size <= fork],
             recovers=[item for item in self.recovers if item[0] < fork],
             finals=[final for final in self.finals if final.seq < fork],
+            imprints={size: found for size, found in self.imprints.items() if size <= fork},
         )  # fmt: skip
 
 
@@ -322,9 +359,11 @@ def follow(
         heads[index] = log.head_at(size)
         if log.admissions:
             first = bisect_left(log.admissions, before, key=lambda admission: admission[0])
-            for seq, peer, trains in log.admissions[first:]:
+            for seq, peer, role in log.admissions[first:]:
                 if seq < size:
-                    admitted[peer] = trains or admitted.get(peer, False) or tip.admitted.get(peer, False)
+                    admitted[peer] = (
+                        role in TRAINING_ROLES or admitted.get(peer, False) or tip.admitted.get(peer, False)
+                    )
         for seq, charge in log.charges:
             if before <= seq < size:
                 charges.setdefault(charge.peer, set()).add(charge)

@@ -29,6 +29,8 @@ from ledger.canonical import decode_entry, entry_hash
 from ledger.chain import (
     MAX_LOG_SIZE,
     ROWS_EVERY,
+    TRAINING_ROLES,
+    TRAINING_ROLES,
     Charge,
     Disputed,
     FinalPast,
@@ -64,10 +66,10 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import LocalError, RemoteError
-from ledger.merkle import Column, Tree, leaf_hash
+from ledger.merkle import Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
-from ledger.rules import TRAINING_ROLES, Charter, Past
+from ledger.rules import Charter, Past
 from ledger.standing import Term
 
 __all__ = [
@@ -95,18 +97,10 @@ class Replica:
     """Everything admitted so far.
 
     `swarm` and `founder` come from an invite, a store or an auditor's anchor, never from a peer. `read` looks up the
-    bytes of an admitted entry (a strand's own ones only, from its fork on); without it they are kept here. `column`
-    makes the columns of hashes: an auditor's need not be in memory.
+    bytes of an admitted entry (a strand's own ones only, from its fork on); without it they are kept here.
     """
 
-    def __init__(
-        self,
-        swarm: Hash,
-        founder: PeerId,
-        read: Reader | None = None,
-        column: Callable[[], Column] = bytearray,
-    ) -> None:
-        self._column = column
+    def __init__(self, swarm: Hash, founder: PeerId, read: Reader | None = None) -> None:
         self._charter = Charter(swarm, founder)
         self._held = Branches()
         self._logs, self._strands = self._held.logs, self._held.strands
@@ -348,8 +342,7 @@ class Replica:
             charge = rules.open_accusation(self._charter, before, self._held.get(checked.log), entry, evidence)
             tip = standing.settle(accuse(tip, {charge.peer: (charge,)}))
         if held is None:
-            tree, column = Tree(column=self._column), self._column
-            held = Log(checked.log, len(self._logs), Tip(checked.log), tree=tree, deltas=column(), row_hashes=column())
+            held = Log(checked.log, len(self._logs), Tip(checked.log))
             self._held.add(held)
         if self._keeps:
             self._entries.setdefault(held.id, []).append(checked.data)
@@ -413,11 +406,11 @@ class Replica:
                 if isinstance(entry, Recover):
                     held.recovers.append((seq, entry.since))
                 if isinstance(entry, Enrol) and held.id == self.founder:
-                    held.admissions.append((seq, held.peer, True))
+                    held.admissions.append((seq, held.peer, "admin"))
                     self._enter(held.peer, "admin")
                 self._know_keys(held.peer)
             case Member(peer=peer, role=role):
-                held.admissions.append((seq, peer, role in TRAINING_ROLES))
+                held.admissions.append((seq, peer, role))
                 self._enter(peer, role)
             case Snapshot():
                 held.snapshots.append(seq)
