@@ -34,7 +34,8 @@ from typing import Final
 
 from ledger.entry import Data, Hash, PeerId
 from ledger.errors import LocalError, RemoteError
-from ledger.merkle import Tree
+from ledger.merkle import Column, Tree
+from ledger.pasts import Pasts
 from ledger.weights import START, Row
 
 LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
@@ -148,14 +149,14 @@ class Log:
     fork: int = 0  # entries shared with the parent
     peer: PeerId = ""
     tree: Tree = field(default_factory=Tree)
-    pasts: list[int] = field(default_factory=list)  # packed sizes of every log, after each entry
+    pasts: Pasts = field(default_factory=Pasts)  # packed sizes of every log, after each entry
     positions: array[int] = field(default_factory=lambda: array("Q"))  # of each entry in our order of admission
     folded: array[int] = field(default_factory=lambda: array("I", [0]))  # by size: updates that the policy lets in
     weight: array[int] = field(default_factory=lambda: array("Q", [0]))  # by size: sum of their weights
     norm: array[int] = field(default_factory=lambda: array("q", [-1]))  # by size: of the latest; -1 = none
     folded_at: array[int] = field(default_factory=lambda: array("I"))  # seq of each of them
-    deltas: bytearray = field(default_factory=bytearray)  # 32 bytes each
-    row_hashes: bytearray = field(default_factory=bytearray)  # 32 bytes each, of the row after it
+    deltas: Column = field(default_factory=bytearray)  # 32 bytes each
+    row_hashes: Column = field(default_factory=bytearray)  # 32 bytes each, of the row after it
     row: Row = START  # after the last of them
     rows: list[Row] = field(default_factory=list)  # after every ROWS_EVERY of them
     refused: array[int] = field(default_factory=lambda: array("I"))  # seq of updates that the policy leaves out
@@ -238,10 +239,10 @@ class Log:
         """A strand that shares the first `fork` entries. Its tip and row are for the caller to set."""
         folded = self.folded[fork]
         return Log(
-            log, lane, Tip(log), self, fork, tree=self.tree.prefix(fork), pasts=self.pasts[:fork],
+            log, lane, Tip(log), self, fork, tree=self.tree.prefix(fork), pasts=self.pasts.prefix(fork),
             positions=self.positions[:fork], folded=self.folded[: fork + 1], weight=self.weight[: fork + 1],
-            norm=self.norm[: fork + 1], folded_at=self.folded_at[:folded], deltas=self.deltas[: 32 * folded],
-            row_hashes=self.row_hashes[: 32 * folded], rows=self.rows[: folded // ROWS_EVERY],
+            norm=self.norm[: fork + 1], folded_at=self.folded_at[:folded], deltas=bytearray(self.deltas[: 32 * folded]),
+            row_hashes=bytearray(self.row_hashes[: 32 * folded]), rows=self.rows[: folded // ROWS_EVERY],
             refused=self.refused[: bisect_left(self.refused, fork)],
             snapshots=self.snapshots[: bisect_left(self.snapshots, fork)],
             slots=[item for item in self.slots if item[0] < fork],

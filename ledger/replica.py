@@ -30,7 +30,6 @@ from ledger.chain import (
     MAX_LOG_SIZE,
     ROWS_EVERY,
     TRAINING_ROLES,
-    TRAINING_ROLES,
     Charge,
     Disputed,
     FinalPast,
@@ -66,7 +65,7 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import LocalError, RemoteError
-from ledger.merkle import Tree, leaf_hash
+from ledger.merkle import Column, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
 from ledger.rules import Charter, Past
@@ -97,10 +96,18 @@ class Replica:
     """Everything admitted so far.
 
     `swarm` and `founder` come from an invite, a store or an auditor's anchor, never from a peer. `read` looks up the
-    bytes of an admitted entry (a strand's own ones only, from its fork on); without it they are kept here.
+    bytes of an admitted entry (a strand's own ones only, from its fork on); without it they are kept here. `column`
+    makes the columns of hashes: an auditor's need not be in memory.
     """
 
-    def __init__(self, swarm: Hash, founder: PeerId, read: Reader | None = None) -> None:
+    def __init__(
+        self,
+        swarm: Hash,
+        founder: PeerId,
+        read: Reader | None = None,
+        column: Callable[[], Column] = bytearray,
+    ) -> None:
+        self._column = column
         self._charter = Charter(swarm, founder)
         self._held = Branches()
         self._logs, self._strands = self._held.logs, self._held.strands
@@ -342,7 +349,8 @@ class Replica:
             charge = rules.open_accusation(self._charter, before, self._held.get(checked.log), entry, evidence)
             tip = standing.settle(accuse(tip, {charge.peer: (charge,)}))
         if held is None:
-            held = Log(checked.log, len(self._logs), Tip(checked.log))
+            tree, column = Tree(column=self._column), self._column
+            held = Log(checked.log, len(self._logs), Tip(checked.log), tree=tree, deltas=column(), row_hashes=column())
             self._held.add(held)
         if self._keeps:
             self._entries.setdefault(held.id, []).append(checked.data)
