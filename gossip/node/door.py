@@ -31,10 +31,14 @@ class Door:
         self._store = store
         self._clock = clock
         self._known = frozenset(known)  # members by a backup's word: a peer set up from it holds no log that names one
+        self.is_seeking = False  # this peer may have forgotten members (gossip/peer/homecoming.py)
         self._guests: dict[bytes, tuple[bytes, float]] = {}  # key -> (ticket, time of entry)
 
     def admits(self, key: bytes) -> bool:
         return self._replica.member_by_key(key) is not None or key in self._known
+
+    def seeks(self) -> bool:
+        return self.is_seeking
 
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None:
         """The ticket, if `key` may enter with it: somebody else's visit must not have taken the last use."""

@@ -231,6 +231,7 @@ class Node:
             for effect in self._peer.handle(event, self._now()):
                 self._act(effect)
             self._door.settle()
+            self._door.is_seeking = self._peer.is_seeking
             if self._keys.follow(self._peer.promise(), may_write=self._peer.may_write):
                 self._transport.change_key(self._keys.key)
                 self._tasks.create_task(self._advertise(), name="advertise the new key")

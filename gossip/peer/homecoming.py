@@ -77,6 +77,7 @@ class Homecoming:
             )
         elif self._restored or (self._mark is None and not self._is_new):
             self._say("what this peer signed last is not known: it waits for another peer to say")
+        self._links.seeks = not self._is_new
         return self.tick(now)
 
     def tick(self, now: float) -> bool:
@@ -91,7 +92,7 @@ class Homecoming:
             self._heard_at = now
         if self._is_whole() and (self._is_member() if self._is_new else self._is_sure(len(spoken), now)):
             self._is_home = True
-            self._rumour.wants_own = False
+            self._rumour.wants_own = self._links.seeks = False
             return True
         if not self._is_new and now >= self._since + ALONE_S and not self._told:
             self._told = True

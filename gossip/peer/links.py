@@ -14,7 +14,7 @@ Rules kept here:
   if the dials crossed, else the newer.
 - Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
 - A link from a key that is no member ends, unless it came with a ticket, or we dialled where the user told us
-  to; such a link waits, not for ever.
+  to, or we may have forgotten members (`seeks`: they know us, and we dial them); such a link waits, not for ever.
 
 It refuses to know what travels on a link. Who is a member it is told.
 """
@@ -103,6 +103,7 @@ class Links:
         self._shunned: dict[bytes, float] = {}
         self._rotate_at = 0.0
         self._rotating = False  # the next link that we dialled replaces an older one
+        self.seeks = False  # we may have forgotten who is a member: whoever says to be of this swarm is dialled
 
     def __iter__(self) -> Iterator[Live]:
         return iter(tuple(self._live.values()))
@@ -199,7 +200,8 @@ class Links:
     def _refusal(self, live: Live, candidate: Candidate | None, now: float) -> str:
         if self._shunned.get(live.key, now) > now:
             return "it misbehaved a moment ago"
-        expected = live.key in self._config.known or (live.dialled and candidate is not None and candidate.given)
+        sought = live.dialled and candidate is not None and (candidate.given or self.seeks)
+        expected = sought or live.key in self._config.known
         if live.peer is None and not live.role and not expected:
             return "no member we know"
         return ""
@@ -308,7 +310,9 @@ class Links:
                 return False
             if any(c.dialling_since is not None and c.key == key for c in self._candidates.values()):
                 return False
-        return candidate.given or (candidate.key is not None and self._member(candidate.key) is not None)
+        if candidate.given or (self.seeks and candidate.key is not None):
+            return True
+        return candidate.key is not None and self._member(candidate.key) is not None
 
     def _room(self) -> int:
         """How many more dials are wanted now."""

@@ -395,6 +395,11 @@ class Peer:
 
     # -------------------------------------------------------------- for the shell
 
+    @property
+    def is_seeking(self) -> bool:
+        """Whether this peer may have forgotten who is a member, and dials whoever says to be of its swarm."""
+        return self._links.seeks
+
     def promise(self) -> Promise | None:
         """What the own log says about its keys, as far as it is stored and signed for; None before it enrols."""
         tape = self._tapes.get(self._author.own)

@@ -238,5 +238,9 @@ class Rounds:
 
 
 def _same(a: Data, b: Data) -> bool:
-    """Whether two data entries commit to the same data."""
-    return (a.root, a.records, a.features, a.zone) == (b.root, b.records, b.features, b.zone)
+    """Whether two data entries commit to the same data, under the same licences: what a file is called is no news."""
+    return _essence(a) == _essence(b)
+
+
+def _essence(data: Data) -> tuple[object, ...]:
+    return data.root, data.records, data.features, data.zone, [source.licence for source in data.sources]

@@ -64,6 +64,10 @@ class Gate(Protocol):
 
     def admits(self, key: bytes) -> bool: ...
 
+    def seeks(self) -> bool:
+        """Whether we may have forgotten members: then whoever lets us in will do, where we are the one to dial."""
+        ...
+
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None: ...
 
 
@@ -154,7 +158,8 @@ class WebRTCTransport:
     def _require_trust(self, key: bytes | None, ticket: Ticket | None) -> None:
         if key == self._key.public:
             raise LinkError("that peer is ourselves")
-        if key is not None and not self._gate.admits(key) and (ticket is None or ticket.key != key):
+        is_trusted = key is None or self._gate.admits(key) or (ticket is not None and ticket.key == key)
+        if not is_trusted and not self._gate.seeks():
             raise LinkError("that peer is no member we know of yet")
 
     # ------------------------------------------------------------- answer

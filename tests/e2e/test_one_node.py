@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli import exits
-from tests.e2e.machines import Machine, status
+from tests.e2e.machines import Machine, settle, status, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-one")]
 
@@ -63,7 +63,7 @@ def test_a_second_node_on_the_same_directory_is_refused_with_the_pid_of_the_firs
     assert status(anna.swarms / "my-swarm")["pid"] == first.process.pid  # and the first one does not mind
 
 
-def test_a_restored_old_backup_is_refused_before_it_can_fork_its_own_log(
+def test_a_restored_old_backup_fetches_its_own_entries_before_it_can_fork_its_log(
     anna: Machine, machine: Callable[..., Machine]
 ) -> None:
     place, backup = anna.swarms / "my-swarm", anna.home / "backup.db"
@@ -80,11 +80,18 @@ def test_a_restored_old_backup_is_refused_before_it_can_fork_its_own_log(
     for name in ("peer.db", "peer.db-wal", "peer.db-shm"):
         (place / name).unlink(missing_ok=True)
     shutil.copy(backup, place / "peer.db")
-    again = anna.gossip("run", "--json")
-    assert again.code == exits.USAGE
-    assert len(again.err.splitlines()) == 1
-    assert "older than what it once signed" in again.err
-    assert "restore a newer backup" in again.err
+    again = anna.start("run", "--json")
+    said = again.event("trouble")
+    assert "own entries are here and it signed for" in said["text"]
+    held = status(place)["heads"]
+    back = berta.start("run", "--dir", berta.home / "peer", "--json")
+    again.event("link_up")  # to somebody whose membership it has forgotten
+    again.event("admitted")
+    until(lambda: status(place)["heads"] != held, "it fetches what others hold of its log", running=[again, back])
+    last = settle((place, again), (berta.home / "peer", back))
+    assert last[0]["heads"] == last[1]["heads"]
+    assert again.end(signal.SIGTERM) == back.end(signal.SIGTERM) == exits.OK
+    assert not [event for event in again.events + back.events if event["event"] in ("refused", "forked")]
 
 
 def copy_of(database: Path, folder: Path) -> Path:

@@ -207,3 +207,14 @@ def test_a_joiner_dials_its_inviter_whatever_links_it_has_a_member_of_a_large_sw
             desk.links.up(LinkUp(number + 1, members[number], dialled=True), 0.0)
         desk.links.found(Found("inviter", 9, HIGH), 0.0)
         assert desk.dials(0.0) == ([] if enlisted else [9])
+
+
+def test_who_may_have_forgotten_members_dials_whoever_says_to_be_of_its_swarm() -> None:
+    """A restored backup may know nobody; those who know it answer, and what they say is checked as ever."""
+    desk = Desk(LOW, members=(LOW,))
+    desk.links.found(Found("h", 1, HIGH), 0.0)
+    assert desk.dials(2.0) == []
+    desk.links.seeks = True
+    assert desk.dials(2.0) == [1]
+    assert desk.links.up(LinkUp(1, HIGH, dialled=True, address=("h", 1)), 2.5) is not None
+    assert desk.links.up(LinkUp(2, OTHER, dialled=False), 2.5) is None  # strangers who come to us stay outside

@@ -67,9 +67,13 @@ class Members:
     def __init__(self, *keys: bytes, tickets: dict[bytes, OpenTicket] | None = None) -> None:
         self.keys = set(keys)
         self.tickets = tickets or {}
+        self.forgetful = False
 
     def admits(self, key: bytes) -> bool:
         return key in self.keys
+
+    def seeks(self) -> bool:
+        return self.forgetful
 
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None:
         return self.tickets.get(ticket_id)

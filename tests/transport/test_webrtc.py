@@ -68,6 +68,23 @@ async def test_a_ticket_lets_a_stranger_in_with_its_role() -> None:
         await both_ways(again, there)
 
 
+async def test_who_has_forgotten_the_members_may_dial_one_that_remembers() -> None:
+    forgetful = Members()
+    async with (
+        transport(ANNA, forgetful) as (anna, port),
+        transport(BERTA, Members(ANNA.public)) as (berta, there),
+        asyncio.timeout(LIMIT_S),
+    ):
+        with pytest.raises(LinkError, match="no member"):
+            await anna.dial("127.0.0.1", there, key=BERTA.public)
+        forgetful.forgetful = True
+        link = await anna.dial("127.0.0.1", there, key=BERTA.public)
+        assert link.key == BERTA.public
+        with pytest.raises(LinkError, match="does not answer us"):
+            await berta.dial("127.0.0.1", port, key=ANNA.public)  # but lets nobody in
+        await asyncio.gather(link.close(), (await berta.incoming.get()).close())
+
+
 async def test_a_dialler_sends_nothing_to_a_key_it_does_not_trust() -> None:
     asked = 0
 

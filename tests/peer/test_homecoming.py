@@ -1,0 +1,102 @@
+"""A peer that has been here before starts again: to whom it listens first, and who cannot keep it from writing."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from random import Random
+
+from gossip.config import PeerConfig
+from gossip.events import Append, DataReady, Effect, Event, Found, LinkUp, Received, Started, Stored, Timer, Train
+from gossip.peer import Peer
+from gossip.sim.clock import EPOCH
+from gossip.sim.station import commitment
+from gossip.wire.frames import Digest, Frame, Have, Want, encode
+from tests.peer.bench import frames_to, notes, only, simulated
+
+MEMBER = 1  # of two
+
+
+class Again:
+    """The founder of a swarm of two, started again from its disk; its fellow's link is fed by hand."""
+
+    def __init__(self, *, mark: tuple[int, str] | None = None) -> None:
+        self.swarm = simulated(peers=2, seconds=8, seed=7)
+        self.shell = self.swarm.peers[0]
+        self.now = EPOCH + 1000.0
+        self.book = self.swarm.book_of(self.shell)
+        self.own = self.shell.self_id
+        self.size = self.book.replica.size(self.own)
+        self.machine = Peer(
+            PeerConfig(), key=self.shell._key, self_id=self.own, book=self.book, shelf=self.shell.memory,
+            luck=Random(1), mark=mark or self.shell.memory.mark,
+        )  # fmt: skip
+        self.effects = self.feed(Started())
+        self.effects += self.feed(DataReady(commitment(9), 1.0))
+
+    def feed(self, event: Event) -> list[Effect]:
+        return list(self.machine.handle(event, self.now))
+
+    def link(self) -> list[Effect]:
+        return self.feed(LinkUp(1, self.swarm.peers[MEMBER].public, dialled=False))
+
+    def say(self, frame: Frame) -> list[Effect]:
+        return self.feed(Received(1, encode(frame)))
+
+    def wait(self, seconds: float) -> list[Effect]:
+        found: list[Effect] = []
+        for _ in range(round(seconds * 4)):
+            self.now += 0.25
+            for name in ("home", "asks", "digest"):
+                found += self.feed(Timer(name))
+        return found
+
+
+def test_it_writes_two_seconds_after_everybody_it_is_linked_with_said_what_they_hold() -> None:
+    again = Again()
+    assert only(again.effects, Append) == []
+    again.link()
+    assert only(again.wait(3.0), Append) == []
+    last = again.book.replica.data(again.own, again.size - 1)
+    answer = again.say(Have(((again.own, again.size, sha256(last).digest()[:8]),)))
+    assert only(answer, Append) == []
+    assert only(again.wait(1.5), Append) == []
+    (append, *_) = only(again.wait(1.0), Append)
+    assert append.seq == again.size
+    assert only(again.feed(Stored(append.seq)), Train)
+
+
+def test_an_equal_digest_says_it_too() -> None:
+    again = Again()
+    again.link()
+    again.say(Digest(again.machine._rumour.vector(), ask=False))
+    assert only(again.wait(2.5), Append)
+
+
+def test_who_claims_that_we_lost_entries_and_never_shows_them_delays_us_for_three_questions() -> None:
+    again = Again()
+    again.link()
+    answer = again.say(Have(((again.own, again.size + 40, bytes(8)),)))
+    assert [(want.log, want.start) for want in frames_to(answer, 1) if isinstance(want, Want)] == [
+        (again.own, again.size)
+    ]
+    assert only(again.wait(2.5), Append) == []
+    assert only(again.wait(10.0), Append)
+    assert notes(again.effects, "trouble") == []
+
+
+def test_a_mark_of_another_history_than_the_store_has_ends_it() -> None:
+    again = Again(mark=(3, "ab" * 32))
+    (said,) = notes(again.effects, "trouble")
+    assert "two histories" in str(said["text"])
+    again.link()
+    again.say(Digest(again.machine._rumour.vector(), ask=False))
+    assert only(again.wait(30.0), Append) == []
+    assert again.machine.status().state in ("observing", "resting")
+
+
+def test_while_it_looks_for_its_own_entries_it_dials_whoever_says_to_be_of_its_swarm() -> None:
+    again = Again()
+    assert again.machine.is_seeking
+    assert [e for e in again.feed(Found("h", 5, b"\xff" * 32)) if type(e).__name__ == "Dial"]
+    again.wait(11.0)
+    assert not again.machine.is_seeking
