@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gossip.config import PeerConfig
 from gossip.events import (
     Append,
+    DataReady,
     Drain,
     Drop,
     KeepCheckpoint,
@@ -17,10 +19,11 @@ from gossip.events import (
     Train,
     TrainingFailed,
 )
+from gossip.sim.station import commitment
 from gossip.wire.frames import NO_HASH, Differs, Digest, Entries, Have, Lacks, Piece, Want, WantBlob
 from ledger.canonical import decode_entry
 from ledger.checkpoint import open_note, origin
-from ledger.entry import Data, Snapshot, Update
+from ledger.entry import Data, Snapshot, Source, Update
 from ledger.errors import LocalError
 from ledger.merkle import leaf_hash, verify_inclusion
 from tests.peer.bench import Bench, frames_to, notes, only, simulated
@@ -138,6 +141,21 @@ def test_training_that_fails_is_said_and_waits_for_new_data() -> None:
     assert bench.machine.status().state == "observing"
     bench.feed_data_again()
     assert len(only(bench.effects, Train)) == 2
+
+
+@pytest.mark.parametrize(("change", "entries"), [({"licence": "CC0-1.0"}, 1), ({"name": "moved.csv"}, 0)])
+def test_data_under_another_licence_are_announced_anew_and_a_file_that_was_moved_is_not(
+    change: dict[str, str], entries: int
+) -> None:
+    bench = Bench()
+    source = Source(name="mine.csv", sha256="", licence="MIT", url="", retrieved="", version="")
+    for sources, expected in ([source], 1), ([msgspec.structs.replace(source, **change)], entries):
+        data = msgspec.structs.replace(commitment(0), sources=sources)
+        written = only(bench.feed(DataReady(data, 1.0)), Append)
+        assert [getattr(decode_entry(append.entry), "sources", None) for append in written] == [sources] * expected
+        for append in written:
+            bench.feed(Stored(append.seq))
+        bench.feed(TrainingFailed(1, "out of memory"))
 
 
 def test_a_trainer_that_answers_nonsense_is_trouble_of_our_own() -> None:
