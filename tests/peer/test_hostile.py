@@ -18,7 +18,7 @@ from gossip.wire import frames
 from gossip.wire.frames import NO_HASH, Digest, Entries, Have, Piece, Want, WantBlob, decode, encode
 from ledger import checkpoint
 from ledger.canonical import encode_entry, entry_hash
-from ledger.entry import Enrol, PeerId
+from ledger.entry import Data, PeerId
 from ledger.keys import PrivateKey
 from ledger.merkle import Tree, leaf_hash
 from tests.peer.bench import notes, only
@@ -175,24 +175,24 @@ def test_a_stranger_whom_nobody_cites_gets_no_room(victim: Victim) -> None:
 
 
 def test_a_broken_entry_ends_its_log_and_the_link_that_brought_it(victim: Victim) -> None:
-    """The attacker signs, with its own key, a second enrol entry at the end of its own log."""
+    """The attacker signs, with its own key, an entry that has not seen what it says."""
     own = victim.attacker
     book = own.book
     assert book is not None
     size = book.replica.size(own.self_id)
     entries = [book.replica.data(own.self_id, seq) for seq in range(size)]
     last = book.replica.entry(own.self_id, size - 1)
-    second = Enrol(
+    broken = Data(
         v=1, swarm=victim.swarm.swarm_id, seq=size, prev=entry_hash(entries[-1]), time=last.time, meets=[], seen=[],
-        heads=last.heads, key=own.public.hex(), next="11" * 32, sponsor="", name="twice",
+        heads="11" * 32, root="22" * 32, records=1, labels={}, duplicates=0, features="toy/1", zone="public", sources=[],
     )  # fmt: skip
-    signed = _signed(victim.swarm.swarm_id, own._key, own.self_id, [*entries, encode_entry(second)])
+    signed = _signed(victim.swarm.swarm_id, own._key, own.self_id, [*entries, encode_entry(broken)])
     late = Entries(own.self_id, size, signed.note, (), signed.entries[size:])
     link = victim.link()
     answer = victim.say(link, late)
     assert [drop.link for drop in only(answer, Drop)] == [link]
     (refused,) = notes(list(answer), "refused")
-    assert (refused["log"], refused["seq"], refused["rule"]) == (own.self_id, size, "place")
+    assert (refused["log"], refused["seq"], refused["rule"]) == (own.self_id, size, "heads")
     link = victim.link()  # remembered: whatever is offered of that log now, nothing is asked for
     answer = victim.say(link, Have(((own.self_id, size + 5, bytes(8)),)))
     assert not [f for s in only(answer, Send) if isinstance(f := decode(s.message), Want)]

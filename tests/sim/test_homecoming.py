@@ -20,7 +20,9 @@ STEPS = range(14)  # an update is announced to two links in eleven
 class Restored(SimSwarm):
     """One peer's disk is copied at `copied`; it dies at `died`, and at `back` runs from that copy. Seconds."""
 
-    def __init__(self, scenario: Scenario, who: int, copied: float, died: float, back: float, *, mark_too: bool) -> None:
+    def __init__(
+        self, scenario: Scenario, who: int, copied: float, died: float, back: float, *, mark_too: bool
+    ) -> None:
         super().__init__(scenario)
         self.peer = self.peers[who]
         self.back = back
