@@ -1,7 +1,7 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, interface, port,
-addresses, duty, pace) lie in the store's meta as one JSON text. They are this machine's business and are
+addresses, duty, pace; the licence of the files) lie in the store's meta as one JSON text. They are this machine's business and are
 never sent.
 """
 
@@ -39,6 +39,7 @@ class Wishes:
     """What was typed; None where nothing was."""
 
     data: list[Path] | None = None
+    licence: str | None = None
     validation: Path | None = None
     interface: str | None = None
     port: int | None = None
@@ -51,6 +52,7 @@ class Remembered(msgspec.Struct, frozen=True):
     """What the last run was told, and the next is told again."""
 
     data: list[str] = []
+    licence: str = ""
     validation: str = ""
     interface: str = ""  # never named: loopback
     port: int = 0
@@ -67,10 +69,14 @@ def new_name() -> str:
 
 
 def check(wanted: Wishes) -> None:
-    """Raise LocalError if a file or the interface is not there: a slip is not to be remembered."""
+    """LocalError if a file or the interface is not there, or the licence cannot be one: a slip is not remembered."""
     for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
+    if wanted.licence is not None:
+        from gossip.training.licence import check_licence
+
+        check_licence(wanted.licence)
     if wanted.interface is not None:
         from gossip.transport.discovery import addresses_of
 
@@ -135,6 +141,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
     return NodeConfig(
         directory=place,
         data=tuple(Path(p) for p in now.data),
+        licence=now.licence,
         validation=Path(now.validation) if now.validation else None,
         interface=now.interface or LOOPBACK,
         port=now.port,
@@ -174,8 +181,11 @@ def invite_again(place: Path, ticket: Ticket, peer_name: str) -> None:
 
 
 def _merged(wanted: Wishes, before: Remembered) -> Remembered:
+    data = before.data if wanted.data is None else [str(path.resolve()) for path in wanted.data]
+    said = before.licence if data == before.data else ""  # it was said of those files, and of no others
     return Remembered(
-        data=before.data if wanted.data is None else [str(path.resolve()) for path in wanted.data],
+        data=data,
+        licence=said if wanted.licence is None else wanted.licence,
         validation=str(wanted.validation.resolve()) if wanted.validation else before.validation,
         interface=wanted.interface or before.interface,
         port=before.port if wanted.port is None else wanted.port,

@@ -143,11 +143,13 @@ def _play(cast: Cast, children: Children, screen: Screen, seconds: float) -> out
 
 def _start(cast: Cast, peers: Sequence[Peer], children: Children) -> None:
     """Each peer as a person would start it, except that it ends with us."""
+    from gossip.filterlists.split import DEMO_LICENCE
+
     for peer in peers:
         peer.status = {"name": peer.name, "state": "importing"}
         words = ["run"] if peer is cast.peers[0] else ["join", cast.invitation, "--name", peer.name]
         words += ["--dir", str(peer.directory), "--data", str(peer.data), "--validation", str(cast.validation)]
-        words += ["--interface", "lo", "--every", "0", "--json", "--until-stdin-closes"]
+        words += ["--licence", DEMO_LICENCE, "--interface", "lo", "--every", "0", "--json", "--until-stdin-closes"]
         if peer.slow:
             words += ["--duty", str(SLOW_DUTY)]
         children.start(peer.name, own_program(*words), cast.place / f"{peer.name}.log")

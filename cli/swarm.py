@@ -35,6 +35,10 @@ Data = Annotated[
     list[Path] | None,
     typer.Option("--data", metavar="FILE...", help="Files to train on. They never leave this machine."),
 ]
+Licence = Annotated[
+    str | None,
+    typer.Option("--licence", metavar="SPDX", help="Licence of the data, such as CC-BY-4.0, for the ledger."),
+]
 Validation = Annotated[Path | None, typer.Option("--validation", metavar="FILE", help="Held-out file for the scores.")]
 Interface = Annotated[
     str | None,
@@ -124,6 +128,7 @@ def new(
 def run(
     name: Name = None,
     data: Data = None,
+    licence: Licence = None,
     validation: Validation = None,
     interface: Interface = None,
     port: Port = None,
@@ -140,8 +145,9 @@ def run(
     place = settings.existing_directory(name, directory)
     refuse_second_node(place)
     wanted = members.Wishes(
-        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty, every=every
-    )
+        data=data, licence=licence, validation=validation, interface=interface, port=port, address=address, duty=duty,
+        every=every,
+    )  # fmt: skip
     members.check(wanted)
     members.read_through(wanted)
     secret = _secret_of(place, passphrase_file)
@@ -160,6 +166,7 @@ def join(
         str, typer.Argument(metavar="INVITE", help="What gossip invite printed; - reads it from standard input.")
     ],
     data: Data = None,
+    licence: Licence = None,
     validation: Validation = None,
     interface: Interface = None,
     port: Port = None,
@@ -184,8 +191,9 @@ def join(
         invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
     ticket = Ticket.parse(invitation)
     wanted = members.Wishes(
-        data=data, validation=validation, interface=interface, port=port, address=address, duty=duty, every=every
-    )
+        data=data, licence=licence, validation=validation, interface=interface, port=port, address=address, duty=duty,
+        every=every,
+    )  # fmt: skip
     members.check(wanted)
     members.read_through(wanted)
     place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)

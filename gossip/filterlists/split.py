@@ -21,6 +21,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 DEMO_TABLE: Final = Path(__file__).resolve().parent.parent / "data" / "sitelist-2015.jsonl.gz"
+DEMO_LICENCE: Final = "MPL-2.0"  # of that table: data/NOTICE
 HELD_OUT: Final = 0.25  # of all rows: sites that no peer trains on
 
 DEFAULT_SHARES: Final = (45.0, 30.0, 17.0, 8.0)  # percent of the training rows, for the four peers of the demo

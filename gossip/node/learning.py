@@ -118,7 +118,7 @@ class Learning:
         loaded = await self._trainer.load(
             model=genesis.model, files=files, validation=validation, salt=self._salt,
             start=arithmetic.to_float32(arithmetic.start(genesis.layout, genesis.seed)),
-            cache=cache, keep=self._config.directory / "training.npz",
+            cache=cache, keep=self._config.directory / "training.npz", licence=self._config.licence,
         )  # fmt: skip
         self.state = ""
         self._records = loaded.records

@@ -57,6 +57,9 @@ class NodeConfig:
     data: tuple[Path, ...] = ()
     """Files to train on; none: this peer observes."""
 
+    licence: str = ""
+    """Of the data, as an SPDX expression, for its entry in the ledger; "": none is named."""
+
     task: Task | None = None
     """Own data in place of files (Python only)."""
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gossip.filterlists.requests import file_digest
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
+from gossip.training.licence import check_licence
 from gossip.training.spec import ModelSpec, UrlGrams
 from gossip.training.task import Chunk, chunks_of
 from ledger.entry import Source
@@ -38,9 +39,19 @@ class DataSet:
 
 
 def read_data(
-    spec: ModelSpec, files: Sequence[Path], validation: Path | None, *, salt: bytes, folder: Path | None = None
+    spec: ModelSpec,
+    files: Sequence[Path],
+    validation: Path | None,
+    *,
+    salt: bytes,
+    licence: str = "",
+    folder: Path | None = None,
 ) -> DataSet:
-    """Read everything. Raises LocalError at the first row that cannot be used, or if nothing is left to train on."""
+    """Read everything; `licence` is what the owner says of all `files`.
+
+    LocalError at the first row that cannot be used, if nothing is left to train on, or if that is no licence's name.
+    """
+    check_licence(licence)
     share = 0.0 if validation else spec.validation_share
     spool: Spool = (
         BagSpool(folder) if isinstance(spec.features, UrlGrams) else NumberSpool(folder, spec.features.columns)
@@ -77,7 +88,7 @@ def read_data(
         labels={spec.classes[number]: count for number, count in sorted(counts.items())},
         commitment=commitment,
         sources=tuple(
-            Source(name=path.name, sha256=file_digest(path), licence="", url="", retrieved="", version="")
+            Source(name=path.name, sha256=file_digest(path), licence=licence, url="", retrieved="", version="")
             for path in files
         ),
     )

@@ -44,6 +44,7 @@ class Load(_Message, frozen=True, tag="load"):
     salt: str  # hex, of the data commitment; also seeds the order of rows
     cache: str  # folder for compiled programs, "" for none
     keep: str  # file for what should survive a restart, "" for none
+    licence: str  # of all the files, "" if their owner names none
 
 
 class Train(_Message, frozen=True, tag="train"):

@@ -62,6 +62,7 @@ class Session:
         salt: bytes,
         cache: Path | None = None,
         keep: Path | None = None,
+        licence: str = "",
         progress: Callable[[protocol.State], None] = lambda state: None,
     ) -> tuple[Session, Loaded]:
         """Raises LocalError about the declaration, the data or the starting weights."""
@@ -69,7 +70,7 @@ class Session:
         spec = ModelSpec.parse(model)
         _check_length(spec, start)
         progress("reading data")
-        data = read_data(spec, files, validation, salt=salt)
+        data = read_data(spec, files, validation, salt=salt, licence=licence)
         progress("importing jax")
         from gossip.training.learner import Learner
 

@@ -98,6 +98,7 @@ class Worker:
             salt=bytes.fromhex(request.salt),
             cache=Path(request.cache) if request.cache else None,
             keep=Path(request.keep) if request.keep else None,
+            licence=request.licence,
             progress=self._progress,
         )
         gc.freeze()

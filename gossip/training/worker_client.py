@@ -96,6 +96,7 @@ class TrainerProcess:
         start: Theta,
         cache: Path | None = None,
         keep: Path | None = None,
+        licence: str = "",
     ) -> Loaded:
         """Have data read and the model compiled. `start`: the swarm's starting weights."""
         request = Load(
@@ -105,6 +106,7 @@ class TrainerProcess:
             salt=salt.hex(),
             cache=str(cache) if cache else "",
             keep=str(keep) if keep else "",
+            licence=licence,
         )
         answer, _ = await self._ask(request, start)
         return self._expect(answer, Loaded)

@@ -288,6 +288,41 @@ def test_a_table_needs_a_declared_model(tmp_path: Path) -> None:
     )
 
 
+def test_a_licence_is_said_of_the_files_it_was_named_with_and_stays_theirs(
+    home: Path, tmp_path: Path, started: list[NodeConfig]
+) -> None:
+    gossip("new", "lists")
+    row = '{"page":"https://a.example/","url":"https://b.example/","type":"image","label":"ad"}\n'
+    for name in ("mine.jsonl", "theirs.jsonl"):
+        (tmp_path / name).write_text(row)
+    mine, theirs = ("--data", str(tmp_path / "mine.jsonl")), ("--data", str(tmp_path / "theirs.jsonl"))
+    for words in (
+        mine, ("--licence", "CC-BY-4.0"), (), mine, theirs, (), (*mine, "--licence", "MIT OR (MPL-2.0 AND X11)"),
+        ("--licence", ""), (),
+    ):  # fmt: skip
+        gossip("run", "lists", *words)
+    both = "MIT OR (MPL-2.0 AND X11)"
+    assert [config.licence for config in started] == ["", *["CC-BY-4.0"] * 3, "", "", both, "", ""]
+    ticket = facts("invite")["ticket"]
+    gossip("join", ticket, *theirs, "--licence", "CC0-1.0", "--dir", str(home / "other"))
+    assert started[-1].licence == "CC0-1.0"
+
+
+@pytest.mark.parametrize(
+    "licence", ["free for all!", "MIT\n", "MIT  OR X11", " MIT", "(MIT", "<b>", "--data", "M" * 121, "\u202eTIM"]
+)
+def test_what_cannot_be_a_licence_makes_nothing_and_is_not_remembered(home: Path, licence: str) -> None:
+    gossip("new", "lists")
+    ticket = facts("invite")["ticket"]
+    for words in (("join", ticket, "--dir", str(home / "other")), ("run", "lists")):
+        told = gossip(*words, f"--licence={licence}", code=exits.USAGE)
+        assert "this cannot be a licence's name: an SPDX expression of at most 120 characters" in told
+        assert told.count("\n") == 1
+    assert not (home / "other").exists()
+    with Store.open_readonly(store_path(home / "lists")) as store:
+        assert store.find_meta("run") is None
+
+
 def test_the_pace_is_ten_seconds_until_another_is_named_and_then_stays(home: Path, started: list[NodeConfig]) -> None:
     gossip("new", "lists")
     for words in (

@@ -124,6 +124,12 @@ def test_without_a_peer_scores_are_those_that_peers_show_of_themselves(finished:
     assert not [name for name in loaded if name.partition(".")[0] in ("jax", "jaxlib")]
 
 
+def test_its_lineage_names_the_licence_of_the_table(finished: Finished) -> None:
+    told = finished.machine.gossip("ledger", "lineage", finished.bundle)
+    (line,) = [line for line in told.out.splitlines() if "MPL-2.0" in line and "100.0%" in line]
+    assert line.split()[:2] == ["MPL-2.0", str(len(finished.result["peers"]))]
+
+
 def test_a_bundle_is_clean_only_against_something_from_elsewhere(finished: Finished) -> None:
     gossip, bundle, result = finished.machine.gossip, finished.bundle, finished.result
     assert gossip("ledger", "verify", bundle, "--json").code == exits.INCONCLUSIVE

@@ -57,6 +57,15 @@ def test_sites_held_out_are_not_trained_on_and_the_counts_are_of_what_is(tmp_pat
     data.rows.close()
 
 
+def test_what_the_owner_says_of_the_licence_is_said_of_every_file(tmp_path: Path) -> None:
+    files = [requests(tmp_path / name, 90) for name in ("a.jsonl", "b.jsonl")]
+    data = read_data(REQUESTS, files, None, salt=SALT, licence="CC-BY-4.0")
+    assert [(source.name, source.licence) for source in data.sources] == [(f.name, "CC-BY-4.0") for f in files]
+    data.rows.close()
+    with pytest.raises(LocalError, match="this cannot be a licence's name"):
+        read_data(REQUESTS, files, None, salt=SALT, licence="as is, no warranty")
+
+
 def test_with_a_validation_file_everything_is_trained_on(tmp_path: Path) -> None:
     a, b = requests(tmp_path / "a.jsonl", 300), requests(tmp_path / "b.jsonl", 90)
     data = read_data(REQUESTS, [a, a], b, salt=SALT)
