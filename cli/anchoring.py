@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, exits, passphrase, render, settings
+from cli import control, exits, known, passphrase, render, settings
 from cli.group import Gossip
 from cli.plain import plain
 from ledger.errors import LocalError, RemoteError
@@ -26,7 +26,6 @@ from ledger.errors import LocalError, RemoteError
 if TYPE_CHECKING:
     from ledger.checkpoint import Checkpoint
     from ledger.store import Store
-    from ledger.timestamp import Roots
 
 app = typer.Typer(cls=Gossip, help="Time stamps from outside the swarm.")
 
@@ -102,7 +101,7 @@ def add(
     from gossip.directory import store_path
     from ledger.store import Store
 
-    roots = _roots(root) if root is not None else None
+    roots = known.roots([root] if root is not None else [])
     token = open_response(_read(file, MAX_RESPONSE_BYTES))
     stamp = read_token(token)
     with Store.open_readonly(store_path(place)) as store:
@@ -151,10 +150,9 @@ def verify(
     from ledger.bundle import BundleError
     from ledger.bundle_files import open_bundle
     from ledger.report import Finding
-    from ledger.timestamp import require_library
 
-    require_library()
-    roots = _roots(root)
+    roots = known.roots([root])
+    assert roots is not None
     try:
         with open_bundle(bundle) as contents:
             found = list(anchors_in(contents, roots))
@@ -200,13 +198,6 @@ def _read(file: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise LocalError(f"{file} is no time stamp", why=f"it is larger than {render.size(limit)}")
     return data
-
-
-def _roots(file: Path) -> Roots:
-    from ledger.timestamp import MAX_ROOT_BYTES, load_roots
-
-    with file.open("rb") as opened:
-        return load_roots(opened.read(MAX_ROOT_BYTES + 1))
 
 
 def _checkpoint(store: Store, size: int) -> Checkpoint:

@@ -3,6 +3,7 @@
     --swarm ID          64 hex digits                            --checkpoint FILE   a signed note kept from before
     --model-hash HASH   64 hex digits                            --model FILE        an exported model
     --witness KEY       64 hex digits, or a C2SP verifier key (name+id+key)
+    --root FILE         root certificates of time-stamp authorities, in PEM: `Roots`, for what is stamped
 
 These are the auditor's own: whatever is wrong with them is a mistake in the command, not a finding about a bundle.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ledger.audit import Anchors
 from ledger.checkpoint import MAX_COSIGNED_BYTES, parse_checkpoint
@@ -19,6 +21,9 @@ from ledger.errors import LocalError, RemoteError
 from ledger.export import read_model
 from ledger.keys import check_public
 from ledger.note import parse_verifier_key
+
+if TYPE_CHECKING:
+    from ledger.timestamp import Roots
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -48,6 +53,17 @@ def anchors(
     )
 
 
+def roots(files: Sequence[Path]) -> Roots | None:
+    """All certificates in these files; None without files. LocalError also if this install cannot read time stamps."""
+    if not files:
+        return None
+    from ledger.timestamp import MAX_ROOT_BYTES, Roots, load_roots, require_library
+
+    require_library()
+    found = [load_roots(_read(file, MAX_ROOT_BYTES + 1)) for file in files]
+    return Roots(tuple(certificate for one in found for certificate in one.certificates))
+
+
 def _hash(option: str, text: str | None) -> Hash:
     if text is None:
         return ""
@@ -70,15 +86,20 @@ def _key(word: str) -> bytes:
 
 
 def _note(file: Path) -> bytes:
+    note = _read(file, MAX_COSIGNED_BYTES + 1)
     try:
-        with file.open("rb") as opened:
-            note = opened.read(MAX_COSIGNED_BYTES + 1)
         parse_checkpoint(note)
-    except OSError as error:
-        raise LocalError(f"cannot read {file}", why=error.strerror or "", next_step="name another file") from None
     except RemoteError as error:
         raise LocalError(
             f"{file} is no signed checkpoint", why=str(error),
             next_step="name a file logs/.../checkpoint or logs/.../cosigned of an earlier bundle",
         ) from None  # fmt: skip
     return note
+
+
+def _read(file: Path, most: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(most)
+    except OSError as error:
+        raise LocalError(f"cannot read {file}", why=error.strerror or "", next_step="name another file") from None

@@ -117,6 +117,10 @@ def verify(
         Path | None, typer.Option("--model", metavar="FILE", help="The exported model in use: rebuilt and compared.")
     ] = None,
     model_hash: ModelAnchor = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option("--root", metavar="CERT.pem", help="Roots of time-stamp authorities that you trust. Repeatable."),
+    ] = None,
     structure: Annotated[
         bool, typer.Option("--structure", help="Only whether it hangs together: fast, and never clean.")
     ] = False,
@@ -135,14 +139,16 @@ def verify(
     anchors = known.anchors(
         swarm=swarm, model_hash=model_hash, witnesses=witness or (), checkpoints=checkpoint or (), model=model
     )
-    if structure and html is not None:
-        raise LocalError("--html needs a whole audit", next_step="leave --structure out")
+    roots = known.roots(root or ())
+    for option, given in (("--html", html), ("--root", roots)):
+        if structure and given is not None:
+            raise LocalError(f"{option} needs a whole audit", next_step="leave --structure out")
     used = ""
     with Progress() as progress:
         if structure:
             report = structure_path(bundle, anchors, auditing.options_of(on_progress=progress))
         else:
-            with opened(bundle, anchors, parameters=parameters, on_progress=progress) as read:
+            with opened(bundle, anchors, parameters=parameters, on_progress=progress, roots=roots) as read:
                 report, used = read.report, read.arithmetic_name
                 if html is not None:
                     from cli.page import write_page
@@ -151,7 +157,7 @@ def verify(
     if json:
         render.document(verdict.as_json(report, used))
     else:
-        verdict.show(report)
+        verdict.show(report, stamps=roots is not None)
         if html is not None:
             render.say(f"wrote   {html}")
     raise typer.Exit(verdict.exit_code(report))

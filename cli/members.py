@@ -1,8 +1,8 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
-`gossip run` alone starts a peer again as it ran last: the wishes of a run (files, interface, port,
-addresses, duty, pace; the licence of the files) lie in the store's meta as one JSON text. They are this machine's business and are
-never sent.
+`gossip run` alone starts a peer again as it ran last: the wishes of a run (files and their licence, interface,
+port, addresses, duty, pace) lie in the store's meta as one JSON text. They are this machine's business and are never
+sent, but for the licence, which the ledger keeps.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 from cli import auditing, render
 from cli.plain import name as plain_name
 from cli.plain import plain
+from ledger.anchors import stamped
 from ledger.audit import Anchors, Report, examine, unreadable
 from ledger.bundle import MAX_BLOB_BYTES, BundleContents
 from ledger.bundle_files import open_bundle
@@ -25,6 +26,7 @@ from ledger.fold import Arithmetic, Fold, PlainArithmetic, parameters
 from ledger.lineage import Term
 from ledger.replica import Replica
 from ledger.structure import Progress
+from ledger.timestamp import Roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,11 @@ def opened(
     plain_integers: bool = False,
     parameters: int | None = None,
     on_progress: Progress | None = None,
+    roots: Roots | None = None,
 ) -> Iterator[Opened]:
     """Audit the bundle at `path`, and keep what was admitted: nothing, of one that cannot be read at all.
+
+    With `roots`, the time stamps in it are held against them.
 
     `plain_integers` is the second opinion: the fold in nothing but Python, whatever is installed.
     """
@@ -133,7 +138,7 @@ def opened(
             yield Opened(_NOTHING, report, Replica("", ""), sums, called)
             return
         report, replica = examine(contents, sums, anchors or Anchors(), options)
-        yield Opened(contents, report, replica, sums, called)
+        yield Opened(contents, stamped(report, contents, roots) if roots else report, replica, sums, called)
 
 
 _NOTHING = BundleContents("", "", "", b"", (), blobs=tuple, blob=lambda name, limit=0: None)

@@ -37,7 +37,8 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in report.findings],
         "anchored": report.anchored,
         "finals": [asdict(final) for final in report.finals],
-        "cosignatures": [asdict(word) for word in report.words],
+        "cosignatures": [asdict(word) for word in report.words if word.by],
+        "stamps": [{"log": word.log, "size": word.size, "before": word.time} for word in report.words if not word.by],
         "witnesses": [asdict(coverage) for coverage in report.coverage],
         "too_large": report.too_large,
         "structure_only": report.structure_only,
@@ -45,11 +46,11 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
     }
 
 
-def show(report: Report) -> None:
-    """Everything, for people; the verdict last."""
+def show(report: Report, *, stamps: bool = False) -> None:
+    """Everything, for people; the verdict last. `stamps`: whether time stamps were looked at."""
     names = {peer_of(log.peer): log.name for log in report.logs if log.name}
     rows = [
-        (_log(log), plain_name(names[peer_of(log.peer)]) if peer_of(log.peer) in names else "",
+        (_short(log.peer), plain_name(names[peer_of(log.peer)]) if peer_of(log.peer) in names else "",
          f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
          f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log))
         for log in report.logs
@@ -62,6 +63,8 @@ def show(report: Report) -> None:
             f"{who} vouches for {coverage.entries:,} of {render.many(report.entries, 'entry')}, "
             f"the newest at {render.moment(coverage.newest)} by its own clock"
         )
+    if stamps:
+        _show_stamps(report)
     if report.missing:
         render.say(f"{render.many(len(report.missing), 'blob')} missing: not replayable, so neither right nor wrong")
     if report.finals:
@@ -73,6 +76,18 @@ def show(report: Report) -> None:
     render.say(_verdict(report))
     if report.verdict == "inconclusive" and not report.anchored:
         render.say(NEXT)
+
+
+def _show_stamps(report: Report) -> None:
+    """How much of each log is stamped, and when its newest stamp was made."""
+    newest = {word.log: word for word in sorted(report.words, key=lambda word: (word.size, -word.time)) if not word.by}
+    for word in newest.values():
+        render.say(
+            f"stamped log {_short(word.log)}: its first {render.many(word.size, 'entry')} existed before "
+            f"{render.moment(word.time)}, by an authority under your root"
+        )
+    if not newest:
+        render.say("stamped nothing: there is no time stamp here that holds")
 
 
 def show_findings(report: Report) -> None:
@@ -90,8 +105,8 @@ def place(finding: Finding) -> str:
     return f"log {finding.log[:12]}{branch}" + (f" entry {finding.index}" if finding.index >= 0 else "")
 
 
-def _log(log: LogReport) -> str:
-    return f"{peer_of(log.peer)[:12]}~{fork_of(log.peer)}" if fork_of(log.peer) else log.peer[:12]
+def _short(log: str) -> str:
+    return f"{peer_of(log)[:12]}~{fork_of(log)}" if fork_of(log) else log[:12]
 
 
 def _state(log: LogReport) -> str:

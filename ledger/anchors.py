@@ -3,6 +3,7 @@
     entry `anchor` (log, size, token)   the body of that log's checkpoint at that size, made again from the entries
     token in blobs/                     an authority's word for that body, under a root that the auditor trusts
     --> Proven: the first `size` entries of that log existed before `time`; or a Finding
+    report --stamped--> the same with these, beside what members' clocks say
 
 Rules kept here: the body is recomputed and never read; what holds of a trunk holds of each branch that shares it, and
 is said once. It refuses to know whether entries keep their rules and who signed the log: that is audit.py's business,
@@ -12,7 +13,7 @@ and a time stamp holds or fails without it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ledger.bundle import BundleContents, BundleError, BundleLog
@@ -22,7 +23,7 @@ from ledger.checkpoint import Checkpoint, origin
 from ledger.entry import MAX_TOKEN_BYTES, Anchor, Hash
 from ledger.errors import RemoteError
 from ledger.merkle import Tree, leaf_hash
-from ledger.report import Finding, file_of
+from ledger.report import MAX_FINDINGS, Finding, Report, file_of
 from ledger.timeline import Witnessed
 from ledger.timestamp import Roots, verify_token
 
@@ -64,6 +65,29 @@ def anchors_in(bundle: BundleContents, roots: Roots) -> Iterator[Proven | Missin
             yield Finding(log.peer, -1, "file", error.file, str(error))
         except RemoteError as error:
             yield Finding(log.peer, -1, "file", "", str(error))
+
+
+def stamped(report: Report, bundle: BundleContents, roots: Roots) -> Report:
+    """The audit's report on a bundle, its intervals narrowed by the time stamps in it; what does not hold is a finding.
+
+    Nothing here makes a report "anchored": an authority stamps whatever it is sent, an invented swarm, too. What the
+    audit found wrong, and what was not admitted because of it, is not said again in other words.
+    """
+    found = list(anchors_in(bundle, roots))
+    admitted = {log.peer: log.admitted for log in report.logs}
+    known = {one.file for one in report.findings}
+    wrong = [
+        one
+        for one in found
+        if isinstance(one, Finding) and one.index < admitted.get(one.log, 0) and one.file not in known
+    ]
+    findings = (*report.findings, *wrong)[:MAX_FINDINGS]
+    return replace(
+        report,
+        words=(*report.words, *(one.word for one in found if isinstance(one, Proven))),
+        findings=findings,
+        logs=tuple(replace(log, findings=sum(one.log == log.peer for one in findings)) for log in report.logs),
+    )
 
 
 def _of_log(bundle: BundleContents, log: BundleLog, roots: Roots) -> Iterator[Proven | Missing | Finding]:

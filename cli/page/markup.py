@@ -125,13 +125,15 @@ def _list(words: Sequence[str]) -> str:
 def _model(facts: Facts) -> str:
     report = facts.report
     lineage = facts.lineage
+    stamps = sum(not word.by for word in report.words)
     figures = (
         ("entries", f"{report.entries:,}"),
         ("updates in the model", f"{report.updates:,}"),
         ("weight in the sum", f"{lineage.weight / GRID_ONE:,.1f}" if lineage else render.NONE),
         ("snapshots recomputed", f"{report.snapshots:,}"),
         ("final snapshots", f"{len(report.finals):,}"),
-        ("cosignatures", f"{len(report.words):,}"),
+        ("cosignatures", f"{sum(bool(word.by) for word in report.words):,}"),
+        *([("time stamps from outside", f"{stamps:,}")] if stamps else []),
         ("blobs missing", f"{len(report.missing):,}"),
     )
     boxes = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in figures)
@@ -267,6 +269,8 @@ def _moments(facts: Facts) -> str:
         "the clocks of the others, more than half of which support each end. The mark is the author's own claim, red "
         "where the others contradict it."
     )
+    if any(not word.by for word in facts.report.words):
+        note += " A time stamp from outside needs no majority."
     if facts.moments_left_out:
         note += f" {facts.moments_left_out:,} earlier ones are not listed."
     head = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from dataclasses import replace
 from hashlib import sha256
@@ -13,19 +14,22 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import anchoring, control, exits
+from cli import anchoring, control, exits, render
 from cli.app import app
 from gossip import directory as places
 from gossip.node import Node, NodeConfig
 from gossip.node.alone import change_key
 from gossip.setup import create_swarm
+from ledger.anchors import Proven, anchors_in
 from ledger.bundle import write_bundle
+from ledger.bundle_files import open_bundle
 from ledger.canonical import decode_entry
 from ledger.checkpoint import open_note, parse_checkpoint
 from ledger.entry import Anchor
 from ledger.errors import LocalError
 from ledger.private_files import Passphrase
 from ledger.store import Store
+from ledger.timestamp import load_roots
 from tests.fold import toy
 from tests.ledger.authority import Authority
 from tests.ledger.test_timestamp import anchor, bundle_of, checkpoint_of, stamped
@@ -359,3 +363,116 @@ def test_a_bundle_of_nonsense_is_a_finding(authority: Authority, tmp_path: Path)
     assert "bundle.json" in told
     gossip("verify", tmp_path / "nowhere", "--root", authority.root, code=exits.USAGE)
     gossip("verify", tmp_path / "bad", code=exits.USAGE)  # a root of one's own is not optional
+
+
+# ------------------------------------------------------------------ as a part of the audit
+
+
+def whole(swarm: toy.Swarm, path: Path, *tokens: bytes) -> Path:
+    """A bundle that lacks nothing."""
+    contents = bundle_of(swarm)
+    names = {*contents.blobs(), *(sha256(token).hexdigest() for token in tokens)}
+    write_bundle(path, replace(contents, blobs=lambda: sorted(names)))
+    return path
+
+
+def verify(*words: object, code: int = exits.OK) -> str:
+    done = CliRunner().invoke(app, ["ledger", "verify", *map(str, words)])
+    assert done.exit_code == code, done.output
+    return done.stderr if code == exits.USAGE else done.stdout
+
+
+def moments(page: Path) -> dict[str, str]:
+    """The last column of the page's table of moments, by entry."""
+    rows = re.findall(r'class="mono">/(\d+)</span></td>(.*?)</tr>', page.read_text(), re.DOTALL)
+    return {seq: re.findall(r"<td[^>]*>([^<]*)</td>", row)[-1] for seq, row in rows}
+
+
+@pytest.fixture
+def stamped_bundle(swarm: toy.Swarm, authority: Authority, tmp_path: Path) -> tuple[Path, int]:
+    """Ann's snapshot, which nobody cites, is under a time stamp. Its index, too."""
+    seq = swarm["ann"].snapshot().seq
+    token = stamped(authority, checkpoint_of(swarm, "ann", seq + 1))
+    anchor(swarm, "ann", seq + 1, token)
+    return whole(swarm, tmp_path / "bundle", token), seq
+
+
+def test_an_audit_with_a_root_narrows_the_interval_of_what_was_stamped(
+    stamped_bundle: tuple[Path, int], swarm: toy.Swarm, authority: Authority, tmp_path: Path
+) -> None:
+    path, seq = stamped_bundle
+    words = (path, "--swarm", swarm.swarm)
+    with open_bundle(path) as contents:
+        (proven,) = anchors_in(contents, load_roots(authority.root.read_bytes()))
+    assert isinstance(proven, Proven)
+    verify(*words, "--html", tmp_path / "without.html")
+    verify(*words, "--root", authority.root, "--html", tmp_path / "with.html")
+    without, narrowed = moments(tmp_path / "without.html"), moments(tmp_path / "with.html")
+    assert without[str(seq)] == render.NONE
+    assert narrowed[str(seq)] == render.moment(proven.time)
+    assert "time stamps from outside" in (tmp_path / "with.html").read_text()
+    report = json.loads(verify(*words, "--root", authority.root, "--json"))
+    assert (report["verdict"], report["cosignatures"]) == ("clean", [])
+    assert report["stamps"] == [{"log": swarm["ann"].id, "size": seq + 1, "before": proven.time}]
+    told = verify(*words, "--root", authority.root)
+    line = (
+        f"stamped log {swarm['ann'].id[:12]}: its first {seq + 1} entries existed before {render.moment(proven.time)}"
+    )
+    assert line in told
+    assert json.loads(verify(*words, "--json"))["stamps"] == []
+
+
+def test_a_time_stamp_alone_makes_no_ledger_clean(stamped_bundle: tuple[Path, int], authority: Authority) -> None:
+    """An authority stamps whatever it is sent: an invented swarm, too."""
+    told = verify(stamped_bundle[0], "--root", authority.root, code=exits.INCONCLUSIVE)
+    assert "stamped log " in told
+    assert "you named nothing to hold it against" in told
+
+
+def test_a_time_stamp_that_does_not_hold_is_a_finding_of_the_audit(
+    stamped_bundle: tuple[Path, int], swarm: toy.Swarm, authority: Authority, tmp_path: Path
+) -> None:
+    path, seq = stamped_bundle
+    stranger = Authority(tmp_path / "stranger")
+    words = (path, "--swarm", swarm.swarm, "--root", stranger.root)
+    told = verify(*words, code=exits.FINDINGS)
+    assert f"FINDING log {swarm['ann'].id[:12]} entry {seq + 1}: token: " in told
+    assert "stamped nothing" in told
+    report = json.loads(verify(*words, "--json", code=exits.FINDINGS))
+    (finding,) = report["findings"]
+    assert (finding["rule"], finding["index"], report["stamps"]) == ("token", seq + 1, [])
+    assert {log["peer"]: log["findings"] for log in report["logs"]}[swarm["ann"].id] == 1
+    verify(*words, "--root", authority.root)  # of two roots, one vouches
+
+
+@pytest.mark.parametrize("what", ["an entry", "the token"])
+def test_what_the_audit_found_is_not_said_twice(
+    what: str, stamped_bundle: tuple[Path, int], swarm: toy.Swarm, authority: Authority
+) -> None:
+    path, _ = stamped_bundle
+    if what == "an entry":
+        files = [file for file in (path / "logs" / swarm["ann"].id / "tile" / "entries").rglob("*") if file.is_file()]
+        old, new = b'"kind":"data"', b'"kind":"date"'
+    else:
+        files = [file for file in (path / "blobs").iterdir() if b"signer of honest" in file.read_bytes()]
+        old, new = b"signer of honest", b"signer of h0nest"
+    (file,) = files
+    file.write_bytes(file.read_bytes().replace(old, new))
+    words = (path, "--swarm", swarm.swarm, "--json")
+    before = json.loads(verify(*words, code=exits.FINDINGS))["findings"]
+    assert json.loads(verify(*words, "--root", authority.root, code=exits.FINDINGS))["findings"] == before != []
+
+
+def test_a_wrong_root_is_a_mistake_and_no_finding(
+    stamped_bundle: tuple[Path, int], authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stamped_bundle[0]
+    for root, told in (("/nowhere.pem", "cannot read /nowhere.pem"), (__file__, "this is no certificate in PEM")):
+        said = verify(path, "--root", authority.root, "--root", root, code=exits.USAGE)
+        assert told in said
+        assert said.count("\n") == 1
+    assert "--root needs a whole audit" in verify(path, "--root", authority.root, "--structure", code=exits.USAGE)
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    said = verify(path, "--root", authority.root, code=exits.USAGE)
+    assert said == "gossip: this needs: pipx inject gossip-swarm rfc3161-client\n"
+    verify(path, code=exits.INCONCLUSIVE)  # which needs no such thing
