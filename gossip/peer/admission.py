@@ -7,7 +7,7 @@
 Rules kept here: entries of a log go in one after another; what waits for its past costs no work until that past
 has come; a log that broke a rule is remembered and never asked for again. Whoever passed on a broken entry had
 not checked it, which no honest peer does, so its link ends too. An entry that contradicts what we hold of a third
-log waits: that third log may have been signed twice, and forks.py finds out. It refuses to know who is linked how.
+log waits: that third log may have been signed twice, and strands.py finds out. It refuses to know who is linked how.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Admitted = Callable[[Checked], None]
 
 
 class Branches(Protocol):
-    """What admission asks about logs that were signed twice (forks.py)."""
+    """What admission asks about logs that were signed twice (strands.py)."""
 
     def expects(self, peer: str, link: LinkId) -> bool: ...
 

@@ -2,7 +2,7 @@
 
     Received --> frames --> rumour (what exists) --> tapes (who signed) --> admission (is it valid)
                               |  blobs (deltas)  <--------'                     |
-                              |  forks (two histories)                          |
+                              |  strands, forks (two histories)                 |
     Trained --> rounds --> author (own log) ------------------------------> book (replica + fold)
     Found, LinkUp, LinkDown --> links           Vouch, Tally --> witnessing (cosigning) --> author
 
@@ -53,6 +53,7 @@ from gossip.peer.quota import Allowance
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
+from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.witnessing import Witnessing
 from gossip.wire import frames
@@ -130,9 +131,12 @@ class Peer:
         self._author = Author(self_id, key, book, self._tapes, self._rumour, self._home, out, self._wrote)
         self._forks = Forks(
             self_id, book, self._tapes, self._rumour, self._admission, self._author, self._blobs, self._home,
-            self._pace, luck, out, self._blame,
+            self._pace, luck, out,
         )  # fmt: skip
-        self._admission.branches = self._forks
+        self._strands = Strands(
+            book, self._tapes, self._rumour, self._admission, self._forks, self._pace, out, self._blame
+        )
+        self._admission.branches = self._strands
         self._rounds = Rounds(config, book, self._author, out, self._missing)
         self._members: set[PeerId] = set()  # counted and asked, never iterated
         self._witnessing = Witnessing(
@@ -203,6 +207,7 @@ class Peer:
         self._let_in()
         self._rounds.tick(now)
         self._witnessing.tick(now)
+        self._strands.tick(now)
         self._forks.tick(now)
         self._rumour.pull(now)
         self._blobs.pump(now)
@@ -230,7 +235,6 @@ class Peer:
         self._replan = True
         self._allowances.pop(live.link, None)
         self._pace.link_down(live.link)
-        self._forks.link_down(live.link)
         self._rumour.link_down(live.link)
         self._blobs.link_down(live.link)
         self._witnessing.link_down(live.link)
@@ -274,11 +278,11 @@ class Peer:
                     self._rumour.answered(log, link, self._now)
                     self._allowances[link].give_back()
             case Differs():
-                self._forks.on_differs(link, frame, self._now)
+                self._strands.on_differs(link, frame, self._now)
             case Trace():
-                self._forks.on_trace(link, frame)
+                self._strands.on_trace(link, frame)
             case Rows():
-                self._forks.on_rows(link, frame, self._now)
+                self._strands.on_rows(link, frame, self._now)
             case WantBlob():
                 self._blobs.on_want(link, frame)
             case Piece():
@@ -301,7 +305,7 @@ class Peer:
             self._author.resume(self._now)
 
     def _missing(self) -> int:
-        return self._rumour.missing() + self._forks.missing()
+        return self._rumour.missing() + self._strands.missing()
 
     def _enrol(self) -> None:
         """A joiner's first entry goes in as soon as it knows what swarm it is in."""

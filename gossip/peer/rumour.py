@@ -7,7 +7,7 @@
 Rules kept here: announce and pull, so that nobody is sent what it did not ask for; entries are wanted only of
 logs that concern us (members', or cited by what we hold back, or a guest's first); a claim to have more that is
 never made good costs one request a minute. Nothing is lost for good: whatever was not heard is in the next digest.
-Of a log that is known to be forked nothing is wanted here: forks.py fetches the branches that somebody cites.
+Of a log that is known to be forked nothing is wanted here: strands.py fetches the branches that somebody cites.
 
 It refuses to know what entries say and whether they are true: tape.py checks who signed, admission.py the rest.
 """

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from gossip.events import Append, Effect, LinkDown, Timer
-from gossip.peer.forks import MAX_TRIES
+from gossip.peer.strands import MAX_TRIES
 from gossip.wire.frames import NO_HASH, Differs, Entries, Have, Rows, Trace, Want
 from ledger import checkpoint
 from ledger.canonical import decode_entry, encode_entry, entry_hash
