@@ -12,7 +12,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures and ratios, printed"
-	@echo "make soak    kills and power cuts by the hundred, a few minutes"
+	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one)"
 	@echo "make setup   only make $(VENV)"
 
 setup: $(VENV)/.peer

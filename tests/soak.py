@@ -1,6 +1,6 @@
 """`make soak`: kills and power cuts by the hundred, and what they cost: nothing, or it says what was lost.
 
-    python -m tests.soak [--kills N] [--cuts N] [--seed N]
+    python -m tests.soak [--kills N] [--cuts N] [--seed N] [--quick]
 
 A few of each run in `make test`. Here, 1,000 kill -9 at any moment, the kill between any two steps of append, sign and
 send, and 200 power cuts of each sort; then the positive controls, which must lose something. A few minutes; ends with
@@ -29,6 +29,8 @@ from tests.power.workload import STORE, check
 
 KILLS: Final = 1_000
 CUTS: Final = 200
+QUICK_KILLS: Final = 20
+QUICK_CUTS: Final = 12  # a store that does not sync each commit loses something in every third
 KINDS: Final[tuple[Kind, ...]] = ("store", "mark")
 FEW: Final = 5  # for a control, one loss is proof
 
@@ -54,10 +56,13 @@ def killed(place: Path, *, kills: int, seed: int) -> Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Kills and power cuts by the hundred.")
-    parser.add_argument("--kills", type=int, default=KILLS, metavar="N", help=f"kill -9 so often ({KILLS:,})")
-    parser.add_argument("--cuts", type=int, default=CUTS, metavar="N", help=f"power cuts of each sort ({CUTS})")
+    parser.add_argument("--kills", type=int, metavar="N", help=f"kill -9 so often ({KILLS:,})")
+    parser.add_argument("--cuts", type=int, metavar="N", help=f"power cuts of each sort ({CUTS})")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_KILLS} kills and {QUICK_CUTS} cuts, a minute")
     given = parser.parse_args()
+    usual = (QUICK_KILLS, QUICK_CUTS) if given.quick else (KILLS, CUTS)
+    kills, cuts = (usual[0] if given.kills is None else given.kills), (usual[1] if given.cuts is None else given.cuts)
     ok = True
 
     def row(name: str, run: Callable[[Path], Seen], *, control: bool = False) -> None:
@@ -75,8 +80,8 @@ def main() -> None:
             print(*(f"    {fault}" for fault in seen.faults[:5]), sep="\n")
         sys.stdout.flush()
 
-    seed, cuts = given.seed, given.cuts
-    row("kill -9 at any moment", partial(killed, kills=given.kills, seed=seed))
+    seed = given.seed
+    row("kill -9 at any moment", partial(killed, kills=kills, seed=seed))
     row("kill -9 between any two steps of append, sign, send", partial(_stepped, order="right"))
     row("  control: signed before stored", partial(_stepped, order="sign-first"), control=True)
     if is_possible():

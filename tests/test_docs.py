@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,27 @@ def test_every_status_field_is_documented() -> None:
     )
     listed = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "status.md").read_text()))
     assert set(fields) <= listed
+
+
+def targets() -> list[str]:
+    (named,) = re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return sorted({*named.split()} - {"clean", "setup"})
+
+
+@pytest.mark.parametrize("target", targets())
+def test_every_make_target_is_made_of_something_listed_and_documented(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^{target}: .*\n", makefile, re.MULTILINE)
+    assert f'@echo "make {target} ' in makefile
+    assert any(f"make {target}" in page.read_text() for page in PAGES if page.name != "CHANGELOG.md")
+
+
+def test_the_soak_has_a_quick_form_that_its_program_knows() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (program,) = re.findall(r"^soak: .*\n\t@\$\(BIN\)/python -m (\S+) \$\(ARGS\)$", makefile, re.MULTILINE)
+    shown = subprocess.run(
+        [sys.executable, "-m", program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "--quick" in shown.stdout
+    for page in (ROOT / "README.md", ROOT / "docs" / "benchmarks.md"):
+        assert re.search(r"make soak.*ARGS=--quick", page.read_text(), re.DOTALL)
