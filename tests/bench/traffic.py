@@ -2,9 +2,10 @@
 
 Counted is what each peer receives once everybody has joined, in a stretch of virtual time, and scaled to an hour.
 Frames of blobs (the deltas themselves) are not the ledger's and are left out; no transport's own bytes are in it.
+A message of entries counts as it travels, deflated where that is shorter; notes say what it was before.
 Two things grow as logs do: proofs, by 32 bytes each time a log doubles, and the sizes that an entry cites, by one
 digit each time a log is ten times as long. Simulated logs are short, so a row of its own says what an update takes
-once the cited logs have a thousand entries.
+once the cited logs have some thousand entries: the same messages, with such sizes in them, encoded again.
 
 A swarm of 100 is simulated for less than a minute, too short for cosignatures, which go round once a minute. They
 cost the same for each log whatever the size of the swarm (three witnesses), so its rows have those of 20 peers added.
@@ -13,20 +14,22 @@ cost the same for each log whatever the size of the swarm (three witnesses), so 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from gossip.config import PeerConfig
 from gossip.events import Event, Received
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
-from gossip.wire.frames import Entries, Lacks, Piece, WantBlob, decode
-from ledger.canonical import decode_entry
+from gossip.wire.frames import PACKED_TAG, Entries, Lacks, Piece, WantBlob, decode, encode
+from ledger.canonical import decode_entry, encode_entry
 from ledger.entry import Update
 from tests.bench.figures import Figure, Goal, Section
 
 EVERY_S: Final = 10.0  # from update to update, of each peer
-DIGITS: Final = 4  # of the size of a log of some thousand entries
 COSIGNING: Final = ("Vouch", "Tally")
 
 
@@ -36,8 +39,9 @@ class Measured:
     seconds: float
     updates: int  # by all peers
     received: Counter[str]  # bytes by kind of frame, all peers
-    entries: int  # bytes of entries in them
-    digits: int  # that would come with longer logs
+    plain: int  # bytes of the messages of entries among them, had none been deflated
+    entries: int  # bytes of the entries in these
+    longer: int  # bytes that would come with longer logs
 
     def each(self, total: int) -> float:
         """Of a total over all peers, what falls on one peer for one update by anybody."""
@@ -48,26 +52,28 @@ class Measured:
 
     def shares(self) -> str:
         rows = ", ".join(f"{name} {self.each(count):.0f}" for name, count in self.received.most_common(4))
-        return f"{rows} ({self.each(self.entries):.0f} of it the entries)"
+        whole, alone = self.each(self.plain), self.each(self.entries)
+        return f"{rows} (Entries before they were deflated: {whole:.0f}, {alone:.0f} of it the entries themselves)"
 
 
 def swarm(peers: int, *, warm_s: float, seconds: float) -> Measured:
     """Let a swarm run for `warm_s`, then count for `seconds`."""
     received: Counter[str] = Counter()
-    entries = digits = 0
+    plain = entries = longer = 0
 
     def on_event(at: float, peer: int, event: Event) -> None:
-        nonlocal entries, digits
+        nonlocal plain, entries, longer
         if at < warm_s or not isinstance(event, Received):
             return
         frame = decode(event.message)
         if not isinstance(frame, WantBlob | Piece | Lacks):
             received[type(frame).__name__] += len(event.message)
-        for data in frame.entries if isinstance(frame, Entries) else ():
-            entries += len(data)
-            entry = decode_entry(data)
-            if isinstance(entry, Update):
-                digits += sum(max(0, DIGITS - len(str(size))) for _, size in (*entry.seen, *entry.view))
+        if not isinstance(frame, Entries):
+            return
+        plain += plain_length(event.message)
+        entries += sum(map(len, frame.entries))
+        grown = replace(frame, entries=tuple(_with_longer_logs(data) for data in frame.entries))
+        longer += len(encode(grown)) - len(event.message)
 
     config = PeerConfig(min_round_s=EVERY_S)
     scenario = Scenario(peers=peers, seconds=2 * (warm_s + seconds), round_s=EVERY_S, config=config, seed=1)
@@ -78,7 +84,24 @@ def swarm(peers: int, *, warm_s: float, seconds: float) -> Measured:
         while simulated.clock.step(EPOCH + end):
             pass
         counts.append(sum(peer.machine.status().updates for peer in simulated.peers if peer.machine is not None))
-    return Measured(peers, seconds, counts[1] - counts[0], received, entries, digits)
+    return Measured(peers, seconds, counts[1] - counts[0], received, plain, entries, longer)
+
+
+@lru_cache(maxsize=1 << 14)  # everybody receives it
+def _with_longer_logs(data: bytes) -> bytes:
+    """An update as it would be if every log that it cites had 1,000 to 9,000 entries more."""
+    entry = decode_entry(data)
+    if not isinstance(entry, Update):
+        return data
+    seen, view = (
+        [(slot, size + 1000 + slot * 7919 % 8000) for slot, size in rows] for rows in (entry.seen, entry.view)
+    )
+    return encode_entry(msgspec.structs.replace(entry, seen=seen, view=view))
+
+
+def plain_length(message: bytes) -> int:
+    """Of a good message of entries, before it was deflated: one that was says so behind its tag."""
+    return int.from_bytes(message[1:3], "little") if message[:1] == PACKED_TAG else len(message)
 
 
 def measure(*, quick: bool) -> Section:
@@ -88,13 +111,13 @@ def measure(*, quick: bool) -> Section:
         Figure("per hour at 4 peers", _hourly(4, few.each(few.received.total())), "MB"),
         Figure("per update at 20 peers", per_update, "bytes", Goal(1500, note="about 1,500"), digits=0,
                note=twenty.shares()),
-        Figure("  with logs of some thousand entries", per_update + twenty.each(twenty.digits), "bytes", digits=0),
+        Figure("  with logs of some thousand entries", per_update + twenty.each(twenty.longer), "bytes", digits=0),
         Figure("per hour at 20 peers", _hourly(20, per_update), "MB"),
     ]  # fmt: skip
     if not quick:
         hundred = swarm(100, warm_s=30, seconds=20)
         without = hundred.each(hundred.received.total()) - hundred.cosigning()
-        per_update, longer = without + twenty.cosigning(), hundred.each(hundred.digits)
+        per_update, longer = without + twenty.cosigning(), hundred.each(hundred.longer)
         figures += [
             Figure("per update at 100 peers", per_update, "bytes", digits=0, note=hundred.shares()),
             Figure("  with logs of some thousand entries", per_update + longer, "bytes", digits=0),
