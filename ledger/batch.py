@@ -29,7 +29,7 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Version = Annotated[int, msgspec.Meta(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
 Pairs = list[tuple[Natural, Natural]]
 
-_KIND: Final = b'"kind":"'
+_HINT_BYTES: Final = 8  # what entries of these kinds begin with; few others do, and the type is checked
 _HASHES = re.compile(r"[0-9a-f]{64}(?: [0-9a-f]{64})*").fullmatch
 
 
@@ -130,9 +130,9 @@ def _data_hashes(entries: Sequence[Any]) -> list[str]:
 
 
 _DECODERS: Final[dict[bytes, tuple[Any, Callable[[Sequence[Any]], list[str]]]]] = {
-    b"update": (msgspec.json.Decoder(LeanUpdate), _update_hashes),
-    b"snapshot": (msgspec.json.Decoder(LeanSnapshot), _snapshot_hashes),
-    b"data": (msgspec.json.Decoder(LeanData), _data_hashes),
+    b'{"bytes"': (msgspec.json.Decoder(LeanUpdate), _update_hashes),
+    b'{"heads"': (msgspec.json.Decoder(LeanSnapshot), _snapshot_hashes),
+    b'{"duplic': (msgspec.json.Decoder(LeanData), _data_hashes),
 }
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 
@@ -140,32 +140,29 @@ _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 def decode_batch(batch: Sequence[bytes]) -> list[LeanEntry | RemoteError]:
     """Every entry of a batch, or what is wrong with it. Canonical, and each field of its type and range."""
     found: list[LeanEntry | RemoteError | None] = [None] * len(batch)
-    kinds: dict[bytes, list[int]] = {}
+    hints: dict[bytes, list[int]] = {}
     for number, data in enumerate(batch):
-        at = data.find(_KIND) + 8  # a hint: inside a text the quotes would be escaped, and the type is checked below
-        kinds.setdefault(data[at : data.find(b'"', at)], []).append(number)
-    for kind, numbers in kinds.items():
-        lean = _decode_kind(kind, [batch[number] for number in numbers])
+        hints.setdefault(data[:_HINT_BYTES], []).append(number)
+    for hint, numbers in hints.items():
+        lean = _decode_kind(hint, [batch[number] for number in numbers])
         if lean is not None:
             for number, entry in zip(numbers, lean, strict=True):
                 found[number] = entry
     return [_decode_one(data) if entry is None else entry for data, entry in zip(batch, found, strict=True)]
 
 
-def _decode_kind(kind: bytes, batch: list[bytes]) -> list[LeanEntry] | None:
+def _decode_kind(hint: bytes, batch: list[bytes]) -> list[LeanEntry] | None:
     """The entries of one kind; None if they must be looked at one by one."""
-    if kind not in _DECODERS or max(map(len, batch)) > MAX_ENTRY_BYTES:
+    if hint not in _DECODERS or max(map(len, batch)) > MAX_ENTRY_BYTES:
         return None
-    decoder, hashes = _DECODERS[kind]
+    decoder, hashes = _DECODERS[hint]
     lines = b"\n".join((*batch, b""))
-    if lines.count(b"\n") != len(batch):
-        return None
     try:
         entries: list[LeanEntry] = decoder.decode_lines(lines)
         same = _ENCODE_LINES(entries) == lines
     except (ValueError, RecursionError):
         return None
-    if not same or len(entries) != len(batch):
+    if not same or len(entries) != len(batch):  # (so many lines, no more: none of the entries has a newline in it)
         return None
     named = hashes(entries)
     joined = " ".join(named)

@@ -50,7 +50,7 @@ MAX_LOGS: Final = 4096  # as many as may publish at once (weights.MAX_ACTIVE); a
 MAX_MANIFEST_BYTES: Final = 1 << 20  # 4,096 logs at about 95 bytes, their branches, and room
 MAX_SMALL_BYTES: Final = 64 * 1024  # README and key files
 _PIECE_BYTES: Final = 1 << 20
-READ_AHEAD_BYTES: Final = 256 * 1024  # of a stream of entries
+READ_AHEAD_BYTES: Final = 128 * 1024  # of a stream of entries
 
 # Never waits for a named pipe and never follows a link: neither belongs in a bundle. Windows lacks these flags.
 _READ_FLAGS: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))

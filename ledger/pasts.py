@@ -41,15 +41,18 @@ class Pasts:
         return (self[number] for number in range(len(self)))
 
     def append(self, past: int) -> None:
-        tail = self.tail
-        tail.append(past)
-        if len(tail) >= 2 * self._block:
+        self.tail.append(past)
+        self.settle()
+
+    def settle(self) -> None:
+        """Pack what is older than recent: for callers who append to the tail themselves."""
+        while len(self.tail) >= 2 * self._block:
             self._seal()
 
     def _seal(self) -> None:
         """Compress the older half of the tail: what was appended just now is what will be looked up."""
         width = max(1, (max(self.tail).bit_length() + 7) // 8)
-        count = len(self.tail) // 2
+        count = self._block
         raw = b"".join([past.to_bytes(width, "little") for past in self.tail[:count]])
         self._sealed.append((width, zlib.compress(raw, _LEVEL)))
         self._starts.append(self.tail_start)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice, product
+from operator import gt, itemgetter, lt
 from typing import Any, Final
 
 from ledger.batch import decode_batch
@@ -34,14 +35,16 @@ from ledger.report import Finding, Findings
 from ledger.seals import OtherEntries, Seal, open_seal
 
 BATCH: Final = 64  # entries decoded at once: as fast as more, and they fit the cache
-MAX_BUFFERED_BYTES: Final = 32 << 20  # of logs that wait for others; beyond it they are read again when they go on
+MANY_ENTRIES: Final = 4096  # decoded at once, of all logs together
+MAX_STREAMS: Final = 64  # kept open, with what they have read ahead
+MAX_BUFFERED_BYTES: Final = 8 << 20  # of logs that wait for others; beyond it they are read again when they go on
 MAX_TRIES: Final = 1024  # combinations of branches held against one `heads`
 PROGRESS_EVERY: Final = 4096  # entries
 _LANE_BITS: Final = 8 * LANE_BYTES
 _GUARD: Final = b"\x00\x00\x00\x80"
 _BEGINNINGS: Final = frozenset((RemoteError, Genesis, Enrol))
 _KEYED: Final = (Enrol, Rotate, Recover)
-_MAX_CITED: Final = 256  # cached per log: what others cite of it is mostly recent
+_MAX_CITED: Final = 512  # kept per log: what others cite of it is mostly recent
 
 Citation = tuple[bytes, int, int]  # peer || size || root; the past of the last of them; the size, in its lane
 Progress = Callable[[int, int, str], None]  # done, total, of what
@@ -92,11 +95,10 @@ class _Cited(dict[int, Citation]):
         self.branch = branch
 
     def __missing__(self, size: int) -> Citation:
+        """What was put in when that entry was followed may have been given up since."""
         branch = self.branch
         if not 0 < size <= branch.size:
             raise KeyError(size)
-        if len(self) >= _MAX_CITED:
-            self.clear()
         head = branch.name + size.to_bytes(8, "big") + branch.tree.root(size)
         found = self[size] = (head, branch.pasts[size - 1], size << branch.lane)
         return found
@@ -106,37 +108,9 @@ class _Branch:
     """A log, or another branch of one, as far as it has been read."""
 
     __slots__ = (
-        "at",
-        "broken",
-        "buffered",
-        "cited",
-        "cites",
-        "fork",
-        "head",
-        "heads",
-        "id",
-        "keys",
-        "lane",
-        "lanes", "met",
-        "name",
-        "order",
-        "own",
-        "parent",
-        "pasts",
-        "peer",
-        "place",
-        "promise",
-        "queue",
-        "roster",
-        "siblings",
-        "size",
-        "source",
-        "stream",
-        "tangled",
-        "total",
-        "tree",
-        "unread",
-        "waiters",
+        "at", "broken", "buffered", "cited", "cites", "fork", "head", "heads", "id", "keys", "lane", "lanes", "met",
+        "name", "order", "own", "parent", "pasts", "peer", "promise", "queue", "roots", "roster", "siblings", "size",
+        "slots", "sort", "source", "stream", "tangled", "total", "tree", "unread", "waiters",
     )  # fmt: skip
 
     def __init__(self, source: BundleLog, lane: int) -> None:
@@ -149,6 +123,7 @@ class _Branch:
         self.tree = Tree()
         self.stream: Iterator[bytes] | None = None
         self.queue: list[Any] = []  # entries decoded, chained, and not yet followed
+        self.roots: list[bytes] = []  # peer || size || root after each of them
         self.at = 0
         self.buffered = 0  # bytes of the queue
         self.head: Hash = ""  # of the last entry read
@@ -162,6 +137,8 @@ class _Branch:
         self.cites: list[_Cited] = []  # what is known of each: `cited` of those in the roster
         self.order: list[int] = []  # slot -> place in heads
         self.heads: list[bytes] = []  # of what it has seen, sorted by peer
+        self.slots: list[int] = []  # all of them
+        self.sort: Callable[[list[bytes]], tuple[bytes, ...]] = tuple  # from slots to places
         self.own = 0  # its past, packed
         self.pasts = Pasts()
         self.cited = _Cited(self)
@@ -188,6 +165,8 @@ class _Pass:
             self._by_peer.setdefault(branch.peer, []).append(branch)
         self._guard = int.from_bytes(_GUARD * len(self._branches), "little")
         self._buffered = 0
+        self._batch = max(1, min(BATCH, MANY_ENTRIES // max(1, len(self._branches))))
+        self._keeps_streams = len(self._branches) <= MAX_STREAMS
         self._done = 0
         self._total = sum(branch.total for branch in self._branches)
 
@@ -214,7 +193,7 @@ class _Pass:
                 why = f"cites entry {size - 1} of log {branch.peer[:12]}, which is not here"
                 self._end(waiter, waiter.size, "past", why)
         if self._on_progress is not None:
-            self._on_progress(self._done, self._total, "structure")
+            self._on_progress(sum(branch.size for branch in self._branches), self._total, "structure")
         return Structure(self._found, tuple([self._finish(branch) for branch in self._branches]))
 
     # -------------------------------------------------------------- reading
@@ -227,15 +206,20 @@ class _Pass:
         if branch.broken is not None or branch.unread:
             return False
         begin = branch.size
+        if len(branch.cited) > _MAX_CITED:
+            branch.cited.clear()
+        branch.pasts.settle()
         if branch.stream is None:
             branch.stream = branch.source.entries() if begin == 0 else branch.source.entries(begin)
         try:
-            batch = list(islice(branch.stream, min(BATCH, branch.total - begin)))
+            batch = list(islice(branch.stream, min(self._batch, branch.total - begin)))
         except RemoteError as error:
             self._found.file(branch.id, error)
             branch.unread = True
             branch.broken = (begin, "file", "")
             return False
+        if not self._keeps_streams:
+            branch.stream = None
         if not batch:
             if begin < branch.total:
                 branch.broken = (begin, "place", f"is missing: {branch.total} entries were promised")
@@ -246,6 +230,10 @@ class _Pass:
         entries = decode_batch(batch)
         good = self._chained(branch, begin, entries, heads)
         branch.queue = entries[:good]
+        name, size = branch.name, begin
+        branch.roots = [
+            name + (size := size + 1).to_bytes(8, "big") + root for root in branch.tree.roots(begin, len(batch))
+        ]
         branch.head = heads[-1]
         branch.buffered = sum(map(len, batch))
         self._buffered += branch.buffered
@@ -299,26 +287,33 @@ class _Pass:
         """
         more = True
         while more:
-            if branch.at == len(branch.queue) and not self._refill(branch):
-                if branch.broken is not None and branch.broken[0] == branch.size and branch.broken[1] != "file":
-                    self._found.entry(branch.source, *branch.broken)
-                return False
-            entry = branch.queue[branch.at]
-            news = bool(entry.seen or entry.meets)
+            at = branch.at
+            if at == len(branch.queue):
+                if not self._refill(branch):
+                    if branch.broken is not None and branch.broken[0] == branch.size and branch.broken[1] != "file":
+                        self._found.entry(branch.source, *branch.broken)
+                    return False
+                at = 0
+            entry = branch.queue[at]
+            news = entry.seen or entry.meets
             if not (self._follow(branch, entry) if news else self._same_heads(branch, entry)):
                 return False
             if type(entry) in _KEYED and not self._rekey(branch, entry):
                 return False
-            branch.at += 1
-            branch.size += 1
-            branch.own = self._cover(branch) if branch.tangled else branch.own + (1 << branch.lane)
-            branch.pasts.append(branch.own)
-            self._done += 1
-            if not self._done % PROGRESS_EVERY and self._on_progress is not None:
-                self._on_progress(self._done, self._total, "structure")
-            more = branch.size < branch.total
+            branch.at = at + 1
+            size = branch.size = branch.size + 1
+            if branch.tangled:
+                own = branch.own = self._cover(branch)
+            else:
+                own = branch.own = branch.own + (1 << branch.lane)
+            branch.pasts.tail.append(own)
+            branch.cited[size] = (branch.roots[at], own, size << branch.lane)
+            more = size < branch.total
             if news:
                 break
+        self._done += 1
+        if not self._done % PROGRESS_EVERY and self._on_progress is not None:
+            self._on_progress(sum(branch.size for branch in self._branches), self._total, "structure")
         return more
 
     def _same_heads(self, branch: _Branch, entry: Any) -> bool:
@@ -365,17 +360,23 @@ class _Pass:
 
     def _take(self, branch: _Branch, entry: Any, cited: list[Citation]) -> bool:
         """Count what is cited as seen, if that follows from what was seen before. False if it breaks a rule."""
-        heads, order, lanes, own, before = branch.heads, branch.order, branch.lanes, branch.own, -1
-        for (slot, size), (head, _, lane) in zip(entry.seen, cited, strict=True):
-            known = lanes[slot]
-            if slot <= before or lane <= known:
-                why = "roster indices rise" if slot <= before else f"sees {size} entries of a log of which it saw more"
-                self._end(branch, branch.size, "seen", why)
-                return False
-            before = slot
-            own += lane - known
-            lanes[slot] = lane
-            heads[order[slot]] = head
+        slots = [slot for slot, _ in entry.seen]
+        lanes = [lane for _, _, lane in cited]
+        known, order, heads = branch.lanes, branch.order, branch.heads
+        before = known if slots == branch.slots else [known[slot] for slot in slots]  # (everybody has gone on: usual)
+        if not (all(map(gt, lanes, before)) and (before is known or all(map(lt, slots, slots[1:])))):
+            self._end(
+                branch, branch.size, "seen", "does not go beyond what it saw before, or roster indices do not rise"
+            )
+            return False
+        own = branch.own + sum(lanes) - sum(before)
+        if before is known:
+            branch.lanes = lanes
+            heads[:] = branch.sort([head for head, _, _ in cited])
+        else:
+            for slot, lane, (head, _, _) in zip(slots, lanes, cited, strict=True):
+                known[slot] = lane
+                heads[order[slot]] = head
         if branch.tangled:
             own = self._cover(branch)
             heads = sorted(heads)
@@ -434,6 +435,8 @@ class _Pass:
         branch.order = [0] * count
         for place, slot in enumerate(places):
             branch.order[slot] = place
+        branch.slots = list(range(count))
+        branch.sort = itemgetter(*places) if count > 1 else tuple
         return True
 
     def _available(self, branch: _Branch, other: _Branch, size: int) -> bool:

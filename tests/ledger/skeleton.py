@@ -22,8 +22,9 @@ from tests.fold.toy import NOW, genesis
 
 SOURCES = [
     Source(name=f"list {n}", sha256=sha256(bytes([n])).hexdigest(), licence="CC-BY-SA-3.0", retrieved="2026-01-01",
-           url=f"https://example.org/lists/{n}.txt", version="202601010000")
-    for n in range(7)
+           url=f"https://storage.example.org/lists/{n}.txt?version=202601010000&signature=" + "0123456789abcdef" * 18,
+           version="202601010000")
+    for n in range(3)
 ]  # fmt: skip
 
 
