@@ -34,8 +34,9 @@ from typing import Final
 
 from ledger.entry import Data, Hash, PeerId
 from ledger.errors import LocalError, RemoteError
-from ledger.merkle import Column, Tree
+from ledger.merkle import Column, Tree, prefix_bytes
 from ledger.pasts import Pasts
+from ledger.tail import Base, Items, NeedsHistory, Tail
 from ledger.weights import START, Row
 
 LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
@@ -149,12 +150,12 @@ class Log:
     fork: int = 0  # entries shared with the parent
     peer: PeerId = ""
     tree: Tree = field(default_factory=Tree)
-    pasts: Pasts = field(default_factory=Pasts)  # packed sizes of every log, after each entry
-    positions: array[int] = field(default_factory=lambda: array("Q"))  # of each entry in our order of admission
-    folded: array[int] = field(default_factory=lambda: array("I", [0]))  # by size: updates that the policy lets in
-    weight: array[int] = field(default_factory=lambda: array("Q", [0]))  # by size: sum of their weights
-    norm: array[int] = field(default_factory=lambda: array("q", [-1]))  # by size: of the latest; -1 = none
-    folded_at: array[int] = field(default_factory=lambda: array("I"))  # seq of each of them
+    pasts: Pasts | Tail[int] = field(default_factory=Pasts)  # packed sizes of every log, after each entry
+    positions: Items[int] = field(default_factory=lambda: array("Q"))  # of each entry in our order of admission
+    folded: Items[int] = field(default_factory=lambda: array("I", [0]))  # by size: updates that the policy lets in
+    weight: Items[int] = field(default_factory=lambda: array("Q", [0]))  # by size: sum of their weights
+    norm: Items[int] = field(default_factory=lambda: array("q", [-1]))  # by size: of the latest; -1 = none
+    folded_at: Items[int] = field(default_factory=lambda: array("I"))  # seq of each of them
     deltas: Column = field(default_factory=bytearray)  # 32 bytes each
     row_hashes: Column = field(default_factory=bytearray)  # 32 bytes each, of the row after it
     row: Row = START  # after the last of them
@@ -169,6 +170,7 @@ class Log:
     finals: list[FinalPast] = field(default_factory=list)
     imprints: dict[int, bytes] = field(default_factory=dict)  # by size, those that are remembered (state.py)
     stretch: Stretch | None = None
+    base: Base | None = None  # of a log that is not held from its beginning (tail.py)
     _heads: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -210,19 +212,43 @@ class Log:
     def snapped_at(self, size: int) -> tuple[int, int]:
         """After `size` entries: its size at the last snapshot in them (0: none), and the updates since."""
         at = bisect_left(self.snapshots, size)
-        snapped = self.snapshots[at - 1] + 1 if at else 0
-        since = sum(
-            bisect_left(column, size) - bisect_left(column, snapped) for column in (self.folded_at, self.refused)
-        )
-        return snapped, since
+        snapped = begin = self.snapshots[at - 1] + 1 if at else 0
+        since = low = 0
+        if self.base is not None:
+            self.require(size)
+            if size <= self.base.upto:
+                return self.base.snapped[size - self.base.size]
+            low = self.base.folded
+            if snapped <= self.base.upto:
+                snapped, since = self.base.snapped[-1]
+                begin = self.base.upto
+        since += bisect_left(self.folded_at, size, low) - bisect_left(self.folded_at, begin, low)
+        return snapped, since + bisect_left(self.refused, size) - bisect_left(self.refused, begin)
+
+    def row_before(self, number: int) -> tuple[int, Row]:
+        """Of the rows after the first `number` folded updates or less, the last that is kept: how many, and the row."""
+        kept, first = number // ROWS_EVERY, 0
+        if self.base is not None:
+            if number < self.base.folded:
+                raise NeedsHistory(self.id, f"the row after {number} updates")
+            first = self.base.folded // ROWS_EVERY
+            if kept == first:
+                return self.base.folded, self.base.row
+        return kept * ROWS_EVERY, self.rows[kept - first - 1] if kept else START
 
     def require(self, size: int) -> None:
-        pass
+        """NeedsHistory if this log is held from a later size on only."""
+        if self.base is not None and size < self.base.size:
+            raise NeedsHistory(self.id, f"what followed from {size} entries")
 
     def head_at(self, size: int) -> bytes:
         """peer || size || root at that size: one item of the list that `heads` hashes."""
         found = self._heads.get(size)
-        if found is None:
+        if found is None and self.base is not None and size < self.base.size:
+            found = self.base.heads.get(size)
+            if found is None:
+                raise NeedsHistory(self.id, f"the root of {size} entries")
+        elif found is None:
             if len(self._heads) >= _MAX_CACHED_HEADS:
                 self._heads.clear()
             found = bytes.fromhex(self.peer) + size.to_bytes(8, "big") + self.tree.root(size)
@@ -237,12 +263,16 @@ class Log:
 
     def branch(self, log: LogId, lane: int, fork: int) -> Log:
         """A strand that shares the first `fork` entries. Its tip and row are for the caller to set."""
+        if self.base is not None and fork < self.base.upto:
+            raise NeedsHistory(self.id, f"a branch at {fork}")
         folded = self.folded[fork]
+        first = self.base.folded // ROWS_EVERY if self.base is not None else 0
         return Log(
-            log, lane, Tip(log), self, fork, tree=self.tree.prefix(fork), pasts=self.pasts.prefix(fork),
-            positions=self.positions[:fork], folded=self.folded[: fork + 1], weight=self.weight[: fork + 1],
-            norm=self.norm[: fork + 1], folded_at=self.folded_at[:folded], deltas=bytearray(self.deltas[: 32 * folded]),
-            row_hashes=bytearray(self.row_hashes[: 32 * folded]), rows=self.rows[: folded // ROWS_EVERY],
+            log, lane, Tip(log), self, fork, base=self.base, tree=self.tree.prefix(fork), pasts=self.pasts.prefix(fork),
+            positions=prefix(self.positions, fork), folded=prefix(self.folded, fork + 1),
+            weight=prefix(self.weight, fork + 1), norm=prefix(self.norm, fork + 1),
+            folded_at=prefix(self.folded_at, folded), deltas=prefix_bytes(self.deltas, 32 * folded),
+            row_hashes=prefix_bytes(self.row_hashes, 32 * folded), rows=self.rows[: folded // ROWS_EVERY - first],
             refused=self.refused[: bisect_left(self.refused, fork)],
             snapshots=self.snapshots[: bisect_left(self.snapshots, fork)],
             slots=[item for item in self.slots if item[0] < fork],
@@ -253,6 +283,14 @@ class Log:
             finals=[final for final in self.finals if final.seq < fork],
             imprints={size: found for size, found in self.imprints.items() if size <= fork},
         )  # fmt: skip
+
+
+def prefix(column: Items[int], count: int) -> Items[int]:
+    """A column of its own with the first `count` numbers."""
+    if isinstance(column, Tail):
+        return column.prefix(count)
+    assert isinstance(column, array)
+    return column[:count]
 
 
 def peer_of(log: LogId) -> PeerId:

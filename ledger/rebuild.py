@@ -10,9 +10,9 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ledger import rules, standing, weights
-from ledger.chain import ROWS_EVERY, TRAINING_ROLES, Charge, Held, Log, Tip, accuse, admit_members
+from ledger.chain import TRAINING_ROLES, Charge, Held, Log, Tip, accuse, admit_members
 from ledger.entry import FoldConstants, Hash, PeerId
-from ledger.weights import START, Row
+from ledger.weights import Row
 
 
 def tip_at(held: Log, size: int, head: Hash) -> Tip:
@@ -45,10 +45,9 @@ def row_at(constants: FoldConstants, log: Log, number: int) -> Row:
     """The row after a log's first `number` folded updates: from one kept before, by the growth since."""
     if number == log.folded[-1]:
         return log.row
-    kept = number // ROWS_EVERY
-    row = log.rows[kept - 1] if kept else START
-    for seq in log.folded_at[kept * ROWS_EVERY : number]:
-        tip = tip_at(log, seq + 1, "")
+    kept, row = log.row_before(number)
+    for at in range(kept, number):
+        tip = tip_at(log, log.folded_at[at] + 1, "")
         sight = rules.sight(constants, tip, {})
         row = weights.weigh(constants, row, sight, 1).row
     return row

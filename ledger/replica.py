@@ -17,7 +17,7 @@ branches only by `heads`, a hash over all of them: which one a size means is fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
@@ -43,6 +43,7 @@ from ledger.chain import (
     accuse,
     common,
     fork_of,
+    lineage,
     pack,
     peer_of,
     strand_id,
@@ -70,6 +71,7 @@ from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
 from ledger.rules import Charter, Past
 from ledger.standing import Term
+from ledger.tail import Items, NeedsHistory, Tail
 
 __all__ = [
     "ChainFields",
@@ -78,6 +80,7 @@ __all__ = [
     "Disputed",
     "InvalidEntry",
     "LogId",
+    "NeedsHistory",
     "Replica",
     "Term",
     "Waiting",
@@ -111,7 +114,7 @@ class Replica:
         self._charter = Charter(swarm, founder)
         self._held = Branches()
         self._logs, self._strands = self._held.logs, self._held.strands
-        self._entries: dict[LogId, list[bytes]] = {}  # a strand's from its fork on
+        self._entries: dict[LogId, Items[bytes]] = {}  # a strand's from its fork on
         self._read = read or self._kept
         self._keeps = read is None
         self._roles: dict[PeerId, str] = {}
@@ -122,7 +125,33 @@ class Replica:
         self._policy: Policy | None = None
         self._admitted = 0  # entries
 
+    @classmethod
+    def opened(cls, charter: Charter, logs: Iterable[Log], entries: dict[LogId, Tail[bytes]]) -> Replica:
+        """Of logs that are held from a snapshot on, in order of lanes (state_opening.py, which has verified them).
+
+        What cannot be decided from there raises NeedsHistory, and changes nothing.
+        """
+        replica = cls(charter.swarm, charter.founder)
+        replica._charter, replica._policy = charter, charter.policy
+        replica._entries = dict(entries)
+        for log in logs:
+            replica._held.add(log)
+        for log in replica._logs.values():
+            for _, peer, role in log.admissions:
+                replica._enter(peer, role)
+        replica._troubled = {peer for peer, strands in replica._strands.items() if len(strands) > 1}
+        replica._troubled |= {charge.peer for log in replica._logs.values() for _, charge in log.charges}
+        replica._troubled |= {log.peer for log in replica._logs.values() if log.recovers}
+        replica._cuts = standing.cuts(replica._logs, replica.heads())
+        replica._admitted = 1  # all of it at once
+        return replica
+
     # -------------------------------------------------------------- what is held
+
+    @property
+    def branches(self) -> Branches:
+        """The logs themselves, for who reads their columns (state_document.py). Never to be changed."""
+        return self._held
 
     @property
     def swarm(self) -> Hash:
@@ -348,6 +377,7 @@ class Replica:
             before = replace(tip, size=checked.seq)
             charge = rules.open_accusation(self._charter, before, self._held.get(checked.log), entry, evidence)
             tip = standing.settle(accuse(tip, {charge.peer: (charge,)}))
+        self._foresee(checked, charge)
         if held is None:
             tree, column = Tree(column=self._column), self._column
             held = Log(checked.log, len(self._logs), Tip(checked.log), tree=tree, deltas=column(), row_hashes=column())
@@ -427,6 +457,25 @@ class Replica:
                 held.finals.append(FinalPast(seq, snapshot, MappingProxyType(cut)))
         if charge is not None:
             held.charges.append((seq, charge))
+
+    def _foresee(self, checked: Checked, charge: Charge | None) -> None:
+        """NeedsHistory now, before anything is changed, if what an entry does to the sum lies in what is not held."""
+        match checked.entry:
+            case Recover(since=since):
+                for name in lineage(self._logs[checked.log]):
+                    standing.require_since(self._logs[name], since, self._cuts)
+            case Finality(snapshot=snapshot):
+                author = self._logs[checked.log]
+                cut = standing.cuts(self._logs, self.past(checked.log, snapshot + 1))
+                for name in self._cuts:
+                    log = self._logs[name]
+                    whole = ((log.fork, author.seen_at(snapshot, log)),)
+                    standing.require_ranges(log, cut.get(name, whole), self._cuts)
+            case _ if charge is not None:
+                for log in self._strands[charge.peer]:
+                    if charge.index < log.tip.size:
+                        log.tree.leaf(charge.index)
+                        standing.require_since(log, charge.index, self._cuts)
 
     def _reckon(self, held: Log, checked: Checked, charge: Charge | None) -> Change:
         """What the entry just admitted did to the sum."""

@@ -68,6 +68,7 @@ from ledger.keys import check_public
 from ledger.note import Signature
 from ledger.policy import Breach, Policy
 from ledger.state import state_hash
+from ledger.tail import NeedsHistory
 from ledger.weights import Row, Sight, Weighed
 
 
@@ -316,6 +317,7 @@ def _check_final(charter: Charter, tip: Tip, own: Log, entry: Finality) -> None:
         return InvalidEntry(tip.log, tip.size, "final", why)
 
     if entry.snapshot not in own.snapshots:
+        own.require(entry.snapshot + 1)
         raise wrong(f"entry {entry.snapshot} is no snapshot of its log")
     size, note = entry.snapshot + 1, entry.note.encode("utf-8", "replace")
     try:
@@ -366,6 +368,8 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
     constants = charter.constants
     data = tip.data.get(entry.data)
     if data is None:
+        if own.base is not None and entry.data < own.base.data:
+            raise NeedsHistory(own.id, f"entry {entry.data}, if that is a data entry")
         raise wrong("data", f"cites entry {entry.data}, which is no data entry of its log")
     if tip.unsnapped >= constants.snapshot_every:
         raise wrong("snapshot", f"is update {tip.unsnapped + 1} since the last snapshot")

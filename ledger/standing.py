@@ -30,6 +30,7 @@ from typing import Final
 
 from ledger.chain import MAX_LOG_SIZE, Charge, Log, LogId, Ranges, Tip, common, lineage
 from ledger.entry import Hash, PeerId
+from ledger.tail import NeedsHistory
 
 Term = tuple[LogId, int, Hash, int]  # log, seq, delta, weight
 Branch = tuple[Log, int]  # a log, and how much of it a past holds
@@ -198,6 +199,25 @@ def _terms(log: Log, ranges: Ranges) -> Iterator[Term]:
         for number in range(log.folded[begin], log.folded[end]):
             seq = log.folded_at[number]
             yield log.id, seq, log.delta(number), log.weight[seq + 1] - log.weight[seq]
+
+
+# ------------------------------------------------------------------ of logs that are not held from their beginning
+
+
+def require_since(log: Log, index: int, cut: Mapping[LogId, Ranges]) -> None:
+    """NeedsHistory if taking what counts from `index` on out of the sum takes updates that are not held."""
+    if log.base is not None and index < log.base.upto:
+        gone = difference(ranges_of(log, log.base.upto, cut), _ranges(log.fork, index))
+        if any(log.folded[min(end, log.base.upto)] > log.folded[begin] for begin, end in gone if begin < log.base.upto):
+            raise NeedsHistory(log.id, f"updates from {index} on")
+
+
+def require_ranges(log: Log, more: Ranges, cut: Mapping[LogId, Ranges]) -> None:
+    """NeedsHistory if putting these into the sum puts in updates that are not held."""
+    if log.base is not None:
+        for begin, _ in difference(more, ranges_of(log, log.tip.size, cut)):
+            if begin < log.base.upto:
+                raise NeedsHistory(log.id, f"updates from {begin} on")
 
 
 # ------------------------------------------------------------------ ranges
