@@ -18,6 +18,8 @@ from ledger.audit import DEFAULT_PARAMETERS, Anchors, AuditOptions, examine
 from ledger.bundle import BundleContents, BundleLog, write_bundle
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, fork_of
+from ledger.checkpoint import parse_checkpoint
+from ledger.delta import MAX_PARAMETERS
 from ledger.entry import Accuse, Anchor, Genesis, Hash, Update
 from ledger.errors import LocalError
 from ledger.fold import Arithmetic, PlainArithmetic
@@ -66,7 +68,8 @@ def export(store_file: Path, target: Path) -> dict[str, Any]:
     with Store.open_readonly(store_file) as store:
         contents = contents_of(store)
         sums, _ = arithmetic()
-        report, replica = examine(contents, sums, Anchors(swarm=contents.swarm))
+        options = AuditOptions(parameters=MAX_PARAMETERS)  # it is this peer's own model
+        report, replica = examine(contents, sums, Anchors(swarm=contents.swarm), options)
         not_yet = {("claim", "bundle.json"), ("policy", "policy.tlog")}  # they follow from the audit
         wrong = [
             f"{found.rule}: {found.detail}" for found in report.findings if (found.rule, found.file) not in not_yet
@@ -114,7 +117,7 @@ def contents_of(store: Store) -> BundleContents:
 
 
 def _log(store: Store, log: LogId) -> BundleLog | None:
-    """One log under its checkpoint; with the newest cosigned note, unless that is of more than is here."""
+    """One log under its checkpoint; with the newest cosigned note, unless that is of more, or of another branch."""
     signed, cosigned = store.checkpoint(log), store.cosigned(log)
     if signed is None or signed.held <= fork_of(log):
         return None
@@ -123,10 +126,12 @@ def _log(store: Store, log: LogId) -> BundleLog | None:
     def entries(start: int = 0) -> Iterator[bytes]:
         return islice(store.entries(log, start), signed.held - start)
 
-    return BundleLog(
-        log, signed.held, signed.note, entries, head=head_proof(tree, signed.note, signed.proof),
-        cosigned=cosigned[1] if cosigned is not None and cosigned[0] <= signed.held else b"",
-    )  # fmt: skip
+    head = head_proof(tree, signed.note, signed.proof)
+    note = b""
+    if cosigned is not None and cosigned[0] <= signed.held:
+        _, checkpoint = parse_checkpoint(cosigned[1])
+        note = cosigned[1] if tree.root(cosigned[0]) == checkpoint.root else b""
+    return BundleLog(log, signed.held, signed.note, entries, head=head, cosigned=note)
 
 
 def _named(logs: list[BundleLog]) -> Iterator[Hash]:
