@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, exits, known, passphrase, render, settings
+from cli import control, exits, passphrase, render, settings
 from cli.group import Gossip
 from cli.plain import plain
 from ledger.errors import LocalError, RemoteError
@@ -94,6 +94,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Write the authority's answer down in this peer's log, for everybody to keep."""
+    from cli import known
     from ledger.timestamp import MAX_RESPONSE_BYTES, open_response, read_token, require_library, verify_token
 
     require_library()
@@ -146,6 +147,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check every time stamp of a bundle, and say what existed before when."""
+    from cli import known
     from ledger.anchors import Missing, Proven, anchors_in
     from ledger.bundle import BundleError
     from ledger.bundle_files import open_bundle
