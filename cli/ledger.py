@@ -250,6 +250,29 @@ def without(
 
 
 @app.command()
+def state(
+    bundle: Bundle,
+    snapshot: Annotated[str, typer.Argument(metavar="PEER/SEQ", help="A snapshot.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the document there.")],
+    json: Json = False,
+) -> None:
+    """Write out what a snapshot's `state` is the hash of: all that it takes to weigh what comes after."""
+    from cli.opened import opened, warn
+    from ledger.state_document import state_document
+
+    with opened(bundle) as read:
+        log, seq = read.find(snapshot)
+        document = state_document(read.replica, log, seq)
+        out.write_bytes(document)
+        if json:
+            render.document({"bytes": len(document), "file": str(out), "log": log, "seq": seq})
+        else:
+            warn(read.report)
+            render.say(f"wrote   {out} ({render.size(len(document))})")
+    raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
+
+
+@app.command()
 def prove(
     entry: Annotated[
         str | None, typer.Argument(metavar="ENTRY", help="PEER/SEQ, or the first digits of an entry's hash.")
