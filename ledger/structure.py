@@ -3,9 +3,9 @@
     streams of entries --64 at a time: batch.py--> canonical? --> prev, seq, swarm --> tree --> author's signature
                        --one by one, each after its past--> seen grows, is closed, `heads` is its hash
 
-Why it exists: an auditor who is handed gigabytes wants to know first, at 60,000 entries a second, whether they are
-what their authors signed and whether they agree about who had seen what. What is wrong here is wrong whatever the
-entries mean.
+Why it exists: an auditor who is handed gigabytes wants to know first, at tens of thousands of entries a second, whether
+they are what their authors signed and whether they agree about who had seen what. What is wrong here is wrong whatever
+the entries mean.
 
 Rules kept here: everything is recomputed from the entries, findings are values, bad bytes never raise; entries are
 streamed and not kept. It refuses to know roles, weights, policies, deltas and the model (audit.py), so what passes is
@@ -15,51 +15,32 @@ not "clean": it only hangs together.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice, product
+from itertools import islice
 from operator import gt, itemgetter, lt
 from typing import Any, Final
 
 from ledger.batch import decode_batch
-from ledger.bundle import BundleContents, BundleError, BundleLog
-from ledger.chain import LANE_BYTES, MAX_LOG_SIZE, fork_of, peer_of
-from ledger.checkpoint import origin
-from ledger.entry import Enrol, Genesis, Hash, PeerId, Recover, Rotate
+from ledger.bundle import BundleContents
+from ledger.chain import fork_of
+from ledger.entry import Enrol, PeerId, Recover, Rotate
 from ledger.errors import RemoteError
+from ledger.followed import BATCH, GUARD, Branch, Citation, bind, meant, relate
 from ledger.keys import check_public
-from ledger.merkle import Tree
-from ledger.pasts import Pasts
+from ledger.place import chained
 from ledger.report import Finding, Findings
-from ledger.seals import OtherEntries, Seal, open_seal
+from ledger.whole import LogStructure, finish
 
-BATCH: Final = 64  # entries decoded at once: as fast as more, and they fit the cache
 MANY_ENTRIES: Final = 4096  # decoded at once, of all logs together
 MAX_STREAMS: Final = 64  # kept open, with what they have read ahead
 MAX_BUFFERED_BYTES: Final = 8 << 20  # of logs that wait for others; beyond it they are read again when they go on
-MAX_TRIES: Final = 1024  # combinations of branches held against one `heads`
 PROGRESS_EVERY: Final = 4096  # entries
-_LANE_BITS: Final = 8 * LANE_BYTES
-_GUARD: Final = b"\x00\x00\x00\x80"
-_BEGINNINGS: Final = frozenset((RemoteError, Genesis, Enrol))
+MAX_CITED: Final = 512  # kept per log: what others cite of it is mostly recent
 _KEYED: Final = (Enrol, Rotate, Recover)
-_MAX_CITED: Final = 512  # kept per log: what others cite of it is mostly recent
 
-Citation = tuple[bytes, int, int]  # peer || size || root; the past of the last of them; the size, in its lane
 Progress = Callable[[int, int, str], None]  # done, total, of what
-
-
-@dataclass(frozen=True, slots=True)
-class LogStructure:
-    """One log after the pass."""
-
-    log: str
-    size: int  # entries in the bundle, as it says
-    sound: int  # entries from the first on with which nothing is wrong
-    root: bytes | None  # over all of its entries; None if they cannot be read
-    seal: Seal | None  # what its author signed; None if that is in doubt
-    parent: str  # the branch that this one left; "" for a trunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,85 +66,16 @@ def check_structure(
     return _Pass(bundle, findings if findings is not None else Findings(), on_progress).run()
 
 
-class _Cited(dict[int, Citation]):
-    """What there is to say of the beginnings of one log, by size. KeyError beyond what is followed."""
-
-    __slots__ = ("branch",)
-
-    def __init__(self, branch: _Branch) -> None:
-        super().__init__()
-        self.branch = branch
-
-    def __missing__(self, size: int) -> Citation:
-        """What was put in when that entry was followed may have been given up since."""
-        branch = self.branch
-        if not 0 < size <= branch.size:
-            raise KeyError(size)
-        head = branch.name + size.to_bytes(8, "big") + branch.tree.root(size)
-        found = self[size] = (head, branch.pasts[size - 1], size << branch.lane)
-        return found
-
-
-class _Branch:
-    """A log, or another branch of one, as far as it has been read."""
-
-    __slots__ = (
-        "at", "broken", "buffered", "cited", "cites", "fork", "head", "heads", "id", "keys", "lane", "lanes", "met",
-        "name", "order", "own", "parent", "pasts", "peer", "promise", "queue", "roots", "roster", "siblings", "size",
-        "slots", "sort", "source", "stream", "tangled", "total", "tree", "unread", "waiters",
-    )  # fmt: skip
-
-    def __init__(self, source: BundleLog, lane: int) -> None:
-        self.source = source
-        self.id = source.peer
-        self.peer: PeerId = peer_of(source.peer)
-        self.name = bytes.fromhex(self.peer)
-        self.total = source.size
-        self.lane = lane * _LANE_BITS
-        self.tree = Tree()
-        self.stream: Iterator[bytes] | None = None
-        self.queue: list[Any] = []  # entries decoded, chained, and not yet followed
-        self.roots: list[bytes] = []  # peer || size || root after each of them
-        self.at = 0
-        self.buffered = 0  # bytes of the queue
-        self.head: Hash = ""  # of the last entry read
-        self.broken: tuple[int, str, str] | None = None  # index, rule, why: nothing from there on is followed
-        self.unread = False  # a file is wrong: the rest cannot be read
-        self.size = 0  # entries followed
-        self.keys: list[tuple[int, bytes]] = []  # (least size of a checkpoint that it signs, key)
-        self.promise: Hash = ""
-        self.roster: list[_Branch] = []  # by slot
-        self.lanes: list[int] = []  # how much it has seen of each, in that log's lane
-        self.cites: list[_Cited] = []  # what is known of each: `cited` of those in the roster
-        self.order: list[int] = []  # slot -> place in heads
-        self.heads: list[bytes] = []  # of what it has seen, sorted by peer
-        self.slots: list[int] = []  # all of them
-        self.sort: Callable[[list[bytes]], tuple[bytes, ...]] = tuple  # from slots to places
-        self.own = 0  # its past, packed
-        self.pasts = Pasts()
-        self.cited = _Cited(self)
-        self.waiters: list[tuple[int, _Branch]] = []
-        self.siblings: tuple[_Branch, ...] = (self,)
-        self.met = -1  # the entry whose peers have their slots already: it may have to wait for branches
-        self.tangled = False  # it, or a log that it has seen, has several branches
-        self.parent: _Branch | None = None
-        self.fork = 0
-
-    def key_at(self, size: int) -> bytes:
-        """In force for a checkpoint of that size; b"" if the log has not enrolled."""
-        return next((key for least, key in reversed(self.keys) if least <= size), self.keys[0][1] if self.keys else b"")
-
-
 class _Pass:
     def __init__(self, bundle: BundleContents, findings: Findings, on_progress: Progress | None) -> None:
         self._bundle = bundle
         self._found = findings
         self._on_progress = on_progress
-        self._branches = [_Branch(log, lane) for lane, log in enumerate(bundle.logs)]
-        self._by_peer: dict[PeerId, list[_Branch]] = {}
+        self._branches = [Branch(log, lane) for lane, log in enumerate(bundle.logs)]
+        self._by_peer: dict[PeerId, list[Branch]] = {}
         for branch in self._branches:
             self._by_peer.setdefault(branch.peer, []).append(branch)
-        self._guard = int.from_bytes(_GUARD * len(self._branches), "little")
+        self._guard = int.from_bytes(GUARD * len(self._branches), "little")
         self._buffered = 0
         self._batch = max(1, min(BATCH, MANY_ENTRIES // max(1, len(self._branches))))
         self._keeps_streams = len(self._branches) <= MAX_STREAMS
@@ -173,7 +85,7 @@ class _Pass:
     def run(self) -> Structure:
         for branches in self._by_peer.values():
             if len(branches) > 1:
-                self._relate(branches)
+                relate(branches)
         ready = deque(self._branches)
         while ready:
             branch = ready.popleft()
@@ -194,11 +106,13 @@ class _Pass:
                 self._end(waiter, waiter.size, "past", why)
         if self._on_progress is not None:
             self._on_progress(sum(branch.size for branch in self._branches), self._total, "structure")
-        return Structure(self._found, tuple([self._finish(branch) for branch in self._branches]))
+        return Structure(
+            self._found, tuple([finish(branch, self._bundle.swarm, self._found) for branch in self._branches])
+        )
 
     # -------------------------------------------------------------- reading
 
-    def _refill(self, branch: _Branch) -> bool:
+    def _refill(self, branch: Branch) -> bool:
         """Decode the next entries of a log, and check that they follow one another. False at its end."""
         branch.queue, branch.at = [], 0
         self._buffered -= branch.buffered
@@ -206,7 +120,7 @@ class _Pass:
         if branch.broken is not None or branch.unread:
             return False
         begin = branch.size
-        if len(branch.cited) > _MAX_CITED:
+        if len(branch.cited) > MAX_CITED:
             branch.cited.clear()
         branch.pasts.settle()
         if branch.stream is None:
@@ -228,7 +142,7 @@ class _Pass:
         branch.tree.append_all([sha256(b"\x00" + data).digest() for data in (batch[known:] if known else batch)])
         heads = [sha256(data).hexdigest() for data in batch]
         entries = decode_batch(batch)
-        good = self._chained(branch, begin, entries, heads)
+        good = chained(branch, self._bundle.swarm, self._bundle.founder, begin, entries, heads)
         branch.queue = entries[:good]
         name, size = branch.name, begin
         branch.roots = [
@@ -239,48 +153,9 @@ class _Pass:
         self._buffered += branch.buffered
         return good > 0
 
-    def _chained(self, branch: _Branch, begin: int, entries: list[Any], heads: list[Hash]) -> int:
-        """How many entries of a batch stand where they should; the first that does not ends the log."""
-        swarm, count = self._bundle.swarm, len(entries)
-        if begin and (
-            _BEGINNINGS.isdisjoint(map(type, entries))
-            and [entry.seq for entry in entries] == list(range(begin, begin + count))
-            and [entry.prev for entry in entries] == [branch.head, *heads[:-1]]
-            and [entry.swarm for entry in entries].count(swarm) == count
-        ):
-            return count
-        for number, entry in enumerate(entries):
-            index, prev = begin + number, heads[number - 1] if number else branch.head
-            why = self._misplaced(branch, index, entry, heads[number], prev)
-            if why:
-                branch.broken = (index, "format" if isinstance(entry, RemoteError) else "place", why)
-                return number
-        return count
-
-    def _misplaced(self, branch: _Branch, index: int, entry: Any, digest: Hash, prev: Hash) -> str:
-        if isinstance(entry, RemoteError):
-            return str(entry)
-        if entry.seq != index:
-            return f"says it is entry {entry.seq}"
-        if entry.prev != prev:
-            return "does not follow the entry before it"
-        founder = branch.peer == self._bundle.founder
-        if isinstance(entry, Genesis):
-            whole = founder and digest == self._bundle.swarm and not entry.seen and not entry.meets
-            return "" if whole else "is a genesis, but not this swarm's"
-        if entry.swarm != self._bundle.swarm:
-            return "is of another swarm"
-        if (index == founder) != isinstance(entry, Enrol) or index < founder:
-            return "should be the enrol entry that this log is named after"
-        if isinstance(entry, Enrol) and digest != branch.peer:
-            return "is not the enrol entry that this log is named after"
-        if branch.parent is not None and index == branch.fork and not branch.id.endswith(digest):
-            return "is not the entry that this branch is named after"
-        return ""
-
     # -------------------------------------------------------------- following
 
-    def _advance(self, branch: _Branch) -> bool:
+    def _advance(self, branch: Branch) -> bool:
         """Follow a log up to an entry that has seen something new; False if it waits, or has ended.
 
         Turns of one such entry each: then the others are as far as the next one needs, and few wait.
@@ -303,7 +178,7 @@ class _Pass:
             branch.at = at + 1
             size = branch.size = branch.size + 1
             if branch.tangled:
-                own = branch.own = self._cover(branch)
+                own = branch.own = branch.cover()
             else:
                 own = branch.own = branch.own + (1 << branch.lane)
             branch.pasts.tail.append(own)
@@ -316,7 +191,7 @@ class _Pass:
             self._on_progress(sum(branch.size for branch in self._branches), self._total, "structure")
         return more
 
-    def _same_heads(self, branch: _Branch, entry: Any) -> bool:
+    def _same_heads(self, branch: Branch, entry: Any) -> bool:
         """What an entry that has seen nothing new says of all that its log has seen."""
         heads = sorted(branch.heads) if branch.tangled else branch.heads
         if sha256(b"".join(heads)).hexdigest() == entry.heads:
@@ -324,7 +199,7 @@ class _Pass:
         self._end(branch, branch.size, "heads", "is not the hash of the logs it has seen")
         return False
 
-    def _follow(self, branch: _Branch, entry: Any) -> bool:
+    def _follow(self, branch: Branch, entry: Any) -> bool:
         """Take in what an entry has seen. False if it must wait, or breaks a rule."""
         if branch.tangled or entry.meets:
             return self._follow_slowly(branch, entry)
@@ -338,13 +213,13 @@ class _Pass:
             cited = found
         return self._take(branch, entry, cited)
 
-    def _cited(self, branch: _Branch, entry: Any) -> list[Citation] | None:
+    def _cited(self, branch: Branch, entry: Any) -> list[Citation] | None:
         """What an entry cites. None if it must wait, or cites nothing that there could be."""
         if not self._held(branch, entry):
             return None
         return [branch.roster[slot].cited[size] for slot, size in entry.seen]
 
-    def _held(self, branch: _Branch, entry: Any) -> bool:
+    def _held(self, branch: Branch, entry: Any) -> bool:
         """Whether all that it cites is followed, on some branch. If not, it waits, or its log ends."""
         roster = branch.roster
         for slot, size in entry.seen:
@@ -358,7 +233,7 @@ class _Pass:
                 return False
         return True
 
-    def _take(self, branch: _Branch, entry: Any, cited: list[Citation]) -> bool:
+    def _take(self, branch: Branch, entry: Any, cited: list[Citation]) -> bool:
         """Count what is cited as seen, if that follows from what was seen before. False if it breaks a rule."""
         slots = [slot for slot, _ in entry.seen]
         lanes = [lane for _, _, lane in cited]
@@ -378,7 +253,7 @@ class _Pass:
                 known[slot] = lane
                 heads[order[slot]] = head
         if branch.tangled:
-            own = self._cover(branch)
+            own = branch.cover()
             heads = sorted(heads)
         if sha256(b"".join(heads)).hexdigest() != entry.heads:
             self._end(branch, branch.size, "heads", "is not the hash of the logs it has seen")
@@ -393,7 +268,7 @@ class _Pass:
         branch.own = own
         return True
 
-    def _follow_slowly(self, branch: _Branch, entry: Any) -> bool:
+    def _follow_slowly(self, branch: Branch, entry: Any) -> bool:
         """The same for entries that introduce peers, or that cite logs with several branches."""
         if entry.meets and branch.met != branch.size and not self._meet(branch, entry):
             return False
@@ -402,7 +277,7 @@ class _Pass:
         cited = self._cited(branch, entry)
         return cited is not None and self._take(branch, entry, cited)
 
-    def _meet(self, branch: _Branch, entry: Any) -> bool:
+    def _meet(self, branch: Branch, entry: Any) -> bool:
         """Give the peers that an entry introduces their slots. False if it must wait, or breaks a rule."""
         known = {other.peer for other in branch.roster}
         count = len(branch.roster) + len(entry.meets)
@@ -439,14 +314,14 @@ class _Pass:
         branch.sort = itemgetter(*places) if count > 1 else tuple
         return True
 
-    def _available(self, branch: _Branch, other: _Branch, size: int) -> bool:
+    def _available(self, branch: Branch, other: Branch, size: int) -> bool:
         """Whether any branch of that log is followed so far. If not, wait for the one that can be."""
         if len(other.siblings) == 1 and other.total >= size and other.broken is None:
-            longest: _Branch | None = other
+            longest: Branch | None = other
         elif any(sibling.size >= size for sibling in other.siblings):
             return True
         else:
-            longest = next((sibling for sibling in other.siblings if self._may_reach(sibling, size)), None)
+            longest = next((sibling for sibling in other.siblings if sibling.may_reach(size)), None)
         if longest is None:
             broken = any(sibling.broken is not None and sibling.total >= size for sibling in other.siblings)
             if broken:
@@ -462,10 +337,7 @@ class _Pass:
             branch.queue, branch.at, branch.buffered, branch.stream = [], 0, 0, None
         return False
 
-    def _may_reach(self, branch: _Branch, size: int) -> bool:
-        return branch.total >= size and (branch.broken is None or branch.broken[0] >= size)
-
-    def _rekey(self, branch: _Branch, entry: Enrol | Rotate | Recover) -> bool:
+    def _rekey(self, branch: Branch, entry: Enrol | Rotate | Recover) -> bool:
         key = bytes.fromhex(entry.key)
         try:
             check_public(key)
@@ -479,159 +351,27 @@ class _Pass:
         branch.keys.append((branch.size + 1 if branch.keys else 0, key))
         return True
 
-    # -------------------------------------------------------------- logs that were signed twice
-
-    def _relate(self, branches: list[_Branch]) -> None:
-        """Say which branch each strand left, and at which entry: its name tells the index, its entries the rest."""
-        for branch in branches:
-            branch.siblings, branch.tangled = tuple(branches), True
-            branch.fork = fork_of(branch.id)
-        for branch in branches[1:]:
-            begin = _beginning(branch, branch.fork)
-            for other in branches:
-                may = other is not branch and other.fork < branch.fork <= other.total
-                if may and begin is not None and _beginning(other, branch.fork) == begin:
-                    branch.parent = other
-                    break
-            else:
-                branch.broken = (0, "place", "shares its beginning with no branch of its log that is here")
-
-    def _resolve(self, branch: _Branch, entry: Any) -> bool:
-        """Find the branches that an entry means: those of which `heads` is the hash (the rules are branches.py's)."""
-        choices = []
-        for slot, size in entry.seen:
-            bound = branch.roster[slot]
-            before = branch.lanes[slot] >> bound.lane
-            fit = [
-                other for other in bound.siblings if other.fork < size <= other.size and _common(other, bound) >= before
-            ]
-            if size <= before or not fit:
-                return self._unresolved(branch, entry, "seen", f"sees {size} entries of a log after {before}")
-            choices.append(fit)
-        known = {slot: branch.heads[place] for slot, place in enumerate(branch.order)}
-        fits: list[tuple[list[bytes], list[_Branch]]] = []
-        for chosen in islice(product(*choices), MAX_TRIES):
-            roster, rows = list(branch.roster), dict(known)
-            for other, (slot, size) in zip(chosen, entry.seen, strict=True):
-                roster[slot], rows[slot] = other, other.cited[size][0]
-            if sha256(b"".join(sorted(rows.values()))).hexdigest() == entry.heads and _all_differ(roster, rows):
-                fits.append(([rows[slot] for slot in range(len(roster))], roster))
-        if not fits:
-            return self._unresolved(branch, entry, "heads", "is not the hash of the logs it has seen")
-        _, roster = min(fits, key=lambda fit: fit[0])
-        for slot, other in enumerate(roster):
-            before = branch.lanes[slot] >> branch.roster[slot].lane
-            branch.roster[slot], branch.lanes[slot] = other, before << other.lane
-        return True
-
-    def _unresolved(self, branch: _Branch, entry: Any, rule: str, why: str) -> bool:
-        """No branch fits that is followed so far: wait for one that may, or end the log. False."""
+    def _resolve(self, branch: Branch, entry: Any) -> bool:
+        """Find the branches that an entry means. False if it must wait for one that may fit, or if none does."""
+        found = meant(branch, entry)
+        if isinstance(found, list):
+            bind(branch, found)
+            return True
         for slot, size in entry.seen:
             for other in branch.roster[slot].siblings:
-                if other.size < size and self._may_reach(other, size):
+                if other.size < size and other.may_reach(size):
                     other.waiters.append((size, branch))
                     return False
-        self._end(branch, branch.size, rule, why)
+        self._end(branch, branch.size, *found)
         return False
-
-    def _cover(self, branch: _Branch) -> int:
-        """Its past, where logs with several branches are in it: a branch brings what it shares with its parents."""
-        lanes: dict[int, int] = {}
-        seen = [(log, at >> log.lane) for log, at in zip(branch.roster, branch.lanes, strict=True)]
-        for log, size in [*seen, (branch, branch.size)]:
-            at: _Branch | None = log
-            while at is not None:
-                if at.parent is None or size > at.fork:
-                    lanes[at.lane] = max(lanes.get(at.lane, 0), size)
-                    size = at.fork
-                at = at.parent
-        return sum(size << lane for lane, size in lanes.items())
 
     # -------------------------------------------------------------- the end
 
-    def _end(self, branch: _Branch, index: int, rule: str, why: str) -> None:
+    def _end(self, branch: Branch, index: int, rule: str, why: str) -> None:
         """The log is followed no further."""
         self._found.entry(branch.source, index, rule, why)
         branch.broken = (index, rule, why)
         branch.queue, branch.at = [], 0
 
-    def _finish(self, branch: _Branch) -> LogStructure:
-        root = self._whole(branch)
-        seal: Seal | None = None
-        file = f"{branch.source.place}/checkpoint"
-        if not branch.keys:
-            self._found.add(branch.id, -1, "checkpoint", file, "nothing tells whose signature it should bear")
-        elif root is not None:
-            name = origin(self._bundle.swarm, branch.peer)
-            try:
-                seal = open_seal(branch.source, name, branch.key_at, branch.tree)
-            except OtherEntries as error:
-                # The note is authentic, so the entries are not; each one's `prev` vouches for all but the last.
-                last, why = min(branch.size, branch.total - 1), "is not among the entries that the log's author signed"
-                self._found.entry(branch.source, last, "checkpoint", why)
-                if error.by_proof:
-                    self._found.add(branch.id, -1, "checkpoint", f"{branch.source.place}/head.tlog-proof", str(error))
-            except BundleError as error:
-                self._found.add(branch.id, -1, "checkpoint", error.file, str(error))
-            for problem in branch.source.inspect(branch.tree, branch.key_at):
-                self._found.file(branch.id, problem)
-        parent = branch.parent.id if branch.parent is not None else ""
-        return LogStructure(branch.id, branch.total, branch.size, root, seal, parent)
 
-    def _whole(self, branch: _Branch) -> bytes | None:
-        """The root of all entries in the bundle, followed or not; None if they cannot be read."""
-        if branch.unread:
-            return None
-        try:
-            if branch.tree.size < branch.total:
-                rest = islice(branch.source.entries(branch.tree.size), branch.total - branch.tree.size)
-                while batch := list(islice(rest, BATCH)):
-                    branch.tree.append_all([sha256(b"\x00" + data).digest() for data in batch])
-        except RemoteError as error:
-            self._found.file(branch.id, error)
-            return None
-        return branch.tree.root()
-
-
-def _common(one: _Branch, other: _Branch) -> int:
-    """The index of the first entry in which two branches of one log differ; of a log and itself, no limit."""
-    limits: dict[str, int] = {}
-    at: _Branch | None = one
-    limit = MAX_LOG_SIZE
-    while at is not None:
-        limits[at.id] = limit
-        limit, at = min(limit, at.fork), at.parent
-    at, limit = other, MAX_LOG_SIZE
-    while at is not None:
-        if at.id in limits:
-            return min(limit, limits[at.id])
-        limit, at = min(limit, at.fork), at.parent
-    return 0
-
-
-def _all_differ(roster: list[_Branch], rows: dict[int, bytes]) -> bool:
-    """Whether slots of one peer are different branches, none of which contains another."""
-    by_peer: dict[PeerId, list[tuple[_Branch, int]]] = {}
-    for slot, log in enumerate(roster):
-        by_peer.setdefault(log.peer, []).append((log, int.from_bytes(rows[slot][32:40], "big")))
-    return all(
-        _common(log, other) < min(size, upto)
-        for branches in by_peer.values()
-        for at, (log, size) in enumerate(branches)
-        for other, upto in branches[:at]
-    )
-
-
-def _beginning(branch: _Branch, size: int) -> bytes | None:
-    tree = Tree()
-    try:
-        entries = islice(branch.source.entries(), size)
-        while batch := list(islice(entries, BATCH)):
-            tree.append_all([sha256(b"\x00" + data).digest() for data in batch])
-    except RemoteError:
-        return None
-    return tree.root() if tree.size == size else None
-
-
-assert MAX_LOG_SIZE < 1 << (_LANE_BITS - 1)  # the top bit of a lane is the guard's
 __all__ = ["Finding", "LogStructure", "Progress", "Structure", "check_structure"]
