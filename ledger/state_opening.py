@@ -242,7 +242,7 @@ class _Opening:
         data: dict[int, Data] = {}
         for seq, text in part.data:
             entry = decode_entry(text.encode())
-            if not isinstance(entry, Data) or entry.seq != seq or not 0 <= seq < part.size:
+            if not isinstance(entry, Data) or entry.seq != seq or leaf_hash(text.encode()) != log.tree.leaf(seq):
                 raise _refused("a data entry", why=f"entry {seq} of {log.id[:12]}")
             data[seq] = entry
         log.tip = Tip(log.id, data=MappingProxyType(data))
