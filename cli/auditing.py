@@ -18,7 +18,7 @@ from ledger.audit import DEFAULT_PARAMETERS, Anchors, AuditOptions, examine
 from ledger.bundle import BundleContents, BundleLog, write_bundle
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, fork_of
-from ledger.checkpoint import parse_checkpoint
+from ledger.checkpoint import author_only, parse_checkpoint
 from ledger.delta import MAX_PARAMETERS
 from ledger.entry import Accuse, Anchor, Genesis, Hash, Update
 from ledger.errors import LocalError
@@ -117,7 +117,10 @@ def contents_of(store: Store) -> BundleContents:
 
 
 def _log(store: Store, log: LogId) -> BundleLog | None:
-    """One log under its checkpoint; with the newest cosigned note, unless that is of more, or of another branch."""
+    """One log under its checkpoint; with the newest cosigned note, unless that is of more, or of another branch.
+
+    Of the checkpoint only the author's signature: another line under it is whatever the bringer wrote there.
+    """
     signed, cosigned = store.checkpoint(log), store.cosigned(log)
     if signed is None or signed.held <= fork_of(log):
         return None
@@ -126,12 +129,13 @@ def _log(store: Store, log: LogId) -> BundleLog | None:
     def entries(start: int = 0) -> Iterator[bytes]:
         return islice(store.entries(log, start), signed.held - start)
 
-    head = head_proof(tree, signed.note, signed.proof)
+    checkpoint_note = author_only(signed.note)
+    head = head_proof(tree, checkpoint_note, signed.proof)
     note = b""
     if cosigned is not None and cosigned[0] <= signed.held:
         _, checkpoint = parse_checkpoint(cosigned[1])
         note = cosigned[1] if tree.root(cosigned[0]) == checkpoint.root else b""
-    return BundleLog(log, signed.held, signed.note, entries, head=head, cosigned=note)
+    return BundleLog(log, signed.held, checkpoint_note, entries, head=head, cosigned=note)
 
 
 def _named(logs: list[BundleLog]) -> Iterator[Hash]:

@@ -32,7 +32,7 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
         "updates": report.updates,
         "snapshots": report.snapshots,
         "model_hash": report.model_hash,
-        "logs": [asdict(log) for log in report.logs],
+        "logs": [{**asdict(log), "elsewhere": log.elsewhere} for log in report.logs],
         "missing": list(report.missing),
         "findings": [asdict(finding) for finding in report.findings],
         "anchored": report.anchored,
@@ -57,6 +57,7 @@ def show(report: Report, *, stamps: bool = False) -> None:
     ]  # fmt: skip
     render.table(("log", "peer", "entries", "signed", "witnessed", "updates", ""), rows, right=(2, 3, 4, 5))
     show_findings(report)
+    _show_elsewhere(report)
     for coverage in report.coverage:
         who = f"witness {coverage.key[:12]}"
         render.say(
@@ -76,6 +77,15 @@ def show(report: Report, *, stamps: bool = False) -> None:
     render.say(_verdict(report))
     if report.verdict == "inconclusive" and not report.anchored:
         render.say(NEXT)
+
+
+def _show_elsewhere(report: Report) -> None:
+    """Logs of which more is signed than is here: whoever made the bundle may not have had it, or may hide it."""
+    logs = [log for log in report.logs if log.elsewhere]
+    for log in logs[:MAX_SHOWN]:
+        render.say(f"log {_short(log.peer)}: its author signed {log.signed:,}, {log.size:,} are here")
+    if len(logs) > MAX_SHOWN:
+        render.say(f"and {len(logs) - MAX_SHOWN:,} more such logs: --json lists them")
 
 
 def _show_stamps(report: Report) -> None:
@@ -119,7 +129,10 @@ def _verdict(report: Report) -> str:
     counts = f"{render.many(report.entries, 'entry')}, {render.many(report.snapshots, 'snapshot')} recomputed"
     match report.verdict:
         case "clean":
-            return f"CLEAN  {counts}"
+            longer = sum(log.elsewhere > 0 for log in report.logs)
+            return f"CLEAN  {counts}" + (
+                f"; of {render.many(longer, 'log')} more is signed than is here" if longer else ""
+            )
         case "findings":
             return f"FINDINGS  {len(report.findings):,}: this ledger does not hold"
         case _ if report.structure_only:

@@ -44,6 +44,7 @@ class Held:
         self._people = people
         self._book = Book(replica, anchors.witnesses)
         self._largest: dict[LogId, int] = {}
+        self._heard: set[bytes] = set()  # keys of witnesses in the bundle's notes, whether these fit or not
         self.words: list[tuple[LogId, Word]] = []
         self.coverage: tuple[Coverage, ...] = ()
 
@@ -73,18 +74,22 @@ class Held:
             self._findings.add(log.peer, -1, "cosignature", file, f"nobody known has made that of {name}")
         if must_be_cosigned and not good and not bad:
             self._findings.add(log.peer, -1, "cosignature", file, "nobody has cosigned it")
-        if must_be_cosigned:
+        self._heard |= {word.key for word in good}
+        if must_be_cosigned or good:
             said = (
                 f"witnessed {checkpoint.size} by {self._who(good)}" if good else f"its author signed {checkpoint.size}"
             )
-            if not self._fits(log, checkpoint, file, said):
+            if not self._fits(log, checkpoint, file, said, sealed=not must_be_cosigned):
                 return
         self.words += [(log.peer, word) for word in good]
         if good:
             self._largest[log.peer] = max(self._largest.get(log.peer, 0), checkpoint.size)
 
-    def _fits(self, log: BundleLog, checkpoint: Checkpoint, file: str, said: str) -> bool:
-        """Whether the log here is, or begins with, what was signed; a finding if not."""
+    def _fits(self, log: BundleLog, checkpoint: Checkpoint, file: str, said: str, *, sealed: bool = False) -> bool:
+        """Whether the log here is, or begins with, what was signed; a finding if not.
+
+        `sealed`: seals.py has held the root against the entries, and has said so if they differ.
+        """
         branches = [name for name in self._replica.strands(peer_of(log.peer)) if self._replica.size(name)]
         sizes = [self._replica.size(name) for name in branches]
         size = checkpoint.size
@@ -95,6 +100,8 @@ class Held:
             self._findings.add(log.peer, max(sizes), "truncated", file, f"presents {max(sizes)}, {said}")
             return False
         roots = [self._replica.root(name, size) for name, held in zip(branches, sizes, strict=True) if held >= size]
+        if checkpoint.root not in roots and sealed:
+            return False
         if checkpoint.root not in roots:
             why = f"the author signed another history of {size} entries; with {log.place}/checkpoint it proves a fork"
             self._findings.add(log.peer, size - 1, "fork", file, f"{said}: {why}")
@@ -115,7 +122,9 @@ class Held:
             self._against_checkpoint(note)
         found = [coverage(self._replica, self.words, key) for key in anchors.witnesses]
         for key, covered in zip(anchors.witnesses, found, strict=True):
-            if covered is None:
+            if (
+                covered is None and key not in self._heard
+            ):  # (what it signed, and is not here, has a finding of its own)
                 self._wrong("bundle.json", f"has no cosignature by the witness {key.hex()[:16]} that you named")
         self.coverage = tuple(covered for covered in found if covered is not None)
         if anchors.model_file is not None:

@@ -66,6 +66,11 @@ class LogReport:
     keys: int = 0  # that it has had: one more than rotations
     void_from: int | None = None  # the first entry that counts no more, because its author signed two histories
 
+    @property
+    def elsewhere(self) -> int:
+        """Entries that its author has signed and that are not here. No finding: they may never have been published."""
+        return max(0, self.signed - self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Final:

@@ -92,11 +92,21 @@ def coverage(replica: Replica, words: Iterable[tuple[LogId, Word]], witness: byt
         if word.key != witness:
             continue
         name, newest = word.name, max(newest, word.time)
-        size = min(word.checkpoint.size, replica.size(log))
-        for other, seen in (replica.past(log, size) if size else {}).items():
+        branch = _branch_under(replica, log, word.checkpoint)
+        if branch is None:
+            continue  # what was signed is not all here: no part of it is taken for the whole
+        for other, seen in replica.past(branch, word.checkpoint.size).items():
             past[other] = max(past.get(other, 0), seen)
     entries = sum(max(0, size - fork_of(log)) for log, size in past.items())
     return Coverage(witness.hex(), name, entries, newest) if name else None
+
+
+def _branch_under(replica: Replica, log: LogId, checkpoint: Checkpoint) -> LogId | None:
+    """The branch that is, or begins with, what was signed: not always the one beside which the note lies."""
+    for branch in replica.strands(peer_of(log)):
+        if replica.size(branch) >= checkpoint.size > 0 and replica.root(branch, checkpoint.size) == checkpoint.root:
+            return branch
+    return None
 
 
 def witnessed(words: Iterable[tuple[LogId, Word]]) -> tuple[Witnessed, ...]:

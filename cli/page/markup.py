@@ -89,6 +89,7 @@ def _lead(facts: Facts) -> str:
 def _verdict(facts: Facts) -> str:
     report = facts.report
     verdict = report.verdict
+    longer = sum(log.elsewhere > 0 for log in report.logs)
     held = anchors_named(facts)
     if verdict == "clean":
         says, why = "Clean", f"It holds, down to the last bit of the model, and agrees with {_list(held)}."
@@ -104,6 +105,8 @@ def _verdict(facts: Facts) -> str:
         why = (
             "Anybody can make up a ledger that agrees with itself. Name what you know from elsewhere and verify again."
         )
+    if longer:
+        why += f" Of {render.many(longer, 'log')} more is signed than is here."
     ring = '<circle cx="20" cy="20" r="18" fill="none" stroke="currentColor" stroke-width="3"/>'
     icon = f'<svg viewBox="0 0 40 40" aria-hidden="true">{ring}{_ICONS[verdict]}</svg>'
     return f'<section class="verdict {verdict}">{icon}<div><strong>{says}</strong><p>{why}</p></div></section>'
@@ -324,4 +327,6 @@ def _logs(facts: Facts) -> str:
 def _state(log: LogReport) -> str:
     if log.findings:
         return f'<span class="off">{render.many(log.findings, "finding")}</span>'
-    return f'<span class="off">counts up to {log.void_from:,}</span>' if log.void_from is not None else "clean"
+    if log.void_from is not None:
+        return f'<span class="off">counts up to {log.void_from:,}</span>'
+    return f"clean; its author signed {log.signed:,}, {log.size:,} are here" if log.elsewhere else "clean"

@@ -86,6 +86,21 @@ def test_a_log_under_a_checkpoint_of_more_is_exported_as_far_as_it_is_here(tmp_p
     assert {(log.size, log.signed, log.witnessed) for log in report.logs if log.peer == ann.id} == {(here, size, 0)}
 
 
+def test_what_somebody_added_below_a_checkpoint_is_not_exported(tmp_path: Path) -> None:
+    """Whoever brings entries may write more lines there: they must not stop the export, nor speak in it."""
+    swarm = toy.Swarm(["ann", "bob"])
+    ann = swarm["ann"]
+    here = swarm.founder.replica.size(ann.id)
+    ann.publish(CHANGE)
+    size = ann.replica.size(ann.id)
+    proof = tuple(ann.replica.tree(ann.id).consistency(here))
+    kept = PutCheckpoint(ann.id, size, cosigned(swarm, ann.id, size, ["bob"], ann), here, proof)
+    auditing.export(stored(tmp_path / "peer", swarm, [kept]), tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "logs" / ann.id / "checkpoint").read_bytes() == ann.note(ann.id, size, "ann")
+    report = verified(tmp_path / "bundle", swarm)
+    assert (report.verdict, report.findings) == ("clean", ())
+
+
 def test_a_cosigned_note_of_another_branch_is_left_out(tmp_path: Path) -> None:
     swarm = toy.Swarm(["ann"])
     twin = swarm["ann"].twin()

@@ -17,6 +17,7 @@ from cli.children import own_environment, own_program
 from ledger.bundle import write_bundle
 from ledger.checkpoint import origin
 from ledger.note import COSIGNATURE, verifier_key
+from ledger.seals import head_proof
 from tests.cli.test_ledger import a_swarm, facts, gossip, stored
 from tests.fold import toy
 from tests.fold.bundles import contents_of, cosigned, with_log, written
@@ -55,6 +56,27 @@ def test_a_witness_known_from_elsewhere_vouches_for_what_it_cosigned(tmp_path: P
     assert f"witness {public.hex()[:12]} vouches for " in told
     stranger = toy.key_of("somebody else").public.hex()
     assert "FINDING" in gossip("ledger", "verify", str(path), "--witness", stranger, code=exits.FINDINGS)
+
+
+def test_what_is_signed_and_not_here_is_said_in_lines_in_json_and_on_the_page(tmp_path: Path, swarm: toy.Swarm) -> None:
+    later = a_swarm()
+    birch, here = later["birch"], later["birch"].replica.size(later["birch"].id)
+    birch.snapshot()
+    note = birch.note(birch.id, here + 1, "birch")
+    head = head_proof(birch.replica.tree(birch.id).prefix(here), note, birch.replica.tree(birch.id).consistency(here))
+    longer = with_log(contents_of(swarm), birch.id, lambda log: replace(log, checkpoint=note, head=head))
+    write_bundle(tmp_path / "bundle", longer)
+    command = ("ledger", "verify", str(tmp_path / "bundle"), "--swarm", swarm.swarm)
+    told = gossip(*command, "--html", str(tmp_path / "page.html"))
+    said = f"its author signed {here + 1}, {here} are here"
+    assert f"log {birch.id[:12]}: {said}\n" in told
+    assert told.count("are here") == 1
+    assert "; of 1 log more is signed than is here" in next(line for line in told.splitlines() if "CLEAN" in line)
+    assert {log["peer"]: log["elsewhere"] for log in facts(*command)["logs"] if log["elsewhere"]} == {birch.id: 1}
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Of 1 log more is signed than is here." in page
+    assert said in page
+    assert said in gossip(*command, "--structure", code=exits.INCONCLUSIVE)
 
 
 def test_a_checkpoint_kept_earlier_exposes_a_shortened_log(tmp_path: Path, swarm: toy.Swarm) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from gossip.merging.arithmetic import NumpyArithmetic
 from ledger.audit import Anchors, Report, audit, audit_path
-from ledger.bundle import BundleContents, place_of, write_bundle
+from ledger.bundle import BundleContents, BundleLog, place_of, write_bundle
 from ledger.canonical import encode_entry
+from ledger.chain import fork_of
 from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.entry import Accuse
 from ledger.fold import PlainArithmetic
@@ -225,6 +226,59 @@ def test_a_shortened_log_is_given_away_by_what_others_witnessed():
         f"presents {long - 3}, witnessed {long} by bob and cyd",
         f"logs/{ann}/cosigned",
     )
+
+
+def presenting_less(where: str) -> tuple[Swarm, BundleContents, int]:
+    """Ann's log shortened by two; beside it, in one file or another, her note of all of it, which bob has cosigned."""
+    swarm = Swarm(["ann", "bob"])
+    for _ in range(2):
+        swarm["ann"].publish(CHANGE)
+    ann, here = swarm["ann"].id, swarm.founder.replica.size(swarm["ann"].id)
+    size = swarm["ann"].replica.size(ann)
+    witnesses = [] if where == "author" else ["bob"]
+    note = cosigned(swarm, ann, size, witnesses, swarm["ann"])
+    head = head_proof(swarm.founder.replica.tree(ann), note, swarm["ann"].replica.tree(ann).consistency(here))
+
+    def change(log: BundleLog) -> BundleLog:
+        return replace(log, cosigned=note) if where == "cosigned" else replace(log, checkpoint=note, head=head)
+
+    return swarm, with_log(contents_of(swarm), ann, change), size
+
+
+@pytest.mark.parametrize("where", ["checkpoint", "cosigned"])
+def test_a_shortened_log_is_given_away_wherever_the_witnessed_note_lies(where: str):
+    swarm, contents, size = presenting_less(where)
+    for anchors in (Anchors(swarm=swarm.swarm), Anchors(witnesses=(key_of("bob").public,))):
+        report = audit(contents, PlainArithmetic(), anchors)
+        (finding,) = report.findings
+        assert (finding.log, finding.index, finding.rule) == (swarm["ann"].id, size - 2, "truncated")
+        assert finding.detail == f"presents {size - 2}, witnessed {size} by bob"
+        assert finding.file == f"logs/{swarm['ann'].id}/{where}"
+    assert report.coverage == ()  # of what is not all here, no part is vouched for
+
+
+def test_what_the_author_alone_signed_beyond_is_told_and_is_no_finding():
+    swarm, contents, size = presenting_less("author")
+    report = anchored(contents)
+    assert (report.verdict, report.findings) == ("clean", ())
+    assert {log.peer: log.elsewhere for log in report.logs if log.elsewhere} == {swarm["ann"].id: 2}
+    assert {log.signed for log in report.logs if log.elsewhere} == {size}
+
+
+def test_a_witness_vouches_for_the_branch_that_it_signed_wherever_the_note_lies():
+    swarm, twin = forked()
+    for _ in range(2):
+        twin.publish(CHANGE)  # so that one branch is longer
+    swarm.founder.fetch(twin)
+    replica, ann = swarm.founder.replica, swarm["ann"].id
+    for signed in replica.strands(ann):
+        size = replica.size(signed)
+        note = cosigned(swarm, signed, size, ["bob"])
+        past = sum(seen - fork_of(log) for log, seen in replica.past(signed, size).items() if seen)
+        for beside in replica.strands(ann):
+            contents = with_log(contents_of(swarm), beside, lambda log, note=note: replace(log, cosigned=note))
+            report = audit(contents, PlainArithmetic(), Anchors(witnesses=(key_of("bob").public,)))
+            assert [covered.entries for covered in report.coverage] == [past], (signed, beside, report.findings)
 
 
 def test_a_witnessed_note_of_another_history_is_a_fork():
