@@ -103,7 +103,7 @@ def after(full: Replica, order: list[Checked], log: str, seq: int) -> list[Check
 
 
 @given(seed=st.integers(0, 10_000), peers=st.integers(2, 6))
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_an_opened_replica_decides_like_one_that_holds_everything(seed: int, peers: int):
     """Joiners after the snapshot, members, data, snapshots by others, updates beyond the policy, old views."""
     swarm = busy_swarm(seed, peers=peers, events=150)
@@ -120,7 +120,7 @@ def test_an_opened_replica_decides_like_one_that_holds_everything(seed: int, pee
     assert (missed > 0) == (rest != [])  # whatever is not decided waits for one that says what it lacks
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_so_it_does_in_troubled_swarms_or_says_what_it_lacks(seed: int):
     """Branches, accusations, recoveries and finals in the snapshot's past, and after it."""
     swarm = troubled_swarm(seed)
@@ -134,7 +134,7 @@ def test_so_it_does_in_troubled_swarms_or_says_what_it_lacks(seed: int):
 
 def test_most_of_the_troubles_are_decided():
     decided = left = 0
-    for seed in range(12, 18):
+    for seed in range(12, 15):
         swarm = troubled_swarm(seed)
         entries = list(checked_entries(swarm))
         full, order = entries[-1][0], [checked for _, checked in entries]
@@ -145,7 +145,7 @@ def test_most_of_the_troubles_are_decided():
     assert decided > 3 * left
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_joiner_without_history_becomes_a_member_and_everybody_agrees(seed: int):
     """It trains, snapshots and sees keys change and a log signed twice: its word and its model are everybody's."""
     luck = Random(seed)
@@ -269,7 +269,7 @@ def test_every_changed_field_of_a_document_is_found(story: Swarm, steps: int):
     luck = Random(1)
     for kind, altered in changed(json.loads(data)):
         rare = kind.endswith((".data", ".last", ".marks", ".final", ".roots"))
-        if kind in kinds and not rare and luck.random() > 0.05:
+        if kind in kinds and not rare and luck.random() > 0.03:
             continue
         kinds.add(kind)
         lie = json.dumps(altered, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
