@@ -27,10 +27,11 @@ from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.rumour import Rumour
 from gossip.peer.tape import Tape, Tapes
-from gossip.wire.frames import Differs, Want
+from gossip.wire.frames import NO_HASH, Differs, Want
+from ledger.canonical import entry_hash
 from ledger.chain import LogId, peer_of
 from ledger.checkpoint import open_note, origin
-from ledger.entry import Accuse, AnyEntry, PeerId
+from ledger.entry import Accuse, AnyEntry, Hash, PeerId
 from ledger.errors import RemoteError
 from ledger.fork import check_evidence, make_evidence
 from ledger.merkle import leaf_hash, verify_inclusion
@@ -51,6 +52,7 @@ class Comparison:
 
     link: LinkId
     size: int
+    prev: Hash = NO_HASH  # as it was asked
     deadline: float = 0.0  # 0: to be asked
     tries: int = 0
 
@@ -126,10 +128,12 @@ class Forks:
 
     # -------------------------------------------------------------- evidence
 
-    def on_differs(self, link: LinkId, frame: Differs, now: float) -> list[Tape] | None:
+    def on_differs(self, link: LinkId, frame: Differs, now: float, *, is_sought: bool = False) -> list[Tape] | None:
         """Somebody holds another entry than we do. The branches that have it, too; None if we hold none that far.
 
-        RemoteError if the log's author did not sign it.
+        RemoteError if the log's author did not sign it, or if it is just the entry that we asked with, unless the
+        answer may be to a question of strands.py (`is_sought`). A question that is answered so stays open until its
+        time is over, and counts as one without an answer: or it would be asked again at once, for ever.
         """
         peer, start = frame.log, frame.start
         branches = [tape for tape in self._tapes.branches(peer) if tape.known >= start]
@@ -137,9 +141,13 @@ class Forks:
             return None
         theirs = (frame.entry, TlogProof(start - 1, frame.proof, frame.note))
         self._verify(branches[0], theirs)  # a branch of ours has the same keys up to where it parts
-        for tape in branches:
-            self._rumour.settle(tape.log, link)
-        self._comparing.pop(peer, None)
+        asked = {prev for tape in branches if (prev := self._rumour.asked(tape.log, link, start)) is not None}
+        compared = self._comparing.get(peer)
+        if compared is not None and (compared.link, compared.size) == (link, start):
+            asked.add(compared.prev)
+            del self._comparing[peer]
+        if asked == {entry_hash(frame.entry)} and not is_sought:
+            raise RemoteError("a log is said to differ where it does not", why=f"entry {start - 1} of {peer[:12]}")
         same = [tape for tape in branches if self._rumour.entry(tape, start - 1) == frame.entry]
         for tape in branches:
             if tape not in same:
@@ -218,8 +226,8 @@ class Forks:
                 continue
             if not asked.deadline:
                 asked.deadline = now + self._pace.wait_s(asked.link, asked.tries)
-                prev = self._rumour.hash_before(tape, asked.size)
-                self._out.send(asked.link, Want(peer, asked.size, asked.size + 1, prev))
+                asked.prev = self._rumour.hash_before(tape, asked.size)
+                self._out.send(asked.link, Want(peer, asked.size, asked.size + 1, asked.prev))
             self._out.timer(TIMER, asked.deadline)
 
     # -------------------------------------------------------------- on record

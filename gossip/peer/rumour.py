@@ -47,7 +47,9 @@ class Ask:
     """A stretch of a log that was asked for."""
 
     link: LinkId
+    start: int
     stop: int
+    prev: Hash
     since: float
     deadline: float
 
@@ -255,11 +257,10 @@ class Rumour:
 
     # -------------------------------------------------------------- wanting
 
-    def settle(self, log: LogId, link: LinkId) -> None:
-        """What was asked of a link about `log` was answered, if not as we thought."""
+    def asked(self, log: LogId, link: LinkId, start: int) -> Hash | None:
+        """What a link was told comes before `start`, if it was asked for `log` from there on and has not answered."""
         ask = self._asks.get(log)
-        if ask is not None and ask.link == link:
-            del self._asks[log]
+        return ask.prev if ask is not None and (ask.link, ask.start) == (link, start) else None
 
     def need(self, log: LogId, size: int, link: LinkId) -> None:
         """An entry held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
@@ -350,8 +351,8 @@ class Rumour:
             return
         open_wants[link] = busy + 1
         stop = min(size, known + MAX_BATCH)
-        self._asks[log] = Ask(link, stop, now, now + self._pace.wait_s(link, tries))
         prev = self.hash_before(tape, known) if tape is not None else NO_HASH
+        self._asks[log] = Ask(link, known, stop, prev, now, now + self._pace.wait_s(link, tries))
         self._out.send(link, Want(peer_of(log), known, stop, prev))
 
     def hash_before(self, tape: Tape, start: int) -> Hash:

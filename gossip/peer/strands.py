@@ -240,7 +240,9 @@ class Strands:
 
     def on_differs(self, link: LinkId, frame: Differs, now: float) -> None:
         """Somebody holds another entry than we do: evidence, and for what we look for a step back."""
-        same = self._forks.on_differs(link, frame, now)
+        quest = self._quests.get(frame.log)
+        is_sought = quest is not None and quest.ask.link == link
+        same = self._forks.on_differs(link, frame, now, is_sought=is_sought)
         quest = self._quests.get(frame.log)
         if same is not None and quest is not None and quest.ask.link == link and quest.start == frame.start:
             self._step_back(quest, same, now)

@@ -126,6 +126,36 @@ def test_nobody_is_accused_on_a_messengers_word() -> None:
     assert story.accusations(story.wait(5.0)) == []
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["at the place asked for", "at another place"])
+def test_no_log_is_starved_by_who_shows_what_we_hold_as_another_entry(elsewhere: bool) -> None:
+    """Link 1 claims more of an honest log than anybody, and answers with a true entry of it: link 2 has the entries."""
+    bench = Bench()
+    liar = guest(bench, 1, 1)
+    honest = guest(bench, 2, 2)
+    founder = _Seen(bench, bench.book.replica.founder)
+    honest.add(data(**honest.chain([founder, liar])))
+    bench.say(2, honest.frame(1))
+    old = copy(honest)
+    old.entries = list(honest.entries)
+    for _ in range(5):
+        honest.add(data(**honest.chain()))
+    effects = bench.say(1, Have(((honest.log, 5000, bytes(8)),))) + bench.say(2, have(honest))
+    until, asked = bench.now + 10.0, 0
+    while bench.now < until:
+        lied = [f for f in frames_to(effects, 1) if isinstance(f, Want)]
+        true = [f for f in frames_to(effects, 2) if isinstance(f, Want)]
+        asked += len(lied)
+        bench.now += 0.2
+        effects = bench.say(1, show(old, 1 if elsewhere else 2)) if lied else []
+        for want in true:
+            effects += bench.say(2, honest.frame(want.start))
+        for name in ("forks", "asks", "relay", "digest"):
+            effects += bench.feed(Timer(name))
+    assert bench.book.replica.size(honest.log) == 7
+    assert asked <= 5
+    assert dropped(bench.effects) == ([] if elsewhere else [1])
+
+
 def test_an_honest_prefix_is_not_a_fork() -> None:
     story = Story(entries=3)
     shorter = copy(story.forker)

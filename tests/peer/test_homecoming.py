@@ -5,12 +5,14 @@ from __future__ import annotations
 from hashlib import sha256
 from random import Random
 
+import pytest
+
 from gossip.config import PeerConfig
-from gossip.events import Append, DataReady, Effect, Event, Found, LinkUp, Received, Started, Stored, Timer, Train
+from gossip.events import Append, DataReady, Drop, Effect, Event, Found, LinkUp, Received, Started, Stored, Timer, Train
 from gossip.peer import Peer
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import commitment
-from gossip.wire.frames import Digest, Frame, Have, Want, encode
+from gossip.wire.frames import Differs, Digest, Frame, Have, Want, encode
 from tests.peer.bench import frames_to, notes, only, simulated
 
 MEMBER = 1  # of two
@@ -82,6 +84,28 @@ def test_who_claims_that_we_lost_entries_and_never_shows_them_delays_us_for_thre
     assert only(again.wait(2.5), Append) == []
     assert only(again.wait(10.0), Append)
     assert notes(again.effects, "trouble") == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["at the place asked for", "at another place"])
+def test_who_answers_with_our_own_entry_delays_us_no_longer_than_who_is_silent(elsewhere: bool) -> None:
+    """It claims more of our log, and shows an entry of ours, under our own signature, as one that differs."""
+    again = Again()
+    again.link()
+    start = 1 if elsewhere else again.size
+    tape = again.machine._tapes[again.own]
+    proof = tuple(tape.cover.inclusion(tape.tree, start - 1))
+    lie = Differs(again.own, start, tape.cover.note, proof, again.book.replica.data(again.own, start - 1))
+    effects, until = again.say(Have(((again.own, again.size + 40, bytes(8)),))), again.now + 12.0
+    seen: list[Effect] = []
+    while again.now < until:
+        seen += effects
+        wants = [f for f in frames_to(effects, 1) if isinstance(f, Want) and f.log == again.own]
+        effects = again.wait(0.25)
+        if wants:
+            effects += again.say(lie)
+    assert only(seen, Append)
+    assert len([f for f in frames_to(seen, 1) if isinstance(f, Want) and f.log == again.own]) <= 4
+    assert bool(only(seen, Drop)) is not elsewhere
 
 
 def test_a_mark_of_another_history_than_the_store_has_ends_it() -> None:
