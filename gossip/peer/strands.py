@@ -57,9 +57,16 @@ class Tracing:
     entry: Hash
     heads: Hash
     ask: Question
+    bringer: LinkId  # who sent the entry must know; of others who hold it we only hope so
+    tries: dict[LinkId, int] = field(default_factory=dict)  # of all that were asked and did not answer in time
     rows: list[Row] = field(default_factory=list)
+    total: int = -1  # rows, as its first answer has it
     is_whole: bool = False
     was_tried: bool = False  # with everything that it cites admitted
+
+    def start_with(self, ask: Question) -> None:
+        """Ask somebody else, from the first row on."""
+        self.ask, self.rows, self.total = ask, [], -1
 
 
 @dataclass(slots=True)
@@ -129,19 +136,26 @@ class Strands:
     def on_rows(self, link: LinkId, frame: Rows, now: float) -> None:
         """What an entry held back cites. RemoteError if that is not what its author wrote."""
         for trace in self._tracing.values():
-            if (trace.entry, trace.seq) != (frame.entry, frame.seq) or trace.ask.link != link or trace.is_whole:
+            if (trace.entry, trace.seq) != (frame.entry, frame.seq) or trace.is_whole:
                 continue
+            if link != trace.ask.link:
+                if link not in trace.tries or len(frame.rows) < frame.total:
+                    continue
+                trace.start_with(Question(link, now))  # late, and all of it
             if frame.first != len(trace.rows):
                 continue  # an answer to a question asked twice
+            if len(frame.rows) != min(MAX_ROWS, frame.total - frame.first) or trace.total not in (-1, frame.total):
+                raise RemoteError("what an entry cites was told in crumbs", why=f"{len(frame.rows)} of {frame.total}")
             self._pace.heard(link, now - trace.ask.since)
             trace.rows += frame.rows
+            trace.total = frame.total
             trace.ask.deadline, trace.ask.tries = 0.0, 0
             if len(trace.rows) < frame.total:
                 continue
             trace.is_whole = True
             heads = [bytes.fromhex(peer) + size.to_bytes(8, "big") + root for peer, size, root in trace.rows]
             if heads_hash(heads) != trace.heads:
-                trace.rows, trace.is_whole = [], False
+                trace.rows, trace.total, trace.is_whole = [], -1, False
                 raise RemoteError("what an entry cites was told wrongly", why=f"entry {frame.seq} of {frame.log[:12]}")
 
     def tick(self, now: float) -> None:
@@ -163,13 +177,14 @@ class Strands:
                 self._forget(log)
                 held = tape.held[0]
                 heads = decode_entry(held.data).heads
-                trace = Tracing(tape.admitted, entry_hash(held.data), heads, Question(held.link))
+                trace = Tracing(tape.admitted, entry_hash(held.data), heads, Question(held.link), held.link)
                 self._tracing[log] = trace
             if not self._rumour.is_up(trace.ask.link) and not self._ask_another(log, trace):
                 continue
             if trace.is_whole:
                 self._chase(tape, trace)
             else:
+                self._take_turns(log, trace, now)
                 self._ask(trace.ask, Trace(peer_of(log), trace.seq, trace.entry, len(trace.rows)), now)
 
     def _ask_another(self, log: LogId, trace: Tracing) -> bool:
@@ -179,11 +194,27 @@ class Strands:
         if not others:
             self._admission.release(self._tapes[log])
             return False
-        trace.ask = Question(min(others))
-        if not trace.is_whole:
-            trace.rows = []
+        trace.bringer = min(others)
+        trace.tries.clear()
+        if trace.is_whole:
+            trace.ask = Question(trace.bringer)
+        else:
+            trace.start_with(Question(trace.bringer))
         self._tracing[log] = trace
         return True
+
+    def _take_turns(self, log: LogId, trace: Tracing, now: float) -> None:
+        """An answer is late: before the same is asked again, whoever else holds that entry may say."""
+        if not trace.ask.deadline or now < trace.ask.deadline:
+            return
+        tries = trace.tries
+        tries[trace.ask.link] = trace.ask.tries + 1
+        holders = {trace.bringer, *self._rumour.holders(log, trace.seq)}
+        left = [link for link in holders if self._rumour.is_up(link) and tries.get(link, 0) < MAX_TRIES]
+        link = min(left, key=lambda link: (tries.get(link, 0), link), default=trace.bringer)
+        if link == trace.ask.link:
+            return
+        trace.start_with(Question(link, tries=tries.get(link, 0)))
 
     def _forget(self, log: LogId) -> None:
         """An entry waits no more: what was fetched for it alone is not wanted."""

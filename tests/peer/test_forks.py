@@ -9,7 +9,7 @@ import pytest
 
 from gossip.events import Append, Effect, LinkDown, Timer
 from gossip.peer.strands import MAX_TRIES
-from gossip.wire.frames import NO_HASH, Differs, Entries, Have, Rows, Trace, Want
+from gossip.wire.frames import MAX_ROWS, NO_HASH, Differs, Entries, Have, Rows, Trace, Want
 from ledger import checkpoint
 from ledger.canonical import decode_entry, encode_entry, entry_hash
 from ledger.entry import Accuse
@@ -243,6 +243,41 @@ def test_rows_that_do_not_hash_to_what_the_author_signed_cost_the_link() -> None
     assert dropped(answer) == [2]
     assert story.bench.machine.status().missing == 0
     assert story.bench.book.replica.ended_at(story.honest.log) is None
+
+
+def cited_by_two(story: Story) -> Author:
+    """The honest member cites another branch; link 1 passed that entry on first, and its author holds it, too."""
+    twin = other_branch(story.forker, 1, longer=1)
+    story.honest.add(data(**story.honest.chain([story.founder, seen(twin)])))
+    effects = story.bench.say(1, story.honest.frame(1))
+    assert [frame.log for frame in frames_to(effects, 1) if isinstance(frame, Trace)] == [story.honest.log]
+    story.bench.say(2, have(story.honest))
+    return twin
+
+
+@pytest.mark.parametrize("change", ["crumbs", "more and more"])
+def test_rows_come_as_many_as_fit_and_all_of_one_list(change: str) -> None:
+    story = Story()
+    cited_by_two(story)
+    log, entry = story.honest.log, entry_hash(story.honest.entries[1])
+    rows = tuple((f"{number:064x}", 5, b"x" * 32) for number in range(2 * MAX_ROWS))
+    count = 1 if change == "crumbs" else MAX_ROWS
+    answer = story.bench.say(1, Rows(log, 1, entry, 0, 5000, rows[:count]))
+    if change == "more and more":
+        assert dropped(answer) == []
+        answer = story.bench.say(1, Rows(log, 1, entry, count, 6000, rows[count:]))
+    assert dropped(answer) == [1]
+    assert [frame.first for frame in frames_to(answer, 2) if isinstance(frame, Trace)] == [0]
+
+
+def test_who_is_late_to_say_what_an_entry_cites_is_not_waited_for_while_others_may_know() -> None:
+    story = Story()
+    twin = cited_by_two(story)
+    asked = [frame for frame in frames_to(story.wait(30.0), 2) if isinstance(frame, Trace)]
+    assert [(frame.log, frame.first) for frame in asked] == [(story.honest.log, 0)]
+    answer = story.bench.say(1, rows_of(story.honest, 1, story.founder, twin))  # it was only slow
+    assert [frame.start for frame in frames_to(answer, 1) if isinstance(frame, Want) and frame.log == twin.log]
+    assert dropped(story.bench.effects) == []
 
 
 @pytest.mark.parametrize("silent_about", ["rows", "branch"])
