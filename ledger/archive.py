@@ -8,8 +8,10 @@ one file twice in two spellings, or grow from kilobytes to all of the disk.
 Rules kept here: only plain files and folders; names of a few lower-case letters, digits, dots and dashes, as a bundle
 has them, below at most one folder of any plain name, so that no two are alike on any disk; a file is made, never
 opened; counts, sizes and the ratio to what came in are limited, by what is written and not by what headers say; no
-header is read that is larger than any honest one. What is unpacked lies in a folder of its own, for this user's eyes,
-and is removed whatever happens (unless the process is killed). It refuses to know what a bundle is.
+header is read that is larger than any honest one. Ours are plain USTAR; of tar's extensions only those are read that
+common tools need for our longest names (a long name, a pax header of one file): short, and one to a file. What is
+unpacked lies in a folder of its own, for this user's eyes, and is removed whatever happens (unless the process is
+killed). It refuses to know what a bundle is.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ MAX_TOTAL_BYTES: Final = 64 << 30  # of all files, unpacked
 MAX_TAR_FILES: Final = 4_000_000
 MAX_ZIP_FILES: Final = 131_072  # zipfile keeps 0.5 KB for each
 MAX_HEADER_BYTES: Final = 16 << 20  # a zip's table of contents at once; no other header of either format is as large
+MAX_LONG_BYTES: Final = 4096  # a long name or a pax header in a tar; names have at most 200 characters
 MAX_DEPTH: Final = 10  # folders; a bundle has 8 at most
 MAX_RATIO: Final = 200  # entries shrink to a fifth, hashes and deltas hardly
 FREE_OF_RATIO_BYTES: Final = 16 << 20  # so small that it may shrink as it likes
@@ -181,19 +184,36 @@ def _unzip(source: IO[bytes], sink: _Sink) -> None:
 
 
 def _untar(source: IO[bytes], sink: _Sink) -> None:
-    with gzip.GzipFile(fileobj=source) as stream, tarfile.TarFile(fileobj=cast(IO[bytes], _Forward(stream))) as tar:
-        for member in tar:
-            vars(tar)["members"] = []  # it would remember them all
-            if member.size < 0 or member.issparse() or not (member.isdir() or member.type in _PLAIN):
-                raise _wrong("something in it is no plain file", _shown(member.name))
-            if member.isdir():
-                continue
-            data = tar.extractfile(member)
-            if data is not None:
-                sink.make(member.name.removeprefix("./"), data, member.size, MAX_TAR_FILES)
+    with gzip.GzipFile(fileobj=source) as stream:
+        forward = _TarStream(stream)
+
+        class Header(tarfile.TarInfo):
+            """Looked at before tarfile reads on: it keeps all that nested and global headers hold."""
+
+            @classmethod
+            def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+                header = super().frombuf(buf, encoding, errors)
+                forward.announce(header)
+                return header
+
+        with tarfile.TarFile(fileobj=cast(IO[bytes], forward), tarinfo=Header) as tar:
+            _untar_each(tar, sink)
 
 
-_PLAIN: Final = (tarfile.REGTYPE, tarfile.AREGTYPE)
+def _untar_each(tar: tarfile.TarFile, sink: _Sink) -> None:
+    for member in tar:
+        vars(tar)["members"] = []  # it would remember them all
+        if member.size < 0 or member.issparse():  # as a pax header may say
+            raise _wrong("something in it is no plain file", _shown(member.name))
+        if member.isdir():
+            continue
+        data = tar.extractfile(member)
+        if data is not None:
+            sink.make(member.name.removeprefix("./"), data, member.size, MAX_TAR_FILES)
+
+
+_PLAIN: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_LONG: Final = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)  # each says something of the file that comes next
 
 
 class _Readable(Protocol):
@@ -249,6 +269,33 @@ class _Forward(_Careful):
 
     def tell(self) -> int:
         return self._at
+
+
+class _TarStream(_Forward):
+    """What a tar's headers may announce."""
+
+    def __init__(self, source: _Readable) -> None:
+        super().__init__(source)
+        self._long = False
+        self._pax = False
+
+    def announce(self, header: tarfile.TarInfo) -> None:
+        """A header was read; what it announces was not."""
+        long = header.type in _LONG
+        if header.size < 0 or not (long or header.type in _PLAIN):
+            raise _wrong("something in it is no plain file", _shown(header.name))
+        if long and header.size > MAX_LONG_BYTES:
+            raise _wrong("a header of it is too large", f"{header.size} bytes")
+        if long and self._long:
+            raise _wrong("its headers overlap", f"at byte {self.tell()}")
+        self._long, self._pax = long, header.type == tarfile.XHDTYPE
+
+    def read(self, count: int = -1) -> bytes:
+        data = super().read(count)
+        if self._pax and b"GNU.sparse" in data:  # tarfile would read a list of holes without end
+            raise _wrong("something in it is no plain file", "it has holes")
+        self._pax = False
+        return data
 
 
 def _shown(name: str) -> str:

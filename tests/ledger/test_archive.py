@@ -6,8 +6,10 @@ import gzip
 import io
 import os
 import random
+import shutil
 import stat
 import struct
+import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -177,6 +179,61 @@ def test_a_header_of_a_tar_that_says_it_is_huge_is_not_read(tmp_path: Path) -> N
     with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
         stream.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16))
     refused(tmp_path / "a.tar.gz", "header")
+
+
+def chained(path: Path, headers: list[tuple[bytes, bytes]]) -> Path:
+    """A tar of headers that announce something of the next one, each with its payload, and an empty file in the end."""
+    with gzip.open(path, "wb", 1) as stream:
+        for kind, payload in headers:
+            header = tarfile.TarInfo("././@LongLink")
+            header.type, header.size = kind, len(payload)
+            stream.write(header.tobuf(tarfile.GNU_FORMAT) + payload + bytes(-len(payload) % 512))
+        stream.write(tarfile.TarInfo("bundle.json").tobuf() + bytes(1024))
+    return path
+
+
+def pax(key: str, value: str) -> bytes:
+    rest = f" {key}={value}\n".encode()
+    size = next(size for size in range(len(rest), len(rest) + 9) if len(str(size)) + len(rest) == size)
+    return str(size).encode() + rest
+
+
+def test_headers_that_announce_the_next_one_are_short_single_and_few_in_kind(tmp_path: Path) -> None:
+    """tarfile keeps every one of a chain of them, and global ones for good: megabytes became gigabytes."""
+    longest, name = b"bundle.json\0".ljust(archive.MAX_LONG_BYTES, b"\0"), pax("path", "bundle.json")
+    for good in (longest, name):
+        with unpacked(chained(tmp_path / "a.tar.gz", [(b"x" if good is name else b"L", good)])) as folder:
+            assert list(files_of(folder)) == ["bundle.json"]
+    refused(chained(tmp_path / "a.tar.gz", [(b"L", longest + b"\0")]), "too large")
+    refused(chained(tmp_path / "a.tar.gz", [(b"x", pax("comment", "v" * archive.MAX_LONG_BYTES))]), "too large")
+    for first in (b"L", b"x"):
+        for second in (b"L", b"x"):
+            chain = [(kind, name if kind == b"x" else b"bundle.json\0") for kind in (first, second)]
+            refused(chained(tmp_path / "a.tar.gz", chain), "overlap")
+    for kind in (b"K", b"g", b"X", b"S"):
+        refused(chained(tmp_path / "a.tar.gz", [(kind, name)]), "no plain file")
+    refused(chained(tmp_path / "a.tar.gz", [(b"x", pax("GNU.sparse.major", "1"))]), "no plain file")
+
+
+TAR = shutil.which("tar")
+
+
+@pytest.mark.skipif(TAR is None, reason="there is no tar program here")
+@pytest.mark.parametrize("options", [[], ["--format=gnu"], ["--format=posix"], ["--format=ustar"]])
+def test_a_long_name_as_a_tar_program_writes_it_is_read(tmp_path: Path, options: list[str]) -> None:
+    """A branch's files have names of more than 100 characters, with which the formats go different ways."""
+    assert TAR is not None
+    folder = tmp_path / "my bundle" / "logs" / ("0" * 64) / f"fork-123-{'f' * 16}" / "tile" / "entries" / "000.p"
+    folder.mkdir(parents=True)
+    (tmp_path / "my bundle" / "bundle.json").write_bytes(b"{}")
+    (folder / "28").write_bytes(b"28 entries")
+    done = subprocess.run(
+        [TAR, "czf", "a.tar.gz", *options, "my bundle"], cwd=tmp_path, capture_output=True, check=False
+    )
+    if done.returncode and options:
+        pytest.skip("this tar writes no such format")
+    with unpacked(tmp_path / "a.tar.gz") as inside:
+        assert files_of(inside) == files_of(tmp_path / "my bundle")
 
 
 def test_a_size_that_goes_backwards_is_refused(tmp_path: Path) -> None:
