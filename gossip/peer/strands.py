@@ -81,10 +81,12 @@ class Quest:
     start: int = -1  # -1: to be chosen
     prev: Hash = NO_HASH
     step: int = 1
+    asked: dict[tuple[int, Hash], None] = field(default_factory=dict)  # places where it was said to differ
 
     def restart(self) -> None:
         """What is here has changed: choose anew where to begin."""
         self.start, self.step = -1, 1
+        self.asked.clear()
         self.ask.deadline, self.ask.tries = 0.0, 0
 
 
@@ -279,19 +281,23 @@ class Strands:
             self._step_back(quest, same, now)
 
     def _step_back(self, quest: Quest, same: list[Tape], now: float) -> None:
-        """It is another branch at that place: go on from one of ours that is the same there, or look further back."""
+        """It is another branch at that place: go on from one of ours that is the same there, or look further back.
+
+        What leads to where it was said to differ before is no answer: with its tries, so ends the link.
+        """
+        start, step = quest.start, quest.step
+        if same:
+            prev = self._rumour.hash_before(same[0], start)
+        else:
+            start, step = max(0, start - step), 2 * step
+            trunk = self._tapes.get(quest.peer)
+            prev = self._rumour.hash_before(trunk, start) if trunk is not None else NO_HASH
+        quest.asked[quest.start, quest.prev] = None
+        if (start, prev) in quest.asked:
+            return
         self._pace.heard(quest.ask.link, now - quest.ask.since)
         quest.ask.deadline, quest.ask.tries = 0.0, 0
-        if same:
-            before = self._rumour.hash_before(same[0], quest.start)
-            if before == quest.prev:
-                raise RemoteError("a branch is said to differ where it does not")
-            quest.prev = before
-            return
-        quest.start = max(0, quest.start - quest.step)
-        quest.step *= 2
-        trunk = self._tapes.get(quest.peer)
-        quest.prev = self._rumour.hash_before(trunk, quest.start) if trunk is not None else NO_HASH
+        quest.start, quest.step, quest.prev = start, step, prev
 
     def place(self, frame: Entries, link: LinkId, now: float) -> tuple[Tape, Entries] | None:
         """Which branch a stretch goes on with, and the part that is new there. None if it is not to be taken in.

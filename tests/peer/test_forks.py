@@ -234,6 +234,35 @@ def test_entries_of_the_other_branch_are_admitted_only_when_they_lead_to_what_wa
     assert bench.machine.status().missing == 0  # nobody is left who could show what the entry cites
 
 
+def test_who_shows_one_held_branch_and_then_the_other_at_one_place_loses_its_link_after_its_tries() -> None:
+    """An entry cites a third branch; asked for it, the forker shows the two that are here, each time the other one."""
+    story = Story(entries=4)
+    bench = story.bench
+    twin = other_branch(story.forker, 1, longer=3)
+    fetch(story, twin, 1)
+    story.wait(0.4)
+    bench.store()
+    third = other_branch(story.forker, 1)
+    third.entries[1] = story.forker.entries[1].replace(b'"records":100', b'"records":103')
+    for _ in range(6):
+        third.add(data(**third.chain()))
+    other = guest(bench, 3, 7)
+    other.add(data(**other.chain([_Seen(bench, bench.book.replica.founder), seen(third)])))
+    bench.say(1, other.frame(1))
+    effects, shown = bench.say(1, rows_of(other, 1, _Seen(bench, bench.book.replica.founder), third)), 0
+    until = bench.now + 600.0
+    while bench.now < until and not dropped(effects):
+        wants = [f for f in frames_to(effects, 1) if isinstance(f, Want) and f.log == twin.log]
+        effects = story.wait(0.5)
+        for want in wants[-1:]:
+            shown += 1
+            held = (story.forker, twin)
+            (branch,) = [a for a in held if entry_hash(a.entries[want.start - 1]) != want.prev]
+            effects += bench.say(1, show(branch, want.start))
+    assert dropped(effects) == [1]
+    assert 2 <= shown <= 2 + MAX_TRIES
+
+
 def test_rows_that_do_not_hash_to_what_the_author_signed_cost_the_link() -> None:
     story = Story()
     twin = other_branch(story.forker, 1, longer=1)
