@@ -108,7 +108,7 @@ def read_requests(path: Path) -> Iterator[Request]:
 def _row(path: Path, number: int, line: bytes) -> Request:
     try:
         row = _ROWS.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(path, number, _plain(error)) from error
     for name, value in (("page", row.page), ("url", row.url)):
         if not value.lower().startswith(SCHEMES) or not _host(value):

@@ -57,6 +57,7 @@ def test_party_is_worked_out_where_it_is_missing(tmp_path: Path) -> None:
     [
         ("{not json", "no JSON object"),
         ('["a list"]', "no JSON object"),
+        ('{"more":' + "[" * 60_000, "no JSON object"),
         ({**GOOD, "label": "advert"}, "its label is none of benign, ad, tracker"),
         ({name: value for name, value in GOOD.items() if name != "url"}, "missing required field `url`"),
         ({**GOOD, "url": "ads.example/x.js"}, "its url is no web address"),

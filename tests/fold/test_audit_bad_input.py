@@ -16,12 +16,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from cli.auditing import options_of
 from ledger.audit import Anchors, Report, audit, audit_path
 from ledger.bundle import BundleContents, write_bundle
-from ledger.canonical import encode, encode_entry
+from ledger.canonical import decode_entry, encode, encode_entry
 from ledger.entry import Data, Update
 from ledger.fold import PlainArithmetic
 from ledger.tiles import decode_entries, encode_entries
+from tests.fold import toy
 from tests.fold.bundles import contents_of, entries_of, forged
 from tests.fold.toy import CHAIN, NOW, Swarm
 from tests.ledger.skeleton import Skeleton
@@ -179,6 +181,20 @@ def test_a_thousand_logs_of_strangers_fit():
     report = audit(many, PlainArithmetic(), Anchors(swarm=many.swarm))
     assert report.verdict == "findings"  # (its policy is not the one that its genesis names)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun < 150 * 1024
+
+
+def test_a_model_declared_in_a_thousand_brackets_is_no_model_of_ours(monkeypatch: pytest.MonkeyPatch):
+    deep = '{"model":1,"layers":[{"kind":' + "[" * 14_000
+    honest = toy.genesis
+
+    def genesis(**changes: object) -> bytes:
+        entry = decode_entry(honest(**changes))  # type: ignore[arg-type]
+        return encode_entry(msgspec.structs.replace(entry, model=deep))
+
+    monkeypatch.setattr(toy, "genesis", genesis)
+    swarm = Swarm(["ann"])
+    report = audit(contents_of(swarm), PlainArithmetic(), Anchors(swarm=swarm.swarm), options_of())
+    assert (report.verdict, report.findings) == ("clean", ())  # as any declaration in words that are not ours
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"null", b'{"format":"gossip-bundle/1"}', b"\xff" * 100])

@@ -59,6 +59,7 @@ def test_every_shipped_declaration_has_one_spelling(text: str) -> None:
             "parameters",
         ),
         (" " * (MAX_TEXT_BYTES + 1), "longer than"),
+        ('{"model":1,"layers":[{"kind":' + "[" * 14_000, "recursion"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, complaint: str) -> None:
