@@ -49,6 +49,7 @@ from ledger.tlog_policy import MAX_POLICY_BYTES as MAX_WITNESSES_BYTES
 MAX_LOGS: Final = 4096  # as many as may publish at once (weights.MAX_ACTIVE); an auditor's pasts are as wide as this
 MAX_MANIFEST_BYTES: Final = 1 << 20  # 4,096 logs at about 95 bytes, their branches, and room
 MAX_SMALL_BYTES: Final = 64 * 1024  # README and key files
+MAX_TILE_DEPTH: Final = 8  # folders: tile/entries/x000/x000/x000/x000/000.p of 2^53 entries, and one
 _PIECE_BYTES: Final = 1 << 20
 READ_AHEAD_BYTES: Final = 128 * 1024  # of a stream of entries
 
@@ -269,17 +270,31 @@ class _Folder:
                     yield BundleError(place + ascii(item.name)[1:-1], "does not belong in a bundle")
 
     def _stray_tiles(self, place: str, size: int) -> Iterator[BundleError]:
-        root = self.root / place
         if self.leads_out(f"{place}/tile/x"):
             return  # a stray of its own
-        present = {
-            (Path(at) / name).relative_to(root).as_posix() for at, _, names in os.walk(root / "tile") for name in names
-        }
+        present: set[str] = set()
+        for file, deep in self._below(place, "tile", MAX_TILE_DEPTH):
+            if deep:
+                yield BundleError(f"{place}/{ascii(file)[1:-1]}", "no tile lies in so many folders")
+            else:
+                present.add(file)
         if size > len(present) * TILE_WIDTH:
             return  # tiles are missing, and entries() names the first: do not count up to a size that is a lie
         known = {tile.path for tile in entry_tiles(size)} | {tile.path for tile in hash_tiles(size)}
         for file in sorted(present - known):
             yield BundleError(f"{place}/{ascii(file)[1:-1]}", "no log of this size has such a tile")
+
+    def _below(self, place: str, folder: str, depth: int) -> Iterator[tuple[str, bool]]:
+        """Files below a folder, named from `place` on; and folders that are too deep, True, which are not opened."""
+        with self._listing(f"{place}/{folder}") as found:
+            for item in found:
+                name = f"{folder}/{item.name}"
+                if not item.is_dir(follow_symlinks=False):
+                    yield name, False
+                elif depth > 1:
+                    yield from self._below(place, name, depth - 1)
+                else:
+                    yield name, True
 
     @contextmanager
     def _listing(self, place: str) -> Iterator[Iterator[os.DirEntry[str]]]:

@@ -251,6 +251,31 @@ def test_a_stray_file_is_named(bundle: Path, file: str) -> None:
     assert list(audit(bundle)) == [file]
 
 
+@pytest.mark.skipif(os.mkdir not in os.supports_dir_fd, reason="such a path cannot be made here")
+def test_folders_within_folders_are_named_and_not_followed(bundle: Path) -> None:
+    """1,500 of them: more than Python recurses, and a path that no system opens."""
+    log = read_bundle(bundle).logs[0].peer
+    at = os.open(bundle / "logs" / log / "tile", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    try:
+        assert list(audit(bundle)) == [f"logs/{log}/tile" + "/d" * 8]
+    finally:
+        subprocess.run(["rm", "-r", str(bundle)], check=True)  # which pytest could not
+
+
+def test_a_link_among_the_tiles_is_named(bundle: Path, tmp_path: Path) -> None:
+    place = f"logs/{read_bundle(bundle).logs[0].peer}/tile"
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "diary").write_bytes(b"x")
+    (bundle / place / "x000").symlink_to(tmp_path / "home")
+    assert list(audit(bundle)) == [f"{place}/x000"]
+
+
 def test_names_cannot_reach_a_terminal_raw(bundle: Path) -> None:
     (bundle / "\x1b[31mred").write_bytes(b"")
     assert list(audit(bundle)) == ["\\x1b[31mred"]
