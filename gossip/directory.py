@@ -3,6 +3,7 @@
     DIR/keys/        0700; private keys, 0600: current, next, and after while a change of keys is under way
     DIR/peer.db      the ledger, blobs, tickets and what `run` remembers (SQLite)
     DIR/signed       what this peer last signed, against restored backups
+    DIR/witnessed    and what it has cosigned of others' logs
     DIR/lock         held by the running node; holds its pid
     DIR/compiled/    XLA's cache, safe to delete
 
@@ -48,6 +49,10 @@ def store_path(directory: Path) -> Path:
 
 def mark_path(directory: Path) -> Path:
     return directory / "signed"
+
+
+def witness_path(directory: Path) -> Path:
+    return directory / "witnessed"
 
 
 def cache_path(directory: Path) -> Path:

@@ -41,6 +41,7 @@ from gossip.transport.pool import LinkPool
 from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import Backend, WebRTCTransport
 from ledger.errors import GossipError, LinkError, LocalError, RemoteError
+from ledger.mark import WitnessMark
 from ledger.private_files import Passphrase
 from ledger.store import SignedMark, Store
 
@@ -162,7 +163,8 @@ class Node:
         self._mark = SignedMark(places.mark_path(directory))
         self._keys = Rekeying(directory, config.passphrase, store, self._mark)
         key = self._keys.key
-        self._writer = Writer(store, reader, own, self._stored, self._witnessed)
+        witnessed = WitnessMark(places.witness_path(directory))
+        self._writer = Writer(store, reader, witnessed, own, self._stored, self._witnessed)
         stack.push_async_callback(self._writer.close)
 
         self._learning = Learning(config, store.meta("salt"), tasks, self._post, self._tell)

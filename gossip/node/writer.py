@@ -1,7 +1,8 @@
 """The one hand that writes the store of a running node: what piles up during one fsync goes into the next.
 
     Append, Keep, KeepCheckpoint --put--> pending --one transaction--> disk --on_stored(seq)--> the machine
-    KeepWitnessed, KeepVote, ... --'                                        `--on_witnessed(log, size)--'
+    KeepWitnessed, KeepVote, ... --'             `-- and what is cosigned     `--on_witnessed(log, size)--'
+                                                     in a file of its own (ledger/mark.py)
 
 What is pending can be read here already, so that the machine never has to know what is on disk yet.
 """
@@ -16,6 +17,7 @@ from typing import Final
 
 from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepVote, KeepWitnessed
 from ledger.entry import Hash, PeerId
+from ledger.mark import WitnessMark
 from ledger.store import (
     PutBlob,
     PutCheckpoint,
@@ -39,11 +41,12 @@ class Writer:
     acknowledged for every log."""
 
     def __init__(
-        self, store: Store, reader: Store, own: PeerId, on_stored: Callable[[int], Awaitable[None]],
+        self, store: Store, reader: Store, mark: WitnessMark, own: PeerId, on_stored: Callable[[int], Awaitable[None]],
         on_witnessed: Callable[[PeerId, int], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._store = store  # used on the thread below only
         self._reader = reader  # a second, read-only connection, for this thread
+        self._mark = mark
         self._own = own
         self._on_stored = on_stored
         self._on_witnessed = on_witnessed
@@ -95,12 +98,13 @@ class Writer:
         return self._checkpoints.get(log) or self._reader.checkpoint(log)
 
     def witnessed(self, log: PeerId) -> tuple[int, bytes] | None:
-        """(size, root) that was last cosigned of a log, as it is on disk."""
-        return self._reader.witnessed(log)
+        """(size, root) that was last cosigned of a log, as it is on disk; the store may come from a backup."""
+        kept, stored = self._mark.witnessed(log), self._reader.witnessed(log)
+        return stored if kept is None or (stored is not None and stored[0] > kept[0]) else kept
 
     def vote(self) -> StoredVote | None:
         """The snapshot last voted for, as it is on disk."""
-        return self._reader.vote()
+        return self._mark.vote() or self._reader.vote()
 
     def cosigned(self, log: PeerId) -> tuple[int, bytes] | None:
         """(size, note) of the newest checkpoint with cosignatures that was put or is on disk."""
@@ -125,7 +129,7 @@ class Writer:
         blobs = list(self._blobs)
         if not batch:
             return
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, batch)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch)
         for digest in blobs:
             self._blobs.pop(digest, None)
         self._room.set()
@@ -133,6 +137,13 @@ class Writer:
             await self._on_stored(acknowledge)
         for log, size in witnessed:
             await self._on_witnessed(log, size)
+
+    def _commit(self, batch: list[Write]) -> None:
+        self._store.commit(batch)
+        roots = [(write.log, write.size, write.root) for write in batch if isinstance(write, PutWitnessed)]
+        votes = [StoredVote(write.log, write.size, write.hash) for write in batch if isinstance(write, PutVote)]
+        if roots or votes:
+            self._mark.write(roots, votes[-1] if votes else None)
 
     def _entry(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
         self._pending.append(PutEntry(log, seq, entry))

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import LocalError
+from ledger.kept import StoredVote
 from ledger.keys import PrivateKey
-from ledger.mark import Signed, SignedMark
+from ledger.mark import Signed, SignedMark, WitnessMark
 from tests.bench.machine import ROOT
 from tests.power.cuts import mounted_cut
 from tests.power.mounted import why_not
@@ -21,7 +22,13 @@ ANN, BOB = "aa" * 32, "bb" * 32
 
 
 @pytest.mark.parametrize(
-    "write", [lambda path: SignedMark(path).write(1, "ab" * 32), PrivateKey.generate().save], ids=["mark", "key"]
+    "write",
+    [
+        lambda path: SignedMark(path).write(1, "ab" * 32),
+        lambda path: WitnessMark(path).write([(ANN, 1, b"\xab" * 32)]),
+        PrivateKey.generate().save,
+    ],
+    ids=["mark", "witnessed", "key"],
 )
 def test_what_must_survive_a_power_cut_is_synced_with_its_name(
     tmp_path: Path, write: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
@@ -44,6 +51,23 @@ def test_the_mark_never_goes_back_and_never_forks(tmp_path: Path) -> None:
     mark.write(4, BOB)
     assert SignedMark(tmp_path / "signed").read() == Signed(root=BOB, size=4)
     assert list(tmp_path.iterdir()) == [tmp_path / "signed"]
+
+
+def test_what_was_cosigned_never_goes_back_and_no_size_gets_two_roots(tmp_path: Path) -> None:
+    path, one, two = tmp_path / "witnessed", b"\x01" * 32, b"\x02" * 32
+    mark = WitnessMark(path)
+    assert (mark.witnessed(ANN), mark.vote()) == (None, None)
+    mark.write([(ANN, 3, one), (BOB, 7, two)], StoredVote(BOB, 8, "cd" * 32))
+    mark.write([(ANN, 3, one)])
+    for size, root in ((3, two), (2, one)):
+        with pytest.raises(LocalError, match="will not witness"):
+            mark.write([(BOB, 9, one), (ANN, size, root)])
+    again = WitnessMark(path)
+    assert (again.witnessed(ANN), again.witnessed(BOB)) == ((3, one), (7, two))
+    assert again.vote() == StoredVote(BOB, 8, "cd" * 32)
+    path.write_bytes(b'{"logs":{},"vote":["",0,""]')
+    with pytest.raises(LocalError, match="is damaged"):
+        WitnessMark(path)
 
 
 def test_a_damaged_mark_stops_signing(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepVote, KeepWitnessed
 from gossip.node.writer import MAX_PENDING, Writer
+from ledger.errors import LocalError
+from ledger.mark import WitnessMark
 from ledger.store import Store, StoredCheckpoint, StoredVote
 
 OWN, OTHER = "aa" * 32, "bb" * 32
@@ -24,15 +26,19 @@ class Disk:
 
     def __init__(self, path: Path) -> None:
         self.store, self.reader = Store(path), Store.open_readonly(path)
+        self.mark = path.with_name("witnessed")
         self.acknowledged: list[tuple[int, int]] = []  # (seq, size of the own log on disk then)
         self.promised: list[tuple[str, int, object]] = []  # (log, size, what was on disk about it then)
-        self.writer = Writer(self.store, self.reader, OWN, self.hear, self.hear_witnessed)
+        self.remembered: list[object] = []  # and in the file beside the store
+        self.writer = Writer(self.store, self.reader, WitnessMark(self.mark), OWN, self.hear, self.hear_witnessed)
 
     async def hear(self, seq: int) -> None:
         self.acknowledged.append((seq, self.reader.logs().get(OWN, 0)))
 
     async def hear_witnessed(self, log: str, size: int) -> None:
         self.promised.append((log, size, self.reader.witnessed(log) or self.reader.vote()))
+        kept = WitnessMark(self.mark)
+        self.remembered.append(kept.witnessed(log) or kept.vote())
 
 
 @pytest.fixture
@@ -85,8 +91,27 @@ async def test_a_promise_of_a_witness_is_acknowledged_once_it_is_on_disk(disk: D
     assert disk.promised == []
     await disk.writer.close()
     assert disk.promised == [(OTHER, 16, (16, root)), (OWN, 18, StoredVote(OWN, 18, NAME))]
+    assert disk.remembered == [(16, root), StoredVote(OWN, 18, NAME)]
     assert disk.writer.witnessed(OTHER) == (16, root)
     assert disk.writer.vote() == StoredVote(OWN, 18, NAME)
+
+
+async def test_a_store_from_a_backup_takes_no_promise_back(disk: Disk, tmp_path: Path) -> None:
+    """peer.db is an older copy, in which neither promise is yet; the file beside it stayed."""
+    root = b"r" * 32
+    disk.writer.put(KeepWitnessed(OTHER, 16, root))
+    disk.writer.put(KeepVote(OWN, 18, NAME))
+    await disk.writer.close()
+    again = Disk(tmp_path / "older.db")
+    assert (again.reader.witnessed(OTHER), again.reader.vote()) == (None, None)
+    assert again.writer.witnessed(OTHER) == (16, root)
+    assert again.writer.vote() == StoredVote(OWN, 18, NAME)
+    again.writer.put(KeepWitnessed(OTHER, 16, b"another root".ljust(32)))
+    with pytest.raises(LocalError, match="will not witness"):
+        await again.writer.close()
+    assert again.promised == []  # so nothing was signed
+    again.store.close()
+    again.reader.close()
 
 
 async def test_a_note_with_cosignatures_can_be_read_before_and_after_it_is_on_disk(disk: Disk) -> None:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 from gossip.events import (
     Append,
@@ -24,12 +25,14 @@ from gossip.peer.desk import ASK_AGAIN_S, SETTLE_S
 from gossip.peer.election import Election
 from gossip.peer.vouches import Proposal, read_note
 from gossip.sim import Scenario, SimSwarm
-from gossip.wire.frames import Tally, Vouch, Voucher, Want, decode, short_name
-from ledger.checkpoint import Checkpoint, open_note, origin
+from gossip.wire.frames import Entries, Have, Tally, Vouch, Voucher, Want, decode, encode, short_name
+from ledger.canonical import decode_entry, encode_entry
+from ledger.checkpoint import Checkpoint, open_note, origin, sign
 from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.entry import PeerId, Snapshot
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
+from ledger.merkle import Tree, leaf_hash
 from ledger.replica import Checked
 from tests.peer.bench import frames_to, notes, only
 from tests.peer.stand import Stand, signed_by, signed_for, tallies, vouches
@@ -74,6 +77,35 @@ def test_after_a_restart_a_witness_goes_neither_back_nor_to_another_root() -> No
     stand.disk.promises[promise.log] = (large, b"\x01" * 32)  # another history was signed at that size
     stand.restart()
     refused = stand.say(stand.propose(large))
+    assert only(refused, KeepWitnessed) == []
+    assert "second history" in str(notes(list(refused), "refused")[0]["text"])
+
+
+def test_a_witness_whose_store_is_from_a_backup_signs_no_second_root_of_what_it_has_lost() -> None:
+    """Of the author's log the last entry is gone, what was promised is not: another entry comes in its place."""
+    stand = Stand()
+    log, own, size = stand.author.self_id, stand.peer.self_id, stand.sizes[-1]
+    entries = [stand.book.replica.data(log, seq) for seq in range(size)]
+    stand.store(stand.say(stand.propose(size)))
+    assert stand.disk.promises[log][0] == size
+    stand.disk.history = [row for row in stand.disk.history if row[0] != log or row[1] < size - 1]
+    stand.disk.checkpoints.pop(log)
+    stand.restart()
+    last = stand.book.replica.data(own, stand.book.replica.size(own) - 1)
+    stand.feed(Received(stand.link, encode(Have(((own, stand.book.replica.size(own), sha256(last).digest()[:8]),)))))
+    for _ in range(20):
+        stand.now += 0.5
+        stand.feed(Timer("home"))
+    assert stand.machine.may_write
+
+    entry = decode_entry(entries[-1])
+    other = [*entries[:-1], encode_entry(structs.replace(entry, time=entry.time + 1))]
+    tree = Tree(leaf_hash(data) for data in other)
+    note = sign(Checkpoint(origin(stand.swarm.swarm_id, log), size, tree.root()), stand.author._key)
+    held = stand.book.replica.size(log)
+    stand.feed(Received(stand.link, encode(Entries(log, held, note, (), tuple(other[held:])))))
+    assert stand.book.replica.root(log, size) == tree.root()
+    refused = stand.say(stand.propose(size, tree.root()))
     assert only(refused, KeepWitnessed) == []
     assert "second history" in str(notes(list(refused), "refused")[0]["text"])
 
