@@ -35,7 +35,8 @@ from ledger.errors import LocalError, RemoteError
 ARCHIVES: Final = (".zip", ".tar.gz")
 MAX_TOTAL_BYTES: Final = 64 << 30  # of all files, unpacked
 MAX_TAR_FILES: Final = 4_000_000
-MAX_ZIP_FILES: Final = 131_072  # zipfile keeps 0.5 KB for each
+MAX_TAR_FOLDERS: Final = 131_072  # a log has about ten; ours name none, and empty ones cost a stranger nothing
+MAX_ZIP_FILES: Final = 131_072  # folders included; zipfile keeps 0.5 KB for each
 MAX_HEADER_BYTES: Final = 16 << 20  # a zip's table of contents at once; no other header of either format is as large
 MAX_LONG_BYTES: Final = 4096  # a long name or a pax header in a tar; names have at most 200 characters
 MAX_DEPTH: Final = 10  # folders; a bundle has 8 at most
@@ -116,7 +117,6 @@ class _Sink:
         self._folder = folder
         self._packed = packed_bytes
         self._left = min(MAX_TOTAL_BYTES, shutil.disk_usage(folder).free * 9 // 10)
-        self._made = 0
         self._written = 0
         self._top: str | None = None
 
@@ -127,11 +127,8 @@ class _Sink:
         if total > FREE_OF_RATIO_BYTES and total > MAX_RATIO * self._packed:
             raise _wrong("it grows too much", f"{self._packed} bytes hold {total}")
 
-    def make(self, name: str, source: IO[bytes], size: int, limit: int) -> None:
+    def make(self, name: str, source: IO[bytes], size: int) -> None:
         """Make one file of that size."""
-        self._made += 1
-        if self._made > limit:
-            raise _wrong("it has too many files", f"more than {limit}")
         path = self._path(name)
         self.expect(self._written + size)
         try:
@@ -169,6 +166,8 @@ class _Sink:
 def _unzip(source: IO[bytes], sink: _Sink) -> None:
     with zipfile.ZipFile(cast(IO[bytes], _Careful(source))) as packed:
         files = []
+        if len(packed.infolist()) > MAX_ZIP_FILES:
+            raise _wrong("it has too many files", f"more than {MAX_ZIP_FILES}")
         for info in packed.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.orig_filename != info.filename or info.flag_bits & 1 or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -180,7 +179,7 @@ def _unzip(source: IO[bytes], sink: _Sink) -> None:
         sink.expect(sum(info.file_size for info in files))
         for info in files:
             with packed.open(info) as member:
-                sink.make(info.filename, member, info.file_size, MAX_ZIP_FILES)
+                sink.make(info.filename, member, info.file_size)
 
 
 def _untar(source: IO[bytes], sink: _Sink) -> None:
@@ -201,15 +200,20 @@ def _untar(source: IO[bytes], sink: _Sink) -> None:
 
 
 def _untar_each(tar: tarfile.TarFile, sink: _Sink) -> None:
+    count = {True: 0, False: 0}
     for member in tar:
+        folder = member.isdir()
+        count[folder] += 1
+        if count[folder] > (MAX_TAR_FOLDERS if folder else MAX_TAR_FILES):
+            raise _wrong("it has too many files", f"more than {count[folder] - 1}")
         vars(tar)["members"] = []  # it would remember them all
         if member.size < 0 or member.issparse():  # as a pax header may say
             raise _wrong("something in it is no plain file", _shown(member.name))
-        if member.isdir():
+        if folder:
             continue
         data = tar.extractfile(member)
         if data is not None:
-            sink.make(member.name.removeprefix("./"), data, member.size, MAX_TAR_FILES)
+            sink.make(member.name.removeprefix("./"), data, member.size)
 
 
 _PLAIN: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)

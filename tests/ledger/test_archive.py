@@ -172,6 +172,22 @@ def test_what_grows_beyond_all_measure_is_refused_before_it_is_written(
     refused(pack(tmp_path / f"c{suffix}", [(f"logs/{n}", b"") for n in range(6)]), "too many")
 
 
+def test_folders_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an empty folder a stranger packs hundreds into a kilobyte. A zip's are counted before anything is made."""
+    made: list[str] = []
+    monkeypatch.setattr(archive._Sink, "make", lambda sink, name, *rest: made.append(name))
+    monkeypatch.setattr(archive, "MAX_TAR_FOLDERS", 5)
+    monkeypatch.setattr(archive, "MAX_ZIP_FILES", 5)
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        for number in range(6):
+            header = tarfile.TarInfo(f"logs/{number}/")
+            header.type = tarfile.DIRTYPE
+            stream.write(header.tobuf())
+    refused(tmp_path / "a.tar.gz", "too many")
+    refused(zipped(tmp_path / "b.zip", [GOOD, *((f"logs/{number}/", b"") for number in range(5))]), "too many")
+    assert made == []
+
+
 def test_a_header_of_a_tar_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
     """tarfile reads a header for long names whole, however long it says that it is."""
     header = tarfile.TarInfo("././@LongLink")
