@@ -67,7 +67,14 @@ def open_bundle(path: Path) -> Iterator[BundleContents]:
     """
     if path.is_file() and path.name.endswith(ARCHIVES):
         with unpacked(path) as folder:
-            yield read_bundle(folder if (folder / "bundle.json").exists() else _only_folder(folder))
+            inside = folder if (folder / "bundle.json").exists() else _only_folder(folder)
+            if not (inside / "bundle.json").exists():
+                raise LocalError(
+                    f"{path} is not a bundle",
+                    why="there is no bundle.json in it",
+                    next_step="name an archive that gossip ledger bundle wrote",
+                )
+            yield read_bundle(inside)
     else:
         yield read_bundle(path)
 

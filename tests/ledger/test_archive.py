@@ -318,8 +318,10 @@ def test_an_archive_that_cannot_be_read_is_our_users_mistake(tmp_path: Path) -> 
     with pytest.raises(LocalError), open_bundle(tmp_path / "nowhere.zip"):
         pass
     (tmp_path / "empty.zip").write_bytes(b"PK\x05\x06" + bytes(18))
-    with pytest.raises(LocalError, match="is not a bundle"), open_bundle(tmp_path / "empty.zip"):
-        pass
+    other = tarred(tmp_path / "other.tar.gz", [("my holiday/photo", b"x")])
+    for path in (tmp_path / "empty.zip", other):  # the error names what was typed, not where it was unpacked
+        with pytest.raises(LocalError, match=f"^{path} is not a bundle"), open_bundle(path):
+            pass
     if os.name == "posix" and os.geteuid():
         (tmp_path / "secret.zip").touch(mode=0o000)
         with pytest.raises(LocalError), unpacked(tmp_path / "secret.zip"):
