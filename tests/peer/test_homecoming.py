@@ -15,22 +15,22 @@ from gossip.sim.station import commitment
 from gossip.wire.frames import Differs, Digest, Frame, Have, Want, encode
 from tests.peer.bench import frames_to, notes, only, simulated
 
-MEMBER = 1  # of two
+MEMBER = 1  # besides the founder
 
 
 class Again:
-    """The founder of a swarm of two, started again from its disk; its fellow's link is fed by hand."""
+    """The founder of a swarm, started again from its disk; its fellows' links are fed by hand."""
 
-    def __init__(self, *, mark: tuple[int, str] | None = None) -> None:
-        self.swarm = simulated(peers=2, seconds=8, seed=7)
+    def __init__(self, *, mark: tuple[int, str] | None = None, peers: int = 2, restored: bool = False) -> None:
+        self.swarm = simulated(peers=peers, seconds=8, seed=7)
         self.shell = self.swarm.peers[0]
         self.now = EPOCH + 1000.0
         self.book = self.swarm.book_of(self.shell)
         self.own = self.shell.self_id
         self.size = self.book.replica.size(self.own)
         self.machine = Peer(
-            PeerConfig(), key=self.shell._key, self_id=self.own, book=self.book, shelf=self.shell.memory,
-            luck=Random(1), mark=mark or self.shell.memory.mark,
+            PeerConfig(restored=restored), key=self.shell._key, self_id=self.own, book=self.book,
+            shelf=self.shell.memory, luck=Random(1), mark=mark or self.shell.memory.mark,
         )  # fmt: skip
         self.effects = self.feed(Started())
         self.effects += self.feed(DataReady(commitment(9), 1.0))
@@ -38,11 +38,11 @@ class Again:
     def feed(self, event: Event) -> list[Effect]:
         return list(self.machine.handle(event, self.now))
 
-    def link(self) -> list[Effect]:
-        return self.feed(LinkUp(1, self.swarm.peers[MEMBER].public, dialled=False))
+    def link(self, member: int = MEMBER) -> list[Effect]:
+        return self.feed(LinkUp(member, self.swarm.peers[member].public, dialled=False))
 
-    def say(self, frame: Frame) -> list[Effect]:
-        return self.feed(Received(1, encode(frame)))
+    def say(self, frame: Frame, member: int = MEMBER) -> list[Effect]:
+        return self.feed(Received(member, encode(frame)))
 
     def wait(self, seconds: float) -> list[Effect]:
         found: list[Effect] = []
@@ -106,6 +106,25 @@ def test_who_answers_with_our_own_entry_delays_us_no_longer_than_who_is_silent(e
     assert only(seen, Append)
     assert len([f for f in frames_to(seen, 1) if isinstance(f, Want) and f.log == again.own]) <= 4
     assert bool(only(seen, Drop)) is not elsewhere
+
+
+def test_a_store_made_from_a_backup_writes_nothing_alone_though_its_mark_agrees() -> None:
+    """The mark was made from the backup, too: it agrees with the store whatever was signed since."""
+    again, usual = Again(restored=True), Again()
+    assert only(usual.wait(12.0), Append)
+    assert only(again.effects + again.wait(60.0), Append) == []
+    again.link()
+    again.say(Digest(again.machine._rumour.vector(), ask=False))
+    assert only(again.wait(2.5), Append)
+
+
+def test_one_of_two_links_that_says_nothing_is_waited_for_ten_seconds() -> None:
+    again = Again(peers=3)
+    for member in (MEMBER, MEMBER + 1):
+        again.link(member)
+    again.say(Digest(again.machine._rumour.vector(), ask=False))
+    assert only(again.wait(9.5), Append) == []
+    assert only(again.wait(1.0), Append)
 
 
 def test_a_mark_of_another_history_than_the_store_has_ends_it() -> None:
