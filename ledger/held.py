@@ -15,6 +15,7 @@ for the model's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Protocol
 
 from ledger.bundle import BundleContents, BundleLog
@@ -24,6 +25,7 @@ from ledger.entry import Hash, Snapshot
 from ledger.errors import RemoteError
 from ledger.export import Header, differences, find_snapshot, float32_bytes, make_header, read_model
 from ledger.fold import model_hash
+from ledger.merkle import leaf_hash, root_of
 from ledger.replica import Replica
 from ledger.report import Anchors, Coverage, Findings, file_of
 from ledger.vouched import Book, Word, coverage, of_names
@@ -90,16 +92,15 @@ class Held:
 
         `sealed`: seals.py has held the root against the entries, and has said so if they differ.
         """
-        branches = [name for name in self._replica.strands(peer_of(log.peer)) if self._replica.size(name)]
-        sizes = [self._replica.size(name) for name in branches]
-        size = checkpoint.size
-        if size > max(sizes):
-            whole = next((other.size for other in self._bundle.logs if other.peer == log.peer), 0)
-            if whole > max(sizes):
-                return True  # what is here and not admitted has a finding of its own
-            self._findings.add(log.peer, max(sizes), "truncated", file, f"presents {max(sizes)}, {said}")
+        branches = [other for other in self._bundle.logs if peer_of(other.peer) == peer_of(log.peer)]
+        size, shown = checkpoint.size, max(branch.size for branch in branches)
+        if size > shown:
+            self._findings.add(log.peer, shown, "truncated", file, f"presents {shown}, {said}")
             return False
-        roots = [self._replica.root(name, size) for name, held in zip(branches, sizes, strict=True) if held >= size]
+        try:
+            roots = [self._root(branch, size) for branch in branches if branch.size >= size]
+        except RemoteError:
+            return False  # entries that cannot be read have a finding of their own
         if checkpoint.root not in roots and sealed:
             return False
         if checkpoint.root not in roots:
@@ -107,6 +108,12 @@ class Held:
             self._findings.add(log.peer, size - 1, "fork", file, f"{said}: {why}")
             return False
         return True
+
+    def _root(self, log: BundleLog, size: int) -> bytes:
+        """The root of the first entries here, admitted or not: who withholds a blob does not choose what is held."""
+        if self._replica.size(log.peer) >= size:
+            return self._replica.root(log.peer, size)
+        return root_of(leaf_hash(data) for data in islice(log.entries(), size))
 
     def _who(self, words: Iterable[Word]) -> str:
         return of_names(self._people, [word.by or word.name for word in words])

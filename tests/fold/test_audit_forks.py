@@ -83,6 +83,28 @@ def test_an_accusation_whose_evidence_is_gone_cannot_be_judged():
     assert (report.verdict, report.missing, report.findings) == ("inconclusive", (told.blob,), ())
 
 
+@pytest.mark.parametrize("forged_root", [False, True], ids=["shortened", "another history"])
+def test_who_withholds_a_blob_does_not_escape_a_checkpoint_kept_from_before(forged_root: bool):
+    """Without the evidence nothing after the accusation is admitted; the entries are there to be hashed all the same."""
+    swarm, twin = forked()
+    bob = swarm["bob"]
+    told = bob.accuse_twins(swarm["ann"], twin, swarm["ann"].replica.size(swarm["ann"].id) - 1)
+    for _ in range(3):
+        bob.publish(CHANGE)
+    swarm.exchange("bob", "founder")
+    whole, size = contents_of(swarm), bob.replica.size(bob.id)
+    if forged_root:
+        note, contents = sign(Checkpoint(origin(swarm.swarm, bob.id), size, bytes(32)), key_of("bob")), whole
+    else:
+        note = bob.note(bob.id, size, "bob")
+        contents = forged(swarm, whole, "bob", entries_of(bob.replica, bob.id)[: size - 2])
+    contents = replace(contents, blob=lambda name, limit=0: None if name == told.blob else whole.blob(name))
+    report = audit(contents, PlainArithmetic(), Anchors(swarm=contents.swarm, checkpoints=(note,)))
+    assert [(found.log, found.rule) for found in report.findings] == [(bob.id, "fork" if forged_root else "truncated")]
+    true = Anchors(checkpoints=(bob.note(bob.id, size, "bob"),))
+    assert audit(replace(whole, blob=contents.blob), PlainArithmetic(), true).findings == ()
+
+
 def test_evidence_that_proves_nothing_ends_the_accusers_log():
     """An honest prefix never accuses: what bob shows are two entries of one history."""
     swarm = Swarm(["ann", "bob"])
