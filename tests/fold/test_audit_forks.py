@@ -85,7 +85,7 @@ def test_an_accusation_whose_evidence_is_gone_cannot_be_judged():
 
 @pytest.mark.parametrize("forged_root", [False, True], ids=["shortened", "another history"])
 def test_who_withholds_a_blob_does_not_escape_a_checkpoint_kept_from_before(forged_root: bool):
-    """Without the evidence nothing after the accusation is admitted; the entries are there to be hashed all the same."""
+    """Without the evidence nothing after the accusation is admitted; the entries are still there to be hashed."""
     swarm, twin = forked()
     bob = swarm["bob"]
     told = bob.accuse_twins(swarm["ann"], twin, swarm["ann"].replica.size(swarm["ann"].id) - 1)
