@@ -60,8 +60,8 @@ class Proposing:
         size = author.stored
         while size and self._desk.is_vote(author.own, size):
             size -= 1
-        if size <= before:
-            return
+        if size <= before or not author.can_sign(size):
+            return  # nothing new, or a change of keys is written and not stored: what is before it, its old key signed
         due = self._asked_at + config.vouch_s
         if size >= before + config.vouch_entries or now >= due:
             self._asked_at = now

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gossip.config import PeerConfig
 from gossip.events import Append, Drop, KeepCheckpoint, NewKey, Stored, Timer
 from gossip.sim import Crash, NewKeyAt, Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
@@ -150,6 +151,39 @@ def test_what_a_thief_wrote_comes_back_to_its_owner_and_leaves_the_model(has_cop
         assert counted
         assert not [seq for seq in counted if stolen <= seq < at]
         assert [seq for seq in counted if seq > at]  # and it goes on publishing
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["with its first key", "after a change of keys"])
+def test_a_peer_with_a_long_log_comes_back_with_the_promised_key_alone(changed: bool) -> None:
+    """Nothing of the time before the change is put to the witnesses: the key that would sign it is gone."""
+    swarm = SimSwarm(Scenario(peers=2, seconds=60.0, seed=8))
+    clock, peer = swarm.clock, swarm.peers[1]
+    log = peer.self_id
+    held: list[int] = []
+
+    def come_back() -> None:
+        peer.crash()
+        held.append(replica_of(swarm.peers[0]).size(log))
+        beginning, peer.memory = peer.memory.history[:1], Memory()
+        peer.memory.history, peer.restored = beginning, True
+        peer._key = next_key(8, 1, 1 + changed)
+        peer.start()
+        peer.change_key(True)
+
+    if changed:
+        clock.at(EPOCH + 6.0, peer.change_key)
+    clock.at(EPOCH + 42.0, come_back)
+    report = swarm.run()
+    assert peer.is_up
+    assert report.drained
+    assert report.refusals == ()
+    assert held[0] > PeerConfig().vouch_entries  # or it would not have been time to ask the witnesses
+    for other in swarm.peers:
+        *_, at = changes(other, log)
+        assert at >= held[0]
+        replica = replica_of(other)
+        assert replica.key_of(log) == next_key(8, 1, 1 + changed).public
+        assert any(isinstance(replica.entry(log, seq), Update) for seq in range(at, replica.size(log)))
 
 
 # ------------------------------------------------------------------ the machine by hand
