@@ -7,10 +7,14 @@ import json
 import re
 import shutil
 import subprocess
+import unicodedata
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,11 +22,15 @@ from cli import exits
 from cli.opened import opened
 from cli.page import render_page
 from ledger.audit import Anchors
+from ledger.bundle import write_bundle
+from ledger.canonical import decode_entry, encode, encode_entry
+from ledger.checkpoint import Checkpoint
+from ledger.cosignature import add_cosignatures, cosign
 from ledger.entry import Data, Source
 from ledger.replica import Checked
 from tests.cli.test_ledger import facts, gossip, stored
 from tests.fold import toy
-from tests.fold.bundles import written
+from tests.fold.bundles import contents_of, entries_of, forged, with_log, written
 
 BAD_NAMES = (
     "<script>alert(1)</script>",
@@ -103,15 +111,94 @@ class Parsed(HTMLParser):
 
 
 def test_what_peers_chose_never_becomes_markup(page: str) -> None:
+    harmless(page)
+
+
+def harmless(page: str) -> None:
+    """Nothing in it that peers chose acts, turns the direction of reading, or goes on and on."""
     parsed = Parsed(page)
     assert {tag for tag, _ in parsed.tags} <= KINDS
     assert sum(tag == "script" for tag, _ in parsed.tags) == 1
     assert "alert(1)" not in "".join(parsed.text["script"] + parsed.text["style"])
     attributes = [(name, value or "") for _, attrs in parsed.tags for name, value in attrs.items()]
     assert not [name for name, _ in attributes if name.startswith("on") or name == "style"]
-    assert "\u202e" not in page
-    assert "\u2066" not in page
+    assert {unicodedata.category(char) for char in page if char != "\n"}.isdisjoint(
+        {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+    )
     assert "alert(1)" in page  # the names are there, as text: the checks above had something to see
+    words = [word for tag, texts in parsed.text.items() if tag not in ("script", "style") for word in texts]
+    assert max(map(len, words)) <= 400
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</title></script><b>alert(1)</b></style></svg><img src=//x.example onerror=1>",
+    "\" onload=alert(1) style='x:y' \u202e\u2066\x1b[2J\x00\u2028alert(1)",
+    "alert(1) &lt;b&gt; ${alert(1)} --> ]]> " + "W" * 5_000,
+)
+
+
+def hostile_swarm(text: str, monkeypatch: pytest.MonkeyPatch) -> toy.Swarm:
+    """Each text that the format leaves to its author is `text`, or as much of it as goes in."""
+    honest, short, label = toy.genesis, text[:64], text[:60].encode("ascii", "replace").decode()
+
+    def genesis(**changes: Any) -> bytes:
+        entry = decode_entry(honest(**changes))
+        return encode_entry(msgspec.structs.replace(entry, name=short, task=short, model=text))
+
+    def announced(peer: toy.Peer) -> Checked:
+        source = Source(name=text, sha256="", licence=text, url=text, retrieved=text, version=text)
+        return peer.write(
+            Data(
+                **toy.CHAIN, root=sha256(peer.name.encode()).hexdigest(), records=100, labels={label: 1}, duplicates=0,
+                features=text, zone="public", sources=[source],
+            )
+        )  # fmt: skip
+
+    monkeypatch.setattr(toy, "genesis", genesis)
+    monkeypatch.setattr(toy.Peer, "announce_data", announced)
+    swarm = toy.Swarm([short])
+    for _ in range(3):
+        swarm[short].publish(np.linspace(-1, 1, 16) / 100)
+        swarm.exchange()
+    return swarm
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_that_anybody_chooses_becomes_markup(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a genesis, in entries, and in what findings quote: lines below a note, a kind, names of files, a format."""
+    swarm = hostile_swarm(text, monkeypatch)
+    peer = swarm[text[:64]]
+    word = "".join(char for char in text if char.isprintable() and char not in " +/")[:60]
+    line = replace(cosign(Checkpoint("x.example/a", 1, bytes(32)), "x.example/a", toy.key_of("x"), 1), name=word)
+    contents = with_log(
+        contents_of(swarm), peer.id, lambda log: replace(log, cosigned=add_cosignatures(log.checkpoint, [line]))
+    )
+    write_bundle(tmp_path / "bundle", contents)
+    harmless(page_of(tmp_path / "bundle", Anchors(swarm=swarm.swarm)))
+
+    for place in ("", f"logs/{peer.id}", f"logs/{peer.id}/tile", "blobs"):
+        (tmp_path / "bundle" / place / word).write_bytes(b"")
+    page = page_of(tmp_path / "bundle", Anchors(swarm=swarm.swarm))
+    harmless(page)
+    assert page.count("does not belong in a bundle") == 2
+    assert "nobody known has made that of" in page
+
+    entries = entries_of(swarm.founder.replica, peer.id)
+    kind = {**json.loads(entries[-1]), "kind": text}
+    broken = forged(swarm, contents_of(swarm), text[:64], [*entries[:-1], encode(kind)])
+    write_bundle(tmp_path / "broken", broken)
+    page = page_of(tmp_path / "broken", Anchors(swarm=swarm.swarm))
+    harmless(page)
+    assert "an entry is malformed" in page
+
+    manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    (tmp_path / "bundle" / "bundle.json").write_bytes(encode({**manifest, "format": text}))
+    page = page_of(tmp_path / "bundle", Anchors(swarm=swarm.swarm))
+    assert "this program reads" in page
+    harmless(page)
 
 
 def test_it_asks_for_nothing(page: str) -> None:
