@@ -166,7 +166,7 @@ def write(path: Path, content: bytes, passphrase: Passphrase) -> None:
     sealed = ChaCha20Poly1305(_stretched(passphrase, salt)).encrypt(nonce, content, FORMAT + salt)
     text = base64.b64encode(salt + nonce + sealed).decode()
     lines = "".join(text[at : at + 64] + "\n" for at in range(0, len(text), 64))
-    write_private(path, FORMAT + lines.encode())
+    write_private(path, FORMAT + lines.encode(), what="backup")
 
 
 def read(path: Path, passphrase: Passphrase) -> Backup:

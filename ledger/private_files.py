@@ -101,7 +101,7 @@ def read_private(path: Path, limit: int = MAX_KEY_BYTES, *, what: str = "key") -
     return data
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, what: str = "key") -> None:
     """Make a secret file durably, for its owner's eyes only; LocalError if something is there already."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,18 +112,18 @@ def write_private(path: Path, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
-            path.unlink(missing_ok=True)  # half a key is none, and would stand in the way of the next try
+            path.unlink(missing_ok=True)  # half a secret is none, and would stand in the way of the next try
             raise
         fsync_directory(path.parent)
     except FileExistsError:
         raise LocalError(
-            f"there is a key at {path} already",
-            why="a key is never overwritten",
-            next_step="choose another directory, or move it away first",
+            f"there is a file {path} already",
+            why=f"a {what} is never overwritten, nor written over anything",
+            next_step="choose another place, or move it away first",
         ) from None
     except OSError as error:
         raise LocalError(
-            f"cannot write the key {path}", why=error.strerror or "", next_step="check that the directory is yours"
+            f"cannot write the {what} {path}", why=error.strerror or "", next_step="check that the directory is yours"
         ) from None
 
 
