@@ -16,17 +16,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from tests.bench import codec, demo, ledger, machine, replay, startup, store, traffic, transport
+from tests.bench import codec, demo, ledger, machine, million, replay, startup, store, traffic, transport
 from tests.bench.figures import Section, rows_of
 
 SEEDS: Final = 5
-SECTIONS: Final = ("codec", "startup", "ledger", "replay", "store", "traffic", "transport", "demo")
+SECTIONS: Final = ("codec", "startup", "ledger", "long", "replay", "store", "traffic", "transport", "demo")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Figures, ratios and goals.")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="demos to run, a minute each")
-    parser.add_argument("--quick", action="store_true", help="one demo, and no swarm of 100 peers")
+    parser.add_argument("--quick", action="store_true", help="one demo, a shorter ledger, and no swarm of 100 peers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts to FILE")
     parser.add_argument("--only", nargs="+", choices=SECTIONS)
     given = parser.parse_args()
@@ -35,6 +35,7 @@ def main() -> None:
         "codec": codec.measure,
         "startup": startup.measure,
         "ledger": ledger.measure,
+        "long": lambda: million.measure(quick=given.quick),
         "replay": replay.measure,
         "store": store.measure,
         "traffic": lambda: traffic.measure(quick=given.quick),

@@ -13,14 +13,14 @@ from tests.bench.machine import ROOT, children_cpu_s
 
 TIMES: Final = 9
 NOTHING: Final = ("-c", "pass")
-COMMANDS: Final = {
-    "gossip --help": ("-m", "cli", "--help"),
-    "gossip ledger verify --help": ("-m", "cli", "ledger", "verify", "--help"),
+COMMANDS: Final = {  # and the seconds aimed at
+    "gossip --help": (0.5, ("-m", "cli", "--help")),
+    "gossip ledger verify --help": (0.3, ("-m", "cli", "ledger", "verify", "--help")),
 }
 
 
 def measure() -> Section:
-    words = {"": NOTHING, **COMMANDS}
+    words = {"": NOTHING, **{name: line for name, (_, line) in COMMANDS.items()}}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in words}
     for _ in range(TIMES + 1):  # in turn, so that a busy moment slows all of them
         for name, row in taken.items():
@@ -31,7 +31,7 @@ def measure() -> Section:
     figures = [Figure("python -c pass", bare, "s", digits=3)]
     for name, (wall, cpu) in medians.items():
         note = f"{wall / bare:.1f} x python -c pass; {cpu:.3f} s of a core"
-        figures.append(Figure(name, wall, "s", Goal(0.5), digits=3, note=note))
+        figures.append(Figure(name, wall, "s", Goal(COMMANDS[name][0]), digits=3, note=note))
     return Section(f"start-up: whole processes, median of {TIMES}", tuple(figures))
 
 
