@@ -35,6 +35,7 @@ MAX_ASKED: Final = 64
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several.")]
 Dir = Annotated[Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Offline = Annotated[bool, typer.Option("--offline", help="With no node running: do not ask the others first.")]
 Root = Annotated[
     Path | None, typer.Option("--root", metavar="CERT.pem", help="Check the signature, too: the authority's root.")
 ]
@@ -91,6 +92,7 @@ def add(
     root: Root = None,
     directory: Dir = None,
     passphrase_file: passphrase.File = None,
+    offline: Offline = False,
     json: Json = False,
 ) -> None:
     """Write the authority's answer down in this peer's log, for everybody to keep."""
@@ -120,7 +122,7 @@ def add(
         )
     if roots is not None:
         verify_token(token, body, roots)
-    seq = _write(place, passphrase_file, size, token)
+    seq = _write(place, passphrase_file, size, token, offline=offline)
     facts: dict[str, Any] = {
         "size": size, "seq": seq, "time": stamp.time, "authority": stamp.authority, "verified": roots is not None,
     }  # fmt: skip
@@ -225,7 +227,7 @@ def _refuse_twice(store: Store, token: bytes) -> None:
             raise LocalError(f"this time stamp is in the log already, as entry {seq}")
 
 
-def _write(place: Path, file: Path | None, size: int, token: bytes) -> int | None:
+def _write(place: Path, file: Path | None, size: int, token: bytes, *, offline: bool) -> int | None:
     """The index of the new entry; None if the node that runs is still to write it."""
     import base64
 
@@ -236,7 +238,7 @@ def _write(place: Path, file: Path | None, size: int, token: bytes) -> int | Non
     from gossip.identity import KeyFiles
     from gossip.node.alone import add_anchor
 
-    return add_anchor(place, passphrase.existing(KeyFiles(place).is_locked, file), size, token)
+    return add_anchor(place, passphrase.existing(KeyFiles(place).is_locked, file), size, token, offline=offline)
 
 
 def _asked(store: Store) -> dict[str, int]:

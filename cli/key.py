@@ -27,6 +27,7 @@ RENEW: Final = "Backups made before can no longer recover this peer. Make a new 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several.")]
 Dir = Annotated[Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Offline = Annotated[bool, typer.Option("--offline", help="With no node running: do not ask the others first.")]
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 BackupSecret = Annotated[
     Path | None,
@@ -108,11 +109,15 @@ def new(
 
 @app.command()
 def rotate(
-    name: Name = None, directory: Dir = None, passphrase_file: passphrase.File = None, json: Json = False
+    name: Name = None,
+    directory: Dir = None,
+    passphrase_file: passphrase.File = None,
+    offline: Offline = False,
+    json: Json = False,
 ) -> None:
     """Change to the key that was promised, and promise another."""
     place = settings.existing_directory(name, directory)
-    _report(place, _changed(place, passphrase_file, recover=False, since=None), json)
+    _report(place, _changed(place, passphrase_file, recover=False, since=None, offline=offline), json)
 
 
 @app.command("passphrase")
@@ -188,6 +193,7 @@ def recover(
     lock: passphrase.Ask = False,
     passphrase_file: passphrase.File = None,
     backup_passphrase_file: BackupSecret = None,
+    offline: Offline = False,
     json: Json = False,
 ) -> None:
     """Take this peer back from a thief, or set it up again after a loss."""
@@ -196,7 +202,7 @@ def recover(
     kept = backups.read(file, passphrase.required(backup_passphrase_file, str(file)))
     place = _place_of(kept, name, directory)
     if settings.holds_peer(place):
-        _take_back(place, kept, since, passphrase_file, json)
+        _take_back(place, kept, since, passphrase_file, json, offline=offline)
         return
     from cli.members import remember_addresses
 
@@ -234,7 +240,7 @@ def _place_of(kept: Backup, name: str | None, directory: Path | None) -> Path:
     return place
 
 
-def _take_back(place: Path, kept: Backup, since: int | None, file: Path | None, json: bool) -> None:
+def _take_back(place: Path, kept: Backup, since: int | None, file: Path | None, json: bool, *, offline: bool) -> None:
     """The key in force was stolen, and the peer is still here."""
     from gossip.directory import store_path
     from gossip.identity import KeyFiles, stored_promise
@@ -247,10 +253,10 @@ def _take_back(place: Path, kept: Backup, since: int | None, file: Path | None, 
         if promise is not None:
             locked = files.current.exists() and files.is_locked
             kept.bring_next(place, passphrase.required(file, "this peer's keys") if locked else None, promise)
-    _report(place, _changed(place, file, recover=True, since=since), json)
+    _report(place, _changed(place, file, recover=True, since=since, offline=offline), json)
 
 
-def _changed(place: Path, file: Path | None, *, recover: bool, since: int | None) -> dict[str, Any]:
+def _changed(place: Path, file: Path | None, *, recover: bool, since: int | None, offline: bool) -> dict[str, Any]:
     """Change the key through the node that runs, or here."""
     answer = control.ask(place, "recover", since=since) if recover else control.ask(place, "rotate")
     if answer is not None:
@@ -258,7 +264,7 @@ def _changed(place: Path, file: Path | None, *, recover: bool, since: int | None
     secret = _secret(place, file)
     from gossip.node.alone import change_key
 
-    done = change_key(place, secret, recover=recover, since=since)
+    done = change_key(place, secret, recover=recover, since=since, offline=offline)
     return {"old": done.old.hex(), "new": done.new.hex(), "pending": False}
 
 

@@ -3,8 +3,10 @@
     Started, NewKey or Anchored --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store
 
 What the node does with sockets and tasks, in one go: the same machine decides and signs, so an entry that is written
-here is the one that a running node would have written. What others must be asked for first (a store older than what was
-signed) is left to `gossip run`. It decides nothing.
+here is the one that a running node would have written. What others must be asked for first is left to `gossip run`:
+where there are other members, one of them may hold more of the own log than this directory, which may be an old copy as
+a whole; writing on from there would sign a second history. Only a swarm of one, and an owner who says so (`offline`),
+go without. It decides nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer.book import Book, restore
 from gossip.peer.peer import Peer
+from ledger.chain import peer_of
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from ledger.private_files import Passphrase
@@ -48,10 +51,11 @@ class Changed:
 
 
 def change_key(
-    directory: Path, passphrase: Passphrase | None = None, *, recover: bool = False, since: int | None = None
-) -> Changed:
+    directory: Path, passphrase: Passphrase | None = None, *, recover: bool = False, since: int | None = None,
+    offline: bool = False,
+) -> Changed:  # fmt: skip
     """Put the promised key in force. LocalError if that cannot be done here and now; then nothing has changed."""
-    with _held(directory, passphrase) as alone:
+    with _held(directory, passphrase, offline=offline) as alone:
         before = alone.promise
         following, promise = alone.keys.prepare(before)
         peer = alone.peer()
@@ -71,12 +75,14 @@ def change_key(
         return Changed(before.key, after.key, after.since)
 
 
-def add_anchor(directory: Path, passphrase: Passphrase | None, size: int, token: bytes) -> int:
+def add_anchor(
+    directory: Path, passphrase: Passphrase | None, size: int, token: bytes, *, offline: bool = False
+) -> int:
     """Write down a time stamp over the first `size` own entries; the index of its entry, which is signed for.
 
     LocalError if that cannot be done here and now; then nothing has changed.
     """
-    with _held(directory, passphrase) as alone:
+    with _held(directory, passphrase, offline=offline) as alone:
         peer, replica, own = alone.peer(), alone.book.replica, alone.own
         seq = replica.size(own)
         signed = alone.run(
@@ -91,15 +97,15 @@ def add_anchor(directory: Path, passphrase: Passphrase | None, size: int, token:
 
 
 @contextmanager
-def _held(directory: Path, passphrase: Passphrase | None) -> Iterator[_Alone]:
+def _held(directory: Path, passphrase: Passphrase | None, *, offline: bool) -> Iterator[_Alone]:
     with places.lock(directory), Store(places.store_path(directory)) as store:
-        yield _Alone(directory, store, passphrase)
+        yield _Alone(directory, store, passphrase, offline=offline)
 
 
 class _Alone:
     """A peer that no node runs, held by this process: what is on disk, and the machine over it."""
 
-    def __init__(self, directory: Path, store: Store, passphrase: Passphrase | None) -> None:
+    def __init__(self, directory: Path, store: Store, passphrase: Passphrase | None, *, offline: bool) -> None:
         self.store = store
         self.keys = KeyFiles(directory, passphrase)
         self.own = store.meta("self").decode()
@@ -113,10 +119,16 @@ class _Alone:
                 next_step="start it with gossip run, and try again when it has fetched them",
             )  # fmt: skip
         self.promise = promise
-        self._key: PrivateKey = self.keys.settle(promise)
         self.book: Book = restore(
             store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, NumpyArithmetic()
         )
+        replica = self.book.replica
+        if not offline and any(peer_of(log) != self.own and replica.role_of(peer_of(log)) for log in replica.heads()):
+            raise LocalError(
+                "others of this swarm may hold more of this peer's log, and were not asked",
+                next_step="start the node with gossip run, then type this again; or --offline if nobody else is up",
+            )
+        self._key: PrivateKey = self.keys.settle(promise)
         if not self.book.replica.role_of(self.own):
             raise LocalError("this peer is no member yet", next_step="start it with gossip run until it is let in")
 

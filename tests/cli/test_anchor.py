@@ -33,6 +33,7 @@ from ledger.timestamp import load_roots
 from tests.fold import toy
 from tests.ledger.authority import Authority
 from tests.ledger.test_timestamp import anchor, bundle_of, checkpoint_of, stamped
+from tests.node.test_identity import let_in
 
 MODEL = (Path(__file__).resolve().parents[2] / "examples" / "own_model.json").read_text()
 SECRET = "correct horse battery"
@@ -111,6 +112,15 @@ def test_a_checkpoint_is_stamped_and_the_stamp_is_in_the_log_signed_for(place: P
     done = change_key(place)  # and the log goes on, under another key
     assert done.seq == 4
     assert open_note(kept.note, done.old).size == 4
+
+
+def test_where_there_are_others_to_ask_it_is_not_added_without_asking(place: Path, authority: Authority) -> None:
+    let_in(place)
+    answer, before = asked(authority), len(entries(place))
+    assert "--offline if nobody else is up" in gossip("add", answer, "--root", authority.root, code=exits.USAGE)
+    assert len(entries(place)) == before
+    gossip("add", answer, "--root", authority.root, "--offline")
+    assert isinstance(entries(place)[before], Anchor)
 
 
 def test_facts_as_json(place: Path, authority: Authority) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +13,23 @@ from pathlib import Path
 import pytest
 
 from gossip import directory as places
+from gossip import events as ev
+from gossip.config import PeerConfig
 from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.alone import change_key
-from gossip.peer.book import Book, restore
+from gossip.peer import Book, Peer, restore
+from gossip.peer.homecoming import ALONE_S
 from gossip.setup import create_swarm
+from gossip.wire.frames import encode
 from ledger.entry import Recover, Rotate
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey, key_digest
 from ledger.mark import SignedMark
 from ledger.private_files import Passphrase
 from ledger.promise import Promise
-from ledger.store import Store
+from ledger.store import PutCheckpoint, PutEntry, Store
+from tests.peer.test_bad_member import Author
 
 MODEL = (Path(__file__).resolve().parents[2] / "examples" / "own_model.json").read_text()
 SECRET = Passphrase("correct horse battery")
@@ -60,6 +67,37 @@ def founder(place: Path, passphrase: Passphrase | None = None) -> Path:
     return place
 
 
+def let_in(place: Path) -> None:
+    """Another member: from now on there is somebody to ask."""
+    with Store(places.store_path(place)) as store:
+        own, swarm = store.meta("self").decode(), store.meta("swarm").decode()
+        book = restore(swarm, own, store.history(), store.blob, NumpyArithmetic())
+        last = SignedMark(places.mark_path(place)).read()
+        peer = Peer(PeerConfig(), key=KeyFiles(place).settle(promise_of(place)), self_id=own, book=book, shelf=store,
+                    luck=random.Random(1), mark=(last.size, last.root) if last is not None else None)  # fmt: skip
+        guest, now = Author(swarm, 7), time.time()
+        events: list[ev.Event] = [
+            ev.Started(), ev.Timer("home"), ev.LinkUp(1, guest.key.public, dialled=False, role="trainer"),
+            ev.Received(1, encode(guest.frame())),
+        ]  # fmt: skip
+        while events:
+            now += ALONE_S
+            for effect in peer.handle(events.pop(0), now):
+                match effect:
+                    case ev.Append(seq, entry, _):
+                        store.commit([PutEntry(own, seq, entry)])
+                        events.append(ev.Stored(seq))
+                    case ev.Keep(log, seq, entry, _):
+                        store.commit([PutEntry(log, seq, entry)])
+                    case ev.KeepCheckpoint(log, size, note, held, proof):
+                        store.commit([PutCheckpoint(log, size, note, held, proof)])
+                        if log == own:
+                            SignedMark(places.mark_path(place)).write(size, book.replica.root(own, size).hex())
+                    case _:
+                        pass
+        assert book.replica.role_of(guest.log) == "trainer"
+
+
 def promise_of(place: Path) -> Promise:
     with Store.open_readonly(places.store_path(place)) as store:
         promise = stored_promise(store)
@@ -72,6 +110,11 @@ def book_of(place: Path) -> tuple[Book, str]:
     with Store.open_readonly(places.store_path(place)) as store:
         own = store.meta("self").decode()
         return restore(store.meta("swarm").decode(), own, store.history(), store.blob, NumpyArithmetic()), own
+
+
+def book_size(place: Path) -> int:
+    book, own = book_of(place)
+    return book.replica.size(own)
 
 
 def test_the_promised_key_comes_into_force_and_another_is_promised(tmp_path: Path) -> None:
@@ -89,6 +132,19 @@ def test_the_promised_key_comes_into_force_and_another_is_promised(tmp_path: Pat
     mark = SignedMark(places.mark_path(place)).read()
     assert mark is not None
     assert mark.size == 3
+
+
+@pytest.mark.parametrize("recover", [False, True], ids=["rotate", "recover"])
+def test_where_there_are_others_to_ask_no_key_is_changed_without_asking(tmp_path: Path, recover: bool) -> None:
+    """The whole directory may be an old copy: then only the others know how the log went on."""
+    place = founder(tmp_path / "peer")
+    change_key(place)  # a swarm of one asks nobody
+    let_in(place)
+    size, before = book_size(place), promise_of(place)
+    with pytest.raises(LocalError, match="gossip run, then type this again; or --offline if nobody else is up"):
+        change_key(place, recover=recover)
+    assert (book_size(place), promise_of(place)) == (size, before)
+    assert change_key(place, recover=recover, offline=True).seq == size
 
 
 def test_a_recovery_names_the_entry_from_which_updates_are_taken_back(tmp_path: Path) -> None:
