@@ -22,8 +22,15 @@ from ledger.export import float32_bytes, make_header, write_model
 from ledger.fold import parameters
 
 
-def export(source: str | None, out: Path, snapshot: str | None) -> dict[str, Any]:
-    """Write the model and say what it is. LocalError if there is no such snapshot, or it cannot be folded."""
+class NotFinal(LocalError):
+    """Only a final snapshot will do, and there is none, or the one that is named is not."""
+
+
+def export(source: str | None, out: Path, snapshot: str | None, *, final: bool = False) -> dict[str, Any]:
+    """Write the model and say what it is. LocalError if there is no such snapshot, or it cannot be folded.
+
+    `final`: NotFinal, and nothing is written, unless a majority of the swarm's witnesses has signed it.
+    """
     with _read(source) as read:
         require(read)
         log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
@@ -31,6 +38,12 @@ def export(source: str | None, out: Path, snapshot: str | None) -> dict[str, Any
         if not isinstance(entry, Snapshot):
             raise LocalError(
                 f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
+            )
+        if final and (log, seq) not in _finals(read):
+            raise NotFinal(
+                f"snapshot {log[:8]}/{seq} is not final" if snapshot is not None else "no snapshot here is final",
+                why="a majority of the swarm's witnesses has not signed it" if snapshot is not None else "",
+                next_step="wait for the witnesses, or leave --final out to export one that is not final",
             )
         fold = read.fold()
         terms = read.terms(read.replica.past(log, seq + 1))

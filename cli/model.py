@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import render
+from cli import exits, render
 from cli.group import Gossip
 from ledger.errors import LocalError
 
@@ -60,12 +60,19 @@ def export(
         str | None,
         typer.Option("--snapshot", metavar="PEER/SEQ", help="The newest final one, else the newest, if left out."),
     ] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Only a snapshot that a majority of the swarm's witnesses has signed.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write a snapshot's model as a file that says which ledger it is from."""
     from cli import exporting
 
-    facts = exporting.export(source, out, snapshot)
+    try:
+        facts = exporting.export(source, out, snapshot, final=final)
+    except exporting.NotFinal as error:
+        render.complain(error)
+        raise typer.Exit(exits.INCONCLUSIVE) from None
     if json:
         render.document(facts)
         return

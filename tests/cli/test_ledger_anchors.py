@@ -216,6 +216,35 @@ def test_the_snapshot_is_named_or_the_one_that_holds_most(tmp_path: Path, swarm:
     )
 
 
+def test_for_a_release_only_a_snapshot_that_witnesses_signed_will_do(tmp_path: Path, swarm: toy.Swarm) -> None:
+    out = tmp_path / "model"
+    bundle = str(written(swarm, tmp_path / "bundle"))
+    told = gossip("model", "export", bundle, "--final", "--out", str(out), code=exits.INCONCLUSIVE)
+    assert told.startswith("gossip: no snapshot here is final; ")
+    assert told.count("\n") == 1
+    assert not out.exists()
+
+    witnessed = toy.Swarm(["birch"], witnesses=["founder"])
+    birch = witnessed["birch"]
+    birch.publish(np.ones(16) / 50)
+    witnessed.exchange()
+    seq = birch.snapshot().seq
+    witnessed.exchange()
+    birch.final(seq, [witnessed.founder])
+    later = birch.snapshot().seq  # newer, and nobody has signed it yet
+    witnessed.exchange()
+    bundle = str(written(witnessed, tmp_path / "witnessed"))
+    told = gossip(
+        "model", "export", bundle, "--final", "--snapshot", f"birch/{later}", "--out", str(out), code=exits.INCONCLUSIVE
+    )
+    assert "is not final" in told
+    assert not out.exists()
+    made = facts("model", "export", bundle, "--final", "--out", str(out))
+    assert (made["seq"], made["final"]) == (seq, True)
+    usual = gossip("model", "export", bundle, "--snapshot", f"birch/{later}", "--out", str(tmp_path / "usual"))
+    assert "not final" in usual
+
+
 # ------------------------------------------------------------------ on a terminal
 
 
