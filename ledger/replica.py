@@ -122,6 +122,7 @@ class Replica:
         self._promised: dict[Hash, PeerId] = {}
         self._cuts: dict[LogId, Ranges] = {}  # what counts of those logs of which not everything does (standing.py)
         self._troubled: set[PeerId] = set()  # accused, forked or recovered: only their cuts can move
+        self._charged: set[Charge] = set()  # by admitted accusations: the same once more moves nothing
         self._policy: Policy | None = None
         self._admitted = 0  # entries
 
@@ -140,7 +141,8 @@ class Replica:
             for _, peer, role in log.admissions:
                 replica._enter(peer, role)
         replica._troubled = {peer for peer, strands in replica._strands.items() if len(strands) > 1}
-        replica._troubled |= {charge.peer for log in replica._logs.values() for _, charge in log.charges}
+        replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
+        replica._troubled |= {charge.peer for charge in replica._charged}
         replica._troubled |= {log.peer for log in replica._logs.values() if log.recovers}
         replica._cuts = standing.cuts(replica._logs, replica.heads())
         replica._admitted = 1  # all of it at once
@@ -480,7 +482,10 @@ class Replica:
     def _reckon(self, held: Log, checked: Checked, charge: Charge | None) -> Change:
         """What the entry just admitted did to the sum."""
         before = {held.id: checked.seq}
+        if charge in self._charged:
+            charge = None
         if charge is not None:
+            self._charged.add(charge)
             self._troubled.add(charge.peer)
             self._know_keys(charge.peer)
         if isinstance(checked.entry, Recover) or held.fork:

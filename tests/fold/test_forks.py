@@ -9,6 +9,7 @@ import pytest
 
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book, restore
+from ledger import standing
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import Charge, Tip, fork_of, heads_hash, peer_of
 from ledger.checkpoint import Checkpoint, origin, sign
@@ -70,6 +71,28 @@ def assert_folded(peer: Peer) -> None:
 
 
 # ------------------------------------------------------------------ both branches are held
+
+
+def test_an_accusation_of_what_is_on_record_moves_nothing_and_reckons_nothing(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+):
+    cyd, double, index = twins(swarm)
+    ann = swarm["ann"]
+    ann.fetch(cyd)
+    reckoned: list[object] = []
+    cuts = standing.cuts
+    monkeypatch.setattr(standing, "cuts", lambda *what: reckoned.append(what) or cuts(*what))
+    ann.accuse_twins(cyd, double, index)
+    assert len(reckoned) == 1
+    assert of(ann, cyd) == [index - 1]
+    for _ in range(5):
+        ann.accuse_twins(cyd, double, index)
+    assert len(reckoned) == 1
+    assert of(ann, cyd) == [index - 1]
+    assert_folded(ann)
+    reckoned.clear()
+    swarm["bob"].fetch(ann)  # and whoever reads it all does no more
+    assert len(reckoned) == 1
 
 
 def test_who_hears_of_both_branches_holds_both_and_counts_neither(swarm: Swarm):
