@@ -99,6 +99,11 @@ class Branch:
         """In force for a checkpoint of that size; b"" if the log has not enrolled."""
         return next((key for least, key in reversed(self.keys) if least <= size), self.keys[0][1] if self.keys else b"")
 
+    def give_up(self) -> None:
+        """Let go of what is large."""
+        self.tree, self.pasts, self.queue, self.roots, self.stream = Tree(), Pasts(), [], [], None
+        self.cited.clear()
+
     def may_reach(self, size: int) -> bool:
         """Whether so many of its entries may yet be followed."""
         return self.total >= size and (self.broken is None or self.broken[0] >= size)
