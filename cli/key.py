@@ -141,7 +141,7 @@ def lock_keys(
         old = passphrase.existing(KeyFiles(place).is_locked, passphrase_file)
         if remove and fresh_file is not None:
             raise LocalError("a passphrase is either changed or removed")
-        new_one = None if remove else passphrase.chosen(fresh_file, "this peer's keys")
+        new_one = None if remove else passphrase.chosen(fresh_file, "this peer's keys", passphrase.NEW)
         changed = KeyFiles(place, old).relock(new_one)
     if json:
         render.document({"dir": str(place), "files": [str(path) for path in changed], "locked": not remove})
@@ -169,7 +169,7 @@ def backup(
 
     keys = passphrase.existing(KeyFiles(place).is_locked, passphrase_file)
     content = backups.make(place, keys, known_addresses(place))
-    backups.write(file, content, passphrase.chosen(backup_passphrase_file, "the backup"))
+    backups.write(file, content, passphrase.chosen(backup_passphrase_file, "the backup", passphrase.BACKUP))
     if json:
         render.document({"file": str(file), "dir": str(place)})
         return
@@ -199,7 +199,7 @@ def recover(
     """Take this peer back from a thief, or set it up again after a loss."""
     from gossip import backup as backups
 
-    kept = backups.read(file, passphrase.required(backup_passphrase_file, str(file)))
+    kept = backups.read(file, passphrase.required(backup_passphrase_file, str(file), passphrase.BACKUP))
     place = _place_of(kept, name, directory)
     if settings.holds_peer(place):
         _take_back(place, kept, since, passphrase_file, json, offline=offline)
@@ -242,15 +242,17 @@ def _place_of(kept: Backup, name: str | None, directory: Path | None) -> Path:
 
 def _take_back(place: Path, kept: Backup, since: int | None, file: Path | None, json: bool, *, offline: bool) -> None:
     """The key in force was stolen, and the peer is still here."""
+    from gossip import backup as backups
     from gossip.directory import store_path
     from gossip.identity import KeyFiles, stored_promise
     from ledger.store import Store
 
     files = KeyFiles(place)
-    if not files.next.exists():
-        with Store.open_readonly(store_path(place)) as store:
-            promise = stored_promise(store)
-        if promise is not None:
+    with Store.open_readonly(store_path(place)) as store:
+        promise, has_log = stored_promise(store), not backups.is_restored(store)
+    if promise is not None and has_log:
+        backups.check_newest(promise, kept.next.public)
+        if not files.next.exists():
             locked = files.current.exists() and files.is_locked
             kept.bring_next(place, passphrase.required(file, "this peer's keys") if locked else None, promise)
     _report(place, _changed(place, file, recover=True, since=since, offline=offline), json)

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cli import render
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
     from ledger.private_files import Passphrase
 
 STDIN: Final = "-"
+KEYS: Final = "--passphrase-file"
+NEW: Final = "--new-passphrase-file"
+BACKUP: Final = "--backup-passphrase-file"
+TRIES: Final = 3  # at a terminal, to think of a new one that is long enough
 MAX_LINE: Final = 1026  # longer than any passphrase and its end of line
 
 File = Annotated[
@@ -41,9 +46,9 @@ def existing(locked: bool, file: Path | None, what: str = "this peer's keys") ->
     return required(file, what)
 
 
-def required(file: Path | None, what: str) -> Passphrase:
-    """What opens `what`."""
-    return _from_file(file) if file is not None else _typed(f"Passphrase of {what}: ")
+def required(file: Path | None, what: str, option: str = KEYS) -> Passphrase:
+    """What opens `what`; `option` is the one that names a file to read it from."""
+    return _from_file(file) if file is not None else _typed(f"Passphrase of {what}: ", option)
 
 
 def fresh(wanted: bool, file: Path | None, what: str = "this peer's keys") -> Passphrase | None:
@@ -53,23 +58,30 @@ def fresh(wanted: bool, file: Path | None, what: str = "this peer's keys") -> Pa
     return chosen(file, what)
 
 
-def chosen(file: Path | None, what: str) -> Passphrase:
-    """A new passphrase."""
+def chosen(file: Path | None, what: str, option: str = KEYS) -> Passphrase:
+    """A new passphrase. One that is too short, or typed in two ways, is asked for again, a few times."""
     if file is not None:
         found = _from_file(file)
-    else:
-        found = _typed(f"New passphrase of {what}: ")
         found.require_strength()
-        if _typed("The same again: ") != found:
+        return found
+    for left in reversed(range(TRIES)):
+        try:
+            found = _typed(f"New passphrase of {what}: ", option)
+            found.require_strength()
+            if _typed("The same again: ", option) == found:
+                return found
             raise LocalError("these were two different passphrases", next_step="try again")
-    found.require_strength()
-    return found
+        except LocalError as error:
+            if not left or not sys.stdin.isatty():
+                raise
+            render.complain(error)
+    raise AssertionError("the last try returns or raises")
 
 
-def _typed(prompt: str) -> Passphrase:
+def _typed(prompt: str, option: str) -> Passphrase:
     if not sys.stdin.isatty():
         raise LocalError(
-            "a passphrase is needed, and there is no terminal to type it at", next_step="use --passphrase-file FILE"
+            "a passphrase is needed, and there is no terminal to type it at", next_step=f"use {option} FILE"
         )
     import getpass
 

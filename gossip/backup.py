@@ -122,13 +122,22 @@ class Backup:
         keys = KeyFiles(directory, passphrase)
         if keys.next.exists():
             return
-        if key_digest(self.next.public) != promise.next:
-            raise LocalError(
-                "this backup cannot recover the peer",
-                why="its keys were changed after it was made, so it lacks the key that is promised now",
-                next_step="use a newer backup",
-            )
+        check_newest(promise, self.next.public)
         self.next.save(keys.next, passphrase)
+
+
+def check_newest(promise: Promise, following: bytes, after: Hash = "") -> None:
+    """LocalError if a log that is whole and says `promise` does not await the key `following` of a backup.
+
+    `after` is what the recovery itself promised, if it was written meanwhile.
+    """
+    awaited = key_digest(following) == promise.next
+    if not awaited and (promise.key, promise.next) != (following, after):
+        raise LocalError(
+            "this backup is older than the last change of keys",
+            why=f"the log changed them at entry {promise.since}, and awaits a key that is not in the backup",
+            next_step="use a backup that was made later, in an empty folder if the machine is new; nothing was written",
+        )
 
 
 def make(directory: Path, keys: Passphrase | None, addresses: tuple[str, ...]) -> bytes:

@@ -85,7 +85,7 @@ class PrivateKey:
             key = load_pem_private_key(data, password=secret)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             if locked:
-                raise LocalError(f"wrong passphrase for {path}", next_step="type it again") from None
+                raise LocalError(f"wrong passphrase for {path}", next_step="try again with the right one") from None
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise LocalError(

@@ -24,6 +24,7 @@ from ledger.keys import PrivateKey
 from ledger.note import parse_verifier_key
 from ledger.private_files import Passphrase
 from ledger.store import Store
+from tests.node.test_identity import let_in
 
 SECRET = "correct horse battery"
 OTHER = "another secret of ours"
@@ -84,6 +85,15 @@ def test_show_needs_no_passphrase_and_follows_the_log(home: Path, tmp_path: Path
     assert "a backup brings its keys back" in gossip("key", "show")
 
 
+def test_with_other_members_and_no_node_it_says_what_to_start(home: Path) -> None:
+    gossip("new", "lists")
+    let_in(home / "lists")
+    told = gossip("key", "rotate", code=exits.USAGE)
+    assert told.count("\n") == 1
+    assert "start the node with gossip run, then type this again; or --offline if nobody else is up" in told
+    facts("key", "rotate", "--offline")
+
+
 def test_where_nobody_can_type_one_line_says_what_to_do(tmp_path: Path) -> None:
     gossip("new", "lists", "--passphrase-file", secret_file(tmp_path / "pw"))
     told = gossip("key", "rotate", code=exits.USAGE)
@@ -92,6 +102,16 @@ def test_where_nobody_can_type_one_line_says_what_to_do(tmp_path: Path) -> None:
     told = gossip("key", "rotate", "--passphrase-file", secret_file(tmp_path / "bad", OTHER), code=exits.USAGE)
     assert told.count("\n") == 1
     assert "wrong passphrase for" in told
+    assert "type it" not in told
+    # Each prompt names the option that answers it.
+    told = gossip("key", "passphrase", "--passphrase-file", str(tmp_path / "pw"), code=exits.USAGE)
+    assert "use --new-passphrase-file FILE" in told
+    copy = str(tmp_path / "copy")
+    told = gossip("key", "backup", copy, "--passphrase-file", str(tmp_path / "pw"), code=exits.USAGE)
+    assert "use --backup-passphrase-file FILE" in told
+    gossip("key", "backup", copy, "--passphrase-file", str(tmp_path / "pw"), "--backup-passphrase-file", "-",
+           told=SECRET + "\n")  # fmt: skip
+    assert "use --backup-passphrase-file FILE" in gossip("key", "recover", copy, code=exits.USAGE)
     (tmp_path / "pw").chmod(0o644)
     assert "chmod 600" in gossip("key", "rotate", "--passphrase-file", str(tmp_path / "pw"), code=exits.USAGE)
     gossip("key", "rotate", "--passphrase-file", "-", told=SECRET + "\n")
@@ -131,9 +151,15 @@ def test_typed_twice_or_not_at_all(monkeypatch: pytest.MonkeyPatch, home: Path) 
     from cli import passphrase
 
     monkeypatch.setattr(passphrase.sys, "stdin", Terminal())
-    answers[:] = [SECRET, OTHER]
+    answers[:] = [SECRET, OTHER] * 3
     with pytest.raises(passphrase.LocalError, match="two different"):
         passphrase.chosen(None, "the keys")
+    assert answers == []  # asked three times
+    answers[:] = ["short"] * 3 + [SECRET, SECRET]
+    with pytest.raises(passphrase.LocalError, match="at least 8"):
+        passphrase.chosen(None, "the keys")
+    answers[:] = ["short", SECRET, OTHER, SECRET, SECRET]
+    assert passphrase.chosen(None, "the keys") == Passphrase(SECRET)
     answers[:] = [SECRET, SECRET]
     assert passphrase.chosen(None, "the keys") == Passphrase(SECRET)
     answers[:] = ["e\u0301tude en si"]  # typed with a composed letter elsewhere
@@ -233,10 +259,14 @@ def test_a_peer_is_taken_back_from_a_thief(home: Path, tmp_path: Path) -> None:
     entry = entries(place)[-1]
     assert isinstance(entry, Recover)
     assert (entry.since, entry.key) == (2, done["new"])
-    # The same backup once more: its keys are spent.
-    places.next_key_path(place).unlink()
-    told = gossip("key", "recover", file, "--backup-passphrase-file", secret, code=exits.USAGE)
-    assert "its keys were changed after it was made" in told
+    # The same backup once more: its keys are spent, whether those that were promised since are here or not.
+    size = len(entries(place))
+    for _ in range(2):
+        told = gossip("key", "recover", file, "--backup-passphrase-file", secret, code=exits.USAGE)
+        assert "this backup is older than the last change of keys: the log changed them at entry 2" in told
+        assert told.count("\n") == 1
+        places.next_key_path(place).unlink(missing_ok=True)
+    assert len(entries(place)) == size
 
 
 def test_a_lost_peer_is_set_up_again_to_fetch_its_log_first(home: Path, tmp_path: Path) -> None:
