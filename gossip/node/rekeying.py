@@ -37,6 +37,7 @@ class Rekeying:
         self._directory = directory
         self._files = KeyFiles(directory, passphrase)
         self._promise: Promise | None = None  # what the own log says about keys, as far as the files follow it
+        self._restored = False  # whether that key is a backup's
         self._recovering = b""  # the key that a recover entry is to put in force
         self._changed: asyncio.Future[None] | None = None  # a change of keys that somebody waits for
         self.first: NewKey | None = None
@@ -50,7 +51,7 @@ class Rekeying:
         if not recovering or promise is None:
             self._promise = promise
             return
-        restored = backup.is_restored(store)
+        self._restored = restored = backup.is_restored(store)
         try:
             key, following = self._files.prepare(None if restored else promise)
         except LocalError as error:
@@ -63,10 +64,15 @@ class Rekeying:
         self.key, self._recovering = key, key.public
         self.first = NewKey(key, following, recover=True, since=since)
 
-    def follow(self, promise: Promise | None, *, may_write: bool) -> bool:
-        """Look at what the own log says, as far as it is durable. True if `key` is another one now."""
+    def follow(self, promise: Promise | None, *, is_home: bool, may_write: bool) -> bool:
+        """Look at what the own log says, as far as it is durable. True if `key` is another one now.
+
+        LocalError if it has all come back, and says that the backup which this peer was set up from is too old.
+        """
         if promise is None:
             return False
+        if is_home and self._restored and self._recovering and self.first is not None:
+            backup.check_newest(promise, self.first.key.public, self.first.promise)
         changed = promise != self._promise and self._follow(promise)
         if may_write and self._recovering == promise.key:
             self._recovering = b""

@@ -237,7 +237,8 @@ class Node:
                 self._act(effect)
             self._door.settle()
             self._door.is_seeking = self._peer.is_seeking
-            if self._keys.follow(self._peer.promise(), may_write=self._peer.may_write):
+            peer = self._peer
+            if self._keys.follow(peer.promise(), is_home=peer.is_home, may_write=peer.may_write):
                 self._transport.change_key(self._keys.key)
                 self._tasks.create_task(self._advertise(), name="advertise the new key")
             if self._learning is not None and self._book.replica.has_genesis:

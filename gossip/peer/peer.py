@@ -411,6 +411,11 @@ class Peer:
         return found[-1] if found else None
 
     @property
+    def is_home(self) -> bool:
+        """Whether the own log is known to be whole."""
+        return self._home.is_home
+
+    @property
     def may_write(self) -> bool:
         """Whether the own log is known to be whole, and its key is here."""
         return self._author.may_write
