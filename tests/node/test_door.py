@@ -79,3 +79,17 @@ async def test_a_member_that_shows_an_invite_takes_no_use_of_it(door: Door, memb
 
 def test_an_unknown_ticket_opens_nothing(door: Door) -> None:
     assert door.ticket(b"x" * 32, ANNA) is None
+
+
+async def test_a_member_by_a_backups_word_is_let_in_before_any_log_names_it(
+    tmp_path: Path, members: Membership
+) -> None:
+    """A peer set up from a backup holds no member's log: it hears those whose keys the backup names, as members."""
+    with Store(tmp_path / "restored.db") as store:
+        store.add_ticket(TICKET, SECRET, "trainer", 1)
+        door = Door(members, store, known=(CLEO,))
+        assert door.admits(CLEO)
+        assert not door.admits(BERTA)
+        assert door.entered(await link(CLEO))
+        door.settle()
+        assert door.ticket(TICKET, ANNA) is not None  # no use of an invite went on it
