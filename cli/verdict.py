@@ -32,7 +32,10 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
         "updates": report.updates,
         "snapshots": report.snapshots,
         "model_hash": report.model_hash,
-        "logs": [{**asdict(log), "elsewhere": log.elsewhere} for log in report.logs],
+        "logs": [
+            {**asdict(log), "elsewhere": log.elsewhere, "judged": judged(report, log), "state": state(report, log)}
+            for log in report.logs
+        ],
         "missing": list(report.missing),
         "findings": [asdict(finding) for finding in report.findings],
         "anchored": report.anchored,
@@ -52,7 +55,7 @@ def show(report: Report, *, stamps: bool = False) -> None:
     rows = [
         (_short(log.peer), plain_name(names[peer_of(log.peer)]) if peer_of(log.peer) in names else "",
          f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
-         f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log))
+         f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", state(report, log))
         for log in report.logs
     ]  # fmt: skip
     render.table(("log", "peer", "entries", "signed", "witnessed", "updates", ""), rows, right=(2, 3, 4, 5))
@@ -119,10 +122,21 @@ def _short(log: str) -> str:
     return f"{peer_of(log)[:12]}~{fork_of(log)}" if fork_of(log) else log[:12]
 
 
-def _state(log: LogReport) -> str:
+def judged(report: Report, log: LogReport) -> int:
+    """Entries that were held against every rule."""
+    return 0 if report.structure_only else log.admitted
+
+
+def state(report: Report, log: LogReport) -> str:
+    """A log in a word or two. "clean" is said only of what was judged whole, the model included."""
     if log.findings:
         return render.many(log.findings, "finding")
-    return f"counts up to entry {log.void_from:,}" if log.void_from is not None else "clean"
+    known = judged(report, log)
+    if known < log.size:
+        return f"{known:,} of {log.size:,} judged" if known else "not judged"
+    if log.void_from is not None:
+        return f"counts up to entry {log.void_from:,}"
+    return "clean" if report.model_hash else "not replayed"
 
 
 def _verdict(report: Report) -> str:

@@ -17,8 +17,9 @@ from cli import render
 from cli.page import drawing
 from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
 from cli.page.parts import bar, chip, legend, percent, scroll, section, sources, table, text, who
+from cli.verdict import state
 from ledger.entry import GRID_ONE
-from ledger.report import LogReport
+from ledger.report import LogReport, Report
 
 _ICONS: Final = {
     "clean": '<path d="M12 21l7 7 13-15" fill="none" stroke="currentColor" stroke-width="4" stroke-linecap="round"/>',
@@ -311,7 +312,7 @@ def _logs(facts: Facts) -> str:
     rows = [
         (
             who(facts, log.peer), f"{log.admitted:,} of {log.size:,}", f"{log.signed:,}",
-            f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(log),
+            f"{log.witnessed:,}" if log.witnessed else render.NONE, f"{log.updates:,}", _state(facts.report, log),
             f'<code class="hash">{text(log.peer, 200)}</code>',
         )
         for log in facts.report.logs[:MAX_ROWS]
@@ -324,9 +325,7 @@ def _logs(facts: Facts) -> str:
     return section("Logs", note, scroll(table(head, rows)))
 
 
-def _state(log: LogReport) -> str:
-    if log.findings:
-        return f'<span class="off">{render.many(log.findings, "finding")}</span>'
-    if log.void_from is not None:
-        return f'<span class="off">counts up to {log.void_from:,}</span>'
+def _state(report: Report, log: LogReport) -> str:
+    if (word := state(report, log)) != "clean":
+        return f'<span class="off">{word}</span>'
     return f"clean; its author signed {log.signed:,}, {log.size:,} are here" if log.elsewhere else "clean"
