@@ -85,6 +85,11 @@ def facts(line: Line) -> dict[str, Any]:
     return {"log": line.log, "seq": line.seq, "hash": line.hash, "entry": json.loads(line.data)}
 
 
+def told(line: Line, names: Mapping[str, str]) -> dict[str, Any]:
+    """The same, with what the list says of it: whose it is, and what it says, in words."""
+    return {**facts(line), "name": names.get(line.log, ""), "says": summary(line.entry, names)}
+
+
 def pick(source: Source, wanted: str) -> Line:
     """The entry that `wanted` names: PEER/SEQ (name or first digits of the id), or the first digits of its hash."""
     peer, slash, seq = wanted.partition("/")

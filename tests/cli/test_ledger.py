@@ -17,8 +17,10 @@ from cli.app import app
 from cli.children import own_environment, own_program
 from cli.settings import STORE
 from ledger.checkpoint import Checkpoint, origin, sign
+from ledger.entry import Accuse
 from ledger.store import PutBlob, PutCheckpoint, PutEntry, PutMeta, Store, Write
 from tests.fold import toy
+from tests.fold.bundles import written
 
 
 def a_swarm() -> toy.Swarm:
@@ -115,6 +117,70 @@ def test_a_missing_delta_is_not_replayable_never_valid(bundle: Path, swarm: toy.
     told = gossip("ledger", "verify", str(bundle), "--swarm", swarm.swarm, code=exits.INCONCLUSIVE)
     assert "1 blob missing: not replayable" in told
     assert "(not replayable)" in gossip("ledger", "replay", str(bundle), code=exits.INCONCLUSIVE)
+
+
+def test_clean_is_said_of_no_log_that_was_not_judged_whole(bundle: Path, swarm: toy.Swarm) -> None:
+    """Where a delta is missing no model was judged; --structure holds no entry to any rule."""
+    words = ("ledger", "verify", str(bundle), "--swarm", swarm.swarm)
+    assert {log["state"] for log in facts(*words)["logs"]} == {"clean"}
+    quick = facts(*words, "--structure", code=exits.INCONCLUSIVE)
+    assert {(log["state"], log["judged"]) for log in quick["logs"]} == {("not judged", 0)}
+    told = gossip(*words, "--structure", code=exits.INCONCLUSIVE)
+    assert (told.count("not judged"), told.count("clean")) == (3, 0)
+    for blob in (bundle / "blobs").iterdir():
+        blob.unlink()
+    report = facts(*words, "--html", str(bundle.parent / "page.html"), code=exits.INCONCLUSIVE)
+    assert {log["state"] for log in report["logs"]} == {"not replayed"}
+    assert gossip(*words, code=exits.INCONCLUSIVE).count("not replayed") == 3
+    page = (bundle.parent / "page.html").read_text(encoding="utf-8")
+    assert ("not replayed" in page, ">clean<" in page) == (True, False)
+
+
+def test_a_log_that_waits_for_evidence_is_judged_as_far_as_it_was(tmp_path: Path) -> None:
+    """Without the evidence an accusation is neither right nor wrong, and so is all that comes after it."""
+    swarm = toy.Swarm(["ann", "bob"])
+    swarm["ann"].publish(np.ones(16) / 100)
+    swarm.exchange()
+    twin = swarm["ann"].twin()
+    swarm["ann"].publish(np.ones(16) / 100)
+    twin.publish(-np.ones(16) / 100)
+    swarm.founder.fetch(swarm["ann"])
+    swarm.founder.fetch(twin)
+    accused = swarm.founder.accuse_twins(swarm["ann"], twin, swarm["ann"].replica.size(swarm["ann"].id) - 1)
+    assert isinstance(accused.entry, Accuse)
+    path = written(swarm, tmp_path / "bundle")
+    (path / "blobs" / accused.entry.evidence).unlink()
+    words = ("ledger", "verify", str(path), "--swarm", swarm.swarm)
+    log = next(log for log in facts(*words, code=exits.INCONCLUSIVE)["logs"] if log["peer"] == swarm.founder_id)
+    assert 0 < log["judged"] < log["size"]
+    assert log["state"] == f"{log['judged']} of {log['size']} judged"
+    assert log["state"] in gossip(*words, code=exits.INCONCLUSIVE)
+
+
+def test_replay_says_whether_it_replayed_and_judges_nothing_else(bundle: Path) -> None:
+    """It holds the bundle against nothing, so it has no verdict: text, JSON and exit code say the same."""
+    report = facts("ledger", "replay", str(bundle))
+    assert report["replayed"] is True
+    assert not {"verdict", "anchored"} & set(report)
+    assert "\nreplayed 18 updates and 3 snapshots with " in gossip("ledger", "replay", str(bundle))
+    delta = next(iter(sorted((bundle / "blobs").iterdir())))
+    kept = delta.read_bytes()
+    delta.unlink()
+    assert facts("ledger", "replay", str(bundle), code=exits.INCONCLUSIVE)["replayed"] is False
+    assert "\nnot all replayed: " in gossip("ledger", "replay", str(bundle), code=exits.INCONCLUSIVE)
+    delta.write_bytes(kept[:-1])
+    assert facts("ledger", "replay", str(bundle), code=exits.FINDINGS)["replayed"] is False
+    assert "\nnot all replayed: " in gossip("ledger", "replay", str(bundle), code=exits.FINDINGS)
+
+
+def test_the_list_of_entries_has_the_same_facts_as_json(bundle: Path) -> None:
+    rows = gossip("ledger", "log", str(bundle), "-n", "0").splitlines()[1:]
+    entries = facts("ledger", "log", str(bundle), "-n", "0")["entries"]
+    assert len(rows) == len(entries)
+    for row, entry in zip(rows, entries, strict=True):
+        assert row.split()[1] == entry["name"]
+        assert row.endswith(entry["says"])
+        assert entry["entry"]["kind"] in row
 
 
 def test_replay_gives_the_peers_model_without_jax(bundle: Path, swarm: toy.Swarm) -> None:
