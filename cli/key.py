@@ -7,6 +7,7 @@ runs, it changes the key itself; else the same machine does it here, without lin
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -46,6 +47,7 @@ def _group() -> None:
 def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
     """Show the peer id, its four words and its public keys."""
     place = settings.existing_directory(name, directory)
+    from gossip import backup as backups
     from gossip.directory import after_key_path, current_key_path, next_key_path, store_path
     from gossip.identity import KeyFiles, stored_promise
     from ledger.checkpoint import origin
@@ -55,7 +57,9 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
 
     with Store.open_readonly(store_path(place)) as store:
         peer, swarm = store.meta("self").decode(), store.meta("swarm").decode()
-        promise = stored_promise(store)
+        promise, lacks_log = stored_promise(store), backups.lacks_log(store, place)
+        if lacks_log:
+            promise = backups.kept_promise(store) or promise
     if promise is None:
         raise LocalError("this peer's log does not name its key yet", next_step="start it with: gossip run")
     files = [path for path in (current_key_path(place), next_key_path(place), after_key_path(place)) if path.exists()]
@@ -63,12 +67,13 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
         "peer": peer,
         "words": words(peer),
         "key": promise.key.hex(),
-        "since": promise.since,
+        "since": None if lacks_log else promise.since,
         "next": promise.next,
         "verifier": verifier_key(origin(swarm, peer), promise.key),
         "swarm": swarm,
         "file": str(current_key_path(place)),
         "files": [str(path) for path in files],
+        "log_is_here": not lacks_log,
         "locked": KeyFiles(place).is_locked if files else False,
     }
     if json:
@@ -76,7 +81,10 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
         return
     render.say(f"peer      {peer}")
     render.say(f"words     {facts['words']}")
-    render.say(f"key       {facts['key']}   in force since entry {promise.since} of its log")
+    since = f"in force since entry {promise.since} of its log"
+    if lacks_log:
+        since = "(as of the backup; the log is not here yet)"
+    render.say(f"key       {facts['key']}   {since}")
     render.say(f"next      {promise.next}   SHA-256 of the key after it")
     render.say(f"verifier  {facts['verifier']}")
     render.say(f"swarm     {swarm}")
@@ -194,6 +202,7 @@ def recover(
     passphrase_file: passphrase.File = None,
     backup_passphrase_file: BackupSecret = None,
     offline: Offline = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before updates are taken back.")] = False,
     json: Json = False,
 ) -> None:
     """Take this peer back from a thief, or set it up again after a loss."""
@@ -202,11 +211,14 @@ def recover(
     kept = backups.read(file, passphrase.required(backup_passphrase_file, str(file), passphrase.BACKUP))
     place = _place_of(kept, name, directory)
     if settings.holds_peer(place):
-        _take_back(place, kept, since, passphrase_file, json, offline=offline)
+        _take_back(place, kept, since, passphrase_file, json, offline=offline, yes=yes)
         return
     from cli.members import remember_addresses
 
-    kept.restore(place, passphrase.fresh(lock, passphrase_file), since)
+    if since is not None:
+        _confirm(f"withdraws every update from entry {since} on; how many is not known before the log is here", yes)
+    secret = passphrase.fresh(lock, passphrase_file)
+    kept.restore(place, secret, since)
     remember_addresses(place, kept.addresses)
     how = settings.how(place)
     if json:
@@ -214,10 +226,37 @@ def recover(
         return
     render.say(f"peer    {kept.own}")
     render.say(f"kept in {place}")
+    if secret is None:
+        render.say(f"The keys are not locked here. Lock them with: gossip key passphrase {how}")
     render.say(f"Next    gossip run {how} --data FILE --interface IF")
     render.say(
         "        It fetches its own log from other peers first, then changes its key. Do not start it anywhere else."
     )
+
+
+def _confirm(what: str, yes: bool) -> None:
+    """Say what is taken back, and go on only if the owner wants that."""
+    if yes:
+        render.complain(what)
+        return
+    if not sys.stdin.isatty():
+        raise LocalError(f"this {what}", why="nothing was changed, and nobody is here to ask", next_step="add --yes")
+    if not typer.confirm(f"This {what}. Go on?", err=True):
+        raise typer.Abort
+
+
+def _withdrawn(entries: list[bytes], since: int) -> str:
+    """What a recovery from entry `since` on takes back. LocalError if there is no such entry."""
+    from ledger.canonical import decode_entry
+    from ledger.entry import Update
+
+    if since >= len(entries):
+        raise LocalError(
+            f"there is no entry {since} in this peer's log", why=f"the last one here is {len(entries) - 1}",
+            next_step="find it with: gossip ledger log NAME --peer NAME",
+        )  # fmt: skip
+    count = sum(isinstance(decode_entry(data), Update) for data in entries[since:])
+    return f"withdraws {render.many(count, 'update')}, entries {since} to {len(entries) - 1}"
 
 
 def _place_of(kept: Backup, name: str | None, directory: Path | None) -> Path:
@@ -240,7 +279,9 @@ def _place_of(kept: Backup, name: str | None, directory: Path | None) -> Path:
     return place
 
 
-def _take_back(place: Path, kept: Backup, since: int | None, file: Path | None, json: bool, *, offline: bool) -> None:
+def _take_back(
+    place: Path, kept: Backup, since: int | None, file: Path | None, json: bool, *, offline: bool, yes: bool
+) -> None:
     """The key in force was stolen, and the peer is still here."""
     from gossip import backup as backups
     from gossip.directory import store_path
@@ -250,8 +291,11 @@ def _take_back(place: Path, kept: Backup, since: int | None, file: Path | None, 
     files = KeyFiles(place)
     with Store.open_readonly(store_path(place)) as store:
         promise, has_log = stored_promise(store), not backups.is_restored(store)
+        entries = list(store.entries(kept.own)) if since is not None and has_log else []
     if promise is not None and has_log:
         backups.check_newest(promise, kept.next.public)
+        if since is not None:
+            _confirm(_withdrawn(entries, since), yes)
         if not files.next.exists():
             locked = files.current.exists() and files.is_locked
             kept.bring_next(place, passphrase.required(file, "this peer's keys") if locked else None, promise)

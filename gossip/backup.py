@@ -45,6 +45,7 @@ MAX_FILE_BYTES: Final = 4 * (2 * 64 * 1024 + MAX_POLICY_BYTES)  # two entries an
 MAX_ADDRESSES: Final = 64
 MAX_KNOWN: Final = 256  # members whose keys are kept: one of them that still answers is enough
 RECOVER: Final = "recover"  # meta: a recover entry is to be written as soon as the own log is here; since which entry
+PROMISE: Final = "restored_promise"  # meta: the key in force when the backup was made, and the digest of the next
 RESTORED: Final = "restored"  # meta: the store holds the beginning of the own log; by these keys others know the rest
 _SALT: Final = 16
 _NONCE: Final = 12
@@ -109,6 +110,7 @@ class Backup:
             PutMeta("swarm", self.swarm.encode()), PutMeta("founder", self.founder.encode()),
             PutMeta("self", self.own.encode()), PutMeta("swarm_name", b""), PutMeta("name", self.name.encode()),
             PutMeta("salt", bytes.fromhex(content.salt)), PutMeta(RECOVER, _since(since)),
+            PutMeta(PROMISE, self.current.public + bytes.fromhex(key_digest(self.next.public))),
             PutMeta(RESTORED, bytes.fromhex("".join(content.known)) or b"-"),
         ]  # fmt: skip
         genesis = decode_entry(self.entries[0])
@@ -217,6 +219,18 @@ def recovered(store: Store) -> None:
 def is_restored(store: Store) -> bool:
     """Whether this store was made from a backup, and what others hold of the own log has not come back yet."""
     return bool(store.find_meta(RESTORED))
+
+
+def lacks_log(store: Store, directory: Path) -> bool:
+    """Whether the own log in a store that was made from a backup is not even as long as when it was made."""
+    signed = SignedMark(places.mark_path(directory)).read()
+    return is_restored(store) and signed is not None and signed.size > store.logs().get(store.meta("self").decode(), 0)
+
+
+def kept_promise(store: Store) -> Promise | None:
+    """The keys of the backup that this store was made from, while its log cannot name them; since when is not known."""
+    data = store.find_meta(PROMISE) or b""
+    return Promise(data[:KEY_BYTES], data[KEY_BYTES:].hex(), 0) if data else None
 
 
 def known_members(store: Store) -> tuple[bytes, ...]:

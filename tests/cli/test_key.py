@@ -254,11 +254,19 @@ def test_a_peer_is_taken_back_from_a_thief(home: Path, tmp_path: Path) -> None:
     gossip("key", "backup", file, "--backup-passphrase-file", secret)
     places.next_key_path(place).unlink()  # kept on the other disk alone
     assert "gossip key recover FILE" in gossip("key", "rotate", code=exits.USAGE)
-    done = facts("key", "recover", file, "--since", "2", "--backup-passphrase-file", secret)
+    words = ("key", "recover", file, "--backup-passphrase-file", secret)
+    assert "there is no entry 2 in this peer's log: the last one here is 1" in gossip(
+        *words, "--since", "2", "--yes", code=exits.USAGE
+    )
+    told = gossip(*words, "--since", "1", code=exits.USAGE)
+    assert "withdraws 0 updates, entries 1 to 1: nothing was changed" in told
+    assert "add --yes" in told
+    assert len(entries(place)) == 2
+    done = facts(*words, "--since", "1", "--yes")
     assert done["pending"] is False
     entry = entries(place)[-1]
     assert isinstance(entry, Recover)
-    assert (entry.since, entry.key) == (2, done["new"])
+    assert (entry.since, entry.key) == (1, done["new"])
     # The same backup once more: its keys are spent, whether those that were promised since are here or not.
     size = len(entries(place))
     for _ in range(2):
@@ -279,10 +287,17 @@ def test_a_lost_peer_is_set_up_again_to_fetch_its_log_first(home: Path, tmp_path
         path.rmdir() if path.is_dir() else path.unlink()
     (home / "lists").rmdir()
 
-    done = facts(
-        "key", "recover", file, "--since", "2", "--backup-passphrase-file", secret, "--passphrase-file", secret
-    )
+    words = ("key", "recover", file, "--backup-passphrase-file", secret, "--passphrase-file", secret)
+    assert "withdraws every update from entry 2 on" in gossip(*words, "--since", "2", code=exits.USAGE)
+    done = facts(*words, "--since", "2", "--yes")
     place = Path(done["dir"])
+    shown = facts("key", "show", "--dir", str(place))
+    assert (shown["key"], shown["next"], shown["since"]) == (
+        kept["key"],
+        kept["next"],
+        None,
+    )  # not the log's first ones
+    assert "(as of the backup; the log is not here yet)" in gossip("key", "show", "--dir", str(place))
     assert (done["peer"], done["pending"]) == (kept["peer"], True)
     assert place.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in places.keys_path(place).iterdir()} == {0o600}
@@ -295,6 +310,17 @@ def test_a_lost_peer_is_set_up_again_to_fetch_its_log_first(home: Path, tmp_path
     # Nothing may be written here before others have told how the log went on.
     told = gossip("key", "rotate", "--passphrase-file", secret, code=exits.USAGE)
     assert "lacks entries of its own log" in told
+
+
+def test_who_recovers_without_a_passphrase_is_told_that_the_keys_are_not_locked(home: Path, tmp_path: Path) -> None:
+    secret, file, place = secret_file(tmp_path / "pw"), str(tmp_path / "backup"), str(tmp_path / "again")
+    gossip("new", "lists", "--passphrase-file", secret)
+    gossip("key", "backup", file, "--passphrase-file", secret, "--backup-passphrase-file", secret)
+    told = gossip("key", "recover", file, "--dir", place, "--backup-passphrase-file", secret)
+    assert f"The keys are not locked here. Lock them with: gossip key passphrase --dir {place}" in told
+    told = gossip("key", "recover", file, "--dir", place + "2", "--backup-passphrase-file", secret,
+                  "--passphrase-file", secret)  # fmt: skip
+    assert "not locked" not in told
 
 
 def test_a_backup_of_another_peer_is_refused(home: Path, tmp_path: Path) -> None:
