@@ -6,19 +6,19 @@ from hashlib import sha256
 
 import pytest
 
-from gossip.events import (
-    KeepVote,
-)
+from gossip.events import KeepVote, Timer
 from gossip.peer import Book, election
 from gossip.peer.election import Election
 from gossip.peer.vouches import Proposal
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.station import SimPeer
+from gossip.wire.frames import Tally, short_name
 from ledger.canonical import decode_entry, entry_hash
 from ledger.entry import Finality, Snapshot
+from ledger.errors import LocalError
 from ledger.kept import StoredVote
 from ledger.tlog_policy import final_policy, satisfied
-from tests.peer.bench import only
+from tests.peer.bench import Bench, only
 from tests.peer.stand import Stand, signed_by, vouches
 
 
@@ -114,3 +114,67 @@ def test_a_snapshot_whose_model_is_wrong_never_becomes_final(liar: bool) -> None
     assert policy is not None
     for final in finals:
         assert satisfied(policy, final.note.encode()).satisfied
+
+
+def test_a_snapshot_beyond_the_fork_of_its_log_gets_no_vote() -> None:
+    stand = Stand("founder", 30.0, forked=True)
+    stand.disk.last_vote = None
+    stand.disk.notes.clear()
+    stand.restart()
+    void = stand.book.replica.void_from(stand.author.self_id)
+    assert void is not None
+    finals = stand.machine._witnessing._finals
+    beyond = [s for s in stand.snapshots(stand.author) if s > max(void, finals.get(stand.author.self_id, 0))]
+    assert beyond
+    assert only(stand.say(stand.propose(beyond[-1])), KeepVote) == []
+    for peer in stand.swarm.peers[2:]:  # positive control: another's, a moment later
+        sizes = [s for s in stand.snapshots(peer) if s > finals.get(peer.self_id, 0)]
+        if sizes:
+            asked = stand.say(stand.propose(sizes[-1], by=peer), stand.connect(peer))
+            assert [vote.log for vote in only(asked, KeepVote)] == [peer.self_id]
+            return
+    raise AssertionError("nobody else has a snapshot")
+
+
+def test_a_snapshot_that_is_final_already_gets_no_vote_again() -> None:
+    stand = Stand("founder", seconds=40.0)
+    stand.disk.last_vote = None
+    stand.disk.notes.clear()
+    stand.restart()
+    finals = stand.machine._witnessing._finals
+    peer = next(peer for peer in stand.swarm.peers[1:] if peer.self_id in finals)
+    sizes, link = stand.snapshots(peer), stand.connect(peer)
+    assert finals[peer.self_id] in sizes
+    assert only(stand.say(stand.propose(finals[peer.self_id], by=peer), link), KeepVote) == []
+    stand.now += 100.0
+    later = [size for size in sizes if size > finals[peer.self_id]]
+    assert later
+    assert [v.size for v in only(stand.say(stand.propose(later[-1], by=peer), link), KeepVote)] == [later[-1]]
+
+
+def test_a_note_on_the_shelf_that_is_of_another_history_is_left_there() -> None:
+    """As after a copy of the store was put back: what was cosigned then is not what is held now."""
+    stand = Stand("stranger")
+    log, size = stand.author.self_id, stand.sizes[-1]
+    witness = next(peer for peer in stand.swarm.peers if peer.self_id == stand.witnesses[0])
+    for root in (b"\x5a" * 32, b""):
+        bare = stand.propose(size, root)
+        kept = Proposal(log, size, bare.root, bare.signature, is_vote=False)
+        assert kept.add(stand.book.replica, stand.voucher(bare, witness))
+        stand.disk.notes[log] = (size, kept.note(stand.book.replica))
+        stand.restart()
+        stand.feed(Timer("witness"))
+        given = vouches(stand.say(Tally(((short_name(log), size, 0),)), stand.link))
+        assert [frame.root for frame in given] == ([] if root else [stand.book.replica.root(log, size)])
+
+
+def test_nothing_beyond_what_is_stored_is_signed_at_all() -> None:
+    bench = Bench()
+    bench.feed_data()
+    bench.train(1.0)  # written, and not on disk yet
+    author = bench.machine._author
+    assert author.size == author.stored + 1
+    author.sign_at(author.stored)
+    for size in (0, author.size, author.size + 1):
+        with pytest.raises(LocalError, match="only what is stored"):
+            author.sign_at(size)
