@@ -106,6 +106,7 @@ class Admission(Generic[D, T]):
         self._streams: OrderedDict[LogId, Iterator[bytes]] = OrderedDict()
         self._held: dict[LogId, bytes] = {}  # the next entry of a log that waits
         self._parents: Mapping[LogId, LogId] = {}
+        self._cut: Mapping[LogId, int] = {}
         self.people: dict[str, str] = {}  # names that peers chose, by log and by peer
         self.admitted = 0
         self.replayed = 0
@@ -129,12 +130,14 @@ class Admission(Generic[D, T]):
 
     # -------------------------------------------------------------- entries
 
-    def run(self, parents: Mapping[LogId, LogId]) -> None:
+    def run(self, parents: Mapping[LogId, LogId], cut: Mapping[LogId, int] | None = None) -> None:
         """Admit what holds, log by log in turn, so that few wait; park what waits under what it waits for.
 
-        `parents` tells of each branch which other one it left.
+        `parents` tells of each branch which other one it left; `cut`, where files cannot be read, how much of each log
+        is whole: nothing beyond is looked at, or said to be missing, for that has been said.
         """
         self._parents = parents
+        self._cut = cut or {}
         parked: dict[PeerId, list[tuple[int, LogId]]] = {}
         disputed: list[tuple[int, LogId]] = []  # how many entries there were, and the log: more may make sense of it
         total = sum(log.size - fork_of(log.peer) for log in self._bundle.logs)
@@ -170,7 +173,7 @@ class Admission(Generic[D, T]):
         self._held.clear()
         for _, log in disputed:
             self._say_disputed(log)
-        if not self._held_up:  # otherwise they wait for what cannot be judged
+        if not self._held_up and not self._cut:  # otherwise they wait for what cannot be judged
             for peer, waiting in parked.items():
                 for size, log in waiting:
                     seq = self.replica.size(log)
@@ -180,6 +183,9 @@ class Admission(Generic[D, T]):
     def _step(self, log: LogId) -> Waiting | _Step:
         """Admit the next entry of one log."""
         fork, peer = fork_of(log), peer_of(log)
+        at = self.replica.size(log) or fork
+        if at >= self._cut.get(log, at + 1):
+            return "ended"
         if fork and not self.replica.size(log) and self.replica.size(self._parents.get(log, "")) <= fork:
             return Waiting(((peer, fork + 1),))
         try:

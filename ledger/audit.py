@@ -106,16 +106,19 @@ class _Audit(Generic[D, T]):
 
     def run(self) -> Report:
         bundle, findings, admission, replica = self._bundle, self._findings, self._admission, self.replica
-        self._find_founder()
         structure = check_structure(bundle, findings, on_progress=self._options.on_progress)
-        admission.run(structure.parents)
+        damaged = structure.damaged
+        if bundle.founder not in damaged:
+            self._find_founder()
+        cut = {log.log: min(log.sound, damaged.get(log.log, log.sound)) for log in structure.logs} if damaged else {}
+        admission.run(structure.parents, cut)
         self._read_strays()
         if replica.has_genesis and bundle.witnesses != final_witnesses(replica) and self._whole():
             findings.add("", -1, "policy", "policy.tlog", "does not follow from the ledger's witnesses and their keys")
         model = admission.model_hash()
-        held = Held(bundle, replica, self._anchors, findings, self._names())
+        held = Held(bundle, replica, self._anchors, findings, self._names(), damaged)
         held.read_cosigned()
-        held.compare(model, admission)
+        held.compare("" if damaged else model, admission)  # of a part of the entries it tells nothing
         folded: dict[str, int] = {}
         for log, *_ in replica.updates:
             folded[log] = folded.get(log, 0) + 1
@@ -127,7 +130,7 @@ class _Audit(Generic[D, T]):
             logs=tuple(self._log(found.log, found.size, structure, folded, held) for found in structure.logs),
             model_hash=model,
             missing=admission.missing,
-            findings=tuple(findings),
+            findings=findings.in_order(),
             anchored=self._anchors.any,
             finals=admission.finals,
             words=witnessed(held.words),
@@ -190,7 +193,7 @@ def _inspect(bundle: BundleContents, findings: Findings) -> None:
 
 
 def _structural(bundle: BundleContents, found: Structure, anchors: Anchors) -> Report:
-    findings = tuple(found.findings)
+    findings = found.findings.in_order()
     logs = tuple(
         LogReport(
             log.log, "", log.size, log.sound, 0, sum(finding.log == log.log for finding in findings),

@@ -52,6 +52,8 @@ is_log_id = re.compile(r"[0-9a-f]{64}(?:~[1-9][0-9]{0,9}~[0-9a-f]{64})?").fullma
 class BundleError(RemoteError):
     """A bundle is not what it says; `file` is the file that proves it, from the bundle's root."""
 
+    entry = -1  # of hashes that are not those of the entries: the first entry that they are not of
+
     def __init__(self, file: str, why: str) -> None:
         super().__init__(f"{file} in the bundle is wrong", why=why)
         self.file = file

@@ -198,8 +198,17 @@ class _Folder:
         for tile in hash_tiles(size):
             file = f"{place}/{tile.path}"
             try:
-                if self.read(file, HASH_BYTES * TILE_WIDTH) != hash_tile_bytes(tile, tree):
-                    yield BundleError(file, "these are not the hashes of the entries")
+                read, made = self.read(file, HASH_BYTES * TILE_WIDTH), hash_tile_bytes(tile, tree)
+                if read != made:
+                    wrong = BundleError(file, "these are not the hashes of the entries")
+                    if tile.level == 0:
+                        parts = range(0, len(made), HASH_BYTES)
+                        same = next(
+                            (at for at in parts if read[at : at + HASH_BYTES] != made[at : at + HASH_BYTES]), None
+                        )
+                        if same is not None:
+                            wrong.entry = tile.index * TILE_WIDTH + same // HASH_BYTES
+                    yield wrong
             except BundleError as error:
                 yield error
         file = f"{place}/key.pem"
@@ -240,6 +249,9 @@ class _Folder:
             limits["policy.tlog"] = MAX_WITNESSES_BYTES
         for log in manifest.logs:
             place = place_of(log.peer)
+            if not os.path.lexists(self.root / place):
+                yield BundleError("bundle.json", f"names log {log.peer[:12]}, whose folder is not here")
+                continue
             limits[f"{place}/checkpoint"] = MAX_NOTE_BYTES
             limits[f"{place}/head.tlog-proof"] = MAX_PROOF_BYTES
             if os.path.lexists(self.root / place / "cosigned"):
@@ -286,10 +298,14 @@ class _Folder:
             else:
                 present.add(file)
         if size > len(present) * TILE_WIDTH:
-            return  # tiles are missing, and entries() names the first: do not count up to a size that is a lie
+            if present:  # tiles are missing, and entries() names the first: do not count up to a size that is a lie
+                yield BundleError("bundle.json", f"says that {place} has {size} entries, which are not here")
+            return
         known = {tile.path for tile in entry_tiles(size)} | {tile.path for tile in hash_tiles(size)}
         for file in sorted(present - known):
             yield BundleError(f"{place}/{ascii(file)[1:-1]}", "no log of this size has such a tile")
+        if present - known and known - present:
+            yield BundleError("bundle.json", f"says that {place} has {size} entries: tiles of another number are here")
 
     def _below(self, place: str, folder: str, depth: int) -> Iterator[tuple[str, bool]]:
         """Files below a folder, named from `place` on; and folders that are too deep, True, which are not opened."""

@@ -21,7 +21,7 @@ from typing import Protocol
 from ledger.bundle import BundleContents, BundleLog
 from ledger.chain import LogId, peer_of
 from ledger.checkpoint import Checkpoint, origin, parse_checkpoint
-from ledger.entry import Hash, Snapshot
+from ledger.entry import Hash, PeerId, Snapshot
 from ledger.errors import RemoteError
 from ledger.export import Header, differences, find_snapshot, float32_bytes, make_header, read_model
 from ledger.fold import model_hash
@@ -37,13 +37,15 @@ class Replay(Protocol):
 
 class Held:
     def __init__(
-        self, bundle: BundleContents, replica: Replica, anchors: Anchors, findings: Findings, people: Mapping[str, str]
-    ) -> None:
+        self, bundle: BundleContents, replica: Replica, anchors: Anchors, findings: Findings, people: Mapping[str, str],
+        damaged: Mapping[LogId, int],
+    ) -> None:  # fmt: skip
         self._bundle = bundle
         self._replica = replica
         self._anchors = anchors
         self._findings = findings
         self._people = people
+        self._damaged = damaged  # by log: the first entry that cannot be read, or is not what its author signed
         self._book = Book(replica, anchors.witnesses)
         self._largest: dict[LogId, int] = {}
         self._heard: set[bytes] = set()  # keys of witnesses in the bundle's notes, whether these fit or not
@@ -69,10 +71,12 @@ class Held:
         try:
             checkpoint, good, bad = self._book.words(note, log.peer)
         except RemoteError as error:
-            if must_be_cosigned:  # what is wrong with the other one is said by structure.py
+            if must_be_cosigned and not self._cut(log.peer):  # what is wrong with the other one is said by structure.py
                 self._findings.add(log.peer, -1, "cosignature", file, str(error))
             return
         for name in bad:
+            if self._damaged and not any(name == origin(self._bundle.swarm, peer) for peer in self._whole()):
+                continue  # its key may be in what cannot be read
             self._findings.add(log.peer, -1, "cosignature", file, f"nobody known has made that of {name}")
         if must_be_cosigned and not good and not bad:
             self._findings.add(log.peer, -1, "cosignature", file, "nobody has cosigned it")
@@ -97,6 +101,8 @@ class Held:
         if size > shown:
             self._findings.add(log.peer, shown, "truncated", file, f"presents {shown}, {said}")
             return False
+        if any(size > self._damaged.get(branch.peer, size) for branch in branches):
+            return False  # what cannot be read has a finding of its own
         try:
             roots = [self._root(branch, size) for branch in branches if branch.size >= size]
         except RemoteError:
@@ -108,6 +114,15 @@ class Held:
             self._findings.add(log.peer, size - 1, "fork", file, f"{said}: {why}")
             return False
         return True
+
+    def _cut(self, log: LogId) -> bool:
+        """Whether files that cannot be read keep some of that log's entries, and maybe a key, from being known."""
+        return bool(self._damaged) and peer_of(log) not in self._whole()
+
+    def _whole(self) -> set[PeerId]:
+        """Members of whose logs every entry here was admitted."""
+        part = {peer_of(log.peer) for log in self._bundle.logs if self._replica.size(log.peer) < log.size}
+        return {peer_of(log.peer) for log in self._bundle.logs} - part
 
     def _root(self, log: BundleLog, size: int) -> bytes:
         """The root of the first entries here, admitted or not: who withholds a blob does not choose what is held."""
@@ -130,7 +145,7 @@ class Held:
         found = [coverage(self._replica, self.words, key) for key in anchors.witnesses]
         for key, covered in zip(anchors.witnesses, found, strict=True):
             if (
-                covered is None and key not in self._heard
+                covered is None and key not in self._heard and not self._damaged
             ):  # (what it signed, and is not here, has a finding of its own)
                 self._wrong("bundle.json", f"has no cosignature by the witness {key.hex()[:16]} that you named")
         self.coverage = tuple(covered for covered in found if covered is not None)
@@ -167,6 +182,8 @@ class Held:
             except RemoteError as error:
                 problem = error
         else:
+            if self._cut(log.peer):
+                return
             self._wrong(file, f"its key did not sign the checkpoint that you named: {problem}")
             return
         who = f"you hold a checkpoint of {checkpoint.size}"

@@ -139,6 +139,27 @@ class Findings:
             self._entries.add((log.peer, index))
             self.add(log.peer, index, rule, file_of(log, index), detail)
 
+    def excuse(self, log: BundleLog, index: int, detail: str) -> None:
+        """What was found at an entry only follows from files that cannot be read: it is nobody's doing."""
+        known = dict.fromkeys(found for found in self._found if (found.log, found.index) == (log.peer, index))
+        for found in known:
+            del self._found[found]
+        self.add(log.peer, index, "past", file_of(log, index), detail)
+
+    def drop(self, log: str, index: int) -> None:
+        """Forget what entries from that one on say of themselves: they are not their author's."""
+        for found in [found for found in self._found if found.log == log and found.index >= index]:
+            del self._found[found]
+
+    def unfollowed(self, log: BundleLog) -> None:
+        """A branch whose files cannot be read is not said to lack a beginning as well."""
+        for found in [found for found in self._found if (found.log, found.rule) == (log.peer, "place")]:
+            del self._found[found]
+
+    def in_order(self) -> tuple[Finding, ...]:
+        """Files that cannot be read first: the rest may follow from them."""
+        return tuple(sorted(self, key=lambda found: found.rule != "file"))
+
     def file(self, log: str, error: RemoteError) -> None:
         """Of a file that cannot be read, or is not what it should be."""
         self.add(log, -1, "file", error.file if isinstance(error, BundleError) else "", str(error))

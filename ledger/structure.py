@@ -31,7 +31,7 @@ from ledger.followed import BATCH, GUARD, Branch, Citation, bind, meant, relate
 from ledger.keys import check_public
 from ledger.place import chained
 from ledger.report import Finding, Findings
-from ledger.whole import LogStructure, finish
+from ledger.whole import LogStructure, excuse, finish
 
 MANY_ENTRIES: Final = 4096  # decoded at once, of all logs together
 MAX_STREAMS: Final = 64  # kept open, with what they have read ahead
@@ -52,6 +52,11 @@ class Structure:
     def parents(self) -> dict[str, str]:
         """By branch: the one that it left."""
         return {log.log: log.parent for log in self.logs if log.parent}
+
+    @property
+    def damaged(self) -> dict[str, int]:
+        """By log: the first entry that cannot be read, or is not what its author signed."""
+        return {log.log: log.damaged for log in self.logs if log.damaged is not None}
 
     @property
     def entries(self) -> int:
@@ -106,9 +111,11 @@ class _Pass:
                 self._end(waiter, waiter.size, "past", why)
         if self._on_progress is not None:
             self._on_progress(sum(branch.size for branch in self._branches), self._total, "structure")
-        return Structure(
-            self._found, tuple([finish(branch, self._bundle.swarm, self._found) for branch in self._branches])
-        )
+        logs = tuple([finish(branch, self._bundle.swarm, self._found) for branch in self._branches])
+        excuse(self._branches, {log.log: log.damaged for log in logs if log.damaged is not None}, self._found)
+        for branch in self._branches:  # they refer to one another, so they would stay for a while
+            branch.give_up()
+        return Structure(self._found, logs)
 
     # -------------------------------------------------------------- reading
 

@@ -82,7 +82,7 @@ def test_swapped_entries_are_named(bundle: Path, swarm: Swarm):
     ann = swarm["ann"].id
     file = rewritten(bundle, ann, lambda entries: [entries[0], entries[2], entries[1], *entries[3:]])
     found = {(finding.log, finding.index, finding.rule, finding.file) for finding in verify(bundle, swarm).findings}
-    assert (ann, 1, "place", file) in found
+    assert (ann, 1, "file", file) in found
 
 
 def test_a_cut_tail_is_missed_by_those_who_cite_it(bundle: Path, swarm: Swarm):

@@ -57,3 +57,35 @@ def test_a_changed_file_is_named_through_an_archive(tmp_path: Path, suffix: str,
         assert file.relative_to(path).as_posix() in {finding.file for finding in report.findings}
         file.write_bytes(good)
     assert list(room.iterdir()) == []
+
+
+def test_a_damaged_or_missing_file_accuses_nobody(tmp_path: Path):
+    """Who cites what cannot be read, whose key changed later, who witnessed it: none of it is their doing."""
+    swarm, contents = something_of_everything()
+    path = tmp_path / "bundle"
+    write_bundle(path, contents)
+
+    def found() -> list[tuple[str, str]]:
+        report = audit_path(path, PlainArithmetic(), Anchors(swarm=swarm.swarm))
+        rules = [finding.rule for finding in report.findings]
+        assert rules == sorted(rules)  # "file" comes first
+        return [(finding.log, finding.rule) for finding in report.findings]
+
+    for log in [log for log in contents.logs if "~" not in log.peer]:
+        others = {other.peer for other in contents.logs} - {log.peer}
+        (tile,) = (path / log.place / "tile" / "entries").rglob("*.p/*")
+        honest = tile.read_bytes()
+        for place in range(1, len(honest), len(honest) // 5):
+            tile.write_bytes(honest[:place] + bytes([honest[place] ^ 4]) + honest[place + 1 :])
+            first, *rest = found()
+            assert first == (log.peer, "file")
+            assert {rule for _, rule in rest} <= {"past"}
+            assert {other for other, _ in rest} <= others
+        tile.write_bytes(honest)
+        (path / log.place).rename(tmp_path / "away")
+        lost = found()
+        assert (log.peer, "file") in lost
+        assert {rule for _, rule in lost} == {"file", "past"}
+        assert all(other in others for other, rule in lost if rule == "past")
+        (tmp_path / "away").rename(path / log.place)
+    assert found() == []
