@@ -207,6 +207,13 @@ class Replica:
         void = standing.void_from((held, held.tip.size), branches, charges)
         return None if void == standing.NEVER else void
 
+    def convicted_at(self, peer: PeerId) -> int | None:
+        """The lowest index at which accusations alone show that a branch of a peer's log does not count; or None."""
+        charges = {c for log in self._logs.values() for _, c in log.charges if c.peer == peer}
+        found = (standing.void_from((log, log.tip.size), (), charges) for log in self._strands.get(peer, ()))
+        lowest = min(found, default=standing.NEVER)
+        return None if lowest == standing.NEVER else lowest
+
     def accused_at(self, peer: PeerId) -> int | None:
         """The lowest index that an admitted accusation names in a peer's log."""
         indices = [c.index for log in self._logs.values() for _, c in log.charges if c.peer == peer]

@@ -91,14 +91,18 @@ class Forks:
             known = self._accused.get(entry.peer)
             if known is None or entry.index < known.index:
                 self._accused[entry.peer] = entry
-            if entry.index >= self._replica.size(entry.peer) or self._replica.void_from(entry.peer) is not None:
-                self._mark(entry.peer)
+            self._mark_if_void(entry.peer)
 
     def grew(self, log: LogId) -> None:
         """More of a log with branches is admitted."""
         self._cited.pop(log, None)
         if log != peer_of(log) == self._own:
             self._home.stop()
+
+    def _mark_if_void(self, peer: PeerId) -> None:
+        """An accusation with a key that a log has left behind, or of an entry that it does not have, ends nothing."""
+        if peer not in self._rumour.forked and self._replica.void_from(peer) is not None:
+            self._mark(peer)
 
     def _mark(self, peer: PeerId) -> None:
         """From now on nothing of that log is wanted but what somebody cites."""
@@ -122,6 +126,8 @@ class Forks:
         self._put_on_record(now)
         if self._accused and now >= self._look_at:
             self._look_at = now + LOOK_S
+            for peer in self._accused:  # a log may have grown to where it is accused
+                self._mark_if_void(peer)
             self._cite_what_only_we_hold(now)
         if self._cite_at:
             self._out.timer(TIMER, self._look_at)
@@ -235,14 +241,21 @@ class Forks:
     def _put_on_record(self, now: float) -> None:
         for peer, at in tuple(self._write_at.items()):
             index, blob = self._evidence[peer]
-            known = self._accused.get(peer)
-            if peer == self._own or (known is not None and known.index <= index):
+            if peer == self._own or self._is_on_record(peer, index):
                 del self._write_at[peer]
             elif now < at:
                 self._out.timer(TIMER, at)
             elif self._may_accuse(peer):
                 del self._write_at[peer]
                 self._accuse(peer, index, blob, now)
+
+    def _is_on_record(self, peer: PeerId, index: int) -> bool:
+        """Whether an accusation says as much. One with a key that the log has left behind says nothing of it."""
+        known = self._accused.get(peer)
+        if known is None or known.index > index:
+            return False
+        convicted = self._replica.convicted_at(peer)
+        return known.index >= self._replica.size(peer) or (convicted is not None and convicted <= index)
 
     def _may_accuse(self, peer: PeerId) -> bool:
         return self._author.may_write and bool(self._author.role) and self._author.can_cite(peer)

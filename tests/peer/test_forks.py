@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from copy import copy
 from hashlib import sha256
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gossip.events import Append, Effect, LinkDown, Timer
 from gossip.peer.strands import MAX_TRIES
-from gossip.wire.frames import MAX_ROWS, NO_HASH, Differs, Entries, Have, Rows, Trace, Want
+from gossip.wire.frames import MAX_ROWS, NO_HASH, Differs, Entries, Have, Piece, Rows, Trace, Want, WantBlob
 from ledger import checkpoint
 from ledger.canonical import decode_entry, encode_entry, entry_hash
-from ledger.entry import Accuse
-from ledger.fork import check_evidence
+from ledger.entry import Accuse, Rotate
+from ledger.fork import check_evidence, make_evidence
+from ledger.keys import PrivateKey, key_digest
 from ledger.merkle import Tree, leaf_hash
+from ledger.proof import TlogProof
 from tests.peer.bench import Bench, frames_to, notes, only
 from tests.peer.test_bad_member import Author, _Seen, data, dropped, guest
 
@@ -37,6 +41,12 @@ def show(author: Author, start: int) -> Differs:
     name = checkpoint.origin(author.swarm, author.log)
     note = checkpoint.sign(checkpoint.Checkpoint(name, tree.size, tree.root()), author.key)
     return Differs(author.log, start, note, tuple(tree.inclusion(start - 1)), author.entries[start - 1])
+
+
+def proven(author: Author, index: int) -> tuple[bytes, TlogProof]:
+    """An entry with its author's signature, as evidence has it."""
+    frame = show(author, index + 1)
+    return frame.entry, TlogProof(index, frame.proof, frame.note)
 
 
 def have(author: Author) -> Have:
@@ -154,6 +164,76 @@ def test_no_log_is_starved_by_who_shows_what_we_hold_as_another_entry(elsewhere:
     assert bench.book.replica.size(honest.log) == 7
     assert asked <= 5
     assert dropped(bench.effects) == ([] if elsewhere else [1])
+
+
+def accuse(bench: Bench, by: Author, chain: dict[str, Any], author: Author, index: int, blob: bytes) -> None:
+    """An accusation comes on link 1, and its evidence after it."""
+    digest = sha256(blob).hexdigest()
+    entry = Accuse(**chain, peer=author.log, charge="fork", index=index, evidence=digest, bytes=len(blob))
+    by.entries.append(encode_entry(entry))
+    effects = bench.say(1, by.frame(1))
+    assert [f.hash for f in frames_to(effects, 1) if isinstance(f, WantBlob)] == [digest]
+    bench.say(1, Piece(digest, len(blob), 0, blob))
+    assert bench.book.replica.accused_at(author.log) == index
+
+
+def test_an_accusation_of_an_entry_that_is_not_here_yet_counts_once_it_is() -> None:
+    story = Story(entries=1)
+    bench, forker, accuser = story.bench, story.forker, guest(story.bench, 3, 7)
+    bench.feed(LinkDown(1, "gone"))
+    bench.link(1, accuser.key.public)
+    forker.add(data(**forker.chain()))
+    evidence = make_evidence(*(proven(branch, 2) for branch in (forker, other_branch(forker, 2))))
+    start = copy(forker)
+    start.entries = forker.entries[:2]
+    founder = _Seen(bench, bench.book.replica.founder)
+    accuse(bench, accuser, accuser.chain([founder, story.honest, seen(start)]), forker, 2, evidence)
+    (want,) = [f for f in frames_to(bench.say(2, have(forker)), 2) if isinstance(f, Want)]
+    assert (want.log, want.start) == (forker.log, 2)
+    bench.say(2, forker.frame(2))
+    assert bench.book.replica.void_from(forker.log) == 2
+    story.wait(1.5)
+    forker.add(data(**forker.chain()))
+    assert [f for f in frames_to(bench.say(2, have(forker)), 2) if isinstance(f, Want)] == []
+
+
+def test_an_accusation_with_a_key_that_a_log_left_behind_neither_stops_that_log_nor_hides_a_fork() -> None:
+    """Its thief signed two third entries; a member who knows of no change of keys accuses. The log has two entries."""
+    bench = Bench()
+    swarm = bench.book.replica.swarm
+    accuser, owner, heir = guest(bench, 1, 1), Author(swarm, 2), PrivateKey.from_seed(b"\x09" * 32)
+    enrol = structs.replace(decode_entry(owner.entries[0]), next=key_digest(heir.public))
+    owner.entries = [encode_entry(enrol)]
+    owner.log = entry_hash(owner.entries[0])
+    bench.link(2, owner.key.public, "trainer")
+    bench.say(2, owner.frame())
+    bench.store()
+    thief = copy(owner)
+    thief.entries = list(owner.entries)
+    owner.entries.append(encode_entry(Rotate(**owner.chain(), key=heir.public.hex(), next="22" * 32)))
+    owner.key = heir
+    bench.say(2, owner.frame(1))
+    assert bench.book.replica.size(owner.log) == 2
+
+    for _ in range(2):
+        thief.add(data(**thief.chain()))
+    blob = make_evidence(*(proven(branch, 2) for branch in (thief, other_branch(thief, 2))))
+    founder = _Seen(bench, bench.book.replica.founder)
+    first = copy(accuser)  # its enrolment
+    accuse(bench, accuser, accuser.chain([founder, thief]), owner, 2, blob)
+
+    owner.add(data(**owner.chain([founder, first])))
+    for _ in range(2):
+        owner.add(data(**owner.chain()))
+    (want,) = [f for f in frames_to(bench.say(2, have(owner)), 2) if isinstance(f, Want)]
+    bench.say(2, owner.frame(want.start))
+    assert bench.book.replica.size(owner.log) == 5
+
+    twin = other_branch(owner, 3)  # and then it does fork, with the key that it has
+    bench.say(2, show(twin, 4))
+    bench.now += 1.0
+    written = [decode_entry(append.entry) for append in only(bench.feed(Timer("forks")), Append)]
+    assert [entry.index for entry in written if isinstance(entry, Accuse)] == [3]
 
 
 def test_an_honest_prefix_is_not_a_fork() -> None:
