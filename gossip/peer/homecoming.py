@@ -99,6 +99,7 @@ class Homecoming:
             self._say(
                 "this peer's own log is not whole here, so it writes nothing: it waits for what others hold of it; "
                 "if nobody has it any more, join again as a new peer"
+                + ("; a backup older than the last changes of keys is heard by nobody" if self._restored else "")
             )
         if not self._is_new:
             times = [self._since + ALONE_S, *(() if self._heard_at is None else (self._heard_at + SETTLE_S,))]

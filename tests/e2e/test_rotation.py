@@ -60,6 +60,9 @@ def test_keys_change_under_way_and_a_lost_peer_comes_back(machine: Callable[...,
 
     # Both change keys; the link between them stands.
     for owner, where, other, log in ((anna, here, second, status(here)["id"]), (berta, there, first, peer)):
+        if owner is berta:
+            old = tmp_path / "old"
+            assert berta.gossip("key", "backup", old, *words[1:], "--backup-passphrase-file", secret).code == exits.OK
         done = owner.gossip("key", "rotate", "--dir", where, "--json").document
         assert done["pending"] is False
         other.event("rotated", peer=log, key=done["new"])
@@ -81,14 +84,22 @@ def test_keys_change_under_way_and_a_lost_peer_comes_back(machine: Callable[...,
     assert kept.code == exits.OK
     second.end(signal.SIGTERM)
 
-    # The machine is gone. On another, the same peer: it hears from anna how its log went on, then changes its key.
+    # The machine is gone. A backup of before the change says so itself, once the log is there, and writes nothing.
+    address = status(here)["address"]
+    again = (*words[:2], berta.home / "again", *words[3:])
+    assert berta.gossip("key", "recover", old, *again, "--backup-passphrase-file", secret).code == exits.OK
+    stale = berta.start("run", *again, "--address", address)
+    assert stale.end() == exits.USAGE
+    assert "this backup is older than the last change of keys" in "".join(stale.err)
+    assert len(changes(here, peer)) == 1
+
+    # On another machine, the same peer: it hears from anna how its log went on, then changes its key.
     shutil.rmtree(there)
     recovered = berta.gossip(
         "key", "recover", backup, "--dir", there, "--json", "--passphrase-file", secret,
         "--backup-passphrase-file", secret,
     )  # fmt: skip
     assert recovered.document["peer"] == peer
-    address = status(here)["address"]
     third = berta.start("run", *words, "--address", address)
     third.event("rotated", peer=peer)
     until(lambda: len(changes(here, peer)) == 2, "anna holds the recovery", running=[first])
