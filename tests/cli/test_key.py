@@ -277,6 +277,19 @@ def test_a_peer_is_taken_back_from_a_thief(home: Path, tmp_path: Path) -> None:
     assert len(entries(place)) == size
 
 
+def test_at_a_terminal_the_owner_is_asked_before_updates_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    from cli import key
+
+    monkeypatch.setattr(key.sys, "stdin", Terminal("n\ny\n"))
+    with pytest.raises(key.typer.Abort):
+        key._confirm("withdraws 2 updates, entries 4 to 9", yes=False)
+    key._confirm("withdraws 2 updates, entries 4 to 9", yes=False)
+
+
 def test_a_lost_peer_is_set_up_again_to_fetch_its_log_first(home: Path, tmp_path: Path) -> None:
     gossip("new", "lists")
     gossip("key", "rotate")

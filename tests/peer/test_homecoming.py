@@ -112,8 +112,9 @@ def test_a_store_made_from_a_backup_writes_nothing_alone_though_its_mark_agrees(
     """The mark was made from the backup, too: it agrees with the store whatever was signed since."""
     again, usual = Again(restored=True), Again()
     assert only(usual.wait(12.0), Append)
-    assert only(again.effects + again.wait(60.0), Append) == []
-    assert "a backup older than the last changes of keys is heard by nobody" in str(notes(again.effects, "trouble")[-1])
+    alone = again.effects + again.wait(60.0)
+    assert only(alone, Append) == []
+    assert "a backup older than the last changes of keys is heard by nobody" in str(notes(alone, "trouble")[-1])
     again.link()
     again.say(Digest(again.machine._rumour.vector(), ask=False))
     assert only(again.wait(2.5), Append)
