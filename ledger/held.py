@@ -184,6 +184,11 @@ class Held:
         else:
             if self._cut(log.peer):
                 return
+            shown = max(branch.size for branch in named)
+            if checkpoint.size > shown:  # a later key may have signed it: its entry would be among those not shown
+                why = f"you hold a checkpoint of {checkpoint.size} (signed with a key that this bundle does not show)"
+                self._findings.add(log.peer, shown, "truncated", file, f"presents {shown}, {why}")
+                return
             self._wrong(file, f"its key did not sign the checkpoint that you named: {problem}")
             return
         who = f"you hold a checkpoint of {checkpoint.size}"

@@ -231,3 +231,16 @@ def test_progress_is_told_to_whoever_asks(swarm: Swarm):
     report = audit(contents_of(swarm), PlainArithmetic(), Anchors(swarm=swarm.swarm), options)
     assert {what for _, _, what in told} == {"structure", "rules"}
     assert max(done for done, _, _ in told) == report.entries
+
+
+def test_a_checkpoint_of_more_than_is_shown_under_a_key_that_is_not_shown_either_is_a_truncation(swarm: Swarm):
+    """The entry that changed the key is among those that were left out: nobody's signature is wrong."""
+    contents = contents_of(swarm)
+    ann = swarm["ann"]
+    shown = swarm.founder.replica.size(ann.id)
+    ann.rotate()
+    ann.publish(CHANGE)
+    size = ann.replica.size(ann.id)
+    (found,) = against(contents, checkpoints=(ann.note(ann.id, size, "ann"),)).findings
+    assert (found.log, found.rule) == (ann.id, "truncated")
+    assert f"presents {shown}, you hold a checkpoint of {size} (signed with a key" in found.detail
