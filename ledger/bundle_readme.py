@@ -93,8 +93,14 @@ $   sha256sum < "$t/genesis"
 
 
 7. Other peers witnessed logs: each signed a size and root that it had recomputed, with the time. One line
-"Signature Verified Successfully" per cosignature by a key that is here; nothing where nobody witnessed:
+"Signature Verified Successfully" per cosignature by a key that is here; nothing where nobody witnessed. Witnesses
+change their keys, too: a cosignature begins with four bytes of the SHA-256 of its name and key, and tells so which of
+the keys made it that the witness's log names:
 
+$   bytes() { for b in $(echo "$1" | sed 's/../& /g'); do printf "\\\\$(printf %03o "0x$b")"; done; }
+$   keys_of() { { openssl pkey -pubin -in "$1/key.pem" -outform DER | tail -c 32 | od -An -tx1 | tr -d ' \\n'; echo
+$     grep -rahoE '"key":"[0-9a-f]{64}"' "$1/tile/entries" | cut -d '"' -f 4; } | sort -u; }
+$   id_of() { { printf '%s\\n\\004' "$1"; bytes "$2"; } | sha256sum | head -c 8; }
 $   for d in logs/*; do
 $     [ ! -f "$d/cosigned" ] || sed 1,5d "$d/cosigned" | while read -r _ name sealed; do
 $       w=$(grep -lxF "$name" logs/*/checkpoint | head -n 1)
@@ -103,7 +109,14 @@ $       echo "$sealed" | base64 -d > "$t/sealed"
 $       time=$((0x$(od -An -tx1 -v -j 4 -N 8 "$t/sealed" | tr -d ' \\n')))
 $       { printf 'cosignature/v1\\ntime %s\\n' "$time"; head -n 3 "$d/cosigned"; } > "$t/body"
 $       tail -c 64 "$t/sealed" > "$t/signature"
-$       openssl pkeyutl -verify -rawin -pubin -inkey "${w%checkpoint}key.pem" -in "$t/body" -sigfile "$t/signature"
+$       id=$(od -An -tx1 -N 4 "$t/sealed" | tr -d ' \\n')
+$       for key in $(keys_of "${w%/checkpoint}" 2> "$t/none"); do
+$         [ "$(id_of "$name" "$key")" = "$id" ] || continue
+$         bytes "302a300506032b6570032100$key" > "$t/key"
+$         openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey "$t/key" -in "$t/body" -sigfile "$t/signature"
+$         id=found
+$       done
+$       [ "$id" = found ] || echo "Verification Failure: no key of $name made that"
 $     done
 $   done
 
@@ -130,9 +143,13 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -181,6 +198,17 @@ func main() {
 		authors[log], err = note.NewVerifier(word)
 		check(err, log)
 		everybody = append(everybody, authors[log], witness{name, key})
+		known := map[string]bool{string(key): true}
+		filepath.WalkDir(log+"/tile/entries", func(file string, _ fs.DirEntry, _ error) error {
+			text, _ := os.ReadFile(file)
+			for _, found := range regexp.MustCompile(`"key":"([0-9a-f]{64})"`).FindAllSubmatch(text, -1) {
+				if older, _ := hex.DecodeString(string(found[1])); !known[string(older)] {
+					known[string(older)] = true
+					everybody = append(everybody, witness{name, older})
+				}
+			}
+			return nil
+		})
 	}
 	for _, log := range os.Args[1:] {
 		text, err := os.ReadFile(log + "/checkpoint")

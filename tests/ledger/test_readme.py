@@ -157,3 +157,27 @@ def test_our_verifier_keys_are_words_that_sumdb_note_reads(program: Path) -> Non
         ["go", "run", "keys", word], env=settings, cwd=place, capture_output=True, text=True, check=False
     )
     assert done.stdout == f"{NAMES[0]} {word.split('+')[1]}", done.stderr
+
+
+def rotated(folder: Path) -> None:
+    """The second log's owner has changed its key since it witnessed the first; both keys are in its entries."""
+    entries = folder / LOGS[1] / "tile" / "entries" / "000.p"
+    entries.mkdir(parents=True)
+    later = PrivateKey.from_seed(bytes([9]) * 32)
+    (entries / "2").write_text("".join(f'  {{"key":"{key.public.hex()}"}}' for key in (KEYS[1], later)))
+    (folder / LOGS[1] / "key.pem").write_bytes(public_pem(later.public))
+    (folder / LOGS[1] / "checkpoint").write_bytes(sign(Checkpoint(NAMES[1], 14, TREE.root()), later))
+
+
+def test_openssl_finds_the_key_that_a_witness_had_when_it_cosigned(folder: Path) -> None:
+    rotated(folder)
+    assert run(folder, part(folder, 5)) == [GOOD] * 4
+    assert run(folder, part(folder, 7)) == [GOOD] * 3
+    shutil.rmtree(folder / LOGS[1] / "tile")
+    assert sorted(run(folder, part(folder, 7))) == [GOOD, GOOD, f"Verification Failure: no key of {NAMES[1]} made that"]
+
+
+def test_go_finds_the_key_that_a_witness_had_when_it_cosigned(folder: Path, program: Path) -> None:
+    rotated(folder)
+    done = subprocess.run([program, *LOGS], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"{LOGS[0]} size 14 cosignatures 3")
