@@ -138,7 +138,8 @@ class Homecoming:
         """Two histories carry our signature."""
         if not self._lost:
             self._lost = (
-                "two histories of this peer's log carry its signature, as when a copy of its directory was run: "
+                "two histories of this peer's log carry its signature, as when a copy of its directory was run, "
+                "or by a stolen key that it has left behind: "
                 "it writes nothing any more; join again as a new peer"
             )
             self._say(self._lost)

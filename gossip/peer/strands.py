@@ -117,6 +117,7 @@ class Strands:
         """More of a log is admitted: if it has branches, what was in doubt may be clear now."""
         if peer_of(log) in self._rumour.forked:
             self._admission.retry()
+        if peer_of(log) in self._rumour.forked or peer_of(log) != log:  # (a branch need not be a proof of anything)
             self._forks.grew(log)
 
     # -------------------------------------------------------------- what entries cite

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from gossip.events import Append, Effect, LinkDown, Timer
+from gossip.events import Append, Effect, LinkDown, NewKey, Timer
 from gossip.peer.strands import MAX_TRIES
+from gossip.sim.station import next_key
 from gossip.wire.frames import MAX_ROWS, NO_HASH, Differs, Entries, Have, Piece, Rows, Trace, Want, WantBlob
 from ledger import checkpoint
 from ledger.canonical import decode_entry, encode_entry, entry_hash
@@ -234,6 +235,39 @@ def test_an_accusation_with_a_key_that_a_log_left_behind_neither_stops_that_log_
     bench.now += 1.0
     written = [decode_entry(append.entry) for append in only(bench.feed(Timer("forks")), Append)]
     assert [entry.index for entry in written if isinstance(entry, Accuse)] == [3]
+
+
+def test_who_is_shown_a_branch_of_its_own_log_by_an_old_key_says_so_once_and_goes_on_without_writing() -> None:
+    """A thief had the founder's key, and signed another entry where the founder changed it; a member believes that."""
+    bench, thief = Bench(), Bench()  # the same founder, key and log
+    own = bench.shell.self_id
+    honest, _ = guest(bench, 1, 1), guest(thief, 1, 1)
+    size = bench.book.replica.size(own)
+    bench.feed(NewKey(next_key(11, 0, 1), key_digest(next_key(11, 0, 2).public), recover=False, since=None))
+    bench.store()
+    thief.feed_data()
+    theirs = thief.book.replica.data(own, size)
+    assert decode_entry(bench.book.replica.data(own, size - 1)) == decode_entry(thief.book.replica.data(own, size - 1))
+    assert isinstance(decode_entry(bench.book.replica.data(own, size)), Rotate)
+
+    cited = _Seen(thief, own)
+    honest.add(data(**honest.chain([cited])))
+    bench.say(1, honest.frame(1))
+    (want,) = [f for f in frames_to(bench.say(1, rows_of(honest, 1, cited)), 1) if isinstance(f, Want)]
+    assert (want.log, want.start) == (own, size)
+    effects = bench.say(1, Entries(own, size, thief.machine._tapes[own].cover.note, (), (theirs,)))
+    assert len(bench.book.replica.strands(own)) == 2
+    (said,) = notes(effects, "trouble")
+    assert "two histories" in str(said["text"])
+    before = bench.book.replica.size(own)
+    bench.feed_data_again()
+    for _ in range(20):
+        bench.now += 5.0
+        for name in ("home", "forks", "asks", "relay", "digest", "rounds"):
+            bench.feed(Timer(name))
+    assert bench.book.replica.size(own) == before
+    assert len(notes(bench.effects, "trouble")) == 1
+    assert dropped(bench.effects) == []
 
 
 def test_an_honest_prefix_is_not_a_fork() -> None:
