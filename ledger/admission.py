@@ -231,7 +231,7 @@ class Admission(Generic[D, T]):
                 return checked
             entry = checked.entry
             if isinstance(entry, Genesis) and not self._genesis_holds(checked, entry):
-                return "ended"
+                return "held up"  # by a file: none of those who cite it did wrong
             if isinstance(entry, Accuse):
                 found = self._blob(entry.evidence, min(entry.bytes, MAX_EVIDENCE_BYTES), checked)
                 if found is None:
@@ -292,7 +292,8 @@ class Admission(Generic[D, T]):
     def _genesis_holds(self, checked: Checked, genesis: Genesis) -> bool:
         policy = self._bundle.policy
         if self.hash_of(policy) != genesis.policy:
-            self._findings.add("", -1, "policy", "policy.toml", "is not the policy that genesis names")
+            if policy:  # otherwise it cannot be read, and is said to
+                self._findings.add("", -1, "policy", "policy.toml", "is not the policy that genesis names")
             return False
         try:
             self.replica.install_policy(policy)

@@ -93,7 +93,9 @@ def unpacked(archive: Path) -> Iterator[Path]:
             with archive.open("rb") as source:
                 (_unzip if archive.name.endswith(".zip") else _untar)(source, sink)
         except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-            raise _wrong("it is damaged", ascii(str(error))[1:-1][:120]) from None
+            raise RemoteError(
+                "cannot be read as an archive", why="it is cut short or no archive; get it again"
+            ) from error
         except (
             ValueError,
             OverflowError,

@@ -241,3 +241,19 @@ def test_the_audit_of_a_bundle_of_giants_needs_little_memory(bundle: Path, swarm
         [sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout.strip(), done.stderr) == ("findings", "")
+
+
+def test_a_missing_policy_is_named_and_nobody_is_blamed(bundle: Path, swarm: Swarm):
+    (bundle / "policy.toml").unlink()
+    assert [(found.log, found.rule, found.file) for found in verify(bundle, swarm).findings] == [
+        ("", "file", "policy.toml")
+    ]
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.gz"])
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08\x00", b"PK\x03\x04"])
+def test_what_is_no_archive_is_one_finding(tmp_path: Path, name: str, data: bytes):
+    (tmp_path / name).write_bytes(data)
+    report = audit_path(tmp_path / name, PlainArithmetic(), Anchors())
+    (found,) = report.findings
+    assert found.detail == "cannot be read as an archive: it is cut short or no archive; get it again"
