@@ -76,7 +76,8 @@ def show(report: Report, *, stamps: bool = False) -> None:
         render.say(f"final   {render.many(len(report.finals), 'snapshot')}, the last {newest.log[:8]}/{newest.seq}")
     if not report.structure_only:
         render.say(f"model   {report.model_hash or '(not replayable)'}")
-    render.say(f"swarm   {report.swarm or '(no genesis)'}")
+    if report.logs:
+        render.say(f"swarm   {report.swarm or '(no genesis)'}")
     render.say(_verdict(report))
     if report.verdict == "inconclusive" and not report.anchored:
         render.say(NEXT)
@@ -105,9 +106,13 @@ def _show_stamps(report: Report) -> None:
 
 def show_findings(report: Report) -> None:
     for finding in report.findings[:MAX_SHOWN]:
-        render.say(f"FINDING {place(finding)}: {finding.rule}: {plain(finding.detail, 300)}  [{plain(finding.file)}]")
+        render.say(f"FINDING {place(finding)}: {finding.rule}: {plain(finding.detail, 300)}{_in(finding.file)}")
     if len(report.findings) > MAX_SHOWN:
         render.say(f"FINDING and {len(report.findings) - MAX_SHOWN:,} more: --json lists them")
+
+
+def _in(file: str) -> str:
+    return f"  [{plain(file)}]" if file else ""
 
 
 def place(finding: Finding) -> str:
@@ -148,7 +153,9 @@ def _verdict(report: Report) -> str:
                 f"; of {render.many(longer, 'log')} more is signed than is here" if longer else ""
             )
         case "findings":
-            return f"FINDINGS  {len(report.findings):,}: this ledger does not hold"
+            named = all(found.against_anchor for found in report.findings)
+            what = "this bundle does not match what you named" if named else "this ledger does not hold"
+            return f"FINDINGS  {len(report.findings):,}: {what}"
         case _ if report.structure_only:
             looked = render.many(report.entries, "entry")
             return f"INCONCLUSIVE: {looked} hang together; what they say was not looked at"

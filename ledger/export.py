@@ -149,6 +149,8 @@ def differences(one: bytes, other: bytes) -> list[int]:
 def _header(line: bytes) -> Header:
     if not line.endswith(b"\n"):
         raise _malformed("its first line does not end")
+    if b'"format":"gossip-model-without/1"' in line:
+        raise RemoteError("this is a gossip-model-without, made by `without --out`", why="no snapshot ever had it")
     header = decode(line[:-1], Header, limit=MAX_HEADER_BYTES, what="the header of this model")
     if header.format != FORMAT:
         raise _malformed(f"its format is {ascii(header.format)[:40]}, this program reads {FORMAT}")

@@ -27,7 +27,7 @@ from ledger.export import Header, differences, find_snapshot, float32_bytes, mak
 from ledger.fold import model_hash
 from ledger.merkle import leaf_hash, root_of
 from ledger.replica import Replica
-from ledger.report import Anchors, Coverage, Findings, file_of
+from ledger.report import Anchors, Coverage, Findings
 from ledger.vouched import Book, Word, coverage, of_names
 
 
@@ -202,7 +202,7 @@ class Held:
         try:
             exported = read_model(self._anchors.model_file)
         except RemoteError as error:
-            self._wrong("bundle.json", f"cannot be held against the model that you named: {error}")
+            self._wrong(str(self._anchors.model_file), f"nothing can be held against the model that you named: {error}")
             return
         header = exported.header
         log = find_snapshot(self._replica, header)
@@ -220,10 +220,9 @@ class Held:
         replica = self._replica
         seq = header.snapshot[1]
         past, genesis = replica.past(log, seq + 1), replica.genesis
-        file = file_of(next(item for item in self._bundle.logs if item.peer == log), seq)
 
         def wrong(why: str) -> None:
-            self._findings.add(log, seq, "anchor", file, f"the model that you named {why}")
+            self._wrong(str(self._anchors.model_file), f"the model that you named, of {log[:12]}/{seq}, {why}")
 
         model = replay.model_bytes(past)
         if model is None:

@@ -52,6 +52,11 @@ class Finding:
     file: str  # the file that proves it, from the bundle's root
     detail: str
 
+    @property
+    def against_anchor(self) -> bool:
+        """Whether it differs from what the auditor knows from elsewhere, and not from another part of the bundle."""
+        return self.rule == "anchor" or (self.rule == "truncated" and "you hold a checkpoint" in self.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class LogReport:

@@ -170,7 +170,9 @@ def test_an_exported_model_with_any_byte_changed_is_a_finding(model: tuple[Swarm
         path.write_bytes(bent)
         report = against(contents, model_file=path)
         assert report.verdict == "findings", place
-        assert {finding.rule for finding in report.findings} == {"anchor"}
+        assert {(finding.rule, finding.log) for finding in report.findings} == {("anchor", "")}
+        assert {finding.file for finding in report.findings} <= {str(path), "bundle.json"}
+        assert all(finding.against_anchor for finding in report.findings)
     path.write_bytes(honest + b"\0")
     assert against(contents, model_file=path).verdict == "findings"
 
@@ -244,3 +246,20 @@ def test_a_checkpoint_of_more_than_is_shown_under_a_key_that_is_not_shown_either
     (found,) = against(contents, checkpoints=(ann.note(ann.id, size, "ann"),)).findings
     assert (found.log, found.rule) == (ann.id, "truncated")
     assert f"presents {shown}, you hold a checkpoint of {size} (signed with a key" in found.detail
+
+
+def test_a_model_without_a_peer_is_told_from_an_exported_one(swarm: Swarm, tmp_path: Path):
+    path = tmp_path / "less"
+    path.write_bytes(b'{"format":"gossip-model-without/1"}\n')
+    (found,) = against(contents_of(swarm), model_file=path).findings
+    assert "made by `without --out`: no snapshot ever had it" in found.detail
+    assert (found.file, found.against_anchor) == (str(path), True)
+
+
+def test_the_last_line_tells_what_is_wrong_from_what_is_another(swarm: Swarm, capsys: pytest.CaptureFixture[str]):
+    from cli.verdict import show
+
+    show(against(contents_of(swarm), swarm="ab" * 32))
+    assert capsys.readouterr().out.endswith("this bundle does not match what you named\n")
+    show(against(contents_of(swarm, model_hash="ab" * 32), swarm=swarm.swarm))
+    assert capsys.readouterr().out.endswith("this ledger does not hold\n")
