@@ -28,6 +28,7 @@ from ledger.bundle import BundleContents, BundleError
 from ledger.bundle_files import open_bundle
 from ledger.entry import Genesis
 from ledger.errors import RemoteError
+from ledger.first_look import first_look
 from ledger.fold import Arithmetic, D, T
 from ledger.held import Held
 from ledger.replica import Replica
@@ -69,10 +70,7 @@ def structure_path(path: Path, anchors: Anchors, options: AuditOptions | None = 
     """Only whether the ledger at `path` is in one piece: fast, and never "clean"."""
     try:
         with open_bundle(path) as contents:
-            findings = Findings()
-            found = check_structure(contents, findings, on_progress=options.on_progress if options else None)
-            _inspect(contents, findings)
-            return _structural(contents, found, anchors)
+            return first_look(contents, anchors, on_progress=options.on_progress if options else None)
     except RemoteError as error:
         return unreadable(error, anchors)
 
@@ -190,18 +188,6 @@ class _Audit(Generic[D, T]):
 def _inspect(bundle: BundleContents, findings: Findings) -> None:
     for problem in bundle.inspect():
         findings.file("", problem)
-
-
-def _structural(bundle: BundleContents, found: Structure, anchors: Anchors) -> Report:
-    findings = found.findings.in_order()
-    logs = tuple(
-        LogReport(
-            log.log, "", log.size, log.sound, 0, sum(finding.log == log.log for finding in findings),
-            signed=log.seal.checkpoint.size if log.seal else 0,
-        )
-        for log in found.logs
-    )  # fmt: skip
-    return Report(bundle.swarm, found.entries, 0, 0, logs, "", (), findings, anchors.any, structure_only=True)
 
 
 def unreadable(error: RemoteError, anchors: Anchors) -> Report:
