@@ -149,20 +149,26 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check every time stamp of a bundle, and say what existed before when."""
-    from cli import known
+    from cli import damaged, known
     from ledger.anchors import Missing, Proven, anchors_in
-    from ledger.bundle import BundleError
     from ledger.bundle_files import open_bundle
-    from ledger.report import Finding
+    from ledger.first_look import first_look
+    from ledger.report import Anchors, Finding
 
     roots = known.roots([root])
     assert roots is not None
     try:
         with open_bundle(bundle) as contents:
-            found = list(anchors_in(contents, roots))
+            look = first_look(contents, Anchors()).findings
+            known_files = {one.file for one in look}
+            found: list[Proven | Missing | Finding] = [
+                one
+                for one in anchors_in(contents, roots)
+                if not (isinstance(one, Finding) and one.file in known_files)  # said already, in other words
+            ]
+            found += look
     except RemoteError as error:
-        file = error.file if isinstance(error, BundleError) else ""
-        found = [Finding("", -1, "file", file, str(error))]
+        found = [damaged.finding_of(error, bundle)]
     proven = [one for one in found if isinstance(one, Proven)]
     missing = [one for one in found if isinstance(one, Missing)]
     findings = [one for one in found if isinstance(one, Finding)]

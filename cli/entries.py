@@ -13,6 +13,7 @@ from typing import Any
 
 from cli import render
 from cli.causal import Line
+from cli.damaged import Damaged
 from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.sources import Source
@@ -98,12 +99,14 @@ def pick(source: Source, wanted: str) -> Line:
         found = [
             Line(log, at, data, decode_entry(data))
             for log in matching(source, peer)
-            for data in islice(source.logs[log](), at, at + 1)
+            for data in islice((source.files or source.logs)[log](), at, at + 1)  # wrong ones, too: to look at
         ]
     else:
         found = [line for line in _lines(source) if len(wanted) >= 4 and line.hash.startswith(wanted)]
     if len(found) == 1:
         return found[0]
+    if not found and source.findings:
+        raise Damaged(source.findings)
     raise LocalError(
         f"{'no entry' if not found else 'several entries'} {wanted!r} here",
         next_step="name it PEER/SEQ, as gossip ledger log prints it, or by more digits of its hash",
@@ -119,6 +122,8 @@ def matching(source: Source, peer: str) -> list[str]:
 def logs_of(source: Source, wanted: str) -> list[str]:
     """As `matching`; LocalError if there is none."""
     found = matching(source, wanted)
+    if not found and source.findings:
+        raise Damaged(source.findings)
     if not found:
         raise _unknown("no peer", source, wanted)
     return found

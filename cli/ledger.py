@@ -53,11 +53,11 @@ def log(
     json: Json = False,
 ) -> None:
     """List entries, newest last: what an entry cites comes before it, ties by claimed time."""
-    from cli import entries, sources
+    from cli import damaged, entries, sources
     from cli.causal import in_causal_order
     from ledger.chain import fork_of
 
-    with sources.opened(source) as found:
+    with damaged.reading(source, json=json), sources.opened(source) as found:
         names = found.names()
         wanted = set(entries.logs_of(found, peer)) if peer is not None else set(found.logs)
         total = 0
@@ -67,8 +67,10 @@ def log(
                 total += 1
                 shown.append(line)
     if json:
-        render.document({"entries": [entries.told(line, names) for line in shown], "total": total})
-        return
+        told = [entries.told(line, names) for line in shown]
+        render.document({"entries": told, "total": total, "findings": damaged.listed(found.findings)})
+        raise typer.Exit(damaged.code(found.findings))
+    damaged.warn(found.findings)
     rows = [
         (entries.label(line.log, line.seq), names.get(line.log, "?"), entries.kind(line.entry),
          render.moment(line.entry.time), entries.summary(line.entry, names))
@@ -77,6 +79,7 @@ def log(
     render.table(("entry", "peer", "kind", "claimed time", "says"), rows)
     if len(shown) < total:
         render.say(f"({len(shown)} of {render.many(total, 'entry')}; -n 0 lists all)")
+    raise typer.Exit(damaged.code(found.findings))
 
 
 @app.command()
@@ -86,20 +89,22 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one entry, whole."""
-    from cli import entries, sources
+    from cli import damaged, entries, sources
 
-    with sources.opened(source) as opened:
+    with damaged.reading(source, json=json), sources.opened(source) as opened:
         found = entries.pick(opened, entry)
     facts = entries.facts(found)
     if json:
-        render.document(facts)
-        return
+        render.document({**facts, "findings": damaged.listed(opened.findings)})
+        raise typer.Exit(damaged.code(opened.findings))
+    damaged.warn(opened.findings)
     import json as jsonlib
 
     render.say(f"log   {found.log}")
     render.say(f"index {found.seq}")
     render.say(f"hash  {found.hash}  (SHA-256 of the {render.many(len(found.data), 'byte')} of the entry)")
     render.say(jsonlib.dumps(facts["entry"], indent=2, ensure_ascii=True))
+    raise typer.Exit(damaged.code(opened.findings))
 
 
 @app.command()
@@ -140,13 +145,14 @@ def verify(
         swarm=swarm, model_hash=model_hash, witnesses=witness or (), checkpoints=checkpoint or (), model=model
     )
     roots = known.roots(root or ())
-    for option, given in (("--html", html), ("--root", roots)):
-        if structure and given is not None:
+    whole = {"--html": html, "--root": roots, "--witness": witness, "--model": model, "--model-hash": model_hash}
+    for option, given in whole.items():
+        if structure and given:
             raise LocalError(f"{option} needs a whole audit", next_step="leave --structure out")
     used = ""
     with Progress() as progress:
         if structure:
-            report = structure_path(bundle, anchors, auditing.options_of(on_progress=progress))
+            report = structure_path(bundle, anchors, auditing.options_of(parameters=parameters, on_progress=progress))
         else:
             with opened(bundle, anchors, parameters=parameters, on_progress=progress, roots=roots) as read:
                 report, used = read.report, read.arithmetic_name
@@ -206,17 +212,18 @@ def lineage(
     json: Json = False,
 ) -> None:
     """Show which peers, data sets and licences hold how much of the model's weight."""
+    from cli import damaged
     from cli import lineage as shares
-    from cli.opened import opened, warn
+    from cli.opened import opened
 
-    with opened(bundle) as read:
+    with damaged.reading(bundle, json=json), opened(bundle) as read:
         found, facts = shares.of(read, snapshot)
         if json:
             render.document(facts)
         else:
-            warn(read.report)
+            damaged.warn(read.report.findings)
             shares.show(found, facts)
-    raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
+    raise typer.Exit(damaged.code(read.report.findings))
 
 
 @app.command()
@@ -232,13 +239,19 @@ def without(
     json: Json = False,
 ) -> None:
     """Fold again as if that peer's updates had never been admitted."""
+    from cli import damaged
     from cli import lineage as shares
-    from cli.opened import opened, warn
+    from cli.opened import opened
 
-    with opened(bundle) as read:
+    with damaged.reading(bundle, json=json), opened(bundle) as read:
         if read.replica.has_genesis and not read.report.model_hash:
+            read.require_whole()
             lost = read.report.too_large or f"{render.many(len(read.report.missing), 'blob')} missing"
-            render.complain(f"{lost}: not replayable, so there is no model to take anything from")
+            why = f"{lost}: not replayable, so there is no model to take anything from"
+            if json:
+                render.document({"error": why, "findings": []})
+            else:
+                render.complain(why)
             raise typer.Exit(exits.INCONCLUSIVE)
         found, facts = shares.less(read, peer, data or ())
         if out is not None:
@@ -246,11 +259,11 @@ def without(
         if json:
             render.document(facts)
         else:
-            warn(read.report)
+            damaged.warn(read.report.findings)
             shares.show_less(facts)
             if out is not None:
                 render.say(f"wrote   {out}")
-    raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
+    raise typer.Exit(damaged.code(read.report.findings))
 
 
 @app.command()
@@ -261,19 +274,21 @@ def state(
     json: Json = False,
 ) -> None:
     """Write out what a snapshot's `state` is the hash of: all that it takes to weigh what comes after."""
-    from cli.opened import opened, warn
+    from cli import damaged
+    from cli.opened import opened
     from ledger.state_document import state_document
 
-    with opened(bundle) as read:
+    with damaged.reading(bundle, json=json), opened(bundle) as read:
         log, seq = read.find(snapshot)
         document = state_document(read.replica, log, seq)
         out.write_bytes(document)
         if json:
-            render.document({"bytes": len(document), "file": str(out), "log": log, "seq": seq})
+            told = {"bytes": len(document), "file": str(out), "log": log, "seq": seq}
+            render.document({**told, "findings": damaged.listed(read.report.findings)})
         else:
-            warn(read.report)
+            damaged.warn(read.report.findings)
             render.say(f"wrote   {out} ({render.size(len(document))})")
-    raise typer.Exit(exits.FINDINGS if read.report.findings else exits.OK)
+    raise typer.Exit(damaged.code(read.report.findings))
 
 
 @app.command()
@@ -312,13 +327,15 @@ def prove(
         raise typer.Exit(codes[told["verdict"]])
     if entry is None:
         raise LocalError("which entry?", next_step="name one as PEER/SEQ, or a proof to check with --check FILE")
-    from cli import sources
+    from cli import damaged, sources
 
-    with sources.opened(source) as opened:
+    with damaged.reading(source, json=json), sources.opened(source) as opened:
         proved = proving.prove(opened, entry)
     if out is not None:
         proving.write(proved, out)
-    proving.show(proved, out, json=json)
+    damaged.warn(() if json else opened.findings)
+    proving.show(proved, out, opened.findings, json=json)
+    raise typer.Exit(damaged.code(opened.findings))
 
 
 @app.command()

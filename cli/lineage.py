@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cli import render
+from cli import damaged, render
 from cli.opened import Opened, require
 from cli.plain import plain
 from ledger.chain import peer_of
@@ -50,7 +50,7 @@ def of(opened: Opened, snapshot: str | None) -> tuple[Lineage, dict[str, Any]]:
         "peers": [part(item, peer=item.peer, name=names.get(item.peer, "")) for item in found.peers],
         "data": [part(item, **_data_facts(item, names)) for item in found.data],
         "licences": [part(item, licence=item.licence, data_sets=item.data_sets) for item in found.licences],
-        "findings": len(opened.report.findings),
+        "findings": damaged.listed(opened.report.findings),
     }
     return found, facts
 
@@ -122,7 +122,7 @@ def less(opened: Opened, wanted: str, data: Sequence[Path]) -> tuple[Without, di
         "travelled_squared": str(found.travelled),
         "change_ppm": found.change_ppm,
         "scores": scores(opened, found, data) if data else {},
-        "findings": len(opened.report.findings),
+        "findings": damaged.listed(opened.report.findings),
     }
     return found, facts
 

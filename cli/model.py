@@ -66,10 +66,11 @@ def export(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write a snapshot's model as a file that says which ledger it is from."""
-    from cli import exporting
+    from cli import damaged, exporting
 
     try:
-        facts = exporting.export(source, out, snapshot, final=final)
+        with damaged.reading(source, json=json):
+            facts = exporting.export(source, out, snapshot, final=final)
     except exporting.NotFinal as error:
         render.complain(error)
         raise typer.Exit(exits.INCONCLUSIVE) from None

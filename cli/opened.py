@@ -6,13 +6,14 @@ is told beside whatever they print, for what they print is then of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import auditing, render
+from cli import auditing
+from cli.damaged import Damaged
 from cli.plain import name as plain_name
 from cli.plain import plain
 from ledger.anchors import stamped
@@ -72,9 +73,15 @@ class Opened:
             logs = [log for log in self.matching(peer) if int(seq) < self.replica.size(log)]
             if len(logs) == 1:
                 return logs[0], int(seq)
+        self.require_whole()
         raise LocalError(
             f"no one entry {plain(wanted, 60)!r} here", next_step="name it PEER/SEQ, as gossip ledger log prints it"
         )
+
+    def require_whole(self) -> None:
+        """Damaged if anything is wrong here: what is asked for may be lost by that."""
+        if self.report.findings:
+            raise Damaged(self.report.findings)
 
     def matching(self, peer: str) -> list[str]:
         """Logs whose id begins with `peer`, or whose owner chose that name."""
@@ -90,6 +97,8 @@ class Opened:
         peers = sorted({peer_of(log) for log in self.matching(wanted)})
         if len(peers) == 1:
             return peers[0]
+        if not peers:
+            self.require_whole()
         raise LocalError(
             f"{'no peer' if not peers else 'several peers'} {plain(wanted, 40)!r} here",
             why="there are " + ", ".join(sorted(set(self.names().values()))),
@@ -105,6 +114,7 @@ class Opened:
         """A decoded delta that the audit admitted. LocalError if it is missing."""
         blob = self.contents.blob(digest, MAX_BLOB_BYTES)
         if blob is None:
+            self.require_whole()
             raise LocalError(
                 f"delta {digest[:12]} is missing", why="so this cannot be computed",
                 next_step="get the bundle from somebody who still has it",
@@ -145,17 +155,9 @@ _NOTHING = BundleContents("", "", "", b"", (), blobs=tuple, blob=lambda name, li
 
 
 def require(opened: Opened) -> None:
-    """LocalError if there is no model to speak of."""
+    """LocalError if there is no model to speak of; Damaged if that is the bundle's fault."""
     if not opened.replica.has_genesis:
+        opened.require_whole()
         raise LocalError(
             "this bundle has no genesis that holds", next_step="gossip ledger verify says what is wrong with it"
-        )
-
-
-def warn(report: Report, complain: Callable[[object], None] = render.complain) -> None:
-    """Findings and what is missing, in one line, where figures follow that are of the rest."""
-    if report.findings:
-        complain(
-            f"{render.many(len(report.findings), 'finding')}: what follows is of the entries that hold; "
-            "see: gossip ledger verify"
         )

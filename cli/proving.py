@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import entries, render
+from cli import damaged, entries, render
 from cli.causal import Line
 from cli.plain import plain
 from cli.sources import Source
@@ -27,6 +27,7 @@ from ledger.merkle import Tree, leaf_hash, verify_inclusion
 from ledger.note import parse_verifier_key, verifier_key, verify_text
 from ledger.promise import names_key
 from ledger.proof import MAX_PROOF_BYTES, TlogProof, parse_proof, print_proof
+from ledger.report import Finding
 from ledger.tlog_policy import MAX_POLICY_BYTES, TlogPolicy, parse_policy, satisfied
 
 GOOD, BAD, OPEN = "good", "bad", "inconclusive"
@@ -48,11 +49,21 @@ class Proved:
 
 
 def prove(source: Source, wanted: str) -> Proved:
-    """The proof of the entry that `wanted` names. LocalError if nobody has signed for it yet."""
+    """The proof of the entry that `wanted` names. LocalError if nobody has signed for it yet; Damaged if files of a
+    bundle stand in the way. What is wrong elsewhere in it does not: a proof holds by itself."""
     line = entries.pick(source, wanted)
+    try:
+        return _prove(source, line)
+    except (LocalError, RemoteError):
+        if wrong := [finding for finding in source.findings if finding.log == line.log]:
+            raise damaged.Damaged(wrong) from None
+        raise
+
+
+def _prove(source: Source, line: Line) -> Proved:
     tree = Tree()
     keys: list[bytes] = []
-    for data in source.logs[line.log]():
+    for data in (source.files or source.logs)[line.log]():
         tree.append(leaf_hash(data))
         if names_key(data):
             keys += _keys(data)
@@ -105,11 +116,11 @@ def write(proved: Proved, out: Path) -> tuple[Path, Path]:
     return out, beside
 
 
-def show(proved: Proved, out: Path | None, *, json: bool) -> None:
+def show(proved: Proved, out: Path | None, findings: Sequence[Finding] = (), *, json: bool) -> None:
     """Without --out the proof itself is what is printed, for a pipe."""
     told = facts(proved)
     if json:
-        render.document(told)
+        render.document({**told, "findings": damaged.listed(findings)})
         return
     if out is None:
         render.say(told["proof"].removesuffix("\n"))

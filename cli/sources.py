@@ -1,7 +1,7 @@
 """What a command that reads takes as SOURCE: a bundle, a peer's directory, or a swarm's name. One shape for all.
 
-For reading only: nothing is checked here. A bundle is opened as `ledger.bundle` does it, with its limits; a store is
-opened for reading and may be in use.
+For reading: of a bundle it is told whether it hangs together (`ledger.first_look`), and no more; a store is opened for
+reading and may be in use. A bundle is opened as `ledger.bundle` does it, with its limits.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ledger.entry import Enrol, Hash, PeerId
 from ledger.errors import RemoteError
 from ledger.merkle import Tree, consistency_spans, node_hash, split
 from ledger.proof import parse_proof
+from ledger.report import Anchors, Finding
 
 if TYPE_CHECKING:  # the store loads sqlite3, which a bundle does without
     from ledger.bundle import BundleLog
@@ -77,6 +78,8 @@ class Source:
     founder: PeerId
     logs: Mapping[str, Callable[[], Iterator[bytes]]]
     covers: Callable[[str], tuple[Cover, ...]]  # checkpoints of a log by its author, some with cosignatures as well
+    findings: tuple[Finding, ...] = ()  # what is wrong with a bundle; then `logs` end where that is
+    files: Mapping[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)  # of a bundle: as they lie there
 
     def enrolments(self) -> dict[str, Enrol]:
         """By log: its enrolment, entry 0 or (the founder's) 1."""
@@ -99,11 +102,14 @@ def opened(source: str | None) -> Iterator[Source]:
     path = Path(source) if source is not None else None
     if path is not None and is_bundle(path):
         from ledger.bundle_files import open_bundle
+        from ledger.first_look import first_look
 
         with open_bundle(path) as contents:
+            look = first_look(contents, Anchors())
             covers = {log.peer: _bundled_covers(log) for log in contents.logs}
-            logs = {log.peer: log.entries for log in contents.logs}
-            yield Source(contents.swarm, contents.founder, logs, lambda log: covers[log])
+            files = {log.peer: log.entries for log in contents.logs}
+            logs = {log.peer: partial(_first, files[log.peer], log.admitted) for log in look.logs}
+            yield Source(contents.swarm, contents.founder, logs, lambda log: covers[log], look.findings, files)
         return
     is_peer = path is not None and (path / settings.STORE).is_file()
     place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
@@ -117,6 +123,10 @@ def opened(source: str | None) -> Iterator[Source]:
             {log: partial(store.entries, log) for log in store.logs()},
             lambda log: _kept_covers(store, log),
         )
+
+
+def _first(entries: Callable[[], Iterator[bytes]], count: int) -> Iterator[bytes]:
+    return islice(entries(), count)
 
 
 def is_bundle(path: Path) -> bool:

@@ -25,7 +25,7 @@ def test_the_document_of_a_snapshot_opens_against_its_state(tmp_path: Path) -> N
     place, out = stored(tmp_path / "peer", swarm), tmp_path / "state.json"
     gossip("ledger", "bundle", "--dir", str(place), "--out", str(tmp_path / "bundle"))
     told = facts("ledger", "state", str(tmp_path / "bundle"), f"birch/{snapshot.seq}", "--out", str(out))
-    assert told == {"bytes": out.stat().st_size, "file": str(out), "log": birch.id, "seq": snapshot.seq}
+    assert told == {"bytes": out.stat().st_size, "file": str(out), "log": birch.id, "seq": snapshot.seq, "findings": []}
     assert isinstance(snapshot.entry, Snapshot)
     genesis = birch.replica.data(swarm.founder_id, 0)
     replica = open_state(out.read_bytes(), genesis, toy.POLICY.encode(), snapshot.entry)
