@@ -91,6 +91,8 @@ def open_response(data: bytes) -> bytes:
                 "the authority granted no time stamp", why=f"status {response.status}, {response.status_string}"
             )
         token = response.time_stamp_token()
+    # The library encodes the token anew, and reads nothing but DER, so these are the bytes that were sent; should it
+    # ever read more, no others are kept.
     if not 0 < len(token) <= MAX_TOKEN_BYTES or not data.endswith(token):
         raise RemoteError("this is no answer of a time-stamp authority", why="it does not end with a token")
     return token

@@ -291,11 +291,13 @@ def test_an_anchor_out_of_its_place_is_a_finding(authority: Authority, swarm: to
     anchor(swarm, "ann", 2, stamped(authority, checkpoint_of(swarm, "ann", 2)))
     whole = bundle_of(swarm)
     (log,) = [log for log in whole.logs if log.peer == swarm["ann"].id]
-    backwards = replace(log, entries=lambda start=0: iter(list(log.entries())[::-1]))
-    (found,) = anchors_in(replace(whole, logs=(backwards,)), load_roots(authority.root.read_bytes()))
-    assert isinstance(found, Finding)
-    assert (found.index, found.rule) == (0, "token")
-    assert "too many" in found.detail
+    whole_log = list(log.entries())
+    for entries, index in ((whole_log[::-1], 0), (whole_log[1:], 1)):  # stamped by itself, too, in the second
+        moved = replace(log, entries=lambda start=0, entries=entries: iter(entries))
+        (found,) = anchors_in(replace(whole, logs=(moved,)), load_roots(authority.root.read_bytes()))
+        assert isinstance(found, Finding)
+        assert (found.index, found.rule) == (index, "token")
+        assert "too many" in found.detail
 
 
 def test_the_bound_on_a_token_is_above_what_authorities_send(authority: Authority) -> None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from gossip.events import KeepVote, Timer
-from gossip.peer import Book, election
+from gossip.peer import Book, desk, election
 from gossip.peer.election import Election
 from gossip.peer.vouches import Proposal
 from gossip.sim import Scenario, SimSwarm
@@ -19,7 +19,7 @@ from ledger.errors import LocalError
 from ledger.kept import StoredVote
 from ledger.tlog_policy import final_policy, satisfied
 from tests.peer.bench import Bench, only
-from tests.peer.stand import Stand, signed_by, vouches
+from tests.peer.stand import Stand, signed_by, tallies, vouches
 
 
 def test_a_fixed_witness_votes_along_one_chain_and_at_most_once_a_minute() -> None:
@@ -78,6 +78,26 @@ def test_a_snapshot_too_far_back_or_without_its_deltas_gets_no_vote(monkeypatch:
     lacking = Election(stand.book, lambda digest: None, None)
     proposal = Proposal(a.self_id, stand.snapshots(a)[0], b"", b"", is_vote=True)
     assert lacking.vote(proposal) is None
+
+
+def test_a_snapshot_whose_deltas_are_too_many_bytes_gets_no_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand("founder", seconds=40.0)
+    a, _ = stand.undecided()
+    first = stand.snapshots(a)[0]
+    proposal, read = Proposal(a.self_id, first, b"", b"", is_vote=True), []
+
+    def find(digest: str) -> bytes | None:
+        blob = stand.disk.blob(digest)
+        read.append(len(blob or b""))
+        return blob
+
+    assert Election(stand.book, find, None).vote(proposal) is not None
+    whole = sum(read)
+    for limit in (whole, whole - 1, max(read)):
+        read.clear()
+        monkeypatch.setattr(election, "MAX_BYTES", limit)
+        assert (Election(stand.book, find, None).vote(proposal) is not None) is (limit == whole)
+        assert sum(read) <= limit + max(read)  # it stops there
 
 
 class LyingBook(Book):
@@ -178,3 +198,14 @@ def test_nothing_beyond_what_is_stored_is_signed_at_all() -> None:
     for size in (0, author.size, author.size + 1):
         with pytest.raises(LocalError, match="only what is stored"):
             author.sign_at(size)
+
+
+def test_announcements_without_end_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may claim signatures on any size of a log: what was asked for is forgotten before it is too much."""
+    monkeypatch.setattr(desk, "MAX_ASKED", 3)
+    stand = Stand("stranger")
+    log, size = stand.author.self_id, stand.sizes[-1]
+    for more in range(1, 11):
+        row = (short_name(log), size + more, 4)
+        assert tallies(stand.say(Tally((row,)))) == [Tally(((short_name(log), size + more, 0),))]
+        assert len(stand.machine._witnessing._desk._asked) <= 3
