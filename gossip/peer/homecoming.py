@@ -114,7 +114,7 @@ class Homecoming:
     def _is_whole(self) -> bool:
         """Whether nobody we are linked with has more, and nothing that we know of waits."""
         tape = self._tapes.get(self._own)
-        if tape is not None and tape.held:
+        if tape is not None and (tape.held or tape.stopped):  # stopped: somebody signed an entry that breaks a rule
             return False
         if any(self._rumour.claimed_more(self._own, live.link) for live in self._links):
             self._is_new = False  # we have been here before

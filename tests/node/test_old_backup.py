@@ -1,4 +1,4 @@
-"""A backup from before a change of keys, used on a new machine: one line says so once the log is back; no entry does."""
+"""A backup from before a change of keys, used on a new machine: one line says so once the log is back, no entry."""
 
 from __future__ import annotations
 

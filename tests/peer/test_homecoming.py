@@ -12,7 +12,11 @@ from gossip.events import Append, DataReady, Drop, Effect, Event, Found, LinkUp,
 from gossip.peer import Peer
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import commitment
-from gossip.wire.frames import Differs, Digest, Frame, Have, Want, encode
+from gossip.wire.frames import Differs, Digest, Entries, Frame, Have, Want, encode
+from ledger.canonical import encode_entry, entry_hash
+from ledger.checkpoint import Checkpoint, origin, sign
+from ledger.entry import Member
+from ledger.merkle import Tree, leaf_hash
 from tests.peer.bench import frames_to, notes, only, simulated
 
 MEMBER = 1  # besides the founder
@@ -145,3 +149,25 @@ def test_while_it_looks_for_its_own_entries_it_dials_whoever_says_to_be_of_its_s
     assert [e for e in again.feed(Found("h", 5, b"\xff" * 32)) if type(e).__name__ == "Dial"]
     again.wait(11.0)
     assert not again.machine.is_seeking
+
+
+def test_an_own_next_entry_that_breaks_a_rule_silences_it_and_ends_nothing_else() -> None:
+    """A thief of the key signed it while we were away: our log ends there for everybody, so nothing follows it."""
+    again = Again()
+    replica = again.book.replica
+    entries = [replica.data(again.own, seq) for seq in range(again.size)]
+    last = replica.entry(again.own, again.size - 1)
+    nobody = Member(
+        v=1, swarm=again.swarm.swarm_id, seq=again.size, prev=entry_hash(entries[-1]), time=last.time, meets=[],
+        seen=[], heads=last.heads, peer="11" * 32, role="trainer", expires=0,
+    )  # fmt: skip
+    bad = encode_entry(nobody)
+    tree = Tree(leaf_hash(data) for data in [*entries, bad])
+    name = origin(again.swarm.swarm_id, again.own)
+    note = sign(Checkpoint(name, tree.size, tree.root()), again.shell._key)
+    again.link()
+    again.say(Have(((again.own, again.size + 1, bytes.fromhex(entry_hash(bad))[:8]),)))
+    effects = again.say(Entries(again.own, again.size, note, (), (bad,)))
+    effects += again.wait(60.0)
+    assert only(effects, Append) == []
+    assert any("writes nothing" in note["text"] for note in notes(effects, "trouble"))
