@@ -163,7 +163,7 @@ def verify(
     if json:
         render.document(verdict.as_json(report, used))
     else:
-        verdict.show(report, stamps=roots is not None)
+        verdict.show(report, anchors, stamps=roots is not None)
         if html is not None:
             render.say(f"wrote   {html}")
     raise typer.Exit(verdict.exit_code(report))

@@ -6,6 +6,7 @@ entry, rule and file; what peers wrote is cleaned. It refuses to know how anythi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from cli import exits, render
 from cli.plain import name as plain_name
 from cli.plain import plain
 from ledger.chain import fork_of, peer_of
-from ledger.report import Finding, LogReport, Report
+from ledger.report import Anchors, Finding, LogReport, Report
 
 MAX_SHOWN: Final = 100  # findings in lines; --json and the page have all
 
@@ -49,7 +50,7 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
     }
 
 
-def show(report: Report, *, stamps: bool = False) -> None:
+def show(report: Report, anchors: Anchors, *, stamps: bool = False) -> None:
     """Everything, for people; the verdict last. `stamps`: whether time stamps were looked at."""
     names = {peer_of(log.peer): log.name for log in report.logs if log.name}
     rows = [
@@ -78,6 +79,8 @@ def show(report: Report, *, stamps: bool = False) -> None:
         render.say(f"model   {report.model_hash or '(not replayable)'}")
     if report.logs:
         render.say(f"swarm   {report.swarm or '(no genesis)'}")
+    if report.anchored:
+        render.say(f"held against {listed(anchors_named(anchors))}")
     render.say(_verdict(report))
     if report.verdict == "inconclusive" and not report.anchored:
         render.say(NEXT)
@@ -144,6 +147,25 @@ def state(report: Report, log: LogReport) -> str:
     return "clean" if report.model_hash else "not replayed"
 
 
+def what_does_not_hold(report: Report) -> str:
+    """The ledger itself, or only its agreement with what the auditor brought."""
+    named = all(found.against_anchor for found in report.findings)
+    return "this bundle does not match what you named" if named else "this ledger does not hold"
+
+
+def anchors_named(anchors: Anchors) -> list[str]:
+    """What the auditor held the bundle against, in words."""
+    told = {
+        "swarm": "the swarm's id", "model": "the model's hash", "witnesses": "witnesses",
+        "checkpoints": "checkpoints saved earlier", "model_file": "an exported model",
+    }  # fmt: skip
+    return [words for name, words in told.items() if getattr(anchors, name)]
+
+
+def listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing of yours"
+
+
 def _verdict(report: Report) -> str:
     counts = f"{render.many(report.entries, 'entry')}, {render.many(report.snapshots, 'snapshot')} recomputed"
     match report.verdict:
@@ -153,9 +175,7 @@ def _verdict(report: Report) -> str:
                 f"; of {render.many(longer, 'log')} more is signed than is here" if longer else ""
             )
         case "findings":
-            named = all(found.against_anchor for found in report.findings)
-            what = "this bundle does not match what you named" if named else "this ledger does not hold"
-            return f"FINDINGS  {len(report.findings):,}: {what}"
+            return f"FINDINGS  {len(report.findings):,}: {what_does_not_hold(report)}"
         case _ if report.structure_only:
             looked = render.many(report.entries, "entry")
             return f"INCONCLUSIVE: {looked} hang together; what they say was not looked at"

@@ -17,7 +17,7 @@ from cli import render
 from cli.page import drawing
 from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
 from cli.page.parts import bar, chip, legend, percent, scroll, section, sources, table, text, who
-from cli.verdict import state
+from cli.verdict import anchors_named, listed, state, what_does_not_hold
 from ledger.entry import GRID_ONE
 from ledger.report import LogReport, Report
 
@@ -91,11 +91,11 @@ def _verdict(facts: Facts) -> str:
     report = facts.report
     verdict = report.verdict
     longer = sum(log.elsewhere > 0 for log in report.logs)
-    held = anchors_named(facts)
+    held = anchors_named(facts.anchors)
     if verdict == "clean":
-        says, why = "Clean", f"It holds, down to the last bit of the model, and agrees with {_list(held)}."
+        says, why = "Clean", f"It holds, down to the last bit of the model, and agrees with {listed(held)}."
     elif verdict == "findings":
-        says = f"{render.many(len(report.findings), 'finding')}: this ledger does not hold"
+        says = f"{render.many(len(report.findings), 'finding')}: {what_does_not_hold(report)}"
         why = "Each is listed below with its log, its place and the file that shows it."
     elif report.too_large:
         says, why = "Inconclusive: the model was not replayed", f"{text(report.too_large)}."
@@ -111,19 +111,6 @@ def _verdict(facts: Facts) -> str:
     ring = '<circle cx="20" cy="20" r="18" fill="none" stroke="currentColor" stroke-width="3"/>'
     icon = f'<svg viewBox="0 0 40 40" aria-hidden="true">{ring}{_ICONS[verdict]}</svg>'
     return f'<section class="verdict {verdict}">{icon}<div><strong>{says}</strong><p>{why}</p></div></section>'
-
-
-def anchors_named(facts: Facts) -> list[str]:
-    """What the auditor held the bundle against, in words."""
-    told = {
-        "swarm": "the swarm's id", "model": "the model's hash", "witnesses": "witnesses",
-        "checkpoints": "checkpoints saved earlier", "model_file": "an exported model",
-    }  # fmt: skip
-    return [words for name, words in told.items() if getattr(facts.anchors, name, None)]
-
-
-def _list(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing of yours"
 
 
 def _model(facts: Facts) -> str:
@@ -144,7 +131,7 @@ def _model(facts: Facts) -> str:
     rows = (
         ("Model", f'<code class="hash">{text(report.model_hash) or "not replayable"}</code>'),
         ("Swarm", f'<code class="hash">{text(report.swarm) or "no genesis that holds"}</code>'),
-        ("Held against", _list(anchors_named(facts))),
+        ("Held against", listed(anchors_named(facts.anchors))),
         *(
             (
                 "Witness",

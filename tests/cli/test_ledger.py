@@ -86,6 +86,7 @@ def test_a_bundle_verifies_against_what_the_auditor_knows(bundle: Path, swarm: t
     assert report["entries"] == sum(swarm.founder.replica.heads().values())
     told = gossip("ledger", "verify", str(bundle), "--swarm", swarm.swarm).splitlines()
     assert told[-1] == f"CLEAN  {report['entries']} entries, 3 snapshots recomputed"
+    assert told[-2] == "held against the swarm's id"
     assert sum("clean" in line for line in told[:-1]) == 3  # a line for each log
 
 
