@@ -133,10 +133,13 @@ class Node:
                     self._phase = "stopping"
                     self._on_note(ev.Note("stopped", {"text": "asked to stop"}))
                     raise _Stopped
-            except* _Stopped:
-                pass
-            except* GossipError as group:
-                raise _first(group) from None
+            except BaseExceptionGroup as group:  # not except*: Python 3.11.2 wraps what is raised there once more
+                _, rest = group.split(_Stopped)
+                errors, others = rest.split(GossipError) if rest else (None, None)
+                if others is not None:
+                    raise others from None
+                if errors is not None:
+                    raise _first(errors) from None
 
     def request_stop(self) -> None:
         """Ask run() to end; it finishes what is being written first."""
