@@ -259,7 +259,7 @@ def test_a_model_without_a_peer_is_told_from_an_exported_one(swarm: Swarm, tmp_p
 def test_the_last_line_tells_what_is_wrong_from_what_is_another(swarm: Swarm, capsys: pytest.CaptureFixture[str]):
     from cli.verdict import show
 
-    show(against(contents_of(swarm), swarm="ab" * 32))
+    show(against(contents_of(swarm), swarm="ab" * 32), Anchors(swarm="ab" * 32))
     assert capsys.readouterr().out.endswith("this bundle does not match what you named\n")
-    show(against(contents_of(swarm, model_hash="ab" * 32), swarm=swarm.swarm))
+    show(against(contents_of(swarm, model_hash="ab" * 32), swarm=swarm.swarm), Anchors(swarm=swarm.swarm))
     assert capsys.readouterr().out.endswith("this ledger does not hold\n")
