@@ -67,7 +67,7 @@ def _prove(source: Source, line: Line) -> Proved:
         tree.append(leaf_hash(data))
         if names_key(data):
             keys += _keys(data)
-    covers = [cover for cover in source.covers(line.log) if cover.size > line.seq and cover.reaches(tree)]
+    covers = [cover for cover in source.covers(line.log) if line.seq < cover.reach]
     if not covers:
         raise LocalError(
             f"nobody has signed for entry {line.seq} of log {line.log[:8]} yet",

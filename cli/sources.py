@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,56 +18,15 @@ from cli import settings
 from cli.plain import name as plain_name
 from ledger.canonical import decode_entry
 from ledger.checkpoint import parse_checkpoint
+from ledger.cover import Cover, cover, from_last
 from ledger.entry import Enrol, Hash, PeerId
 from ledger.errors import RemoteError
-from ledger.merkle import Tree, consistency_spans, node_hash, split
 from ledger.proof import parse_proof
 from ledger.report import Anchors, Finding
 
 if TYPE_CHECKING:  # the store loads sqlite3, which a bundle does without
     from ledger.bundle import BundleLog
     from ledger.store import Store
-
-
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """A checkpoint over a log, of which less may be here: `beyond` then has the nodes that reach past what is here."""
-
-    note: bytes
-    size: int
-    beyond: Mapping[Span, bytes] = field(default_factory=dict)
-
-    def reaches(self, tree: Tree) -> bool:
-        """Whether an entry of `tree` can be proved to be under it."""
-        return self.size <= tree.size or bool(self.beyond)
-
-    def inclusion(self, tree: Tree, index: int) -> tuple[bytes, ...]:
-        """The inclusion proof of leaf `index`. What is not in `tree` is in `beyond`, or follows."""
-
-        def node(begin: int, end: int) -> bytes:
-            if (begin, end) in self.beyond:
-                return self.beyond[begin, end]
-            if end <= tree.size:
-                return tree.span_root(begin, end)
-            middle = begin + split(end - begin)
-            return node_hash(node(begin, middle), node(middle, end))
-
-        return tuple(node(*span) for span in _siblings(index, self.size))
-
-
-def _siblings(index: int, size: int) -> list[Span]:
-    """What the nodes of an inclusion proof are over, from the leaf upwards."""
-    spans: list[Span] = []
-    begin, end = 0, size
-    while end - begin > 1:
-        middle = begin + split(end - begin)
-        left = index < middle
-        spans.append((middle, end) if left else (begin, middle))
-        begin, end = (begin, middle) if left else (middle, end)
-    return spans[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +94,29 @@ def is_bundle(path: Path) -> bool:
 
 def _bundled_covers(log: BundleLog) -> tuple[Cover, ...]:
     """The author's note, of which the proof of the last entry tells what is beyond; and the cosigned one."""
-    found: list[Cover] = []
-    beyond: dict[Span, bytes] = {}
     try:
         _, signed = parse_checkpoint(log.checkpoint)
+        own = Cover(signed.size, signed.root, log.checkpoint, reach=signed.size)
         if signed.size > log.size:
-            spans = zip(_siblings(log.size - 1, signed.size), parse_proof(log.head).hashes, strict=True)
-            beyond = {span: node for span, node in spans if span[1] > log.size}
-        found.append(Cover(log.checkpoint, signed.size, beyond))
-        if log.cosigned:
-            _, cosigned = parse_checkpoint(log.cosigned)
-            found.append(Cover(log.cosigned, cosigned.size, beyond if cosigned.size == signed.size else {}))
+            own = from_last(signed.size, signed.root, log.checkpoint, log.size, parse_proof(log.head).hashes)
+        return (own, *_cosigned(own, log.cosigned, log.size))
     except (RemoteError, ValueError):  # an audit says what is wrong with these files; nothing is proved with them
-        pass
-    return tuple(found)
+        return ()
 
 
 def _kept_covers(store: Store, log: str) -> tuple[Cover, ...]:
-    cosigned, signed = store.cosigned(log), store.checkpoint(log)
-    found: list[Cover] = []
-    beyond: dict[Span, bytes] = {}
-    if signed:
-        spans = zip(consistency_spans(signed.held, signed.size), signed.proof, strict=signed.proof != ())
-        beyond = {span: node for span, node in spans if span[1] > signed.held}
-        found.append(Cover(signed.note, signed.size, beyond))
-    if cosigned:
-        size, note = cosigned
-        found.append(Cover(note, size, beyond if signed and size == signed.size else {}))
-    return tuple(found)
+    signed, cosigned = store.checkpoint(log), store.cosigned(log)
+    if signed is None:
+        return ()
+    own = cover(signed.size, b"", signed.note, signed.held, signed.proof)
+    return (own, *_cosigned(own, cosigned[1] if cosigned else b"", store.size(log)))
+
+
+def _cosigned(own: Cover, note: bytes, here: int) -> tuple[Cover, ...]:
+    """A cosigned note proves what is here whole, or what the author's proof for the same size reaches."""
+    if not note:
+        return ()
+    _, checkpoint = parse_checkpoint(note)
+    if checkpoint.size == own.size:
+        return (replace(own, note=note),)
+    return (Cover(checkpoint.size, checkpoint.root, note, reach=checkpoint.size),) if checkpoint.size <= here else ()

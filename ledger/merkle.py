@@ -218,17 +218,7 @@ class Tree:
         size = self.size if size is None else self._check_size(size)
         if not 0 <= index < size:
             raise LocalError("no such leaf to prove", why=f"index {index} in a tree of {size}")
-        path: list[bytes] = []
-        begin, end = 0, size
-        while end - begin > 1:
-            middle = begin + split(end - begin)
-            if index < middle:
-                path.append(self.span_root(middle, end))
-                end = middle
-            else:
-                path.append(self.span_root(begin, middle))
-                begin = middle
-        return path[::-1]
+        return [self.span_root(*span) for span in inclusion_spans(index, size)]
 
     def consistency(self, first: int, second: int | None = None) -> list[bytes]:
         """The proof that the tree of `first` leaves is a prefix of that of `second` (section 2.1.4.1)."""
@@ -279,6 +269,21 @@ def join_right(nodes: Sequence[bytes]) -> bytes:
     return root
 
 
+def inclusion_spans(index: int, size: int) -> list[tuple[int, int]]:
+    """Which leaves begin..end each hash of an inclusion proof stands for, from the leaf upwards (section 2.1.3.1)."""
+    spans: list[tuple[int, int]] = []
+    begin, end = 0, size
+    while end - begin > 1:
+        middle = begin + split(end - begin)
+        if index < middle:
+            spans.append((middle, end))
+            end = middle
+        else:
+            spans.append((begin, middle))
+            begin = middle
+    return spans[::-1]
+
+
 def consistency_spans(first: int, second: int) -> list[tuple[int, int]]:
     """Which leaves begin..end each hash of a consistency proof stands for, in its order (section 2.1.4.1)."""
     spans: list[tuple[int, int]] = []
@@ -327,13 +332,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 def inclusion_sides(index: int, size: int) -> list[bool]:
     """Of each hash of an inclusion proof, in its order, whether it stands to the left of the leaf."""
-    sides: list[bool] = []
-    begin, end = 0, size
-    while end - begin > 1:
-        middle = begin + split(end - begin)
-        sides.append(index >= middle)
-        begin, end = (begin, middle) if index < middle else (middle, end)
-    return sides[::-1]
+    return [end <= index for _, end in inclusion_spans(index, size)]
 
 
 def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]) -> None:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from ledger.bundle import BundleError, BundleLog
 from ledger.checkpoint import Checkpoint, open_note, parse_checkpoint
+from ledger.cover import cover
 from ledger.errors import RemoteError
-from ledger.merkle import Tree, consistency_spans, split
+from ledger.merkle import Tree
 from ledger.proof import TlogProof, make_proof, parse_proof, print_proof, verify_prefix
 
 KeyAt = Callable[[int], bytes]  # size of a checkpoint -> the public key that must sign it
@@ -79,17 +80,5 @@ def head_proof(tree: Tree, note: bytes, consistency: Sequence[bytes]) -> bytes:
     `consistency` leads from the tree to the note's: what the last entry's path has to the right is in it.
     """
     _, checkpoint = parse_checkpoint(note)
-    if checkpoint.size == tree.size:
-        return print_proof(make_proof(tree, tree.size - 1, note))
-    beyond = dict(zip(consistency_spans(tree.size, checkpoint.size), consistency, strict=True))
-    path: list[bytes] = []
-    begin, end = 0, checkpoint.size
-    while end - begin > 1:
-        middle = begin + split(end - begin)
-        if tree.size <= middle:
-            path.append(beyond[middle, end] if middle >= tree.size else tree.span_root(middle, end))
-            end = middle
-        else:
-            path.append(tree.span_root(begin, middle))
-            begin = middle
-    return print_proof(TlogProof(tree.size - 1, tuple(path[::-1]), note))
+    above = cover(checkpoint.size, checkpoint.root, note, tree.size, consistency)
+    return print_proof(TlogProof(tree.size - 1, above.inclusion(tree, tree.size - 1), note))

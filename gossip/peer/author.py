@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from gossip.events import Anchored, Append, KeepCheckpoint, NewKey
 from gossip.peer.book import Book
-from gossip.peer.cover import Cover
 from gossip.peer.homecoming import Homecoming
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
@@ -26,6 +25,7 @@ from gossip.wire.frames import Voucher
 from ledger import checkpoint
 from ledger.canonical import encode_entry
 from ledger.cosignature import cosign, raw
+from ledger.cover import Cover
 from ledger.entry import (
     MAX_ENTRY_BYTES,
     MAX_TOKEN_BYTES,

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from gossip.events import LinkId
-from gossip.peer.cover import Cover, cover, grown_root, kept
 from gossip.wire.frames import MAX_BATCH, MAX_PROOF, Entries, entries_room
 from ledger.chain import MAX_LOG_SIZE, LogId, fork_of, peer_of
 from ledger.checkpoint import open_note
+from ledger.cover import Cover, cover, grown_root, kept
 from ledger.entry import PeerId
 from ledger.errors import RemoteError
 from ledger.kept import StoredCheckpoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossip.peer.cover import cover, grown_root, kept
 from gossip.peer.tape import Tape
+from ledger.cover import cover, grown_root, kept
 from ledger.kept import StoredCheckpoint
 from ledger.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
 

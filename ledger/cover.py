@@ -8,6 +8,9 @@ consistency proof from its end to that size. The nodes of that proof are all one
 what one holds to the next peer, so a half-fed peer can already feed others, also after a restart (`kept`), and
 also if the author never publishes the rest.
 
+The same nodes prove single entries (`inclusion`), of a log in a bundle as of one on its way to us: whoever made the
+bundle had the proof that leads from the last entry to the checkpoint (`from_last`).
+
 Pure. It refuses to know entries, keys and links.
 """
 
@@ -16,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ledger.merkle import Tree, consistency_spans, join_right, node_hash, split
+from ledger.merkle import Tree, consistency_spans, inclusion_spans, join_right, node_hash, split
 
 Span = tuple[int, int]
 
@@ -33,17 +36,7 @@ class Cover:
 
     def inclusion(self, tree: Tree, index: int) -> tuple[bytes, ...]:
         """The inclusion proof of leaf `index` (below `reach`) in the checkpoint."""
-        path: list[bytes] = []
-        begin, end = 0, self.size
-        while end - begin > 1:
-            middle = begin + split(end - begin)
-            if index < middle:
-                path.append(self._node(tree, middle, end))
-                end = middle
-            else:
-                path.append(self._node(tree, begin, middle))
-                begin = middle
-        return tuple(path[::-1])
+        return tuple(self._node(tree, *span) for span in inclusion_spans(index, self.size))
 
     def proof(self, tree: Tree, first: int) -> tuple[bytes, ...]:
         """The consistency proof from `first` (at most the leaves in `tree`) to the checkpoint."""
@@ -63,6 +56,12 @@ def cover(size: int, root: bytes, note: bytes, held: int, proof: Sequence[bytes]
     """The cover that a verified proof from `held` leaves to (size, root) makes."""
     spans = consistency_spans(held, size)
     return Cover(size, root, note, {s: n for s, n in zip(spans, proof, strict=True) if s[1] > held}, held)
+
+
+def from_last(size: int, root: bytes, note: bytes, held: int, path: Sequence[bytes]) -> Cover:
+    """The cover that a verified inclusion proof of the last of `held` leaves in (size, root) makes."""
+    spans = inclusion_spans(held - 1, size)
+    return Cover(size, root, note, {s: n for s, n in zip(spans, path, strict=True) if s[1] > held}, held)
 
 
 def kept(size: int, note: bytes, held: int, proof: Sequence[bytes], tree: Tree) -> Cover:
