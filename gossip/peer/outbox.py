@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from gossip.events import Effect, LinkId, Note, Send, SetTimer
-from gossip.wire.frames import Frame, encode
+from gossip.wire.codec import encode
+from gossip.wire.frames import Frame
 
 
 class Outbox:

@@ -56,7 +56,7 @@ from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
 from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.witnessing import Witnessing
-from gossip.wire import frames
+from gossip.wire import codec
 from gossip.wire.frames import (
     Differs,
     Digest,
@@ -259,7 +259,7 @@ class Peer:
             return  # dropped; what was on its way does not matter
         try:
             self._allowances[link].charge(self._now, message)
-            self._frame(live, frames.decode(message))
+            self._frame(live, codec.decode(message))
         except RemoteError as error:
             self._blame(link, error)
 

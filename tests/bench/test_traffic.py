@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gossip.wire.frames import PACKED_TAG, Entries, encode
+from gossip.wire.codec import encode
+from gossip.wire.frames import PACKED_TAG, Entries
 from tests.bench.traffic import plain_length, swarm
 
 

@@ -24,7 +24,8 @@ from gossip.config import PeerConfig
 from gossip.events import Event, Received
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
-from gossip.wire.frames import PACKED_TAG, Entries, Lacks, Piece, WantBlob, decode, encode
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import PACKED_TAG, Entries, Lacks, Piece, WantBlob
 from ledger.canonical import decode_entry, encode_entry
 from ledger.entry import Update
 from tests.bench.figures import Figure, Goal, Section

@@ -21,7 +21,7 @@ from gossip.node.alone import change_key
 from gossip.peer import Book, Peer, restore
 from gossip.peer.homecoming import ALONE_S
 from gossip.setup import create_swarm
-from gossip.wire.frames import encode
+from gossip.wire.codec import encode
 from ledger.entry import Recover, Rotate
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey, key_digest

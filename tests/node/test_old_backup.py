@@ -55,4 +55,5 @@ def test_an_old_backup_takes_nothing_back(lost: tuple[Path, backups.Backup], tmp
 
 def test_a_backup_of_the_keys_that_the_log_names_does(lost: tuple[Path, backups.Backup], tmp_path: Path) -> None:
     peer, kept = lost
-    came_home(kept, peer, tmp_path / "new")
+    assert not came_home(kept, peer, tmp_path / "new")  # no complaint, and nothing changed: the keys are the log's
+    assert (tmp_path / "new" / "keys" / "next").read_bytes()

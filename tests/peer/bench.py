@@ -24,7 +24,8 @@ from gossip.merging.codec import encode_update
 from gossip.peer import Book, Peer
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.station import SimPeer, commitment
-from gossip.wire.frames import Frame, decode, encode
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import Frame
 from ledger.entry import Scores
 from ledger.keys import PrivateKey
 

@@ -25,7 +25,8 @@ from gossip.peer import Peer, restore
 from gossip.sim import Cut, Scenario, SimSwarm, Twin
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
-from gossip.wire.frames import Tally, Vouch, Voucher, decode, encode
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import Tally, Vouch, Voucher
 from ledger.checkpoint import Checkpoint, origin
 from ledger.cosignature import cosign, cosignature, raw, verify_cosignature
 from ledger.entry import Snapshot

@@ -11,7 +11,8 @@ from gossip.events import Send
 from gossip.peer.blobs import Blobs
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
-from gossip.wire.frames import PIECE_BYTES, Piece, WantBlob, decode
+from gossip.wire.codec import decode
+from gossip.wire.frames import PIECE_BYTES, Piece, WantBlob
 from ledger.errors import RemoteError
 
 LIAR, HONEST = 1, 2  # where all else is equal, the lower link is asked first

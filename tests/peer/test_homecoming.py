@@ -12,7 +12,8 @@ from gossip.events import Append, DataReady, Drop, Effect, Event, Found, LinkUp,
 from gossip.peer import Peer
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import commitment
-from gossip.wire.frames import Differs, Digest, Entries, Frame, Have, Want, encode
+from gossip.wire.codec import encode
+from gossip.wire.frames import Differs, Digest, Entries, Frame, Have, Want
 from ledger.canonical import encode_entry, entry_hash
 from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.entry import Member

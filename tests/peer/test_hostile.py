@@ -15,7 +15,8 @@ from gossip.peer.peer import Peer
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
 from gossip.wire import frames
-from gossip.wire.frames import NO_HASH, Digest, Entries, Have, Piece, Want, WantBlob, decode, encode
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import NO_HASH, Digest, Entries, Have, Piece, Want, WantBlob
 from ledger import checkpoint
 from ledger.canonical import encode_entry, entry_hash
 from ledger.entry import Data, PeerId

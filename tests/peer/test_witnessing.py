@@ -25,7 +25,8 @@ from gossip.peer.desk import ASK_AGAIN_S, SETTLE_S
 from gossip.peer.election import Election
 from gossip.peer.vouches import Proposal, read_note
 from gossip.sim import Scenario, SimSwarm
-from gossip.wire.frames import Entries, Have, Tally, Vouch, Voucher, Want, decode, encode, short_name
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import Entries, Have, Tally, Vouch, Voucher, Want, short_name
 from ledger.canonical import decode_entry, encode_entry
 from ledger.checkpoint import Checkpoint, open_note, origin, sign
 from ledger.cosignature import cosignatures, verify_cosignature

@@ -9,7 +9,8 @@ from itertools import pairwise
 from gossip.config import PeerConfig
 from gossip.events import Event, Received
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm
-from gossip.wire.frames import Tally, Vouch, decode
+from gossip.wire.codec import decode
+from gossip.wire.frames import Tally, Vouch
 from ledger.canonical import decode_entry
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature

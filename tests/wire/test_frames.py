@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossip.wire import frames
+from gossip.wire import codec, frames
+from gossip.wire.codec import decode, encode
 from gossip.wire.frames import (
     MAX_HAVE,
     MAX_MESSAGE_BYTES,
@@ -29,8 +30,6 @@ from gossip.wire.frames import (
     Trace,
     Want,
     WantBlob,
-    decode,
-    encode,
 )
 from ledger.errors import LocalError, RemoteError
 
@@ -210,7 +209,7 @@ def deflated(message: bytes, length: int | None = None, *, tail: bytes = b"", en
 
 
 def plain(frame: Entries) -> bytes:
-    return frames._encode(frame)
+    return codec._encode(frame)
 
 
 def test_entries_travel_packed_where_that_is_shorter() -> None:

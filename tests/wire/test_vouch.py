@@ -10,18 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossip.wire.frames import (
-    MAX_MESSAGE_BYTES,
-    MAX_TALLY,
-    MAX_TIME,
-    MAX_VOUCHERS,
-    Tally,
-    Vouch,
-    Voucher,
-    decode,
-    encode,
-    short_name,
-)
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import MAX_MESSAGE_BYTES, MAX_TALLY, MAX_TIME, MAX_VOUCHERS, Tally, Vouch, Voucher, short_name
 from ledger.errors import LocalError, RemoteError
 
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)

@@ -1,0 +1,347 @@
+"""The messages between two peers as bytes, in one spelling.
+
+    tag u8 | fields, integers little-endian, hashes raw
+
+    1 Digest     ask u8 | vector 32                                     what I hold, as one hash
+    2 Have       count u16 | count x (log 32, size u32, head 8)         what I hold, log by log; rows strictly rise
+    3 Want       log 32 | start u32 | stop u32 | prev 32 | root 32      entries start..stop of a log, after `prev`
+    4 Entries    log 32 | start u32 | note u16+bytes | proof u8 x 32 | count u16 | count x (u16+bytes)
+    5 WantBlob   hash 32 | offset u32 | length u32                      a stretch of a blob
+    6 Piece      hash 32 | total u32 | offset u32 | bytes               a part of that stretch
+    7 Lacks      hash 32                                                I do not hold that blob
+    8 Vouch      log 32 | size u32 | root 32 | signature 64 | count u8 | count x (witness 32, time u64, signature 64)
+    9 Differs    log 32 | start u32 | note u16+bytes | proof u8 x 32 | entry     my entry start - 1 is another one
+   10 Trace      log 32 | seq u32 | entry 32 | first u32                which logs does that entry cite?
+   11 Rows       log 32 | seq u32 | entry 32 | first u32 | total u32 | count u16 | count x (peer 32, size u32, root 32)
+   12 Tally      count u16 | count x (log 8, size u32, signatures u8)   checkpoints that I hold, and how well signed
+   13 Packed     length u16 | an Entries message, deflated              where that is shorter
+
+A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
+
+    01 01 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+
+Rules kept here: one spelling (what decodes encodes to the same bytes; what is packed, once it is inflated), every
+length checked before anything is cut or allocated, nothing behind the last field. Any breach is one kind of error,
+RemoteError, and costs the sender its link. It refuses to know what the messages mean (frames.py, gossip/peer).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final, assert_never
+
+from gossip.wire.frames import (
+    ENTRIES_TAG,
+    HEAD_BYTES,
+    MAX_BATCH,
+    MAX_CITED,
+    MAX_HAVE,
+    MAX_MESSAGE_BYTES,
+    MAX_PROOF,
+    MAX_ROWS,
+    MAX_SIZE,
+    MAX_TALLY,
+    MAX_TIME,
+    MAX_VOUCHERS,
+    MAX_WINDOW_BYTES,
+    MIN_PACKED_BYTES,
+    NO_HASH,
+    PACKED_TAG,
+    PIECE_BYTES,
+    SHORT_BYTES,
+    Differs,
+    Digest,
+    Entries,
+    Frame,
+    Have,
+    Lacks,
+    Piece,
+    Rows,
+    Tally,
+    Trace,
+    Vouch,
+    Voucher,
+    Want,
+    WantBlob,
+)
+from ledger.checkpoint import MAX_NOTE_BYTES
+from ledger.entry import MAX_ENTRY_BYTES, Hash, PeerId
+from ledger.errors import LocalError, RemoteError
+from ledger.keys import SIGNATURE_BYTES
+from ledger.merkle import HASH_BYTES
+
+VOUCHER_BYTES: Final = HASH_BYTES + 8 + SIGNATURE_BYTES
+
+
+# ------------------------------------------------------------------ to bytes
+
+
+def encode(frame: Frame) -> bytes:
+    """The bytes of a frame of our own. LocalError if no peer would accept them."""
+    try:
+        message = _encode(frame)
+        if isinstance(frame, Entries):
+            message = _pack(message)
+        if decode(message) == frame:
+            return message
+    except (struct.error, ValueError, RemoteError) as error:
+        raise LocalError(f"cannot write a {type(frame).__name__} frame", why=str(error)) from None
+    raise LocalError(f"cannot write a {type(frame).__name__} frame", why="it would read as another one")
+
+
+def _encode(frame: Frame) -> bytes:
+    match frame:
+        case Digest(vector, ask):
+            return struct.pack("<BB", 1, ask) + bytes.fromhex(vector)
+        case Have(rows):
+            parts = [struct.pack("<BH", 2, len(rows))]
+            parts += [bytes.fromhex(log) + struct.pack("<I", size) + head for log, size, head in rows]
+            return b"".join(parts)
+        case Want(log, start, stop, prev, root):
+            return b"\x03" + bytes.fromhex(log) + struct.pack("<II", start, stop) + bytes.fromhex(prev + root)
+        case Entries(log, start, note, proof, entries):
+            parts = [b"\x04", bytes.fromhex(log), struct.pack("<IH", start, len(note)), note]
+            parts += [struct.pack("<B", len(proof)), *proof, struct.pack("<H", len(entries))]
+            for entry in entries:
+                parts += [struct.pack("<H", len(entry)), entry]
+            return b"".join(parts)
+        case WantBlob(digest, offset, length):
+            return b"\x05" + bytes.fromhex(digest) + struct.pack("<II", offset, length)
+        case Piece(digest, total, offset, data):
+            return b"\x06" + bytes.fromhex(digest) + struct.pack("<II", total, offset) + data
+        case Lacks(digest):
+            return b"\x07" + bytes.fromhex(digest)
+        case Differs(log, start, note, proof, entry):
+            parts = [b"\x09", bytes.fromhex(log), struct.pack("<IH", start, len(note)), note]
+            return b"".join([*parts, struct.pack("<B", len(proof)), *proof, entry])
+        case Trace(log, seq, entry, first):
+            return (
+                b"\x0a" + bytes.fromhex(log) + struct.pack("<I", seq) + bytes.fromhex(entry) + struct.pack("<I", first)
+            )
+        case Rows(log, seq, entry, first, total, rows):
+            parts = [b"\x0b", bytes.fromhex(log), struct.pack("<I", seq), bytes.fromhex(entry)]
+            parts.append(struct.pack("<IIH", first, total, len(rows)))
+            parts += [bytes.fromhex(peer) + struct.pack("<I", size) + root for peer, size, root in rows]
+            return b"".join(parts)
+        case Vouch(log, size, root, signature, vouchers):
+            parts = [b"\x08", bytes.fromhex(log), struct.pack("<I", size), root, signature]
+            parts.append(struct.pack("<B", len(vouchers)))
+            parts += [bytes.fromhex(v.witness) + struct.pack("<Q", v.time) + v.signature for v in vouchers]
+            return b"".join(parts)
+        case Tally(rows):
+            parts = [struct.pack("<BH", 12, len(rows))]
+            parts += [bytes.fromhex(log) + struct.pack("<IB", size, signatures) for log, size, signatures in rows]
+            return b"".join(parts)
+        case _:
+            assert_never(frame)
+
+
+def _pack(message: bytes) -> bytes:
+    """Entries are JSON and much alike: at 20 peers they deflate to two thirds, at 100 to half."""
+    if not MIN_PACKED_BYTES <= len(message) < MAX_MESSAGE_BYTES:
+        return message
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = PACKED_TAG + struct.pack("<H", len(message)) + packer.compress(message) + packer.flush()
+    return min(message, packed, key=len)
+
+
+# ------------------------------------------------------------------ from bytes
+
+
+def decode(message: bytes) -> Frame:
+    """Read one message, as any peer may send it. RemoteError on anything but the one spelling."""
+    if not 1 <= len(message) <= MAX_MESSAGE_BYTES:
+        raise _malformed(f"{len(message)} bytes, allowed are 1 to {MAX_MESSAGE_BYTES}")
+    if message[:1] == PACKED_TAG:
+        message = _unpack(message)
+        _require(message[:1] == ENTRIES_TAG, "something other than entries is packed")
+    reader = _Reader(message)
+    tag = reader.number("<B")
+    frame: Frame
+    if tag == 1:
+        ask = reader.number("<B")
+        _require(ask <= 1, "a flag is neither 0 nor 1")
+        frame = Digest(reader.hash(), ask == 1)
+    elif tag == 2:
+        frame = _have(reader)
+    elif tag == 3:
+        frame = _want(reader)
+    elif tag == 4:
+        frame = _entries(reader)
+    elif tag == 5:
+        frame = WantBlob(reader.hash(), reader.number("<I"), reader.number("<I"))
+        _require(1 <= frame.length <= MAX_WINDOW_BYTES, "a blob window is empty or too long")
+        _require(frame.offset + frame.length <= MAX_SIZE, "a blob window ends beyond any blob")
+    elif tag == 6:
+        digest, total, offset = reader.hash(), reader.number("<I"), reader.number("<I")
+        data = reader.take(reader.left)
+        _require(1 <= len(data) <= PIECE_BYTES, "a blob piece is empty or too long")
+        _require(offset + len(data) <= total, "a blob piece ends beyond its blob")
+        frame = Piece(digest, total, offset, data)
+    elif tag == 7:
+        frame = Lacks(reader.hash())
+    elif tag == 8:
+        frame = _vouch(reader)
+    elif tag == 9:
+        frame = _differs(reader)
+    elif tag == 10:
+        frame = Trace(reader.hash(), reader.number("<I"), reader.hash(), reader.number("<I"))
+        _require(frame.first < MAX_CITED, "rows are asked for that no entry has")
+    elif tag == 11:
+        frame = _rows(reader)
+    elif tag == 12:
+        frame = _tally(reader)
+    else:
+        raise _malformed(f"message type {tag} does not exist")
+    _require(reader.left == 0, f"{reader.left} bytes behind the last field")
+    return frame
+
+
+def _unpack(message: bytes) -> bytes:
+    """What was packed: not a byte more is inflated than it says, and it says no more than a message holds."""
+    reader = _Reader(message[1:])
+    length = reader.number("<H")
+    _require(length >= MIN_PACKED_BYTES, "too little is packed")
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    try:
+        plain = inflater.decompress(reader.take(reader.left), length)
+        rest = inflater.decompress(inflater.unconsumed_tail, 1)  # nothing, but for the mark of the end
+    except zlib.error:
+        raise _malformed("what is packed cannot be inflated") from None
+    _require(len(plain) == length and not rest, "what is packed is not as long as it says")
+    _require(inflater.eof and not inflater.unused_data, "what is packed ends early, or not at all")
+    return plain
+
+
+def _have(reader: _Reader) -> Have:
+    count = reader.number("<H")
+    row_bytes = HASH_BYTES + 4 + HEAD_BYTES
+    _require(1 <= count <= MAX_HAVE and reader.left == row_bytes * count, "a list of logs is not as long as it says")
+    rows: list[tuple[PeerId, int, bytes]] = []
+    for _ in range(count):
+        row = (reader.hash(), reader.number("<I"), reader.take(HEAD_BYTES))
+        _require(row[1] >= 1 and (not rows or row > rows[-1]), "a list of logs is out of order, or names an empty one")
+        rows.append(row)
+    return Have(tuple(rows))
+
+
+def _want(reader: _Reader) -> Want:
+    want = Want(reader.hash(), reader.number("<I"), reader.number("<I"), reader.hash(), reader.hash())
+    _require(want.start < want.stop, "an empty stretch of a log is asked for")
+    _require((want.prev == NO_HASH) == (want.start == 0), "the hash before the first entry, and only that, is zero")
+    return want
+
+
+def _entries(reader: _Reader) -> Entries:
+    log, start = reader.hash(), reader.number("<I")
+    note, proof = _signed(reader)
+    count = reader.number("<H")
+    _require(1 <= count <= MAX_BATCH, "a batch is empty or too long")
+    _require(start + count <= MAX_SIZE, "a batch ends beyond any log")
+    entries: list[bytes] = []
+    for _ in range(count):
+        length = reader.number("<H")
+        _require(1 <= length <= MAX_ENTRY_BYTES, "an entry is empty or too long")
+        entries.append(reader.take(length))
+    return Entries(log, start, note, proof, tuple(entries))
+
+
+def _signed(reader: _Reader) -> tuple[bytes, tuple[bytes, ...]]:
+    """A checkpoint and a proof that leads to it."""
+    length = reader.number("<H")
+    _require(length <= MAX_NOTE_BYTES, "a checkpoint is too long")
+    note = reader.take(length)
+    length = reader.number("<B")
+    _require(length <= MAX_PROOF, "a proof is too long")
+    return note, tuple(reader.take(HASH_BYTES) for _ in range(length))
+
+
+def _differs(reader: _Reader) -> Differs:
+    log, start = reader.hash(), reader.number("<I")
+    note, proof = _signed(reader)
+    _require(start >= 1 and 1 <= reader.left <= MAX_ENTRY_BYTES, "an entry is empty or too long, or before the first")
+    return Differs(log, start, note, proof, reader.take(reader.left))
+
+
+def _rows(reader: _Reader) -> Rows:
+    log, seq, entry = reader.hash(), reader.number("<I"), reader.hash()
+    first, total = reader.number("<I"), reader.number("<I")
+    count = reader.number("<H")
+    _require(count <= MAX_ROWS and reader.left == 68 * count, "a list of rows is not as long as it says")
+    _require(first + count <= total <= MAX_CITED, "rows are beyond what an entry can cite")
+    _require(count >= 1 or first == total == 0, "no rows of some that there are")
+    rows: list[tuple[PeerId, int, bytes]] = []
+    for _ in range(count):
+        row = (reader.hash(), reader.number("<I"), reader.take(HASH_BYTES))
+        _require(row[1] >= 1 and (not rows or row > rows[-1]), "rows are out of order, or name an empty log")
+        rows.append(row)
+    return Rows(log, seq, entry, first, total, tuple(rows))
+
+
+def _vouch(reader: _Reader) -> Vouch:
+    log, size, root, signature = (
+        reader.hash(),
+        reader.number("<I"),
+        reader.take(HASH_BYTES),
+        reader.take(SIGNATURE_BYTES),
+    )
+    _require(size >= 1, "a checkpoint of an empty log")
+    count = reader.number("<B")
+    _require(
+        count <= MAX_VOUCHERS and reader.left == VOUCHER_BYTES * count, "a list of cosignatures has another length"
+    )
+    vouchers: list[Voucher] = []
+    for _ in range(count):
+        voucher = Voucher(reader.hash(), reader.number("<Q"), reader.take(SIGNATURE_BYTES))
+        _require(voucher.time <= MAX_TIME, "a cosignature is from beyond all time")
+        _require(not vouchers or voucher.witness > vouchers[-1].witness, "a list of cosignatures is out of order")
+        vouchers.append(voucher)
+    return Vouch(log, size, root, signature, tuple(vouchers))
+
+
+def _tally(reader: _Reader) -> Tally:
+    count = reader.number("<H")
+    _require(1 <= count <= MAX_TALLY and reader.left == 13 * count, "a tally is not as long as it says")
+    rows: list[tuple[str, int, int]] = []
+    for _ in range(count):
+        row = (reader.take(SHORT_BYTES).hex(), reader.number("<I"), reader.number("<B"))
+        _require(row[1] >= 1 and row[2] <= MAX_VOUCHERS + 1, "a row of a tally is impossible")
+        _require(not rows or row[:2] > rows[-1][:2], "a tally is out of order")
+        rows.append(row)
+    return Tally(tuple(rows))
+
+
+class _Reader:
+    """A cursor that never cuts beyond the end."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, length: int) -> bytes:
+        _require(length <= self.left, "it ends inside a field")
+        self._at += length
+        return self._data[self._at - length : self._at]
+
+    def number(self, form: str) -> int:
+        value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
+        return value
+
+    def hash(self) -> Hash:
+        return self.take(HASH_BYTES).hex()
+
+
+def _require(condition: bool, why: str) -> None:
+    if not condition:
+        raise _malformed(why)
+
+
+def _malformed(why: str) -> RemoteError:
+    return RemoteError("a message is malformed", why=why)
