@@ -24,16 +24,20 @@ from ledger.entry import (
     Accuse,
     Anchor,
     AnyEntry,
+    Challenge,
     Data,
     Enrol,
     Finality,
     Genesis,
     Member,
+    Opening,
     PeerId,
+    PolicyChange,
     Recover,
     Rotate,
     Snapshot,
     Update,
+    Verdict,
 )
 from ledger.errors import LocalError
 
@@ -67,6 +71,14 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
             )
         case Finality():
             return f"its snapshot {entry.snapshot:,} is final: a majority of the witnesses signed it"
+        case PolicyChange():
+            return f"wants policy {render.short(entry.policy)} as number {entry.number:,}"
+        case Verdict():
+            return f"judges {render.many(len(entry.judgements), 'time')}"
+        case Challenge():
+            return f"asks {_who(entry.peer, names)} to open {render.many(entry.count, 'record')}"
+        case Opening():
+            return f"opens records to {_who(entry.peer, names)}, {render.size(entry.opened_bytes)}"
         case Anchor():
             return f"time stamp from outside over its first {render.many(entry.size, 'entry')}"
 

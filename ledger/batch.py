@@ -58,6 +58,7 @@ class LeanUpdate(_Lean, gc=False):
     codec: Literal["gossip-delta/1"]
     data: Natural
     delta: str
+    epsilon: Natural
     examples: Natural
     heads: str
     kind: Literal["update"]
@@ -90,19 +91,31 @@ class LeanSnapshot(_Lean, gc=False):
     v: Version
 
 
+class _Claim(_Lean, gc=False):
+    delta: Natural
+    epsilon: Natural
+
+
 class LeanData(_Lean, gc=False):
+    conflicts: Natural
     duplicates: Natural
     features: str
+    generator: str
     heads: str
     kind: Literal["data"]
     labels: dict[str, Natural]
     meets: list[str]
+    opens: list[str]
     prev: str
+    privacy: _Claim
     records: Natural
     root: str
     seen: Pairs
     seq: Natural
+    sketch: str
+    sketch_bytes: Natural
     sources: list[_Source]
+    suffixes: str
     swarm: str
     time: Natural
     v: Version
@@ -126,13 +139,14 @@ def _data_hashes(entries: Sequence[Any]) -> list[str]:
         if labels != sorted(labels) or not "".join(labels).isascii():
             return [""]  # not canonical, though it was written back in the order in which it came
     sources = [source.sha256 for entry in entries for source in entry.sources if source.sha256]
-    return [*(entry.root for entry in entries), *sources]
+    sketches = [entry.sketch for entry in entries if entry.sketch]
+    return [*(entry.root for entry in entries), *sources, *sketches]
 
 
 _DECODERS: Final[dict[bytes, tuple[Any, Callable[[Sequence[Any]], list[str]]]]] = {
     b'{"bytes"': (msgspec.json.Decoder(LeanUpdate), _update_hashes),
     b'{"heads"': (msgspec.json.Decoder(LeanSnapshot), _snapshot_hashes),
-    b'{"duplic': (msgspec.json.Decoder(LeanData), _data_hashes),
+    b'{"confli': (msgspec.json.Decoder(LeanData), _data_hashes),
 }
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 

@@ -27,9 +27,12 @@ from ledger.entry import (
     GRID_ONE,
     MAX_ENTRY_BYTES,
     MAX_EVIDENCE_BYTES,
+    MAX_OPENING_BYTES,
+    MAX_SKETCH_BYTES,
     Accuse,
     Anchor,
     AnyEntry,
+    Challenge,
     Data,
     Enrol,
     Entry,
@@ -37,15 +40,22 @@ from ledger.entry import (
     Genesis,
     Hash,
     Member,
+    Opening,
+    PolicyChange,
     Recover,
     Rotate,
     Snapshot,
     Update,
+    Verdict,
 )
 from ledger.errors import GossipError, LocalError, RemoteError
 from ledger.genesis import check_genesis
 
 MAX_INTEGER: Final = (1 << 53) - 1
+MAX_OPENS: Final = 16  # roles and peers that a data entry names
+MAX_JUDGEMENTS: Final = 64  # in one verdict
+MAX_JUDGED: Final = 256  # entries judged together
+MAX_CHALLENGED: Final = 256  # records in one opening
 MAX_NAME_CHARS: Final = 64  # names are for people; a longer one only breaks tables
 
 T = TypeVar("T")
@@ -53,6 +63,7 @@ T = TypeVar("T")
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final[msgspec.json.Decoder[AnyEntry]] = msgspec.json.Decoder(AnyEntry)
 _HASHES = re.compile(r"[0-9a-f]{64}(?: [0-9a-f]{64})*").fullmatch
+_is_signature = re.compile(r"[0-9a-f]{128}").fullmatch
 
 
 # ------------------------------------------------------------------ any value
@@ -200,11 +211,25 @@ def _check_member(entry: Member) -> None:
 def _check_data(entry: Data) -> None:
     _hashes(entry, "root or sources", entry.root, *(source.sha256 for source in entry.sources if source.sha256))
     _natural(entry, "records", entry.records)
+    _within(entry, "conflicts", entry.conflicts, 0, entry.records)
     _within(entry, "duplicates", entry.duplicates, 0, entry.records)
     for label, count in entry.labels.items():
         if not label.isascii():
             raise _wrong(entry, "labels", "a label is not ASCII")
         _within(entry, "labels", count, 0, entry.records)
+    for field, text in (("generator", entry.generator), ("suffixes", entry.suffixes)):
+        _text(entry, field, text)
+    if entry.opens != sorted(set(entry.opens)) or len(entry.opens) > MAX_OPENS:
+        raise _wrong(entry, "opens", f"at most {MAX_OPENS} roles and peer ids, sorted, each once")
+    if entry.zone != "public" and (entry.opens or entry.sketch):
+        raise _wrong(entry, "zone", "what is private is opened to nobody and has no sketch")
+    if entry.sketch:
+        _hashes(entry, "sketch", entry.sketch)
+        _within(entry, "sketch_bytes", entry.sketch_bytes, 1, MAX_SKETCH_BYTES)
+    elif entry.sketch_bytes:
+        raise _wrong(entry, "sketch_bytes", "0 where there is no sketch")
+    _natural(entry, "privacy", entry.privacy.epsilon)
+    _natural(entry, "privacy", entry.privacy.delta)
 
 
 def _check_update(entry: Update) -> None:
@@ -215,6 +240,7 @@ def _check_update(entry: Update) -> None:
     _natural(entry, "examples", entry.examples)
     _natural(entry, "norm", entry.norm)
     _within(entry, "weight", entry.weight, 0, GRID_ONE)
+    _natural(entry, "epsilon", entry.epsilon)
     scores = entry.scores
     _natural(entry, "scores", scores.examples)
     for count in (scores.tp, scores.fp, scores.fn):
@@ -257,6 +283,47 @@ def _check_anchor(entry: Anchor) -> None:
     _natural(entry, "bytes", entry.bytes)
 
 
+def _check_policy(entry: PolicyChange) -> None:
+    _within(entry, "number", entry.number, 1, MAX_INTEGER)
+    _hashes(entry, "policy", entry.policy)
+    _within(entry, "policy_bytes", entry.policy_bytes, 1, MAX_INTEGER)
+
+
+def _check_verdict(entry: Verdict) -> None:
+    _hashes(entry, "basis", entry.basis)
+    _within(entry, "judgements", len(entry.judgements), 1, MAX_JUDGEMENTS)
+    for judgement in entry.judgements:
+        _hashes(entry, "judgements", judgement.peer, judgement.hash)
+        _within(entry, "judgements", len(judgement.seqs), 1, MAX_JUDGED)
+        before = -1
+        for seq in judgement.seqs:
+            _within(entry, "judgements", seq, before + 1, MAX_INTEGER)
+            before = seq
+        for reading in judgement.readings:
+            _text(entry, "judgements", reading.rule)
+        for scores in (scores for measured in judgement.measured for scores in (measured.given, measured.without)):
+            _natural(entry, "judgements", scores.examples)
+            for count in (scores.tp, scores.fp, scores.fn):
+                _within(entry, "judgements", count, 0, scores.examples)
+        scored = judgement.decision == "scored"
+        if scored == bool(judgement.readings) or not (judgement.readings or judgement.measured):
+            raise _wrong(entry, "judgements", "a decision has its reasons, and scores alone decide nothing")
+
+
+def _check_challenge(entry: Challenge) -> None:
+    _hashes(entry, "peer or hash", entry.peer, entry.hash)
+    _natural(entry, "data", entry.data)
+    _within(entry, "count", entry.count, 1, MAX_CHALLENGED)
+    if not _is_signature(entry.signature):
+        raise _wrong(entry, "signature", "128 lower-case hex digits")
+
+
+def _check_opening(entry: Opening) -> None:
+    _hashes(entry, "peer or opened", entry.peer, entry.opened)
+    _natural(entry, "challenge", entry.challenge)
+    _within(entry, "opened_bytes", entry.opened_bytes, 1, MAX_OPENING_BYTES)
+
+
 _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     Genesis: _check_genesis,
     Enrol: _check_enrol,
@@ -269,6 +336,10 @@ _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     Recover: _check_recover,
     Finality: _check_final,
     Anchor: _check_anchor,
+    PolicyChange: _check_policy,
+    Verdict: _check_verdict,
+    Challenge: _check_challenge,
+    Opening: _check_opening,
 }
 
 

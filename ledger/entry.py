@@ -24,6 +24,8 @@ PeerId = str  # the Hash of a peer's enrol entry; also the name of its log
 FORMAT_VERSION: Final = 1
 MAX_ENTRY_BYTES: Final = 63 * 1024  # below tlog-tiles' 65,535, and an entry with its header fits one 64 KiB message
 MAX_EVIDENCE_BYTES: Final = 256 * 1024  # of a fork: two entries and two proofs in base64
+MAX_SKETCH_BYTES: Final = 24 * 1024  # of a public data set: 256 leaves of 64 bytes and a proof
+MAX_OPENING_BYTES: Final = 1 << 20  # 256 opened records; of URLs some 60 KB at 59 records
 MAX_TOKEN_BYTES: Final = 64 * 1024  # of a time stamp: some 1 to 8 KB with the certificates of its authority
 GRID_ONE: Final = 1 << 16  # weights, staleness and fold constants live on a grid of 2^-16
 VALUE_ONE: Final = 1 << 24  # delta values and norms live on a grid of 2^-24
@@ -75,6 +77,40 @@ class Scores(_Value, frozen=True):
     tp: int
     fp: int
     fn: int
+
+
+class Claim(_Value, frozen=True):
+    """Differential privacy as the author claims it for a data set; all 0: nothing is claimed."""
+
+    epsilon: int = 0  # thousandths: what all updates trained on it may spend together
+    delta: int = 0  # 1 / delta of (epsilon, delta)
+
+
+class Reading(_Value, frozen=True):
+    """One rule of the policy as it came out: `rule` is "data.records.min", `value` what was found."""
+
+    rule: str
+    value: int
+    limit: int
+
+
+class Measured(_Value, frozen=True):
+    """How the model does with the updates judged and without them, on rows of the judge's: counts, and an opinion."""
+
+    on: Literal["holdout", "canary"]
+    given: Scores
+    without: Scores
+
+
+class Judgement(_Value, frozen=True):
+    """What a peer found about entries of one log for one set of reasons."""
+
+    peer: PeerId
+    seqs: list[int]  # rising: updates, or one data entry (and so every update that cites it)
+    hash: Hash  # of the last of these entries: names the branch
+    decision: Literal["scored", "refused", "quarantined", "condemned"]  # the last one counts, by quorum
+    readings: list[Reading]
+    measured: list[Measured]
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
@@ -134,10 +170,17 @@ class Data(Entry, frozen=True, tag="data"):
     root: Hash  # Merkle root over keyed, sorted record commitments (provenance.py)
     records: int
     labels: dict[str, int]
-    duplicates: int
+    duplicates: int  # records that equal an earlier one
     features: str  # feature-spec name and version
     zone: Literal["public", "private"]
     sources: list[Source]
+    conflicts: int = 0  # records whose label differs from that of an earlier one of the same key
+    generator: str = ""  # program and version that made the commitment
+    suffixes: str = ""  # version of the public-suffix list: it changes features
+    opens: list[str] = []  # who may have records opened, in a public zone: roles and peer ids; []: every member
+    sketch: Hash = ""  # of the blob with the first leaves of the tree (opening.py); "" if there is none
+    sketch_bytes: int = 0  # of that blob
+    privacy: Claim = Claim()
 
 
 class Update(Entry, frozen=True, tag="update"):
@@ -153,6 +196,7 @@ class Update(Entry, frozen=True, tag="update"):
     scores: Scores
     norm: int  # floor of the delta's Euclidean norm, grid 2^-24
     weight: int  # 0..65536
+    epsilon: int = 0  # thousandths: privacy spent on its data set up to here, if its data entry claims any
 
 
 class Snapshot(Entry, frozen=True, tag="snapshot"):
@@ -167,9 +211,11 @@ class Accuse(Entry, frozen=True, tag="accuse"):
     """Proof, for ever and for anybody, that a log's author misbehaved. Anyone in the swarm may write one."""
 
     peer: PeerId  # whose log
-    charge: Literal["fork"]
-    index: int  # the evidence shows two entries of that log at this index
-    evidence: Hash  # of the blob that proves it (fork.py)
+    charge: Literal["fork", "opening"]
+    index: (
+        int  # fork: the evidence shows two entries of that log at this index; opening: of the entry that opens wrongly
+    )
+    evidence: Hash  # of the blob that proves it (fork.py; opening.py: the very blob that the entry names)
     bytes: int  # of that blob
 
 
@@ -203,4 +249,54 @@ class Anchor(Entry, frozen=True, tag="anchor"):
     bytes: int  # of that blob
 
 
-AnyEntry = Genesis | Enrol | Member | Data | Update | Snapshot | Accuse | Rotate | Recover | Finality | Anchor
+class PolicyChange(Entry, frozen=True, tag="policy"):
+    """An admin wants another policy; in force where as many admins as the threshold asks for have said the same."""
+
+    number: int  # one above that of the policy in force in this entry's past; genesis' has 0
+    policy: Hash  # of the text, held as a blob
+    policy_bytes: int  # of that blob
+
+
+class Verdict(Entry, frozen=True, tag="verdict"):
+    """What this peer's checks of others' updates and data came to: refusals, condemnations, and scores."""
+
+    basis: Hash  # the policy that it judged by
+    judgements: list[Judgement]
+
+
+class Challenge(Entry, frozen=True, tag="challenge"):
+    """A request to open records of a public data set; the signature picks which (opening.py)."""
+
+    peer: PeerId
+    data: int  # seq of the data entry in that peer's log
+    hash: Hash  # of that entry
+    count: int  # records
+    signature: str  # Ed25519 over challenge_text(), hex
+
+
+class Opening(Entry, frozen=True, tag="opening"):
+    """The answer to a challenge. The blob goes to whom the data entry allows (`opens`); no entry waits for it."""
+
+    peer: PeerId  # whose challenge
+    challenge: int  # its seq in that peer's log
+    opened: Hash  # of the blob with the records and their proofs
+    opened_bytes: int  # of that blob
+
+
+AnyEntry = (
+    Genesis
+    | Enrol
+    | Member
+    | Data
+    | Update
+    | Snapshot
+    | Accuse
+    | Rotate
+    | Recover
+    | Finality
+    | Anchor
+    | PolicyChange
+    | Verdict
+    | Challenge
+    | Opening
+)

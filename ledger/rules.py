@@ -47,6 +47,7 @@ from ledger.entry import (
     Accuse,
     Anchor,
     AnyEntry,
+    Challenge,
     Data,
     Enrol,
     Finality,
@@ -54,11 +55,14 @@ from ledger.entry import (
     Genesis,
     Hash,
     Member,
+    Opening,
     PeerId,
+    PolicyChange,
     Recover,
     Rotate,
     Snapshot,
     Update,
+    Verdict,
 )
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import parameters
@@ -179,6 +183,9 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
             if not 1 <= entry.bytes <= MAX_TOKEN_BYTES:
                 raise InvalidEntry(tip.log, tip.size, "token", f"no time stamp has {entry.bytes} bytes")
             return Outcome(tip, blob=entry.token)
+        case PolicyChange() | Verdict() | Challenge() | Opening():
+            _check_member_wrote(tip)
+            return Outcome(tip)
     assert_never(entry)
 
 
