@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ledger.entry import Data, Hash, PeerId, Scores
+from ledger.entry import Data, Hash, Measured, PeerId, Scores
 from ledger.keys import PrivateKey
 
 LinkId = int  # chosen by the shell, never reused within a run
@@ -77,6 +77,7 @@ class DataReady:
 
     commitment: Data
     epoch_s: float  # measured or estimated time of one round
+    sketch: bytes = b""  # the blob that the commitment names as its sketch, if it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,38 @@ class Anchored:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsOpened:
+    """The answer to OpenRecords. `blob` is the opening as it goes to the challenger; b"": it cannot be made."""
+
+    challenger: PeerId
+    seq: int  # of the challenge in that peer's log
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The answer to Inspect: facts of the policy by name ("opened.malformed") and what was found; None: not looked."""
+
+    number: int
+    measured: dict[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The answer to Judge: on the own holdout, on the policy's canary set, on both, or () if neither is here."""
+
+    number: int
+    measured: tuple[Measured, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPolicy:
+    """The owner, an admin, wants this policy in force: say so in the own log."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     name: str
 
@@ -160,6 +193,10 @@ Event = (
     | WitnessedStored
     | NewKey
     | Anchored
+    | RecordsOpened
+    | Inspected
+    | Judged
+    | NewPolicy
     | Timer
     | Drain
 )
@@ -263,6 +300,34 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRecords:
+    """Open the records of the own public data set `root` that a challenge picked; answer RecordsOpened."""
+
+    challenger: PeerId
+    seq: int  # of the challenge in that peer's log
+    root: Hash
+    signature: bytes  # 64: with `count` it says which records (ledger/opening.py)
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Look at records that another peer has opened, their labels above all; answer Inspected(number)."""
+
+    number: int
+    records: tuple[tuple[bytes, bytes], ...]  # (key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compare two models, the second without the updates that are judged, on rows of our own; answer Judged(number)."""
+
+    number: int
+    given: np.ndarray  # float32[parameters], read-only
+    without: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something a person may want to see; it decides nothing. `kind` names a row of the table in docs/events.md."""
 
@@ -282,6 +347,9 @@ Effect = (
     | KeepVote
     | KeepCosigned
     | Train
+    | OpenRecords
+    | Inspect
+    | Judge
     | Note
 )
 
@@ -298,6 +366,10 @@ __all__ = [
     "Event",
     "Found",
     "Hash",
+    "Inspect",
+    "Inspected",
+    "Judge",
+    "Judged",
     "Keep",
     "KeepCheckpoint",
     "KeepCosigned",
@@ -307,8 +379,11 @@ __all__ = [
     "LinkId",
     "LinkUp",
     "NewKey",
+    "NewPolicy",
     "Note",
+    "OpenRecords",
     "Received",
+    "RecordsOpened",
     "Send",
     "SetTimer",
     "Started",

@@ -273,6 +273,12 @@ class Node:
                 self._writer.put(effect)
             case ev.Train():
                 self._learning.train(effect)
+            case ev.OpenRecords(challenger, seq):
+                self._post_soon(ev.RecordsOpened(challenger, seq, b""))
+            case ev.Inspect(number):
+                self._post_soon(ev.Inspected(number, None))
+            case ev.Judge(number):
+                self._post_soon(ev.Judged(number, ()))
             case ev.Note():
                 self._on_note(effect)
             case _:

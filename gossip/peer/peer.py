@@ -26,11 +26,15 @@ from gossip.events import (
     Effect,
     Event,
     Found,
+    Inspected,
+    Judged,
     LinkDown,
     LinkId,
     LinkUp,
     NewKey,
+    NewPolicy,
     Received,
+    RecordsOpened,
     Started,
     Stored,
     Timer,
@@ -186,6 +190,8 @@ class Peer:
                 self._author.new_key(event)
             case Anchored():
                 self._author.anchored(event)
+            case RecordsOpened() | Inspected() | Judged() | NewPolicy():
+                pass
             case Timer(name):
                 self._out.rang(name)
                 self._replan = self._replan or name == LINKS_TIMER

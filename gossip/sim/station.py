@@ -27,6 +27,10 @@ from gossip.events import (
     Drop,
     Effect,
     Event,
+    Inspect,
+    Inspected,
+    Judge,
+    Judged,
     Keep,
     KeepCheckpoint,
     KeepCosigned,
@@ -34,6 +38,8 @@ from gossip.events import (
     KeepWitnessed,
     NewKey,
     Note,
+    OpenRecords,
+    RecordsOpened,
     Send,
     SetTimer,
     Started,
@@ -204,6 +210,12 @@ class SimPeer:
                 swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
             case Train(number, theta):
                 self._train(number, theta)
+            case OpenRecords(challenger, seq):
+                self._later(DISK_S, RecordsOpened(challenger, seq, b""))
+            case Inspect(number):
+                self._later(DISK_S, Inspected(number, None))
+            case Judge(number):
+                self._later(DISK_S, Judged(number, ()))
             case Note(kind, fields):
                 swarm.noted(self, kind, fields)
             case _:
