@@ -14,7 +14,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,12 @@ from numpy.typing import NDArray
 from gossip import directory as places
 from gossip.events import DataReady, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node.config import NodeConfig
 from gossip.training.protocol import Loaded, Result
 from gossip.training.spec import Metric, ModelSpec
 from gossip.training.worker_client import TrainerProcess
 from ledger.entry import Data, Genesis
 from ledger.errors import LinkError, LocalError
-
-if TYPE_CHECKING:
-    from gossip.node.shell import NodeConfig
 
 RESTARTS: Final = 3
 

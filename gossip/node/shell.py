@@ -17,8 +17,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, assert_never
 
 from gossip import backup, setup
@@ -27,68 +25,26 @@ from gossip import events as ev
 from gossip.config import PeerConfig
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.anchoring import Anchoring
+from gossip.node.calls import Calls
+from gossip.node.config import NodeConfig
 from gossip.node.door import Door
 from gossip.node.learning import Learning
 from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
+from gossip.node.timers import Timers
 from gossip.node.writer import Writer
 from gossip.peer.book import restore
 from gossip.peer.peer import Peer
-from gossip.training.task import Task
 from gossip.transport import control
 from gossip.transport.discovery import Candidate, Discovery, addresses_of
 from gossip.transport.pool import LinkPool
-from gossip.transport.tickets import Ticket
-from gossip.transport.webrtc import Backend, WebRTCTransport
-from ledger.errors import GossipError, LinkError, LocalError, RemoteError
+from gossip.transport.webrtc import WebRTCTransport
+from ledger.errors import GossipError, LinkError, LocalError
 from ledger.mark import WitnessMark
-from ledger.private_files import Passphrase
 from ledger.store import SignedMark, Store
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
-TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 NOBODY_AFTER_S: Final = 15.0  # mDNS answers within two
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeConfig:
-    """What one run of one peer is told."""
-
-    directory: Path
-    data: tuple[Path, ...] = ()
-    """Files to train on; none: this peer observes."""
-
-    licence: str = ""
-    """Of the data, as an SPDX expression, for its entry in the ledger; "": none is named."""
-
-    task: Task | None = None
-    """Own data in place of files (Python only)."""
-
-    validation: Path | None = None
-    """A file to judge the model by; none: a share of `data` is held out, as the model declares."""
-
-    interface: str = "lo"
-    """Where to listen, to be found and to look for others: a name or an address, and nowhere else."""
-
-    port: int = 0
-    """Of the signalling server; 0: any free one."""
-
-    dial: tuple[tuple[str, int], ...] = ()
-    """Addresses of peers, for networks without mDNS."""
-
-    duty_percent: int = 100
-    """Share of the time spent training."""
-
-    min_round_s: float = 0.0
-    """Seconds from round to round, at least."""
-
-    ticket: Ticket | None = None
-    """The invitation to enter with; needed until this peer is a member."""
-
-    passphrase: Passphrase | None = None
-    """What opens this peer's key files, if they are locked. It stays in this process."""
-
-    backend: Backend = "auto"
 
 
 class _Stopped(Exception):
@@ -105,9 +61,8 @@ class Node:
         self._clock_skew = self._started_at - time.monotonic()
         self._stop = asyncio.Event()
         self._events: asyncio.Queue[ev.Event] = asyncio.Queue(EVENTS_BOUND)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers(self._now, self._post_soon)
         self._ending = False
-        self._told_at = 0.0
         self._phase = "starting"
         self._address = self._backend = ""
         self._port = 0
@@ -193,13 +148,17 @@ class Node:
         self._door = Door(book.replica, stack.enter_context(Store(places.store_path(directory))), known=known)
         self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend)
         stack.push_async_callback(self._transport.close)
+        self._calls = Calls(
+            self._transport, self._pool, self._door, config.ticket, tasks=tasks, post=self._post, now=self._now,
+            is_member=self._is_member, trouble=lambda text: self._tell("trouble", text=text),
+        )  # fmt: skip
         self._backend = self._transport.backend
         port = self._port = await self._transport.start(addresses[0], config.port)
         self._address = f"{addresses[0]}:{port}"
 
         tasks.create_task(self._writer.run(), name="store")
         tasks.create_task(self._decide(), name="peer")
-        tasks.create_task(self._welcome(), name="incoming links")
+        tasks.create_task(self._calls.welcome(), name="incoming links")
         server = await control.serve(places.control_path(directory), self._command)
         stack.callback(places.control_path(directory).unlink, missing_ok=True)
         stack.callback(server.close)
@@ -257,9 +216,9 @@ class Node:
             case ev.Drop(link, reason):
                 self._pool.drop(link, reason)
             case ev.Dial():
-                self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
+                self._calls.dial(effect)
             case ev.SetTimer(name, at):
-                self._set_timer(name, at)
+                self._timers.set(name, at)
             case ev.Append():
                 self._anchoring.saw(effect)
                 self._writer.put(effect)
@@ -292,21 +251,10 @@ class Node:
         if not self._ending:
             self._tasks.create_task(self._post(event))
 
-    def _set_timer(self, name: str, at: float) -> None:
-        if (old := self._timers.pop(name, None)) is not None:
-            old.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(max(0.0, at - self._now()), self._ring, name)
-
     def _end_timers(self) -> None:
         """From here on no callback may add a task: the group is ending."""
         self._ending = True
-        for timer in self._timers.values():
-            timer.cancel()
-
-    def _ring(self, name: str) -> None:
-        del self._timers[name]
-        self._post_soon(ev.Timer(name))
+        self._timers.end()
 
     def _now(self) -> float:
         """Unix time that never goes back, whatever happens to the machine's clock meanwhile."""
@@ -318,46 +266,9 @@ class Node:
     async def _witnessed(self, log: str, size: int) -> None:
         await self._post(ev.WitnessedStored(log, size))
 
-    # -------------------------------------------------------------- links
-
-    async def _dial(self, effect: ev.Dial) -> None:
-        assert self._pool is not None
-        ticket = self._config.ticket
-        if ticket is not None and (self._is_member() or effect.key not in (None, ticket.key)):
-            ticket = None
-        try:
-            link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
-        except (LinkError, RemoteError) as error:
-            if ticket is not None:
-                self._tell_waiting(str(error))
-            await self._post(ev.DialFailed(effect.host, effect.port, effect.key, str(error)))
-            return
-        self._pool.add(link, link.role)
-
-    def _tell_waiting(self, text: str) -> None:
-        """Somebody waits to be let in: say what stands in the way, now and then."""
-        if self._now() >= self._told_at + TELL_EVERY_S:
-            self._told_at = self._now()
-            self._tell("trouble", text=text)
-
     def _nobody_yet(self) -> None:
-        """A joiner that has heard of nobody for a while is told what to try."""
-        if self._ending or self._is_member() or self._told_at > 0 or (self._pool is not None and self._pool.rows()):
-            return
-        self._tell_waiting(
-            f"nobody of this swarm was found on {self._config.interface}: "
-            "check that the inviting peer runs on the same network, or name it with --address HOST:PORT"
-        )
-
-    async def _welcome(self) -> None:
-        """Take in the links that others dialled."""
-        assert self._pool is not None
-        while True:
-            link = await self._transport.incoming.get()
-            if self._door.entered(link):
-                self._pool.add(link, link.role)
-            else:
-                self._tasks.create_task(link.close("this invite was used up meanwhile"), name="turn a guest away")
+        if not self._ending:
+            self._calls.nobody_yet(self._config.interface)
 
     def _is_member(self) -> bool:
         return bool(self._book.replica.role_of(self._meta["self"]))

@@ -1,0 +1,74 @@
+"""Links, out and in: dial whom the machine names, take in who dialled us, and say what keeps a joiner waiting.
+
+    Dial --dial--> transport --link--> pool          (a failure --DialFailed--> machine)
+    transport.incoming --welcome--> door --> pool    (or turned away: the invite was used up meanwhile)
+
+It refuses to know what a link is used for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from gossip.events import Dial, DialFailed
+from gossip.node.door import Door
+from gossip.transport.pool import LinkPool
+from gossip.transport.tickets import Ticket
+from gossip.transport.webrtc import WebRTCTransport
+from ledger.errors import LinkError, RemoteError
+
+TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
+
+
+class Calls:
+    """The links of one node. `is_member` says whether this peer was let in; `trouble` is for people."""
+
+    def __init__(
+        self, transport: WebRTCTransport, pool: LinkPool, door: Door, ticket: Ticket | None, *,
+        tasks: asyncio.TaskGroup, post: Callable[[DialFailed], Coroutine[Any, Any, None]],
+        is_member: Callable[[], bool], trouble: Callable[[str], None], now: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._transport, self._pool, self._door, self._ticket = transport, pool, door, ticket
+        self._tasks, self._post, self._is_member, self._trouble, self._now = tasks, post, is_member, trouble, now
+        self._told_at = 0.0
+
+    def dial(self, effect: Dial) -> None:
+        self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
+
+    async def welcome(self) -> None:
+        """Take in the links that others dialled, for ever."""
+        while True:
+            link = await self._transport.incoming.get()
+            if self._door.entered(link):
+                self._pool.add(link, link.role)
+            else:
+                self._tasks.create_task(link.close("this invite was used up meanwhile"), name="turn a guest away")
+
+    def nobody_yet(self, where: str) -> None:
+        """A joiner that has heard of nobody for a while is told what to try."""
+        if not self._is_member() and self._told_at <= 0 and not self._pool.rows():
+            self._tell_waiting(
+                f"nobody of this swarm was found on {where}: "
+                "check that the inviting peer runs on the same network, or name it with --address HOST:PORT"
+            )
+
+    async def _dial(self, effect: Dial) -> None:
+        ticket = self._ticket
+        if ticket is not None and (self._is_member() or effect.key not in (None, ticket.key)):
+            ticket = None
+        try:
+            link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
+        except (LinkError, RemoteError) as error:
+            if ticket is not None:
+                self._tell_waiting(str(error))
+            await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))
+            return
+        self._pool.add(link, link.role)
+
+    def _tell_waiting(self, text: str) -> None:
+        """Somebody waits to be let in: say what stands in the way, now and then."""
+        if self._now() >= self._told_at + TELL_EVERY_S:
+            self._told_at = self._now()
+            self._trouble(text)

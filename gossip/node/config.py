@@ -1,0 +1,52 @@
+"""What one run of one peer is told. It refuses to know where that comes from: a command line, or a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gossip.training.task import Task
+from gossip.transport.tickets import Ticket
+from gossip.transport.webrtc import Backend
+from ledger.private_files import Passphrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """What one run of one peer is told."""
+
+    directory: Path
+    data: tuple[Path, ...] = ()
+    """Files to train on; none: this peer observes."""
+
+    licence: str = ""
+    """Of the data, as an SPDX expression, for its entry in the ledger; "": none is named."""
+
+    task: Task | None = None
+    """Own data in place of files (Python only)."""
+
+    validation: Path | None = None
+    """A file to judge the model by; none: a share of `data` is held out, as the model declares."""
+
+    interface: str = "lo"
+    """Where to listen, to be found and to look for others: a name or an address, and nowhere else."""
+
+    port: int = 0
+    """Of the signalling server; 0: any free one."""
+
+    dial: tuple[tuple[str, int], ...] = ()
+    """Addresses of peers, for networks without mDNS."""
+
+    duty_percent: int = 100
+    """Share of the time spent training."""
+
+    min_round_s: float = 0.0
+    """Seconds from round to round, at least."""
+
+    ticket: Ticket | None = None
+    """The invitation to enter with; needed until this peer is a member."""
+
+    passphrase: Passphrase | None = None
+    """What opens this peer's key files, if they are locked. It stays in this process."""
+
+    backend: Backend = "auto"
