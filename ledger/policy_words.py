@@ -1,0 +1,97 @@
+"""A rule and a breach in the words of people: for `gossip policy`, for notes, and for whoever was refused.
+
+    data.duplicates_permille.max = 900   ->  "at most 90% of its rows are exact copies of another"
+    the same, broken by 912              ->  "91.2% of its rows are exact copies of another, allowed are at most 90%"
+
+Why it exists: a refusal that its author does not understand is a contributor lost. It refuses to decide anything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.entry import Reading
+from ledger.policy import Breach
+from ledger.policy_facts import FACTS, Strength, Unit
+from ledger.policy_text import Rule
+
+WHO: Final[dict[Strength, str]] = {
+    "S": "the author's word, on record",
+    "R": "anybody can recompute it",
+    "O": "seen in records picked at random",
+    "X": "compared with other peers",
+    "L": "measured by a receiver",
+}
+_ONE_VALUE: Final = 1 << 24
+
+
+def amount(unit: Unit, value: int) -> str:
+    """A value with its unit: 900 permille is 90%."""
+    match unit:
+        case "permille":
+            return f"{value / 10:.12g}%"
+        case "milli":
+            return f"{value / 1000:.12g}"
+        case "grid":
+            return f"{value / _ONE_VALUE:.6g}"
+        case _:
+            return f"{value:,}"
+
+
+def say_rule(rule: Rule) -> str:
+    """What must hold, as half a sentence."""
+    fact = FACTS[rule.fact]
+    match rule.word:
+        case "all_in":
+            listed = ", ".join(word or "(none named)" for word in rule.words)
+            return f"{fact.about} is one of: {listed}"
+        case "present":
+            return fact.about
+        case "unique":
+            return f"no {fact.about}"
+        case _ if fact.unit == "yes":
+            match rule.broken_by(0), rule.broken_by(1):
+                case False, False:
+                    return f"no matter whether {fact.about}"
+                case True, True:
+                    return f"never met, whether {fact.about} or not"
+                case _, wanted:
+                    return f"not so: {fact.about}" if wanted else fact.about
+        case "min":
+            return f"at least {amount(fact.unit, rule.limit)} {fact.about}"
+        case _:
+            return f"at most {amount(fact.unit, rule.limit)} {fact.about}"
+
+
+def say_breach(breach: Breach | Reading) -> str:
+    """What was found, beside what is allowed. Of what no policy rules on (a false opening): its name."""
+    name, _, word = breach.rule.rpartition(".")
+    fact = FACTS.get(name)
+    if fact is None:
+        return f"{breach.rule} is {breach.value}, the limit {breach.limit}"
+    match word:
+        case "all_in":
+            return f"{breach.value:,} not on the list: {fact.about}"
+        case "present":
+            return f"missing: {fact.about}"
+        case "unique":
+            return f"{breach.value:,} {fact.about}, allowed are none"
+        case _ if fact.unit == "yes":
+            return f"not the case: {fact.about}" if word == "min" else f"not allowed: {fact.about}"
+        case _:
+            bound = "at least" if word == "min" else "at most"
+            found = amount(fact.unit, breach.value)
+            return f"{found} {fact.about}, allowed are {bound} {amount(fact.unit, breach.limit)}"
+
+
+def say_outcome(rule: Rule) -> str:
+    """What follows if the rule is broken."""
+    if rule.fact == "opened.records":
+        return "a request: who does not answer is judged by opened.unanswered"
+    if rule.on_fail == "weight":
+        return f"the update counts {amount('permille', rule.permille)} of its weight"
+    if rule.on_fail == "quarantine":
+        return "it is only shown, the update counts in full"
+    if rule.strength in ("S", "R"):
+        return "the update is left out of the model"
+    return "the receiver condemns the update; a quorum takes it out of the model"
