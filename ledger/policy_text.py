@@ -189,7 +189,7 @@ class _Reader:
             if len(set(value)) != len(value):
                 raise _bad(self.row, "names a text twice", "keep one")
         elif not isinstance(value, int):
-            raise _bad(self.row, fX)
+            raise _bad(self.row, f"{word} needs a number", f"write: {word} = 1, whole and without quotation marks")
         elif word in ("present", "unique"):
             if value != 1:
                 raise _bad(self.row, f"{word} is not 1", f"write {word} = 1, or take the section out")
