@@ -24,7 +24,7 @@ from gossip import directory as places
 from gossip.identity import KeyFiles, stored_promise
 from gossip.training.spec import ModelSpec
 from gossip.transport.tickets import SECRET_BYTES, Ticket
-from ledger.canonical import MAX_NAME_CHARS, encode_entry, entry_hash
+from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import heads_hash
 from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis, Hash, PeerId
 from ledger.errors import LocalError, RemoteError
@@ -33,6 +33,7 @@ from ledger.keys import PrivateKey, check_public, key_digest
 from ledger.policy import DEFAULT_POLICY, Policy
 from ledger.private_files import Passphrase
 from ledger.store import PutBlob, PutEntry, PutMeta, Store
+from ledger.wellformed import MAX_NAME_CHARS
 
 EMPTY_HEADS: Final = heads_hash(())
 MAX_USES: Final = 1000  # of one invite

@@ -21,9 +21,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from ledger.canonical import MAX_INTEGER, decode_entry
+from ledger.canonical import decode_entry
 from ledger.entry import FORMAT_VERSION, GRID_ONE, MAX_ENTRY_BYTES, AnyEntry
 from ledger.errors import RemoteError
+from ledger.wellformed import MAX_INTEGER
 
 Natural = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Version = Annotated[int, msgspec.Meta(ge=FORMAT_VERSION, le=FORMAT_VERSION)]

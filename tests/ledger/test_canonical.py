@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.canonical import MAX_INTEGER, decode, decode_entry, encode, encode_entry, entry_hash
+from ledger.canonical import decode, decode_entry, encode, encode_entry, entry_hash
 from ledger.delta import MAX_PARAMETERS
 from ledger.entry import (
     GRID_ONE,
@@ -31,6 +31,7 @@ from ledger.entry import (
 from ledger.errors import LocalError, RemoteError
 from ledger.genesis import MAX_BOUND
 from ledger.keys import PrivateKey
+from ledger.wellformed import MAX_INTEGER
 
 H = "ab" * 32
 KEY = PrivateKey.from_seed(bytes(32)).public.hex()
