@@ -1,7 +1,7 @@
 """A group of commands whose mistakes end in one line and an exit code.
 
 typer answers a wrong option with a panel of several lines, and Python an unexpected error with a traceback;
-here both become `gossip: what: why; what next`. Also kept here: `--data` and `--address` take all the words
+here both become `gossip: what: why; what next`. Also kept here: `--data`, `--list` and `--address` take all the words
 that follow them, and panels of the help come in one order. What the commands do is none of its business.
 """
 
@@ -19,7 +19,7 @@ from cli import exits
 from cli.render import complain
 from ledger.errors import GossipError
 
-SPREADING: Final = ("--data", "--address")
+SPREADING: Final = ("--data", "--list", "--address")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
 PEER_MODULES: Final = ("aiohttp", "aiortc", "jax", "numpy", "optax", "tldextract", "zeroconf")  # of the extra [peer]
 

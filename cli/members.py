@@ -1,8 +1,8 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
-`gossip run` alone starts a peer again as it ran last: the wishes of a run (files and their licence, interface,
-port, addresses, duty, pace) lie in the store's meta as one JSON text. They are this machine's business and are never
-sent, but for the licence, which the ledger keeps.
+`gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
+labelled them, interface, port, addresses, duty, pace) lie in the store's meta as one JSON text. They are this machine's
+business and are never sent, but for the licence and what the lists say of themselves, which the ledger keeps.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Wishes:
 
     data: list[Path] | None = None
     licence: str | None = None
+    lists: list[Path] | None = None
     validation: Path | None = None
     interface: str | None = None
     port: int | None = None
@@ -53,6 +54,7 @@ class Remembered(msgspec.Struct, frozen=True):
 
     data: list[str] = []
     licence: str = ""
+    lists: list[str] = []
     validation: str = ""
     interface: str = ""  # never named: loopback
     port: int = 0
@@ -70,7 +72,7 @@ def new_name() -> str:
 
 def check(wanted: Wishes) -> None:
     """LocalError if a file or the interface is not there, or the licence cannot be one: a slip is not remembered."""
-    for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
+    for path in [*(wanted.data or ()), *(wanted.lists or ()), *([wanted.validation] if wanted.validation else ())]:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
     if wanted.licence is not None:
@@ -142,6 +144,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         directory=place,
         data=tuple(Path(p) for p in now.data),
         licence=now.licence,
+        lists=tuple(Path(p) for p in now.lists),
         validation=Path(now.validation) if now.validation else None,
         interface=now.interface or LOOPBACK,
         port=now.port,
@@ -182,10 +185,13 @@ def invite_again(place: Path, ticket: Ticket, peer_name: str) -> None:
 
 def _merged(wanted: Wishes, before: Remembered) -> Remembered:
     data = before.data if wanted.data is None else [str(path.resolve()) for path in wanted.data]
-    said = before.licence if data == before.data else ""  # it was said of those files, and of no others
+    same = data == before.data
+    said = before.licence if same else ""  # it was said of those files, and of no others
+    listed = before.lists if same else []
     return Remembered(
         data=data,
         licence=said if wanted.licence is None else wanted.licence,
+        lists=listed if wanted.lists is None else [str(path.resolve()) for path in wanted.lists],
         validation=str(wanted.validation.resolve()) if wanted.validation else before.validation,
         interface=wanted.interface or before.interface,
         port=before.port if wanted.port is None else wanted.port,

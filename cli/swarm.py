@@ -33,11 +33,15 @@ PeerName = Annotated[
 
 Data = Annotated[
     list[Path] | None,
-    typer.Option("--data", metavar="FILE...", help="Files to train on. They never leave this machine."),
+    typer.Option("--data", metavar="FILE...", help="Files to train on. They stay here, but for what you make public."),
 ]
 Licence = Annotated[
     str | None,
     typer.Option("--licence", metavar="SPDX", help="Licence of the data, such as CC-BY-4.0, for the ledger."),
+]
+Lists = Annotated[
+    list[Path] | None,
+    typer.Option("--list", metavar="FILE...", help="Filter lists that labelled the data, for the ledger."),
 ]
 Validation = Annotated[Path | None, typer.Option("--validation", metavar="FILE", help="Held-out file for the scores.")]
 Interface = Annotated[
@@ -129,6 +133,7 @@ def run(
     name: Name = None,
     data: Data = None,
     licence: Licence = None,
+    lists: Lists = None,
     validation: Validation = None,
     interface: Interface = None,
     port: Port = None,
@@ -145,8 +150,8 @@ def run(
     place = settings.existing_directory(name, directory)
     refuse_second_node(place)
     wanted = members.Wishes(
-        data=data, licence=licence, validation=validation, interface=interface, port=port, address=address, duty=duty,
-        every=every,
+        data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
+        address=address, duty=duty, every=every,
     )  # fmt: skip
     members.check(wanted)
     members.read_through(wanted)
@@ -167,6 +172,7 @@ def join(
     ],
     data: Data = None,
     licence: Licence = None,
+    lists: Lists = None,
     validation: Validation = None,
     interface: Interface = None,
     port: Port = None,
@@ -191,8 +197,8 @@ def join(
         invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
     ticket = Ticket.parse(invitation)
     wanted = members.Wishes(
-        data=data, licence=licence, validation=validation, interface=interface, port=port, address=address, duty=duty,
-        every=every,
+        data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
+        address=address, duty=duty, every=every,
     )  # fmt: skip
     members.check(wanted)
     members.read_through(wanted)

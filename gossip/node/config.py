@@ -22,6 +22,9 @@ class NodeConfig:
     licence: str = ""
     """Of the data, as an SPDX expression, for its entry in the ledger; "": none is named."""
 
+    lists: tuple[Path, ...] = ()
+    """Filter lists that labelled the data: what their headers say of them becomes sources of its entry."""
+
     task: Task | None = None
     """Own data in place of files (Python only)."""
 

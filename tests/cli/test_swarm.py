@@ -333,3 +333,22 @@ def test_the_pace_is_ten_seconds_until_another_is_named_and_then_stays(home: Pat
     ):
         gossip(*words)
     assert [config.min_round_s for config in started] == [10.0, 2.5, 2.5, 0.0]
+
+
+def test_lists_are_named_with_the_files_they_labelled_and_stay_theirs(
+    home: Path, tmp_path: Path, started: list[NodeConfig]
+) -> None:
+    gossip("new", "lists")
+    row = '{"page":"https://a.example/","url":"https://b.example/","type":"image","label":"ad"}\n'
+    for name in ("mine.jsonl", "theirs.jsonl"):
+        (tmp_path / name).write_text(row)
+    for name in ("easylist.txt", "easyprivacy.txt"):
+        (tmp_path / name).write_text(f"! Title: {name}\n||ads.example^\n")
+    lists = tmp_path / "easylist.txt", tmp_path / "easyprivacy.txt"
+    mine, theirs = ("--data", str(tmp_path / "mine.jsonl")), ("--data", str(tmp_path / "theirs.jsonl"))
+    for words in ((*mine, "--list", *map(str, lists)), (), mine, theirs):  # one word --list for both files
+        gossip("run", "lists", *words)
+    assert [config.lists for config in started] == [lists, lists, lists, ()]
+    said = gossip("run", "lists", *mine, "--list", str(tmp_path / "none.txt"), code=exits.USAGE)
+    assert "no file" in said
+    assert "none.txt" in said
