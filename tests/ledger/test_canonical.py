@@ -16,22 +16,34 @@ from ledger.delta import MAX_PARAMETERS
 from ledger.entry import (
     GRID_ONE,
     MAX_ENTRY_BYTES,
+    MAX_EVIDENCE_BYTES,
+    MAX_OPENING_BYTES,
+    MAX_SKETCH_BYTES,
+    Accuse,
     AnyEntry,
+    Challenge,
+    Claim,
     Data,
     Enrol,
     FoldConstants,
     Genesis,
+    Judgement,
+    Measured,
     Member,
+    Opening,
+    PolicyChange,
+    Reading,
     Scores,
     Snapshot,
     Source,
     Tensor,
     Update,
+    Verdict,
 )
 from ledger.errors import LocalError, RemoteError
 from ledger.genesis import MAX_BOUND
 from ledger.keys import PrivateKey
-from ledger.wellformed import MAX_INTEGER
+from ledger.wellformed import MAX_CHALLENGED, MAX_INTEGER, MAX_JUDGED, MAX_JUDGEMENTS, MAX_OPENS
 
 H = "ab" * 32
 KEY = PrivateKey.from_seed(bytes(32)).public.hex()
@@ -62,7 +74,25 @@ UPDATE = Update(
     steps=32, examples=2048, scores=Scores(examples=412, tp=96, fp=11, fn=20), norm=18231, weight=29127,
 )  # fmt: skip
 SNAPSHOT = Snapshot(**LINK, seq=13, model=H, state=H, updates=5)
-ENTRIES: list[AnyEntry] = [GENESIS, ENROL, MEMBER, DATA, UPDATE, SNAPSHOT]
+PRIVATE = msgspec.structs.replace(DATA, zone="private")
+SKETCHED = msgspec.structs.replace(DATA, sketch=H, sketch_bytes=128, privacy=Claim(epsilon=3000, delta=100_000))
+ACCUSE = Accuse(**LINK, seq=14, peer=H, charge="opening", index=3, evidence=H, bytes=MAX_OPENING_BYTES)
+POLICY = PolicyChange(**LINK, seq=15, number=1, policy=H, policy_bytes=400)
+JUDGEMENT = Judgement(
+    peer=H, seqs=[3, 7], hash=H, decision="refused", measured=[],
+    readings=[Reading(rule="data.records.min", value=10, limit=500)],
+)  # fmt: skip
+HALF = Scores(examples=40, tp=9, fp=1, fn=2)
+SCORED = Judgement(
+    peer=H, seqs=[7], hash=H, decision="scored", readings=[],
+    measured=[Measured(on="holdout", given=HALF, without=HALF)],
+)  # fmt: skip
+VERDICT = Verdict(**LINK, seq=16, basis=H, judgements=[JUDGEMENT, SCORED])
+CHALLENGE = Challenge(**LINK, seq=17, peer=H, data=3, hash=H, count=59, signature=H + H)
+OPENING = Opening(**LINK, seq=18, peer=H, challenge=17, opened=H, opened_bytes=60_000)
+ENTRIES: list[AnyEntry] = [
+    GENESIS, ENROL, MEMBER, DATA, UPDATE, SNAPSHOT, SKETCHED, ACCUSE, POLICY, VERDICT, CHALLENGE, OPENING,
+]  # fmt: skip
 
 
 def kind(entry: AnyEntry) -> str:
@@ -161,11 +191,19 @@ def spelt(entry: AnyEntry, **fields: object) -> bytes:
     return rfc8785.dumps(msgspec.to_builtins(entry) | fields)
 
 
+def judged(judgement: Judgement = JUDGEMENT, **fields: object) -> list[Any]:
+    return [msgspec.to_builtins(judgement) | fields]
+
+
+def measured(**counts: int) -> dict[str, Any]:
+    return msgspec.to_builtins(SCORED.measured[0]) | {"given": msgspec.to_builtins(HALF) | counts}
+
+
 OTHER = "cd" * 32
 BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (MEMBER, {"v": 2}),
     (MEMBER, {"v": 0}),
-    (MEMBER, {"kind": "verdict"}),
+    (MEMBER, {"kind": "edict"}),
     (MEMBER, {"swarm": ""}),
     (MEMBER, {"swarm": H.upper()}),
     (MEMBER, {"swarm": H[:-1]}),
@@ -215,6 +253,68 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (UPDATE, {"view": [[2, 9]]}),
     (UPDATE, {"view": [[2, -1]]}),
     (UPDATE, {"view": [[2, 8], [2, 7]]}),
+    (DATA, {"conflicts": 11}),
+    (DATA, {"conflicts": -1}),
+    (DATA, {"generator": "x" * 65}),
+    (DATA, {"suffixes": "x" * 65}),
+    (DATA, {"opens": ["trainer", "admin"]}),
+    (DATA, {"opens": ["admin", "admin"]}),
+    (DATA, {"opens": ["king"]}),
+    (DATA, {"opens": [H[:-1]]}),
+    (DATA, {"opens": [f"{number:064x}" for number in range(MAX_OPENS + 1)]}),
+    (DATA, {"sketch_bytes": 1}),
+    (DATA, {"privacy": {"delta": 0, "epsilon": -1}}),
+    (DATA, {"privacy": {"delta": -1, "epsilon": 0}}),
+    (DATA, {"privacy": {"epsilon": 0}}),
+    (PRIVATE, {"opens": ["admin"]}),
+    (PRIVATE, {"sketch": H, "sketch_bytes": 128}),
+    (SKETCHED, {"opens": ["admin"]}),
+    (SKETCHED, {"sketch": H[:-1]}),
+    (SKETCHED, {"sketch_bytes": 0}),
+    (SKETCHED, {"sketch_bytes": MAX_SKETCH_BYTES + 1}),
+    (UPDATE, {"epsilon": -1}),
+    (ACCUSE, {"charge": "sloth"}),
+    (ACCUSE, {"bytes": MAX_OPENING_BYTES + 1}),
+    (ACCUSE, {"charge": "fork", "bytes": MAX_EVIDENCE_BYTES + 1}),
+    (ACCUSE, {"bytes": 0}),
+    (ACCUSE, {"index": -1}),
+    (ACCUSE, {"evidence": ""}),
+    (POLICY, {"number": 0}),
+    (POLICY, {"policy": ""}),
+    (POLICY, {"policy_bytes": 0}),
+    (POLICY, {"policy_bytes": MAX_INTEGER + 1}),
+    (VERDICT, {"basis": ""}),
+    (VERDICT, {"judgements": []}),
+    (VERDICT, {"judgements": judged() * (MAX_JUDGEMENTS + 1)}),
+    (VERDICT, {"judgements": judged(peer="")}),
+    (VERDICT, {"judgements": judged(hash="")}),
+    (VERDICT, {"judgements": judged(seqs=[])}),
+    (VERDICT, {"judgements": judged(seqs=[7, 3])}),
+    (VERDICT, {"judgements": judged(seqs=[7, 7])}),
+    (VERDICT, {"judgements": judged(seqs=[-1])}),
+    (VERDICT, {"judgements": judged(seqs=list(range(MAX_JUDGED + 1)))}),
+    (VERDICT, {"judgements": judged(decision="hanged")}),
+    (VERDICT, {"judgements": judged(decision="scored")}),
+    (VERDICT, {"judgements": judged(readings=[])}),
+    (VERDICT, {"judgements": judged(readings=[{"rule": "x" * 65, "value": 1, "limit": 1}])}),
+    (VERDICT, {"judgements": judged(readings=[{"rule": "x", "value": -1, "limit": 1}])}),
+    (VERDICT, {"judgements": judged(readings=[{"rule": "x", "value": 1, "limit": MAX_INTEGER + 1}])}),
+    (VERDICT, {"judgements": judged(SCORED, measured=[])}),
+    (VERDICT, {"judgements": judged(SCORED, readings=[{"rule": "x", "value": 1, "limit": 1}])}),
+    (VERDICT, {"judgements": judged(SCORED, measured=[measured(tp=41)])}),
+    (VERDICT, {"judgements": judged(SCORED, measured=[measured(examples=-1)])}),
+    (CHALLENGE, {"peer": ""}),
+    (CHALLENGE, {"hash": ""}),
+    (CHALLENGE, {"data": -1}),
+    (CHALLENGE, {"count": 0}),
+    (CHALLENGE, {"count": MAX_CHALLENGED + 1}),
+    (CHALLENGE, {"signature": H}),
+    (CHALLENGE, {"signature": H + H.upper()}),
+    (OPENING, {"peer": ""}),
+    (OPENING, {"challenge": -1}),
+    (OPENING, {"opened": ""}),
+    (OPENING, {"opened_bytes": 0}),
+    (OPENING, {"opened_bytes": MAX_OPENING_BYTES + 1}),
     (SNAPSHOT, {"model": ""}),
     (SNAPSHOT, {"updates": -1}),
     (GENESIS, {"seq": 1, "prev": H}),
@@ -270,6 +370,13 @@ def test_a_wrong_field_is_refused(entry: AnyEntry, fields: dict[str, Any]) -> No
         (DATA, {"records": 0, "duplicates": 0, "labels": {}, "sources": []}),
         (GENESIS, {"layout": [{"name": "w", "shape": [MAX_PARAMETERS // 2, 2], "bound": MAX_BOUND}]}),
         (MEMBER, {"time": MAX_INTEGER, "expires": MAX_INTEGER}),
+        (DATA, {"opens": sorted(["trainer", *(f"{number:064x}" for number in range(MAX_OPENS - 1))])}),
+        (SKETCHED, {"sketch_bytes": MAX_SKETCH_BYTES, "conflicts": 10}),
+        (ACCUSE, {"charge": "fork", "bytes": MAX_EVIDENCE_BYTES}),
+        (VERDICT, {"judgements": judged(seqs=list(range(MAX_JUDGED)))}),
+        (VERDICT, {"judgements": judged() * MAX_JUDGEMENTS}),
+        (CHALLENGE, {"count": MAX_CHALLENGED}),
+        (OPENING, {"opened_bytes": MAX_OPENING_BYTES}),
     ],
     ids=lambda value: str(value)[:40],
 )
