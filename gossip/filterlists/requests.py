@@ -11,19 +11,20 @@
 Other fields are ignored, so that a crawl can carry more than we read.
 
 Rules kept here: one row in memory at a time, every length bounded, and a bad row stops the reading with
-the file, the row, the reason and what to do: a model trained on the readable half would be a silent lie.
-This file refuses to know features and models.
+the file, the row, the reason and what to do: a model trained on the readable half would be a silent lie
+(`scan_requests` goes on, for who only wants to know how a file is). This file refuses to know features and models.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, cast
+from typing import Any, BinaryIO, Final, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,6 +35,7 @@ from ledger.errors import LocalError
 
 CLASSES: Final = ("benign", "ad", "tracker")
 MAX_ROW_BYTES: Final = 64 * 1024  # URLs of 32 KiB exist; ten times a long one is not a request but an accident
+READ_BYTES: Final = 64 * 1024
 SCHEMES: Final = ("http://", "https://", "ws://", "wss://")
 OTHER_WORDS: Final = {  # webRequest, developer tools, Resource Timing, uBlock and the engines; in capitals or not
     "other": "csp_report csp cspviolationreport eventsource manifest web_manifest prefetch preflight speculative "
@@ -82,42 +84,76 @@ class Request(msgspec.Struct, frozen=True):
         """The row as it is committed to: canonical, and nothing that is not learned from."""
         return _RECORDS.encode([self.page, self.url, self.type, self.label, self.party])
 
+    @property
+    def value(self) -> bytes:
+        """What is said of the request that `key` names: `["ad",true]`, its label and party."""
+        return _RECORDS.encode([self.label, self.party])
+
 
 _ROWS: Final = msgspec.json.Decoder(Request)
 _RECORDS: Final = msgspec.json.Encoder()
+_VALUES: Final = msgspec.json.Decoder(tuple[Literal["benign", "ad", "tracker"], bool])
 
 
 def read_requests(path: Path) -> Iterator[Request]:
     """All rows of one file. Raises LocalError naming file and row at the first one that is not a request."""
+    for row in scan_requests(path):
+        if isinstance(row, LocalError):
+            raise row
+        yield row
+
+
+def scan_requests(path: Path, at: Callable[[int], None] | None = None) -> Iterator[Request | LocalError]:
+    """All rows of one file, and in place of each that is not a request what is wrong with it. One that says the file
+    cannot be read any further is the last. Now and then `at` hears how many bytes of the file lie behind."""
     number = 0
-    with _opened(path) as lines:
+    with opened(path, at) as lines:
         try:
             while line := lines.readline(MAX_ROW_BYTES + 1):
                 number += 1
                 if len(line) > MAX_ROW_BYTES:
-                    raise _bad(path, number, f"it is longer than {MAX_ROW_BYTES // 1024} KiB")
-                if line.isspace():
-                    continue
-                yield _row(path, number, line)
+                    yield _bad(path, number, f"it is longer than {MAX_ROW_BYTES // 1024} KiB")
+                    while line and not line.endswith(b"\n"):
+                        line = lines.readline(MAX_ROW_BYTES)
+                elif not line.isspace():
+                    yield _row(path, number, line)
         except (OSError, EOFError, zlib.error) as error:
-            raise LocalError(
+            yield LocalError(
                 f"{path}: cannot be read after row {number}", why=str(error), next_step="fetch or unpack the file again"
-            ) from error
+            )
 
 
-def _row(path: Path, number: int, line: bytes) -> Request:
+def parse_record(key: bytes, value: bytes) -> Request | None:
+    """The request that was committed to as (key, value); None if no request has such a key and value."""
+    try:
+        page, url, kind = key.decode("utf-8", "surrogatepass").split("\0")
+        label, party = _VALUES.decode(value)
+    except (ValueError, msgspec.DecodeError):
+        return None
+    request = Request(page=page, url=url, type=kind, label=label, third_party=party)
+    sound = _fault(request) is None and kind in TYPES and request.value == value  # one spelling
+    return request if sound else None
+
+
+def _row(path: Path, number: int, line: bytes) -> Request | LocalError:
     try:
         row = _ROWS.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _bad(path, number, _plain(error)) from error
-    for name, value in (("page", row.page), ("url", row.url)):
-        if not value.lower().startswith(SCHEMES) or not _host(value):
-            raise _bad(path, number, f"its {name} is no web address ({value[:60]!r})")
+        return _bad(path, number, _plain(error))
+    if fault := _fault(row):
+        return _bad(path, number, fault)
     kind = KNOWN_AS.get(row.type) or KNOWN_AS.get(row.type.lower().replace("-", "_"))
     if kind is None:
         allowed = f"{', '.join(TYPES)}, or a browser's word for one of these, such as xhr or sub_frame"
-        raise _bad(path, number, f"its type {row.type[:40]!r} is none of {allowed}")
+        return _bad(path, number, f"its type {row.type[:40]!r} is none of {allowed}")
     return row if kind == row.type else msgspec.structs.replace(row, type=kind)
+
+
+def _fault(row: Request) -> str | None:
+    for name, value in (("page", row.page), ("url", row.url)):
+        if not value.lower().startswith(SCHEMES) or not _host(value):
+            return f"its {name} is no web address ({value[:60]!r})"
+    return None
 
 
 def _plain(error: Exception) -> str:
@@ -140,20 +176,38 @@ def _host(url: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, unpacked on the fly if it begins like gzip, whatever it is called."""
+def opened(path: Path, at: Callable[[int], None] | None = None) -> Iterator[BinaryIO]:
+    """The file, unpacked on the fly if it begins like gzip, whatever it is called. `at` as in `scan_requests`."""
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=0) if at is None else _Told(path, at)
+        buffered = io.BufferedReader(file, READ_BYTES)
     except OSError as error:
         why = error.strerror or str(error)
-        raise LocalError(f"{path}: cannot be read", why=why, next_step="check the path after --data") from error
-    with file:
-        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        raise LocalError(f"{path}: cannot be read", why=why, next_step="check the path") from error
+    with buffered:
+        try:
+            packed = buffered.peek(2)[:2] == b"\x1f\x8b"
+        except OSError as error:  # a folder opens, and then does not read
+            raise LocalError(f"{path}: cannot be read", why=error.strerror or "", next_step="check the path") from error
         if packed:
-            with gzip.GzipFile(fileobj=file) as unpacked:
+            with gzip.GzipFile(fileobj=buffered) as unpacked:
                 yield cast(BinaryIO, unpacked)
         else:
-            yield file
+            yield cast(BinaryIO, buffered)
+
+
+class _Told(io.FileIO):
+    """A file that says how far it was read."""
+
+    def __init__(self, path: Path, at: Callable[[int], None]) -> None:
+        super().__init__(path, "rb")
+        self._at, self._behind = at, 0
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        count = super().readinto(buffer)
+        self._behind += count or 0
+        self._at(self._behind)
+        return count
 
 
 def file_digest(path: Path) -> str:
