@@ -8,7 +8,8 @@ Rules kept here: a blob is asked for only because a signed entry names it; its s
 byte is kept; pieces count only in order, from whoever was asked; a wrong hash costs the sender its link if it
 alone sent the bytes. Entries may name a blob that is not theirs, with a length that is a lie: whoever holds any of
 them is asked, and a length is only believed of a blob that has its hash. A link that lets a request run out, answers
-slowly or in crumbs is asked after the others. It refuses to know what blobs mean.
+slowly or in crumbs is asked after the others. None is given without the gate's leave (gossip/egress.py). It refuses
+to know what blobs mean.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
+from gossip.egress import Kind, Released, Withheld, require
 from gossip.events import LinkId
 from gossip.peer.book import Shelf
 from gossip.peer.outbox import Outbox
@@ -239,13 +241,15 @@ class Blobs:
             transfer.not_before = now + self._pace.wait_s(link, transfer.failed_on.count(link)) / 16
             self._release(transfer)
 
-    def on_want(self, link: LinkId, want: WantBlob) -> None:
+    def on_want(self, link: LinkId, want: WantBlob, leave: Released[Kind] | Withheld) -> None:
+        """Serve a stretch, if the gate gives leave; what may not leave is not here, as far as anybody can tell."""
         data = self.find(want.hash)
-        if data is None:
+        if data is None or isinstance(leave, Withheld):
             self._out.send(link, Lacks(want.hash))
             return
         if want.offset >= len(data):
             raise RemoteError("a stretch beyond a blob's end is asked for")
+        require(leave, leave.kind, of=want.hash, to=leave.to)
         end = min(len(data), want.offset + want.length)
         for offset in range(want.offset, end, PIECE_BYTES):
             part = data[offset : min(end, offset + PIECE_BYTES)]

@@ -56,6 +56,7 @@ from gossip.peer.pace import Pace
 from gossip.peer.quota import Allowance
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
+from gossip.peer.serving import Serving
 from gossip.peer.status import LinkStatus, PeerStatus, State, TailLine, told
 from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
@@ -126,6 +127,7 @@ class Peer:
         self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, out)
         self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders)
         book.find = self._blobs.find
+        self._serving = Serving(self_id, replica)
         self._admission = Admission(
             book, self._tapes, self._blobs, self._rumour, out, blame=self._blame, admitted=self._admitted
         )
@@ -290,7 +292,7 @@ class Peer:
             case Rows():
                 self._strands.on_rows(link, frame, self._now)
             case WantBlob():
-                self._blobs.on_want(link, frame)
+                self._blobs.on_want(link, frame, self._serving.leave(frame.hash, live.peer))
             case Piece():
                 if self._blobs.on_piece(link, frame, self._now):
                     self._allowances[link].give_back()
@@ -387,6 +389,7 @@ class Peer:
         """Names, keys, the number of members, and what witnesses look for."""
         self._witnessing.learn(log, entry)
         self._forks.learn(entry)
+        self._serving.learn(log, entry)
         match entry:
             case Enrol():
                 self._names[log] = entry.name
