@@ -174,7 +174,7 @@ class Data(Entry, frozen=True, tag="data"):
     features: str  # feature-spec name and version
     zone: Literal["public", "private"]
     sources: list[Source]
-    conflicts: int = 0  # records whose label differs from that of an earlier one of the same key
+    conflicts: int = 0  # records with the key of an earlier one, and a label (or other value) that none of these has
     generator: str = ""  # program and version that made the commitment
     suffixes: str = ""  # version of the public-suffix list: it changes features
     opens: list[str] = []  # who may have records opened, in a public zone: roles and peer ids; []: every member

@@ -81,7 +81,7 @@ class Chunk:
 
     held_out: bool
     block: Block
-    records: tuple[tuple[bytes, bytes], ...]  # (key, record) of each row, for the data commitment
+    records: tuple[tuple[bytes, bytes], ...]  # (key, value) of each row, for the data commitment
     groups: tuple[str, ...]  # of each row; "" in most
 
 
@@ -105,7 +105,7 @@ def _requests(spec: ModelSpec, path: Path, share: float) -> Iterator[Chunk]:
                 yield Chunk(
                     held_out,
                     _bags(spec, path, chosen, spec.features.buckets),
-                    tuple((row.key, row.record) for row in chosen),
+                    tuple((row.key, row.value) for row in chosen),
                     tuple(row.group for row in chosen),
                 )
 
@@ -141,5 +141,5 @@ def _numbers(spec: ModelSpec, rows: TableRows, chosen: NDArray[np.intp], held_ou
     raw, labels = rows.inputs[chosen], rows.labels[chosen]
     scaled = ((raw - np.float32(spec.features.shift)) * np.float32(spec.features.scale)).astype(np.float32)
     keys = [row.astype("<f4").tobytes() for row in raw]
-    records = tuple((key, key + spec.classes[label].encode()) for key, label in zip(keys, labels, strict=True))
+    records = tuple((key, spec.classes[label].encode()) for key, label in zip(keys, labels, strict=True))
     return Chunk(held_out, Numbers(scaled, labels), records, ("",) * len(chosen))
