@@ -32,7 +32,7 @@ from sys import byteorder
 from types import MappingProxyType
 from typing import Final
 
-from ledger.entry import Data, Hash, PeerId
+from ledger.entry import Challenge, Data, Hash, Opening, PeerId
 from ledger.errors import LocalError, RemoteError
 from ledger.merkle import Column, Tree, prefix_bytes
 from ledger.pasts import Pasts
@@ -41,6 +41,8 @@ from ledger.weights import START, Row
 
 LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
 Ranges = tuple[tuple[int, int], ...]  # begin <= index < end, rising
+Wish = tuple[int, Hash]  # number and hash of a policy that an admin asked for
+Said = Mapping[Wish, tuple[str, ...]]  # the enrol keys (hex, sorted) of the admins who did
 
 LANE_BYTES: Final = 4  # sizes of logs, packed side by side in one integer; the top bit of each lane stays free
 TRAINING_ROLES: Final = ("trainer", "admin")
@@ -129,6 +131,7 @@ class Tip:
     order: tuple[int, ...] = ()  # slots, sorted by peer id
     admitted: Mapping[PeerId, bool] = field(default_factory=dict)  # members that it has seen admitted -> may train
     charges: Mapping[PeerId, tuple[Charge, ...]] = field(default_factory=dict)  # accusations that it has seen, sorted
+    said: Said = field(default_factory=dict)  # policies that it has seen asked for, and those of its own
     trainers: tuple[int, ...] = ()  # slots of those who may train, one for each peer, sorted by peer id
     limits: Mapping[int, int] = field(default_factory=dict)  # slot -> entries that count in weights, where not all do
     data: Mapping[int, Data] = field(default_factory=dict)  # own data entries by seq
@@ -165,6 +168,9 @@ class Log:
     slots: list[tuple[int, int, Log]] = field(default_factory=list)  # (seq, slot, what it means from there on)
     admissions: list[tuple[int, PeerId, str]] = field(default_factory=list)  # (seq, peer, role)
     charges: list[tuple[int, Charge]] = field(default_factory=list)  # accusations that this log makes
+    policies: list[tuple[int, int, Hash]] = field(default_factory=list)  # (seq, number, policy): changes it asks for
+    challenges: list[tuple[int, Challenge]] = field(default_factory=list)  # by seq
+    openings: list[tuple[int, Opening]] = field(default_factory=list)  # by seq
     keys: list[Held] = field(default_factory=list)
     recovers: list[tuple[int, int]] = field(default_factory=list)  # (seq, since)
     finals: list[FinalPast] = field(default_factory=list)
@@ -278,6 +284,9 @@ class Log:
             slots=[item for item in self.slots if item[0] < fork],
             admissions=[item for item in self.admissions if item[0] < fork],
             charges=[item for item in self.charges if item[0] < fork],
+            policies=[item for item in self.policies if item[0] < fork],
+            challenges=[item for item in self.challenges if item[0] < fork],
+            openings=[item for item in self.openings if item[0] < fork],
             keys=[held for held in self.keys if held.size <= fork],
             recovers=[item for item in self.recovers if item[0] < fork],
             finals=[final for final in self.finals if final.seq < fork],
@@ -392,6 +401,7 @@ def follow(
     heads = [*tip.heads, *(b"" for _ in range(len(roster) - len(tip.heads)))]
     admitted: dict[PeerId, bool] = {}
     charges: dict[PeerId, set[Charge]] = {}
+    said: dict[Wish, set[str]] = {}
     for index, size in seen:
         log, before = roster[index], sizes[index]
         sizes[index] = size
@@ -406,6 +416,9 @@ def follow(
         for seq, charge in log.charges:
             if before <= seq < size:
                 charges.setdefault(charge.peer, set()).add(charge)
+        for seq, number, policy in log.policies:
+            if before <= seq < size:
+                said.setdefault((number, policy), set()).add(log.enrol_key.hex())
 
     held = ((*roster, own), (*sizes, tip.size)) if own is not None else (roster, sizes)
     guarded = pack(*held) | guard
@@ -419,6 +432,8 @@ def follow(
     followed = replace(tip, roster=roster, order=order, sizes=tuple(sizes), heads=tuple(heads))
     if charges:
         followed = accuse(followed, charges)
+    if said:
+        followed = hear(followed, said)
     return admit_members(followed, admitted) if admitted else followed
 
 
@@ -431,3 +446,9 @@ def accuse(tip: Tip, charges: Mapping[PeerId, Collection[Charge]]) -> Tip:
     """The tip after its past has grown by these accusations."""
     known = {peer: tuple(sorted({*tip.charges.get(peer, ()), *new})) for peer, new in charges.items()}
     return replace(tip, charges=MappingProxyType({**tip.charges, **known}))
+
+
+def hear(tip: Tip, said: Mapping[Wish, Collection[str]]) -> Tip:
+    """The tip after its past has grown by these wishes of admins."""
+    known = {wish: tuple(sorted({*tip.said.get(wish, ()), *new})) for wish, new in said.items()}
+    return replace(tip, said=MappingProxyType({**tip.said, **known}))

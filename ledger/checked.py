@@ -12,11 +12,11 @@ from hashlib import sha256
 from typing import TypeVar
 
 from ledger.chain import InvalidEntry, LogId
+from ledger.charter import Outcome
 from ledger.entry import AnyEntry, Hash, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Fold
-from ledger.policy import Breach
-from ledger.rules import Outcome
+from ledger.policy import Breach, Ruling
 from ledger.standing import Term
 
 D = TypeVar("D")
@@ -37,6 +37,16 @@ class Checked:
     weight: int | None  # of an update in the fold
     refused: tuple[Breach, ...]  # policy rules that the update breaks: it is left out
     outcome: Outcome = field(repr=False)  # for Replica.admit
+
+    @property
+    def basis(self) -> Hash:
+        """The policy that an update was ruled on by: the one in force in its past."""
+        return self.outcome.basis
+
+    @property
+    def ruling(self) -> Ruling | None:
+        """What that policy says of an update, rule by rule."""
+        return self.outcome.ruling
 
 
 @dataclass(frozen=True, slots=True)

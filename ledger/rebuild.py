@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from ledger import rules, standing, weights
-from ledger.chain import TRAINING_ROLES, Charge, Held, Log, Tip, accuse, admit_members
+from ledger import in_force, rules, standing, weights
+from ledger.chain import TRAINING_ROLES, Charge, Held, Log, Tip, accuse, admit_members, hear
 from ledger.entry import FoldConstants, Hash, PeerId
 from ledger.weights import Row
 
@@ -38,7 +38,8 @@ def tip_at(held: Log, size: int, head: Hash) -> Tip:
         for seq, charge in seen.charges:
             if seq < upto:
                 charges.setdefault(charge.peer, set()).add(charge)
-    return standing.settle(admit_members(accuse(tip, charges), admitted))
+    said = in_force.said_in([*zip(roster, sizes, strict=True), (held, size)])
+    return standing.settle(admit_members(hear(accuse(tip, charges), said), admitted))
 
 
 def row_at(constants: FoldConstants, log: Log, number: int) -> Row:

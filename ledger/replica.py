@@ -23,7 +23,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from ledger import drafting, rules, standing, weights
+from ledger import drafting, in_force, rules, standing, weights
 from ledger.branches import Branches
 from ledger.canonical import decode_entry, entry_hash
 from ledger.chain import (
@@ -40,6 +40,7 @@ from ledger.chain import (
     Ranges,
     Tip,
     Waiting,
+    Wish,
     accuse,
     common,
     fork_of,
@@ -48,6 +49,7 @@ from ledger.chain import (
     peer_of,
     strand_id,
 )
+from ledger.charter import Charter, Past
 from ledger.checked import Change, Checked, open_delta
 from ledger.drafting import ChainFields, follow_draft, view_of
 from ledger.entry import (
@@ -60,6 +62,7 @@ from ledger.entry import (
     Hash,
     Member,
     PeerId,
+    PolicyChange,
     Recover,
     Rotate,
     Snapshot,
@@ -69,7 +72,6 @@ from ledger.errors import LocalError, RemoteError
 from ledger.merkle import Column, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
-from ledger.rules import Charter, Past
 from ledger.standing import Term
 from ledger.tail import Items, NeedsHistory, Tail
 
@@ -124,6 +126,7 @@ class Replica:
         self._troubled: set[PeerId] = set()  # accused, forked or recovered: only their cuts can move
         self._charged: set[Charge] = set()  # by admitted accusations: the same once more moves nothing
         self._policy: Policy | None = None
+        self._said: dict[Wish, set[str]] = {}  # policies asked for, and by which admins
         self._admitted = 0  # entries
 
     @classmethod
@@ -144,6 +147,7 @@ class Replica:
         replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
         replica._troubled |= {charge.peer for charge in replica._charged}
         replica._troubled |= {log.peer for log in replica._logs.values() if log.recovers}
+        replica._said = in_force.said_in((log, log.tip.size) for log in replica._logs.values())
         replica._cuts = standing.cuts(replica._logs, replica.heads())
         replica._admitted = 1  # all of it at once
         return replica
@@ -175,6 +179,23 @@ class Replica:
     @property
     def constants(self) -> FoldConstants:
         return self._charter.constants
+
+    def policy_now(self) -> Policy:
+        """The policy in force in the past that holds everything admitted. LocalError before genesis."""
+        said = {wish: tuple(admins) for wish, admins in self._said.items()}
+        return self._charter.policies[in_force.in_force(self.genesis, said)[1]]
+
+    @property
+    def policies(self) -> Mapping[Hash, Policy]:
+        """Genesis' policy and every one that an admitted entry names."""
+        return self._charter.policies
+
+    def policy_of(self, digest: Hash) -> Policy:
+        """One of them by its hash."""
+        found = self._charter.policies.get(digest)
+        if found is None:
+            raise LocalError(f"no entry that is held names a policy {digest[:12]}")
+        return found
 
     @property
     def updates(self) -> Iterator[Term]:
@@ -371,8 +392,8 @@ class Replica:
     def admit(self, checked: Checked, evidence: bytes = b"") -> Change:
         """Take an entry in, whose blob is held and, for an update, has passed open_delta.
 
-        `evidence` is the blob of an accuse entry: RemoteError if it is not the one named, InvalidEntry if it is, and
-        proves nothing.
+        `evidence` is the blob of an accuse or policy entry: RemoteError if it is not the one named, InvalidEntry if it
+        is, and proves nothing, or is no policy.
         """
         entry, held, tip = checked.entry, self._logs.get(checked.log), checked.outcome.tip
         if (held.tip.size if held else 0) != checked.seq or (held.tip.head if held else "") != entry.prev:
@@ -386,6 +407,8 @@ class Replica:
             before = replace(tip, size=checked.seq)
             charge = rules.open_accusation(self._charter, before, self._held.get(checked.log), entry, evidence)
             tip = standing.settle(accuse(tip, {charge.peer: (charge,)}))
+        elif isinstance(entry, PolicyChange):
+            self._charter = self._charter.know(in_force.open_policy(tip, entry, evidence))
         self._foresee(checked, charge)
         if held is None:
             tree, column = Tree(column=self._column), self._column
@@ -423,10 +446,21 @@ class Replica:
         """The `view` field of an update drafted so: what was seen, but not yet in the model it was trained from."""
         return view_of(self._redo(log, draft), view_heads)
 
-    def weigh(self, log: LogId, draft: ChainFields, view_heads: Mapping[LogId, int], norm: int) -> int:
-        """The `weight` field of an update drafted so. `norm` is that of its delta, grid 2^-24."""
-        tip = self._redo(log, draft)
-        return rules.weigh(self.constants, tip, self._held.get(log), dict(view_of(tip, view_heads)), norm).weight
+    def weigh(self, log: LogId, draft: ChainFields, view_heads: Mapping[LogId, int], body: Update) -> int:
+        """The `weight` field of an update drafted so. What `body` has there does not matter; all else does."""
+        tip, own = self._redo(log, draft), self._held.get(log)
+        data = rules.data_of(tip, own, body.data)
+        if data is None:
+            raise LocalError(f"entry {body.data} of the own log is no data entry", next_step="write one first")
+        return rules.weigh(self._charter, tip, own, dict(view_of(tip, view_heads)), body, data)[0].weight
+
+    def policy_in_force(self, log: LogId, draft: ChainFields) -> Policy:
+        """The policy that an update drafted so is ruled on by."""
+        return in_force.policy_of(self._charter, self._redo(log, draft))
+
+    def next_policy(self, log: LogId, draft: ChainFields) -> int:
+        """The `number` of a policy entry drafted so."""
+        return in_force.in_force(self.genesis, self._redo(log, draft).said)[0] + 1
 
     def snapshot_facts(self, log: LogId, draft: ChainFields) -> tuple[Hash, int]:
         """The `state` and `updates` fields of a snapshot drafted so."""
@@ -459,6 +493,9 @@ class Replica:
             case Member(peer=peer, role=role):
                 held.admissions.append((seq, peer, role))
                 self._enter(peer, role)
+            case PolicyChange(number=number, policy=policy):
+                held.policies.append((seq, number, policy))
+                self._said.setdefault((number, policy), set()).add(held.enrol_key.hex())
             case Snapshot():
                 held.snapshots.append(seq)
             case Finality(snapshot=snapshot):

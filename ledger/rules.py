@@ -15,15 +15,19 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     snapshot   every `snapshot_every` updates at most; its state and count follow from its past
     delta      size and norm that the codec allows; view within what was seen; and, once the blob is held,
                the bytes, norm and format that the entry announced (replica.open_delta)
-    weight     what weights.py gives for this past: authoring runs the same code (`weigh`)
+    weight     what weights.py gives for this past, times what the policy's rules leave of it: authoring runs the same
+               code (`weigh`)
     accuse     by a member, of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
                of that log that its past shows
     token      a time stamp (anchor): by a member; of a token's possible size, and, once the blob is held, just of that
                size. Whose it is, and of what time, is for those who trust some authority (timestamp.py)
+    policy     a change of the policy, by an admin, with the number that comes next in its past; and, once the blob is
+               held, a policy (in_force.py)
     final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
                the witnesses that genesis names
 
-An update that breaks the *policy* is no broken rule: its log goes on, and it is left out of fold and weights.
+An update that breaks the *policy* in force in its past is no broken rule: its log goes on, and it is left out of fold
+and weights.
 Admins and witnesses are recognised by the key of their enrolment, whatever key is in force. Everything here is a
 property of an entry and its past. It refuses to know what else this peer holds, whether the bytes are their author's
 (whoever calls has checked that), vectors, and where bytes are kept.
@@ -32,13 +36,14 @@ property of an entry and its past. It refuses to know what else this peer holds,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import assert_never
 
 from ledger import standing, weights
 from ledger.chain import TRAINING_ROLES, Charge, InvalidEntry, Log, LogId, Tip, admit_members, sizes_of
+from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wrote
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.delta import HEADER_BYTES, max_blob_bytes
@@ -64,64 +69,16 @@ from ledger.entry import (
     Update,
     Verdict,
 )
-from ledger.errors import LocalError, RemoteError
-from ledger.fold import parameters
+from ledger.errors import RemoteError
 from ledger.fork import check_evidence
 from ledger.genesis import MAX_NORM
+from ledger.in_force import check_change, policy_of
 from ledger.keys import check_public
 from ledger.note import Signature
-from ledger.policy import Breach, Policy
+from ledger.policy import Policy, Ruling
 from ledger.state import state_hash
 from ledger.tail import NeedsHistory
-from ledger.weights import Row, Sight, Weighed
-
-
-@dataclass(frozen=True, slots=True)
-class Charter:
-    """What every rule goes back to. `genesis` and `policy` are None until the founder's first entry is admitted."""
-
-    swarm: Hash
-    founder: PeerId
-    genesis: Genesis | None = None
-    policy: Policy | None = None
-    parameters: int = 0
-
-    @property
-    def constants(self) -> FoldConstants:
-        return self.require().fold
-
-    def require(self) -> Genesis:
-        if self.genesis is None:
-            raise LocalError("the swarm's genesis is not held yet", next_step="wait for the founder's log")
-        return self.genesis
-
-    def adopt(self, genesis: Genesis, policy: Policy) -> Charter:
-        return replace(self, genesis=genesis, policy=policy, parameters=parameters(genesis.layout))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What admitting an entry will do. `norm`, `weight` and `row` belong to updates in the fold."""
-
-    tip: Tip
-    blob: Hash | None = None
-    norm: int | None = None
-    weight: int | None = None
-    row: Row | None = None
-    refused: tuple[Breach, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What an entry is checked in: its log before it (None at its first entry), and every log, strands included."""
-
-    own: Log | None
-    logs: Mapping[LogId, Log]
-
-    def require(self) -> Log:
-        if self.own is None:
-            raise LocalError("a log begins with its enrol entry")
-        return self.own
+from ledger.weights import Sight, Weighed
 
 
 def check_place(charter: Charter, tip: Tip, entry: AnyEntry, digest: Hash) -> None:
@@ -163,13 +120,13 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
         case Update():
             return _check_update(charter, tip, past.require(), entry)
         case Snapshot():
-            _check_member_wrote(tip)
+            check_member_wrote(tip)
             if (entry.state, entry.updates) != snapshot_facts(tip, past):
                 raise InvalidEntry(tip.log, tip.size, "snapshot", "does not follow from its own past")
             return Outcome(replace(tip, unsnapped=0))
         case Accuse():
-            _check_member_wrote(tip)
-            if not any(log.peer == entry.peer and log.keys for log, _ in _branches(tip, past.require())):
+            check_member_wrote(tip)
+            if not any(log.peer == entry.peer and log.keys for log, _ in branches_of(tip, past.require())):
                 raise InvalidEntry(tip.log, tip.size, "accuse", "its author has not seen that peer enrol")
             return Outcome(tip, blob=entry.evidence)
         case Rotate() | Recover():
@@ -179,12 +136,14 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
             _check_final(charter, tip, past.require(), entry)
             return Outcome(tip)
         case Anchor():
-            _check_member_wrote(tip)  # strangers do not get to give us blobs to keep
+            check_member_wrote(tip)  # strangers do not get to give us blobs to keep
             if not 1 <= entry.bytes <= MAX_TOKEN_BYTES:
                 raise InvalidEntry(tip.log, tip.size, "token", f"no time stamp has {entry.bytes} bytes")
             return Outcome(tip, blob=entry.token)
-        case PolicyChange() | Verdict() | Challenge() | Opening():
-            _check_member_wrote(tip)
+        case PolicyChange():
+            return check_change(charter, tip, past.require(), entry)
+        case Verdict() | Challenge() | Opening():
+            check_member_wrote(tip)
             return Outcome(tip)
     assert_never(entry)
 
@@ -198,7 +157,7 @@ def open_accusation(charter: Charter, tip: Tip, own: Log, entry: Accuse, blob: b
         raise RemoteError("evidence is not what its entry names", why=f"expected SHA-256 {entry.evidence}")
     if len(blob) != entry.bytes:
         raise InvalidEntry(tip.log, entry.seq, "accuse", f"says {entry.bytes} bytes, its evidence has {len(blob)}")
-    branches = [(log, size) for log, size in _branches(tip, own) if log.peer == entry.peer]
+    branches = [(log, size) for log, size in branches_of(tip, own) if log.peer == entry.peer]
 
     def keys(size: int) -> set[bytes]:
         return {log.held_at(min(size, held)).key for log, held in branches}
@@ -219,9 +178,26 @@ def check_token(log: LogId, entry: Anchor, blob: bytes) -> None:
         raise InvalidEntry(log, entry.seq, "token", f"says {entry.bytes} bytes, its token has {len(blob)}")
 
 
-def weigh(constants: FoldConstants, tip: Tip, own: Log, view: Mapping[int, int], norm: int) -> Weighed:
-    """The one path to a weight, for authors and checkers. `tip` has followed what the update has seen."""
-    return weights.weigh(constants, own.row, sight(constants, tip, view), norm)
+def weigh(
+    charter: Charter, tip: Tip, own: Log, view: Mapping[int, int], update: Update, data: Data
+) -> tuple[Weighed, Policy, Ruling]:
+    """The one path to a weight, for authors and checkers: what follows from the past and the policy in force in it.
+
+    `tip` has followed what the update has seen. The update's own `weight` and `view` are not looked at.
+    """
+    constants = charter.constants
+    weighed = weights.weigh(constants, own.row, sight(constants, tip, view), update.norm)
+    policy = policy_of(charter, tip)
+    ruling = policy.rule_on(update, data)
+    return replace(weighed, weight=weighed.weight * ruling.permille // 1000), policy, ruling
+
+
+def data_of(tip: Tip, own: Log, seq: int) -> Data | None:
+    """The author's own data entry at that index, if there is one."""
+    data = tip.data.get(seq)
+    if data is None and own.base is not None and seq < own.base.data:
+        raise NeedsHistory(own.id, f"entry {seq}, if that is a data entry")
+    return data
 
 
 def sight(constants: FoldConstants, tip: Tip, view: Mapping[int, int]) -> Sight:
@@ -239,18 +215,8 @@ def sight(constants: FoldConstants, tip: Tip, view: Mapping[int, int]) -> Sight:
 
 def snapshot_facts(tip: Tip, past: Past) -> tuple[Hash, int]:
     """The `state` and `updates` of a snapshot with this past."""
-    branches = _branches(tip, past.require())
+    branches = branches_of(tip, past.require())
     return state_hash(past.logs, branches), standing.count(past.logs, sizes_of(branches))
-
-
-def _branches(tip: Tip, own: Log) -> list[tuple[Log, int]]:
-    """All that a past holds: each branch that it has seen, and the own log."""
-    return [*zip(tip.roster, tip.sizes, strict=True), (own, tip.size)]
-
-
-def _check_member_wrote(tip: Tip) -> None:
-    if tip.peer not in tip.admitted:
-        raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted")
 
 
 def _check_enrol(charter: Charter, tip: Tip, entry: Enrol) -> Tip:
@@ -291,7 +257,7 @@ def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> None:
 def _known_keys(tip: Tip, own: Log) -> dict[PeerId, set[bytes]]:
     """Every key that each peer has had in this past."""
     keys: dict[PeerId, set[bytes]] = {}
-    for log, size in _branches(tip, own):
+    for log, size in branches_of(tip, own):
         if found := {held.key for held in log.keys if held.size <= size}:
             keys.setdefault(log.peer, set()).update(found)
     return keys
@@ -372,13 +338,10 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
         return InvalidEntry(tip.log, tip.size, rule, why)
 
     _check_trains(tip)
-    constants = charter.constants
-    data = tip.data.get(entry.data)
+    data = data_of(tip, own, entry.data)
     if data is None:
-        if own.base is not None and entry.data < own.base.data:
-            raise NeedsHistory(own.id, f"entry {entry.data}, if that is a data entry")
         raise wrong("data", f"cites entry {entry.data}, which is no data entry of its log")
-    if tip.unsnapped >= constants.snapshot_every:
+    if tip.unsnapped >= charter.constants.snapshot_every:
         raise wrong("snapshot", f"is update {tip.unsnapped + 1} since the last snapshot")
     if not HEADER_BYTES <= entry.bytes <= max_blob_bytes(charter.parameters):
         raise wrong("delta", f"no delta of this model has {entry.bytes} bytes")
@@ -388,13 +351,12 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
         if index >= len(tip.sizes) or not 0 <= size < tip.sizes[index]:
             raise wrong("delta", "its view is not part of what it has seen")
     try:
-        weighed = weigh(constants, tip, own, dict(entry.view), entry.norm)
+        weighed, policy, ruling = weigh(charter, tip, own, dict(entry.view), entry, data)
     except RemoteError as error:
         raise wrong("weight", str(error)) from None
     if weighed.weight != entry.weight:
         raise wrong("weight", f"says {entry.weight}, its past gives {weighed.weight}")
     after = replace(tip, unsnapped=tip.unsnapped + 1)
-    refused = charter.policy.evaluate(entry, data) if charter.policy else ()
-    if refused:
-        return Outcome(after, refused=refused)
-    return Outcome(after, blob=entry.delta, norm=entry.norm, weight=weighed.weight, row=weighed.row)
+    if ruling.refused:
+        return Outcome(after, basis=policy.hash, ruling=ruling)
+    return Outcome(after, entry.delta, entry.norm, weighed.weight, weighed.row, policy.hash, ruling)

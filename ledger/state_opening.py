@@ -36,13 +36,13 @@ from ledger.chain import (
     sizes_of,
     strand_id,
 )
+from ledger.charter import Charter
 from ledger.entry import Data, Genesis, Snapshot
 from ledger.errors import GossipError, RemoteError
 from ledger.merkle import HASH_BYTES, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import tip_at
 from ledger.replica import Replica
-from ledger.rules import Charter
 from ledger.standing import Branch, count, difference
 from ledger.state import DATA_HELD, OWN, sorted_branches, state_hash
 from ledger.state_document import FORMAT, MAX_STATE_BYTES, Knot, StateBranch, StateDocument, spell

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
+import msgspec
+
 from gossip.config import PeerConfig
 from gossip.events import DataReady, Train, Trained
 from gossip.peer.author import Author, chain
@@ -137,25 +139,21 @@ class Rounds:
         if replica.snapshot_due(own):
             self._snapshot(now)
         fields = self._author.draft()
-        weight = replica.weigh(own, fields, self._view, norm)
-        checked = self._author.write(
-            fields,
-            Update(
-                **chain(fields),
-                delta=sha256(event.blob).hexdigest(),
-                bytes=len(event.blob),
-                codec=CODEC,
-                view=replica.view(own, fields, self._view),
-                data=self._data_seq or 0,
-                steps=event.steps,
-                examples=event.examples,
-                scores=event.scores,
-                norm=norm,
-                weight=weight,
-            ),
-            now,
-            event.blob,
+        body = Update(
+            **chain(fields),
+            delta=sha256(event.blob).hexdigest(),
+            bytes=len(event.blob),
+            codec=CODEC,
+            view=replica.view(own, fields, self._view),
+            data=self._data_seq or 0,
+            steps=event.steps,
+            examples=event.examples,
+            scores=event.scores,
+            norm=norm,
+            weight=0,
         )
+        weight = replica.weigh(own, fields, self._view, body)
+        checked = self._author.write(fields, msgspec.structs.replace(body, weight=weight), now, event.blob)
         self.published += 1
         self._since_snapshot += 1
         self.weight = weight

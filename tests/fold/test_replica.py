@@ -273,7 +273,7 @@ def test_a_blob_that_is_not_what_its_entry_says_ends_the_log_but_a_wrong_blob_on
         entry = next_update(ann, **lie)
         if "norm" in lie:  # the weight must fit the claimed norm, so that only the blob can tell
             fields = ann.replica.draft(ann.id)
-            entry = msgspec.structs.replace(entry, weight=ann.replica.weigh(ann.id, fields, ann.replica.heads(), 5))
+            entry = msgspec.structs.replace(entry, weight=ann.replica.weigh(ann.id, fields, ann.replica.heads(), entry))
         checked = founder.replica.check(ann.id, encode(entry))
         assert isinstance(checked, Checked)
         with pytest.raises(InvalidEntry) as caught:

@@ -202,14 +202,12 @@ class Peer:
         self.blobs[digest] = blob
         fields = self.replica.draft(self.id)
         known = self.replica.heads() if view is None else view
-        return self.write(
-            Update(
-                **CHAIN, delta=digest, bytes=len(blob), codec="gossip-delta/1",
-                view=self.replica.view(self.id, fields, known), data=self._data_entry(), steps=steps, examples=100,
-                scores=Scores(examples=10, tp=4, fp=1, fn=1), norm=norm,
-                weight=self.replica.weigh(self.id, fields, known, norm),
-            )
+        body = Update(
+            **CHAIN, delta=digest, bytes=len(blob), codec="gossip-delta/1",
+            view=self.replica.view(self.id, fields, known), data=self._data_entry(), steps=steps, examples=100,
+            scores=Scores(examples=10, tp=4, fp=1, fn=1), norm=norm, weight=0,
         )  # fmt: skip
+        return self.write(msgspec.structs.replace(body, weight=self.replica.weigh(self.id, fields, known, body)))
 
     def _data_entry(self) -> int:
         seqs = range(self.replica.size(self.id))

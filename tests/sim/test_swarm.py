@@ -140,8 +140,8 @@ class LyingReplica(Replica):
 
     liar: PeerId = ""
 
-    def weigh(self, log: PeerId, draft: ChainFields, view_heads: Mapping[PeerId, int], norm: int) -> int:
-        return super().weigh(log, draft, view_heads, norm) - (log == self.liar and draft.seq >= 4)
+    def weigh(self, log: PeerId, draft: ChainFields, view_heads: Mapping[PeerId, int], body: Update) -> int:
+        return super().weigh(log, draft, view_heads, body) - (log == self.liar and draft.seq >= 4)
 
     def check(self, log: PeerId, data: bytes) -> Checked | Waiting:
         entry = decode_entry(data)
