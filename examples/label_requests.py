@@ -21,13 +21,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import adblock
-
+from gossip.filterlists.engine import engine_of
+from gossip.filterlists.headers import source_of
 from gossip.filterlists.split import registrable
 
 MAX_URL_CHARS = 400  # what comes later in a URL is almost always a session's own noise
 BARE_ROOT = re.compile(r"(https?)://([^/?#:@]+)/?")
-TRUE_HERE = {"ext_ublock", "env_firefox", "cap_html_filtering", "cap_ipaddress"}  # for "!#if" in uBlock's lists
 TYPE_OF_EXTENSION = {
     extension: kind
     for kind, extensions in {
@@ -77,28 +76,11 @@ def type_of(url: str) -> str:
     return kind or "other"
 
 
-def preprocessed(text: str) -> str:
-    """A uBlock list with its `!#if NAME` blocks resolved as in a Firefox extension."""
-    kept, conditions = [], [True]
-    for line in text.splitlines():
-        if line.startswith("!#if "):
-            name = line[5:].strip()
-            conditions.append(name.lstrip("!") in TRUE_HERE if not name.startswith("!") else name[1:] not in TRUE_HERE)
-        elif line.startswith("!#else"):
-            conditions[-1] = not conditions[-1]
-        elif line.startswith("!#endif"):
-            conditions.pop()
-        elif all(conditions):
-            kept.append(line)
-    return "\n".join(kept)
-
-
-def engine(paths: list[Path]) -> adblock.Engine:
-    rules = adblock.FilterSet()
+def named(paths: list[Path]) -> list[Path]:
     for path in paths:
-        rules.add_filter_list(preprocessed(path.read_text("utf-8")), format="standard")
-        print(f"list   {path.name}  sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
-    return adblock.Engine(rules, optimize=True)
+        source = source_of(path)
+        print(f"list   {path.name}  {source.name} {source.version}  sha256 {source.sha256}")
+    return paths
 
 
 def main() -> None:
@@ -110,15 +92,15 @@ def main() -> None:
     given = arguments.parse_args()
 
     print(f"crawl  {given.crawl.name}  sha256 {hashlib.sha256(given.crawl.read_bytes()).hexdigest()}")
-    ad, tracker = engine(given.ad), engine(given.tracker)
+    lists = [("ad", path) for path in named(given.ad)] + [("tracker", path) for path in named(given.tracker)]
+    engine = engine_of(lists)
     rows: dict[tuple[str, str], str] = {}
     counts = {"benign": 0, "ad": 0, "tracker": 0}
     for page, url in pages_of(given.crawl.read_text("utf-8").splitlines()):
         if not urlsplit(url).hostname or (page, url[:MAX_URL_CHARS]) in rows:
             continue
         kind = type_of(url)
-        blocked = [lists.check_network_urls(url, page, kind).matched for lists in (ad, tracker)]
-        label = "ad" if blocked[0] else "tracker" if blocked[1] else "benign"
+        label = engine.label(page, url, kind)
         third_party = registrable(urlsplit(url).hostname or "") != registrable(urlsplit(page).hostname or "")
         row = {"page": page, "url": url[:MAX_URL_CHARS], "type": kind, "label": label, "third_party": third_party}
         rows[page, url[:MAX_URL_CHARS]] = json.dumps(row, ensure_ascii=False, separators=(",", ":"))

@@ -70,6 +70,8 @@ def keep(folder: Path, file: Path, policy: Policy) -> tuple[Pin, ...]:
             f"{file}: cannot be read", why=error.strerror or str(error), next_step="check the path"
         ) from None
     pins = tuple(pin for pin in wanted if pin.sha256 == digest)
+    if not digest:
+        raise LocalError(f"{file}: too long to be pinned", why=f"the limit is {MAX_PINNED_BYTES >> 20} MiB")
     if not pins:
         names = ", ".join(f"{pin.name} ({pin.sha256[:16]}...)" for pin in wanted[:6])
         raise LocalError(
