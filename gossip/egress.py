@@ -138,8 +138,6 @@ class Released(Generic[K_co]):
     def __reduce__(self) -> NoReturn:
         raise LocalError("leave to send is given where it is used, and travels nowhere")
 
-    __copy__ = __deepcopy__ = __reduce__
-
     def __init_subclass__(cls) -> NoReturn:
         raise LocalError("there is one kind of leave")
 

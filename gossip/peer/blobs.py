@@ -241,10 +241,10 @@ class Blobs:
             transfer.not_before = now + self._pace.wait_s(link, transfer.failed_on.count(link)) / 16
             self._release(transfer)
 
-    def on_want(self, link: LinkId, want: WantBlob, leave: Released[Kind] | Withheld) -> None:
+    def on_want(self, link: LinkId, want: WantBlob, gate: Callable[[bytes], Released[Kind] | Withheld]) -> None:
         """Serve a stretch, if the gate gives leave; what may not leave is not here, as far as anybody can tell."""
         data = self.find(want.hash)
-        if data is None or isinstance(leave, Withheld):
+        if data is None or isinstance(leave := gate(data), Withheld):
             self._out.send(link, Lacks(want.hash))
             return
         if want.offset >= len(data):

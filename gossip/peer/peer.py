@@ -292,7 +292,7 @@ class Peer:
             case Rows():
                 self._strands.on_rows(link, frame, self._now)
             case WantBlob():
-                self._blobs.on_want(link, frame, self._serving.leave(frame.hash, live.peer))
+                self._blobs.on_want(link, frame, lambda blob: self._serving.leave(frame.hash, blob, live.peer))
             case Piece():
                 if self._blobs.on_piece(link, frame, self._now):
                     self._allowances[link].give_back()

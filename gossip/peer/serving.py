@@ -13,13 +13,15 @@ to know how blobs travel.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from gossip.egress import Kind, Ledger, Receiver, Records, Released, Sketch, Withheld, ZoneSetting, release
 from ledger.chain import LogId, peer_of
 from ledger.entry import AnyEntry, Challenge, Data, Hash, Opening, PeerId
 from ledger.replica import Replica
 
-PRIVATE = ZoneSetting()
+PRIVATE: Final = ZoneSetting()
+OPENING: Final = b"gossip-opening/"  # how openings of any version begin (ledger/opening.py): these are never mistaken
 
 
 class Serving:
@@ -44,11 +46,11 @@ class Serving:
             case _:
                 pass
 
-    def leave(self, digest: Hash, to: PeerId | None) -> Released[Kind] | Withheld:
+    def leave(self, digest: Hash, blob: bytes, to: PeerId | None) -> Released[Kind] | Withheld:
         """Whether the far end of a link may have a blob; `to` is None if it is no member that we know."""
         receiver = Receiver(to or "", self._replica.role_of(to) if to else "")
-        openings = self._openings.get(digest)
-        if openings is None:
+        openings = self._openings.get(digest, [])
+        if not openings and not blob.startswith(OPENING):
             if digest in self._sketches:
                 return release(self._sketches[digest], Sketch, of=digest, to=receiver)
             return release(PRIVATE, Ledger, of=digest, to=receiver)

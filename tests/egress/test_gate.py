@@ -1,0 +1,166 @@
+"""The gate lets out what the table says and not one thing more, and nobody else can say that it did."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gossip import egress
+from gossip.egress import (
+    ANYBODY,
+    KINDS,
+    NEVER,
+    Delta,
+    Facts,
+    Kind,
+    Receiver,
+    Records,
+    Released,
+    Sketch,
+    Withheld,
+    ZoneSetting,
+    release,
+    require,
+)
+from ledger.errors import LocalError
+from tests.egress.policies import disagreements
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICIES = 100_000
+OF = "5d" * 32
+AUDITOR = Receiver("aa" * 32, "auditor")
+
+
+def leave_for_records(to: Receiver = AUDITOR, of: str = OF) -> Released[Records]:
+    given = release(ZoneSetting("public"), Records, of=of, to=to)
+    assert isinstance(given, Released)
+    return given
+
+
+def test_of_a_hundred_thousand_random_policies_none_lets_more_out_than_the_table_says() -> None:
+    wrong, released, withheld = disagreements(release, POLICIES, seed=4)
+    assert wrong == []
+    assert released > POLICIES // 5  # a gate that is always shut would be right about every secret, too
+    assert withheld > POLICIES // 5
+
+
+def _opened(*kinds: type[Kind]) -> Any:
+    """The gate with one of its rules taken out: these kinds are not looked at any more."""
+
+    def objection(setting: ZoneSetting, kind: type[Kind], to: Receiver) -> str:
+        return "" if kind in kinds else egress_objection(setting, kind, to)
+
+    return objection
+
+
+egress_objection = egress._objection
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in (egress.Ledger, Facts, Delta)])
+def test_a_gate_that_forgets_one_kind_is_noticed(kind: type[Kind], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(egress, "_objection", _opened(kind))
+    wrong, *_ = disagreements(release, 2_000, seed=4)
+    assert wrong
+    assert all(line.startswith(kind.__name__) for line in wrong)
+
+
+@pytest.mark.parametrize("zone", ["private", "Public", "public ", ""])
+def test_records_and_sketches_of_what_is_not_public_go_to_nobody_whoever_is_named(zone: Any) -> None:
+    for opens in ((), ("auditor",), (AUDITOR.peer,), ("admin", "auditor", "trainer")):
+        for kind in (Records, Sketch):
+            for to in (AUDITOR, Receiver("bb" * 32, "admin"), ANYBODY):
+                assert isinstance(release(ZoneSetting(zone, opens), kind, of=OF, to=to), Withheld)
+
+
+def test_records_go_to_whom_the_owner_names_by_role_or_id_and_to_no_other_member() -> None:
+    setting = ZoneSetting("public", ("auditor", "cc" * 32))
+    assert isinstance(release(setting, Records, of=OF, to=AUDITOR), Released)
+    assert isinstance(release(setting, Records, of=OF, to=Receiver("cc" * 32, "trainer")), Released)
+    refused = release(setting, Records, of=OF, to=Receiver("bb" * 32, "trainer"))
+    assert refused == Withheld(Records, Receiver("bb" * 32, "trainer"), "its owner named others")
+    assert isinstance(release(setting, Records, of=OF, to=Receiver("cc" * 32, "")), Withheld)  # no member any more
+
+
+def test_what_never_leaves_leaves_no_zone() -> None:
+    for kind in NEVER:
+        assert isinstance(release(ZoneSetting("public"), kind, of=OF, to=AUDITOR), Withheld)
+
+
+# ------------------------------------------------------------------ leave cannot be made up
+
+
+def test_nobody_but_the_gate_makes_leave() -> None:
+    with pytest.raises(LocalError, match="only the gate releases"):
+        Released(Records, OF, AUDITOR, seal=object())
+    with pytest.raises(LocalError, match="one kind of leave"):
+        type("Forged", (Released,), {})
+    blank = object.__new__(Released)
+    for forged in (blank, None, True, (Records, OF, AUDITOR), Withheld(Records, AUDITOR, "")):
+        with pytest.raises(LocalError, match="without the gate's leave"):
+            require(forged, Records, of=OF, to=AUDITOR)
+
+
+def test_leave_is_not_changed_copied_or_sent_elsewhere() -> None:
+    leave = leave_for_records()
+    with pytest.raises(LocalError):
+        leave.to = ANYBODY
+    for spread in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(LocalError, match="travels nowhere"):
+            spread(leave)
+
+
+@pytest.mark.parametrize(
+    ("kind", "of", "to"), [(Sketch, OF, AUDITOR), (Records, "6e" * 32, AUDITOR), (Records, OF, ANYBODY)]
+)
+def test_leave_for_one_thing_is_none_for_another(kind: type[Kind], of: str, to: Receiver) -> None:
+    leave = leave_for_records()
+    require(leave, Records, of=OF, to=AUDITOR)
+    with pytest.raises(LocalError, match="something else would leave"):
+        require(leave, kind, of=of, to=to)
+
+
+def test_the_type_checker_refuses_leave_for_a_sketch_where_records_are_opened(tmp_path: Path) -> None:
+    program = """
+from gossip.egress import Receiver, Records, Released, Sketch, Withheld, ZoneSetting, release
+def opens(leave: Released[Records]) -> None: ...
+to = Receiver("aa", "auditor")
+given = release(ZoneSetting("public"), {kind}, of="5d", to=to)
+{guard}
+opens(given)
+"""
+    for name, kind, guard, code in (
+        ("right", "Records", "assert isinstance(given, Released)", 0),
+        ("other", "Sketch", "assert isinstance(given, Released)", 1),
+        ("unasked", "Records", "", 1),
+    ):
+        file = tmp_path / f"{name}.py"
+        file.write_text(program.format(kind=kind, guard=guard))
+        told = subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(file)], cwd=ROOT, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert told.returncode == code, told.stdout
+        assert code == 0 or "arg-type" in told.stdout
+
+
+# ------------------------------------------------------------------ and everybody must ask for it
+
+
+def test_only_what_demands_leave_makes_openings_and_sketches() -> None:
+    """The ledger's own makers take any leaves: in a peer one module calls them, and takes the gate's word along."""
+    makers = {"make_opening", "make_sketch"}
+    users = set()
+    for file in [*(ROOT / "gossip").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        named |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+        if named & makers:
+            users.add(str(file.relative_to(ROOT)))
+    assert users == {"gossip/openings.py"}
