@@ -16,6 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib import resources
+from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -35,10 +38,29 @@ def _extract() -> Callable[[str], str]:
     return lambda host: extract.extract_str(host).top_domain_under_public_suffix
 
 
+@cache
+def suffixes_version() -> str:
+    """Which public-suffix list this is: the first 16 hex digits of the SHA-256 of the file that tldextract bundles."""
+    snapshot = resources.files("tldextract") / ".tld_set_snapshot"
+    return hashlib.sha256(snapshot.read_bytes()).hexdigest()[:16]
+
+
 @lru_cache(maxsize=1 << 16)  # hosts repeat; a bound, because files can have millions of rows
 def registrable(host: str) -> str:
     """The part of a host name that somebody registered (`a.b.co.uk` -> `b.co.uk`), or the host itself."""
     return _extract()(host) or host
+
+
+@cache
+def suffixes() -> str:
+    """The version of the public-suffix list that `registrable` goes by, as the list itself states it:
+    "2025-04-07_15-51-09_UTC"; "" if it states none."""
+    bundled = files("tldextract").joinpath(".tld_set_snapshot")
+    with bundled.open(encoding="utf-8") as lines:
+        for line in islice(lines, 40):
+            if line.startswith("// VERSION: "):
+                return line.removeprefix("// VERSION: ").strip()
+    return ""
 
 
 def site_of(page: str) -> str:
