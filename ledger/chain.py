@@ -79,11 +79,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Charge:
-    """What an admitted accusation proves: the author of log `peer` signed two entries at `index`."""
+    """What an admitted accusation proves: the author of log `peer` signed two entries at `index`.
+
+    Or, with one half and no key, that this very entry there is a data entry that it opened wrongly.
+    """
 
     peer: PeerId
     index: int
-    halves: tuple[tuple[bytes, bytes], tuple[bytes, bytes]]  # leaf hash of each entry, and the key that signed it
+    halves: tuple[tuple[bytes, bytes], ...]  # leaf hash of each entry, and the key that signed it
 
 
 @dataclass(frozen=True, slots=True)

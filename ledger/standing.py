@@ -12,9 +12,10 @@ Rules kept here:
   is its own key from there on (the author signed both) or the one that it had promised as the next (its owner went
   on elsewhere). A thief with an old key convicts nobody who has rotated: it is neither.
 - A branch counts up to the lowest index at which it is convicted: by another branch in the past, or by an accusation.
+- A branch counts up to a data entry of which an accusation shows that its author opened it wrongly.
 - A recovery takes out the author's updates from `since` on, back to itself.
 - What was in the sum of the past of a snapshot that a `final` names stays in the sum, whatever comes later.
-Weights (`settle`) obey the first two of these, in the past of the update; a recovery moves no weight.
+Weights (`settle`) obey the first three of these, in the past of the update; a recovery moves no weight.
 
 It refuses to know whether accusations are true (fork.py) and where entries come from; `past` is a version vector by
 log, strands included, with every strand's parents at least up to its fork.
@@ -39,7 +40,12 @@ NEVER: Final = MAX_LOG_SIZE
 
 
 def convicts(log: Log, index: int, leaf: bytes, key: bytes) -> bool:
-    """Whether an entry `leaf` at `index`, signed with `key`, shows that this branch is not its author's only one."""
+    """Whether an entry `leaf` at `index`, signed with `key`, shows that this branch is not its author's only one.
+
+    Without a key it shows that this very entry says what is not so: whichever branch holds it is void from there.
+    """
+    if not key:
+        return leaf == log.tree.leaf(index)
     if leaf == log.tree.leaf(index):
         return False
     return key == log.held_at(index + 1).key or sha256(key).hexdigest() == log.held_at(index).promise

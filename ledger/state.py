@@ -35,6 +35,7 @@ STATE_DOMAIN: Final = b"gossip/state/2\n"
 DATA_HELD: Final = (
     8  # newest data entries of a log that a document carries: what an update may cite without more history
 )
+CHECKS_HELD: Final = 16  # newest challenges, and newest openings, likewise: what later entries may answer or accuse
 NO_ROW: Final = bytes(32)
 OWN: Final = -1  # in place of a slot: the log itself
 
@@ -99,6 +100,7 @@ def _stretch(log: Log, size: int) -> Stretch:
     """The facts after `size` entries, and up to where they stay the same."""
     events = [held.size - 1 for held in log.keys] + list(log.tip.data) + [final.seq for final in log.finals]
     events += [seq for column in (log.admissions, log.charges, log.recovers, log.slots) for seq, *_ in column]
+    events += [seq for column in (log.policies, log.challenges, log.openings) for seq, *_ in column]
     end = min([seq for seq in events if seq >= size], default=MAX_LOG_SIZE)
     lanes = tuple([slot.lane for slot in log.roster_at(size)])
     return Stretch(size, end, log.tip.size, _deeds(log), sha256(encode(facts(log, size))).digest(), lanes)
@@ -107,12 +109,13 @@ def _stretch(log: Log, size: int) -> Stretch:
 def _deeds(log: Log) -> int:
     """How many things facts tell of."""
     lists = (log.keys, log.tip.data, log.admissions, log.charges, log.recovers, log.slots, log.finals)
-    return sum([len(held) for held in lists])
+    checks = (log.policies, log.challenges, log.openings)
+    return sum([len(held) for held in lists]) + sum([len(held) for held in checks])
 
 
 def facts(log: Log, size: int) -> dict[str, Any]:
     """What a branch's first `size` entries did that later entries look up, in the words of a document."""
-    data = sorted(seq for seq in log.tip.data if seq < size)[-DATA_HELD:]
+    newest = newest_at(log, size)
     return {
         "accused": [
             [seq, charge.peer, charge.index, [[leaf.hex(), key.hex()] for leaf, key in charge.halves]]
@@ -120,13 +123,34 @@ def facts(log: Log, size: int) -> dict[str, Any]:
             if seq < size
         ],
         "admitted": [list(item) for item in log.admissions if item[0] < size],
-        "data": [[seq, log.tree.leaf(seq).hex()] for seq in data],
+        "challenges": [[seq, log.tree.leaf(seq).hex()] for seq in newest.challenges],
+        "data": [[seq, log.tree.leaf(seq).hex()] for seq in newest.data],
         "final": [spelled_final(log, final) for final in finals_at(log, size)],
         "keys": [[held.size, held.key.hex(), held.promise] for held in log.keys if held.size <= size],
+        "openings": [[seq, log.tree.leaf(seq).hex()] for seq in newest.openings],
         "peer": log.peer,
+        "policies": [list(item) for item in log.policies if item[0] < size],
         "recovered": [list(item) for item in log.recovers if item[0] < size],
         "roster": [slot.peer for slot in log.roster_at(size)],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Entries that later ones name by their index; rising."""
+
+    data: list[int]
+    challenges: list[int]
+    openings: list[int]
+
+
+def newest_at(log: Log, size: int) -> Newest:
+    """Of a branch's first `size` entries, those that are looked up again."""
+    return Newest(
+        sorted(seq for seq in log.tip.data if seq < size)[-DATA_HELD:],
+        [seq for seq, _ in log.challenges if seq < size][-CHECKS_HELD:],
+        [seq for seq, _ in log.openings if seq < size][-CHECKS_HELD:],
+    )
 
 
 def finals_at(log: Log, size: int) -> list[FinalPast]:

@@ -1,10 +1,10 @@
 """The state document: what a snapshot's `state` is the hash of, spelled out.
 
-    {"branches":[{"accused":[],"admitted":[[1,"5d1c...","admin"]],"before":"91e0...","data":[[3,"{...}"]],"final":[],
-      "frontier":["b2f9..."],"keys":[[2,"77ab...","0c41..."]],"last":"{...}","peer":"5d1c...","recovered":[],"roots":[],
-      "roster":[1,2],"row":[[1,2],[14,9],[14,9],[0,65536],131072,65536],"size":40,
+    {"branches":[{"accused":[],"admitted":[[1,"5d1c...","admin"]],"before":"91e0...","challenges":[],"data":[[3,"{...}"]],
+      "final":[],"frontier":["b2f9..."],"keys":[[2,"77ab...","0c41..."]],"last":"{...}","openings":[],"peer":"5d1c...",
+      "policies":[],"recovered":[],"roots":[],"roster":[1,2],"row":[[1,2],[14,9],[14,9],[0,65536],131072,65536],"size":40,
       "steps":[["e3b0...",17,1114112,18231,"88d2...",27,4,[13,9]],["a51f...",18,1179648,18004,"6c0e...",27,5,[1,0]]]},
-      ...],"format":"gossip-state/1","knots":[],"policy":"9f86...","swarm":"b2f9..."}
+      ...],"format":"gossip-state/1","knots":[],"policies":[],"policy":"9f86...","swarm":"b2f9..."}
 
 Why it exists: whoever holds a snapshot that it trusts (one that is final, say) and this document can weigh and admit
 what comes after it, without the logs' beginnings (state_opening.py).
@@ -15,13 +15,15 @@ to become final, if that is at most FINAL_STEPS away. `before` and `frontier` st
 [leaf, updates let in, sum of weights, latest norm, row hash (empty: as before), size at the last snapshot, updates
 since, growth of what is seen by place in the roster]; the first of them has the whole sizes. `roster` and `row` name
 peers by a branch's number. `roots` has those of places in the roster of which the steps do not reach back far enough.
-Everything else is of state.py: the facts, and knots without what follows from the rest.
+Data entries, challenges and openings that are looked up again are given whole, as are the texts of `policies` that
+admins asked for. Everything else is of state.py: the facts, and knots without what follows from the rest.
 
 Rules kept here: canonical JSON, one spelling, bounded. Whether a document is true it refuses to know: that is opening.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -33,7 +35,17 @@ from ledger.errors import LocalError
 from ledger.rebuild import row_at
 from ledger.replica import LogId, Replica
 from ledger.standing import Branch
-from ledger.state import branch_of, facts, finals_at, imprint, sizes_along, sorted_branches, spelled_final, tangles
+from ledger.state import (
+    branch_of,
+    facts,
+    finals_at,
+    imprint,
+    newest_at,
+    sizes_along,
+    sorted_branches,
+    spelled_final,
+    tangles,
+)
 
 FORMAT: Final = "gossip-state/1"
 MAX_STATE_BYTES: Final = 64 << 20  # of 1,000 peers that all see one another about 20 MB
@@ -65,22 +77,25 @@ class StateRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     spent: int
 
 
-Half = tuple[Hash, Hash]  # leaf, key
+Half = tuple[Hash, str]  # leaf, key; of an accusation of the entry itself, no key
 Parts = list[tuple[int, list[tuple[int, int]]]]
 
 
 class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One branch of a past."""
 
-    accused: list[tuple[int, PeerId, int, tuple[Half, Half]]]
+    accused: list[tuple[int, PeerId, int, list[Half]]]
     admitted: list[tuple[int, PeerId, str]]
     before: Hash
+    challenges: list[tuple[int, str]]
     data: list[tuple[int, str]]
     final: list[tuple[int, int, list[int], Parts]]
     frontier: list[Hash]
     keys: list[tuple[int, Hash, Hash]]
     last: str
+    openings: list[tuple[int, str]]
     peer: PeerId
+    policies: list[tuple[int, int, Hash]]
     recovered: list[tuple[int, int]]
     roots: list[tuple[int, Hash]]
     roster: list[int]
@@ -101,6 +116,7 @@ class StateDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     branches: list[StateBranch]
     format: str
     knots: list[Knot]
+    policies: list[str]  # texts, by their hashes
     policy: Hash
     swarm: Hash
 
@@ -130,9 +146,11 @@ def spell(replica: Replica, everybody: list[Branch], begins: list[int]) -> bytes
         for knot in tangles(replica.branches.logs, everybody)
     ]
     told = [_branch(replica, number, everybody, numbers, begins) for number in range(len(everybody))]
+    asked = sorted({policy for log, size in everybody for seq, _, policy in log.policies if seq < size})
     document = StateDocument(
-        branches=told, format=FORMAT, knots=knots, policy=replica.genesis.policy, swarm=replica.swarm
-    )
+        branches=told, format=FORMAT, knots=knots, policies=[replica.policy_of(digest).text for digest in asked],
+        policy=replica.genesis.policy, swarm=replica.swarm,
+    )  # fmt: skip
     data = encode(document)
     if len(data) > MAX_STATE_BYTES:
         raise LocalError("this snapshot's state is too large for a document", why=f"{len(data)} bytes")
@@ -156,15 +174,20 @@ def _branch(
         numbers[slot.peer][branch_of((slot, seen), [everybody[number] for number in numbers[slot.peer]])]
         for slot, seen in zip(roster, sizes, strict=True)
     ]
-    data = {seq for at in range(begin, size + 1) for seq, _ in facts(log, at)["data"]}
+    newest = [newest_at(log, at) for at in range(begin, size + 1)]
+
+    def spelled(seqs: Iterable[Iterable[int]]) -> list[tuple[int, str]]:
+        return [(seq, replica.data(log.id, seq).decode()) for seq in sorted({seq for found in seqs for seq in found})]
+
     finals = {final.seq: final for at in range(begin, size + 1) for final in finals_at(log, at)}
     row = row_at(replica.constants, log, log.folded[size])
     return StateBranch(
         accused=told["accused"], admitted=told["admitted"], before=imprint(log, begin - 1).hex(),
-        data=[(seq, replica.data(log.id, seq).decode()) for seq in sorted(data)],
+        challenges=spelled(found.challenges for found in newest), data=spelled(found.data for found in newest),
         final=[tuple(spelled_final(log, finals[seq])) for seq in sorted(finals)],
         frontier=[node.hex() for node in log.tree.frontier(begin - 1)], keys=told["keys"],
-        last=replica.data(log.id, size - 1).decode(), peer=log.peer, recovered=told["recovered"],
+        last=replica.data(log.id, size - 1).decode(), openings=spelled(found.openings for found in newest),
+        peer=log.peer, policies=told["policies"], recovered=told["recovered"],
         roots=[
             (slot, other.head_at(seen)[40:].hex())
             for slot, (other, seen) in enumerate(zip(roster, sizes, strict=True))

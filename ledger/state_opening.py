@@ -19,7 +19,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from ledger.canonical import decode, decode_entry, entry_hash
 from ledger.chain import (
@@ -37,17 +37,19 @@ from ledger.chain import (
     strand_id,
 )
 from ledger.charter import Charter
-from ledger.entry import Data, Genesis, Snapshot
+from ledger.entry import Challenge, Data, Genesis, Opening, Snapshot
 from ledger.errors import GossipError, RemoteError
 from ledger.merkle import HASH_BYTES, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import tip_at
 from ledger.replica import Replica
 from ledger.standing import Branch, count, difference
-from ledger.state import DATA_HELD, OWN, sorted_branches, state_hash
+from ledger.state import CHECKS_HELD, DATA_HELD, OWN, sorted_branches, state_hash
 from ledger.state_document import FORMAT, MAX_STATE_BYTES, Knot, StateBranch, StateDocument, spell
 from ledger.tail import Base, Tail, TailBytes
 from ledger.weights import Row, row_hash
+
+E = TypeVar("E", Challenge, Data, Opening)
 
 _WRONG: Final = (ValueError, LookupError, OverflowError, struct.error, StopIteration, AssertionError)
 
@@ -120,7 +122,7 @@ class _Opening:
         number = len(self._logs)
         parent, fork = self._parent(part)
         marks = self._marks(part)
-        leaves = {seq: leaf_hash(text.encode()) for seq, text in part.data}
+        leaves = {seq: leaf_hash(text.encode()) for seq, text in _looked_up(part)}
         leaves |= {index: _bytes(leaf) for index, leaf, *_ in marks}
         name = strand_id(part.peer, fork, leaves[fork].hex()) if parent is not None else part.peer
         steps, size = part.steps, part.size
@@ -147,8 +149,9 @@ class _Opening:
         log.keys = [Held(at, _bytes(key), promise) for at, key, promise in part.keys]
         log.admissions = list(part.admitted)
         log.recovers = list(part.recovered)
-        for seq, peer, index, (one, other) in part.accused:
-            halves = ((_bytes(one[0]), _bytes(one[1])), (_bytes(other[0]), _bytes(other[1])))
+        log.policies = list(part.policies)
+        for seq, peer, index, told in part.accused:
+            halves = tuple([(_bytes(leaf), _bytes(key) if key else b"") for leaf, key in told])
             log.charges.append((seq, Charge(peer, index, halves)))
         log.snapshots = array("I", sorted({step.snapped - 1 for step in steps if step.snapped >= begin}))
         log.folded = _tail(
@@ -196,9 +199,16 @@ class _Opening:
             tuple(part.row.credited), tuple(part.row.grown_at), part.row.progress, part.row.spent,
         )  # fmt: skip
         snapped = tuple([(step.snapped, step.unsnapped) for step in part.steps])
-        early = [seq for seq, _ in part.data if seq < begin]
-        data = early[0] if len(early) >= DATA_HELD else 0
-        return Base(begin, part.size, part.steps[-1].folded, row, snapped, data)
+
+        def unknown_before(told: list[tuple[int, str]], held: int) -> int:
+            early = [seq for seq, _ in told if seq < begin]
+            return early[0] if len(early) >= held else 0
+
+        return Base(
+            begin, part.size, part.steps[-1].folded, row, snapped, data=unknown_before(part.data, DATA_HELD),
+            challenges=unknown_before(part.challenges, CHECKS_HELD),
+            openings=unknown_before(part.openings, CHECKS_HELD),
+        )  # fmt: skip
 
     def _take_rows(self, log: Log, part: StateBranch) -> None:
         """Row hashes of the steps, and the row that the last of them names."""
@@ -239,13 +249,10 @@ class _Opening:
                 recent.append(past)
             before = at
         log.pasts = _tail(log.id, "what was seen at", begin - 1, known, recent)
-        data: dict[int, Data] = {}
-        for seq, text in part.data:
-            entry = decode_entry(text.encode())
-            if not isinstance(entry, Data) or entry.seq != seq or leaf_hash(text.encode()) != log.tree.leaf(seq):
-                raise _refused("a data entry", why=f"entry {seq} of {log.id[:12]}")
-            data[seq] = entry
+        data = dict(_entries_of(log, part.data, Data))
         log.tip = Tip(log.id, data=MappingProxyType(data))
+        log.challenges = _entries_of(log, part.challenges, Challenge)
+        log.openings = _entries_of(log, part.openings, Opening)
         for slot, root in part.roots:
             other, upto = self._logs[part.roster[slot]], sizes[-1][slot]
             assert other.base is not None
@@ -299,7 +306,7 @@ class _Opening:
         """Those entries that are held: by log, counted from its fork."""
         known: dict[LogId, dict[int, bytes]] = {log.id: {} for log in self._logs}
         for log, part in zip(self._logs, self._parts, strict=True):
-            for seq, text in (*part.data, (part.size - 1, part.last)):
+            for seq, text in (*_looked_up(part), (part.size - 1, part.last)):
                 at = _meaning(log, seq + 1)
                 known[at.id][seq - at.fork] = text.encode()
         founder = next(log for log in self._logs if log.keys[0].size == 2)
@@ -320,7 +327,27 @@ def _charter(found: StateDocument, genesis: bytes, policy: bytes, snapshot: Snap
     founders = {part.peer for part in found.branches if part.keys and part.keys[0][0] == 2}
     if len(founders) != 1:  # the first key of everybody else is in force from size 1 on
         raise _refused("its founder", why=f"{len(founders)} logs begin with genesis")
-    return Charter(snapshot.swarm, founders.pop()).adopt(entry, rules)
+    charter = Charter(snapshot.swarm, founders.pop()).adopt(entry, rules)
+    for text in found.policies:
+        charter = charter.know(Policy.from_blob(text.encode()))
+    if any(digest not in charter.policies for part in found.branches for _, _, digest in part.policies):
+        raise _refused("its policies", why="a text is missing")
+    return charter
+
+
+def _looked_up(part: StateBranch) -> list[tuple[int, str]]:
+    """The entries of a branch that are given whole."""
+    return [*part.data, *part.challenges, *part.openings]
+
+
+def _entries_of(log: Log, told: list[tuple[int, str]], kind: type[E]) -> list[tuple[int, E]]:
+    found: list[tuple[int, E]] = []
+    for seq, text in told:
+        entry = decode_entry(text.encode())
+        if not isinstance(entry, kind) or entry.seq != seq or leaf_hash(text.encode()) != log.tree.leaf(seq):
+            raise _refused(f"a {kind.__name__.lower()} entry", why=f"entry {seq} of {log.id[:12]}")
+        found.append((seq, entry))
+    return found
 
 
 def _meaning(log: Log, size: int) -> Log:

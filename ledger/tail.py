@@ -127,4 +127,6 @@ class Base:
     row: Row  # after them
     snapped: tuple[tuple[int, int], ...]  # after `size`, ... `upto` entries: size at the last snapshot, updates since
     data: int  # entries before this one may be data entries that are not known
+    challenges: int = 0  # likewise
+    openings: int = 0  # likewise
     heads: dict[int, bytes] = field(default_factory=dict)  # peer || size || root of a few sizes before `size`

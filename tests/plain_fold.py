@@ -404,6 +404,7 @@ class History:
 
     def facts(self, chain: list[str]) -> dict:
         told: dict = {"accused": [], "admitted": [], "data": [], "final": [], "keys": [], "recovered": []}
+        told |= {"challenges": [], "openings": [], "policies": []}
         finals = []
         for seq, name in enumerate(chain):
             entry, kind = self.entry[name], self.entry[name]["kind"]
@@ -416,6 +417,10 @@ class History:
                 told["accused"].append([seq, entry["peer"], entry["index"], halves])
             if kind == "data":
                 told["data"] = [*told["data"], [seq, leaf_hash(self.data[name]).hex()]][-8:]
+            if kind in ("challenge", "opening"):
+                told[kind + "s"] = [*told[kind + "s"], [seq, leaf_hash(self.data[name]).hex()]][-16:]
+            if kind == "policy":
+                told["policies"].append([seq, entry["number"], entry["policy"]])
             if kind in ("enrol", "rotate", "recover"):
                 told["keys"].append([seq + 1, entry["key"], entry["next"]])
             if kind == "recover":
