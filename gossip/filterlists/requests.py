@@ -80,11 +80,6 @@ class Request(msgspec.Struct, frozen=True):
         return "\0".join((self.page, self.url, self.type)).encode("utf-8", "surrogatepass")
 
     @property
-    def record(self) -> bytes:
-        """The row as it is committed to: canonical, and nothing that is not learned from."""
-        return _RECORDS.encode([self.page, self.url, self.type, self.label, self.party])
-
-    @property
     def value(self) -> bytes:
         """What is said of the request that `key` names: `["ad",true]`, its label and party."""
         return _RECORDS.encode([self.label, self.party])
@@ -95,9 +90,10 @@ _RECORDS: Final = msgspec.json.Encoder()
 _VALUES: Final = msgspec.json.Decoder(tuple[Literal["benign", "ad", "tracker"], bool])
 
 
-def read_requests(path: Path) -> Iterator[Request]:
-    """All rows of one file. Raises LocalError naming file and row at the first one that is not a request."""
-    for row in scan_requests(path):
+def read_requests(path: Path, at: Callable[[int], None] | None = None) -> Iterator[Request]:
+    """All rows of one file. Raises LocalError naming file and row at the first one that is not a request. `at` as in
+    `scan_requests`."""
+    for row in scan_requests(path, at):
         if isinstance(row, LocalError):
             raise row
         yield row
@@ -151,7 +147,7 @@ def _row(path: Path, number: int, line: bytes) -> Request | LocalError:
 
 def _fault(row: Request) -> str | None:
     for name, value in (("page", row.page), ("url", row.url)):
-        if not value.lower().startswith(SCHEMES) or not _host(value):
+        if not value.lower().startswith(SCHEMES) or not _host(value) or "\0" in value:  # NUL separates the key
             return f"its {name} is no web address ({value[:60]!r})"
     return None
 

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import resources
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -36,13 +35,6 @@ def _extract() -> Callable[[str], str]:
 
     extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     return lambda host: extract.extract_str(host).top_domain_under_public_suffix
-
-
-@cache
-def suffixes_version() -> str:
-    """Which public-suffix list this is: the first 16 hex digits of the SHA-256 of the file that tldextract bundles."""
-    snapshot = resources.files("tldextract") / ".tld_set_snapshot"
-    return hashlib.sha256(snapshot.read_bytes()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1 << 16)  # hosts repeat; a bound, because files can have millions of rows

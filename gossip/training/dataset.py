@@ -1,31 +1,50 @@
 """A peer's data set, read once: rows to train on, rows to be judged by, and the facts a data entry states.
 
-Reading is one pass: each row is hashed into features, spooled to disk, counted and committed to on the way.
-The commitment covers the rows trained on, for those are what updates cite.
+    files --rows--> spool, counts, commitment                        one pass, one chunk in memory
+                    leaves of the commitment --> a file              public zone: 64 bytes of each record
+    files, leaves, a challenge --> an opening                        public zone: one pass more, without features
+
+Each row is hashed into features, spooled to disk, counted and committed to on the way. The commitment covers the rows
+trained on, for those are what updates cite. In a public zone it is made under the swarm's salt, so that it can be
+opened and compared; in a private one under the peer's own.
+
+Rules kept here: what may leave is the gate's to say (gossip/egress.py). Files that are not byte for byte those that
+were made public are neither committed to as public nor opened. It refuses to know what travels how.
 """
 
 from __future__ import annotations
 
+import mmap
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gossip.egress import ANYBODY, Receiver, Records, Released, Sketch, ZoneSetting, release
 from gossip.filterlists.requests import file_digest
+from gossip.filterlists.split import suffixes
+from gossip.openings import open_records, sketch_of
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
 from gossip.training.licence import check_licence
 from gossip.training.spec import ModelSpec, UrlGrams
-from gossip.training.task import Chunk, chunks_of
-from ledger.entry import Source
+from gossip.training.task import Chunk, chunks_of, records_of
+from ledger.entry import Hash, Source
 from ledger.errors import LocalError
+from ledger.opening import Leaves, public_salt
 from ledger.provenance import Commitment, commit_records
 
 MAX_JUDGED_ROWS: Final = 1 << 14  # kept in memory and scored every round; more says nothing new
 MAX_GROUPS: Final = 16
+PRIVATE: Final = ZoneSetting()
+
+Progress = Callable[[int, int, int], None]  # rows read, bytes read, bytes of all files
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,9 @@ class DataSet:
     labels: dict[str, int]  # of the rows trained on
     commitment: Commitment
     sources: tuple[Source, ...]
+    generator: str  # the program that read them
+    suffixes: str  # version of the public-suffix list; "" where rows have no hosts
+    sketch: bytes  # for everybody; b"" if none may leave
 
 
 def read_data(
@@ -44,15 +66,21 @@ def read_data(
     validation: Path | None,
     *,
     salt: bytes,
+    setting: ZoneSetting = PRIVATE,
+    swarm: Hash = "",
+    leaves: Path | None = None,
     licence: str = "",
     folder: Path | None = None,
+    progress: Progress = lambda rows, done, of: None,
 ) -> DataSet:
     """Read everything; `licence` is what the owner says of all `files`.
 
-    LocalError at the first row that cannot be used, if nothing is left to train on, or if that is no licence's name.
+    `salt` is the peer's own, of a private zone. A public one of `swarm` is committed to under the swarm's, and `leaves`
+    is the file that keeps what openings need. LocalError at the first row that cannot be used, if nothing is left to
+    train on, if that is no licence's name, or if a file is not what it was when it was made public.
     """
     check_licence(licence)
-    share = 0.0 if validation else spec.validation_share
+    share = _held_out_share(spec, validation)
     spool: Spool = (
         BagSpool(folder) if isinstance(spec.features, UrlGrams) else NumberSpool(folder, spec.features.columns)
     )
@@ -60,7 +88,7 @@ def read_data(
     counts: Counter[int] = Counter()
 
     def records() -> Iterator[tuple[bytes, bytes]]:
-        for chunk in chunks_of(spec, files, held_out_share=share):
+        for chunk in _told(spec, files, share, progress):
             if chunk.held_out:
                 judged.add(chunk)
             else:
@@ -69,7 +97,10 @@ def read_data(
                 yield from chunk.records
 
     try:
-        commitment = commit_records(records(), salt)
+        if setting.zone == "public":
+            commitment, sketch = _public(records(), setting, swarm, leaves)
+        else:
+            commitment, sketch = commit_records(records(), salt), b""
         if validation:
             for chunk in chunks_of(spec, [validation], held_out_share=0.0):
                 judged.add(chunk)
@@ -78,6 +109,7 @@ def read_data(
                 "there is no row to train on", why=f"in {', '.join(path.name for path in files) or 'no files'}",
                 next_step="give more data with --data, or lower validation_share in the model",
             )  # fmt: skip
+        digests = _digests(files, setting)
     except BaseException:
         spool.close()
         raise
@@ -88,10 +120,135 @@ def read_data(
         labels={spec.classes[number]: count for number, count in sorted(counts.items())},
         commitment=commitment,
         sources=tuple(
-            Source(name=path.name, sha256=file_digest(path), licence=licence, url="", retrieved="", version="")
-            for path in files
+            Source(name=path.name, sha256=digest, licence=licence, url="", retrieved="", version="")
+            for path, digest in zip(files, digests, strict=True)
         ),
+        generator=generator(),
+        suffixes=suffixes() if isinstance(spec.features, UrlGrams) else "",
+        sketch=sketch,
     )
+
+
+def open_own(
+    spec: ModelSpec,
+    files: Sequence[Path],
+    validation: Path | None,
+    *,
+    setting: ZoneSetting,
+    swarm: Hash,
+    leaves: Path,
+    root: Hash,
+    to: Receiver,
+    signature: str,
+    count: int,
+) -> bytes:
+    """The answer to a challenge by `to` on the data entry with this `root`: the files are read once again.
+
+    LocalError if the gate says no, or if files or leaves are not those of that entry.
+    """
+    leave = release(setting, Records, of=root, to=to)
+    if not isinstance(leave, Released):
+        raise LocalError("no records are opened", why=leave.why)
+    _digests(files, setting)
+    records = records_of(spec, files, held_out_share=_held_out_share(spec, validation))
+    with _leaves_in(leaves) as kept:
+        return open_records(leave, to, kept, records, swarm=swarm, signature=signature, count=count)
+
+
+def generator() -> str:
+    """What a data entry names as the program that made it: "gossip/0.1.0"."""
+    try:
+        return f"gossip/{version('gossip-swarm')}"
+    except PackageNotFoundError:  # run from a checkout
+        return "gossip"
+
+
+def _held_out_share(spec: ModelSpec, validation: Path | None) -> float:
+    return 0.0 if validation else spec.validation_share
+
+
+def _told(spec: ModelSpec, files: Sequence[Path], share: float, progress: Progress) -> Iterator[Chunk]:
+    """Each chunk, and how far that is."""
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in files]  # what cannot be read, reading tells
+    rows, within = 0, 0
+
+    def at(done: int) -> None:
+        nonlocal within
+        within = done
+
+    for number, path in enumerate(files):
+        for chunk in chunks_of(spec, [path], held_out_share=share, at=at):
+            rows += len(chunk.block)
+            progress(rows, sum(sizes[:number]) + min(within, sizes[number]), sum(sizes))
+            yield chunk
+
+
+def _digests(files: Sequence[Path], setting: ZoneSetting) -> list[Hash]:
+    """Of the files as they are now. LocalError if they were made public, and not like this."""
+    digests = [file_digest(path) for path in files]
+    if setting.zone == "public" and digests != list(setting.pins):
+        changed = [path.name for path, digest in zip(files, digests, strict=True) if digest not in setting.pins]
+        raise LocalError(
+            "the files are not those that were made public", why=f"changed: {', '.join(changed) or 'their order'}",
+            next_step="look at them, then say again: gossip data zone FILE public",
+        )  # fmt: skip
+    return digests
+
+
+# ------------------------------------------------------------------ leaves on disk
+
+
+def _public(
+    records: Iterator[tuple[bytes, bytes]], setting: ZoneSetting, swarm: Hash, leaves: Path | None
+) -> tuple[Commitment, bytes]:
+    """Commitment and sketch. The leaves are in their file when it is whole, and not before."""
+    if not swarm:
+        raise LocalError("public data need a swarm", why="its peers key their records alike")
+    with _new(leaves) as file:
+        commitment = commit_records(records, public_salt(swarm), keep=file.write)
+        file.flush()
+        leave = release(setting, Sketch, of=commitment.root, to=ANYBODY)
+        sketch = b""
+        if isinstance(leave, Released) and commitment.records:
+            with _mapped(file) as kept:
+                sketch = sketch_of(leave, kept)
+    return commitment, sketch
+
+
+@contextmanager
+def _new(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file that is at `path` once all of it is written; one without a name if that is None."""
+    if path is None:
+        with tempfile.TemporaryFile(prefix="gossip-") as file:
+            yield file
+        return
+    new = path.with_name(path.name + ".new")
+    try:
+        new.touch(mode=0o600)
+        with new.open("w+b") as file:
+            yield file
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextmanager
+def _leaves_in(path: Path) -> Iterator[Leaves]:
+    with ExitStack() as opened:
+        try:
+            kept = opened.enter_context(_mapped(opened.enter_context(path.open("rb"))))
+        except (OSError, ValueError) as error:  # ValueError: an empty file has nothing to map
+            raise LocalError(
+                "the leaves of the commitment cannot be read", why=f"{path}: {error}",
+                next_step="start the peer again: it commits to the files anew",
+            ) from None  # fmt: skip
+        yield kept
+
+
+@contextmanager
+def _mapped(file: IO[bytes]) -> Iterator[Leaves]:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as kept:
+        yield kept
 
 
 def read_judged(spec: ModelSpec, files: Sequence[Path]) -> Block | None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, BinaryIO, Final, cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -35,16 +35,19 @@ class TableRows:
     labels: NDArray[np.uint8]
 
 
-def read_table(path: Path, spec: ModelSpec) -> Iterator[TableRows]:
-    """All rows of one file. Raises LocalError naming the file, the row and what to do."""
+def read_table(path: Path, spec: ModelSpec, at: Callable[[int], None] = lambda at: None) -> Iterator[TableRows]:
+    """All rows of one file. Raises LocalError naming the file, the row and what to do.
+
+    Now and then `at` hears how many bytes of the file lie behind.
+    """
     assert isinstance(spec.features, Numbers)
     if path.suffix.lower() not in (".csv", ".npz"):
         raise LocalError(f"{path}: this kind of file is not known", next_step="give numbers as .csv or .npz")
     try:
         if path.suffix.lower() == ".csv":
-            yield from _csv(path, spec, spec.features)
+            yield from _csv(path, spec, spec.features, at)
         else:
-            yield from _npz(path, spec, spec.features)
+            yield from _npz(path, spec, spec.features, at)
     except OSError as error:
         raise LocalError(
             f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data"
@@ -54,11 +57,13 @@ def read_table(path: Path, spec: ModelSpec) -> Iterator[TableRows]:
 # ------------------------------------------------------------------ csv
 
 
-def _csv(path: Path, spec: ModelSpec, wanted: Numbers) -> Iterator[TableRows]:
+def _csv(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None]) -> Iterator[TableRows]:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = csv.reader(file)
         try:
-            yield from _csv_rows(path, spec, wanted, lines)
+            for rows in _csv_rows(path, spec, wanted, lines):
+                at(cast(BinaryIO, file.buffer).tell())
+                yield rows
         except csv.Error as error:
             raise _bad(path, lines.line_num, str(error)) from error
 
@@ -105,17 +110,22 @@ def _number(path: Path, line: int, text: str, wanted: Numbers, at: int) -> float
 # ------------------------------------------------------------------ npz
 
 
-def _npz(path: Path, spec: ModelSpec, wanted: Numbers) -> Iterator[TableRows]:
+def _npz(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None]) -> Iterator[TableRows]:
     try:
         with zipfile.ZipFile(path) as archive, archive.open("x.npy") as x, archive.open("y.npy") as y:
-            yield from _npz_rows(path, spec, wanted, x, y)
+            size = path.stat().st_size
+            for rows, share in _npz_rows(path, spec, wanted, x, y):
+                at(int(share * size))
+                yield rows
     except KeyError as error:
         raise _archive(path, "it has no arrays `x` and `y`") from error
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
         raise _archive(path, str(error)) from error
 
 
-def _npz_rows(path: Path, spec: ModelSpec, wanted: Numbers, x: IO[bytes], y: IO[bytes]) -> Iterator[TableRows]:
+def _npz_rows(
+    path: Path, spec: ModelSpec, wanted: Numbers, x: IO[bytes], y: IO[bytes]
+) -> Iterator[tuple[TableRows, float]]:
     shape, kind = _header(path, x)
     label_shape, label_kind = _header(path, y)
     if len(shape) != 2 or shape[1] != wanted.columns or label_shape != shape[:1]:
@@ -133,7 +143,7 @@ def _npz_rows(path: Path, spec: ModelSpec, wanted: Numbers, x: IO[bytes], y: IO[
             name.decode() if isinstance(name, bytes) else str(name) for name in _piece(y, label_kind, count).tolist()
         ]
         labels = [_label(path, begin + i, name, numbers) for i, name in enumerate(names)]
-        yield TableRows(inputs, np.array(labels, np.uint8))
+        yield TableRows(inputs, np.array(labels, np.uint8)), (begin + count) / shape[0]
 
 
 def _header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -3,6 +3,7 @@
     Task          for your own data: give `train()` and, if you like, `validation()` as arrays
     chunks_of     files, as the model's features ask: labelled requests (.jsonl, plain or gzip;
                   gossip/filterlists/requests.py) or numbers with a label column (.csv, .npz; tables.py)
+    records_of    of the same files the records alone, as they were committed to
 
 Files are streamed, so that memory stays bounded however long they are; errors name the file, the row and what
 to do. Which rows a peer keeps for judging its own model depends on the row's
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -85,20 +86,42 @@ class Chunk:
     groups: tuple[str, ...]  # of each row; "" in most
 
 
-def chunks_of(spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float) -> Iterator[Chunk]:
-    """All rows of the files, in order, with `held_out_share` of them (of sites, for requests) marked as held out."""
+def chunks_of(
+    spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float, at: Callable[[int], None] = lambda at: None
+) -> Iterator[Chunk]:
+    """All rows of the files, in order, with `held_out_share` of them (of sites, for requests) marked as held out.
+
+    Now and then `at` hears how many bytes of the file that is being read lie behind.
+    """
     for path in paths:
         if isinstance(spec.features, UrlGrams):
-            yield from _requests(spec, path, held_out_share)
+            yield from _requests(spec, path, held_out_share, at)
         else:
-            yield from _table(spec, path, held_out_share)
+            yield from _table(spec, path, held_out_share, at)
 
 
-def _requests(spec: ModelSpec, path: Path, share: float) -> Iterator[Chunk]:
+def records_of(spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float) -> Iterator[tuple[bytes, bytes]]:
+    """(key, value) of every row that is not held out: those of `chunks_of`, in the same order."""
+    for path in paths:
+        if isinstance(spec.features, UrlGrams):
+            for row in read_requests(path):
+                if not _is_out(row, held_out_share):
+                    yield row.key, row.value
+        else:
+            for chunk in _table(spec, path, held_out_share, lambda at: None):
+                if not chunk.held_out:
+                    yield from chunk.records
+
+
+def _is_out(row: Request, share: float) -> bool:
+    return share > 0 and is_held_out(site_of(row.page), share)
+
+
+def _requests(spec: ModelSpec, path: Path, share: float, at: Callable[[int], None]) -> Iterator[Chunk]:
     assert isinstance(spec.features, UrlGrams)
-    rows = read_requests(path)
+    rows = read_requests(path, at)
     while batch := list(islice(rows, ROWS_AT_ONCE)):
-        kept = [share > 0 and is_held_out(site_of(row.page), share) for row in batch]
+        kept = [_is_out(row, share) for row in batch]
         for held_out in (False, True):
             chosen = [row for row, out in zip(batch, kept, strict=True) if out == held_out]
             if chosen:
@@ -125,9 +148,9 @@ def _bags(spec: ModelSpec, path: Path, rows: Sequence[Request], buckets: int) ->
     return Bags(tokens, offsets, marks, np.array(labels, np.uint8))
 
 
-def _table(spec: ModelSpec, path: Path, share: float) -> Iterator[Chunk]:
+def _table(spec: ModelSpec, path: Path, share: float, at: Callable[[int], None]) -> Iterator[Chunk]:
     begin = 0
-    for rows in read_table(path, spec):
+    for rows in read_table(path, spec, at):
         out = np.array([share > 0 and is_held_out(str(begin + i), share) for i in range(len(rows.labels))], np.bool_)
         begin += len(rows.labels)
         for held_out in (False, True):

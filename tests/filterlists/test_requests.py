@@ -92,7 +92,7 @@ def test_a_bad_row_is_named_with_the_reason_and_what_to_do(tmp_path: Path, row: 
 def test_a_type_may_be_called_as_browsers_do(tmp_path: Path, word: str, known_as: str) -> None:
     row, same = read_requests(write(tmp_path / "rows.jsonl", {**GOOD, "type": word}, {**GOOD, "type": known_as}))
     assert row.type == known_as
-    assert row.record == same.record
+    assert (row.key, row.value) == (same.key, same.value)
 
 
 def test_other_words_stand_for_words_of_the_features() -> None:
@@ -123,6 +123,6 @@ def test_the_record_committed_to_holds_what_is_learned_from_and_nothing_else(tmp
     a, b, c = read_requests(
         write(tmp_path / "rows.jsonl", GOOD, {**GOOD, "group": "x", "extra": 1}, {**GOOD, "label": "tracker"})
     )
-    assert (a.key, a.record) == (b.key, b.record)
+    assert (a.key, a.value) == (b.key, b.value)
     assert a.key == c.key
-    assert a.record != c.record
+    assert a.value != c.value
