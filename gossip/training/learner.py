@@ -69,15 +69,19 @@ def width_of(spec: ModelSpec) -> int:
     return spec.features.grams_per_row if isinstance(spec.features, UrlGrams) else 0
 
 
-def _round_of(spec: ModelSpec) -> Callable[..., jax.Array]:
+def optimiser_of(spec: ModelSpec) -> optax.GradientTransformation:
+    """As declared; its memory begins anew in each round."""
     chosen = spec.optimiser
     if isinstance(chosen, Adam):
-        optimiser = optax.adamw(
+        return optax.adamw(
             chosen.rate, b1=chosen.first, b2=chosen.second, eps=chosen.epsilon, weight_decay=chosen.decay
         )
-    else:
-        decayed = optax.add_decayed_weights(chosen.decay)
-        optimiser = optax.chain(decayed, optax.sgd(chosen.rate, momentum=chosen.momentum or None))
+    decayed = optax.add_decayed_weights(chosen.decay)
+    return optax.chain(decayed, optax.sgd(chosen.rate, momentum=chosen.momentum or None))
+
+
+def loss_of(spec: ModelSpec) -> Callable[[jax.Array, tuple[jax.Array, ...]], jax.Array]:
+    """The mean loss of a batch as Sampler.take gives it."""
 
     def loss(theta: jax.Array, batch: tuple[jax.Array, ...]) -> jax.Array:
         tensors = split(theta, spec)
@@ -91,6 +95,12 @@ def _round_of(spec: ModelSpec) -> Callable[..., jax.Array]:
         logits = forward(jnp, spec, tensors, first)
         mean: jax.Array = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
         return mean
+
+    return loss
+
+
+def _round_of(spec: ModelSpec) -> Callable[..., jax.Array]:
+    optimiser, loss = optimiser_of(spec), loss_of(spec)
 
     def run(theta: jax.Array, *batches: jax.Array) -> jax.Array:
         def step(

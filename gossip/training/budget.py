@@ -1,0 +1,184 @@
+"""What a peer may still publish under the privacy that it claims: (epsilon, delta), counted and never exceeded.
+
+    {"delta":50000,"epsilon":8000,"format":"gossip-privacy/1","spent":[[25600,1102539,6400]]}
+
+`spent` has [sampling rate, noise, steps] of everything trained so far, rate and noise in millionths. Each step is the
+Gaussian mechanism on a Poisson sample of the rows; all of them together are composed as Renyi differential privacy
+(Mironov 2017; Abadi et al. 2016) by dp_accounting. Adjacent data sets differ in one record, added or removed.
+
+Why it exists: an epsilon is a promise over everything that ever leaves, so what is spent outlives the process and is
+on disk, synced, before the delta that spends it exists; a budget once begun is not made larger or forgotten by naming
+another. For few records no honest epsilon exists, and it says so. It refuses to know models and how noise is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ledger.entry import Claim
+from ledger.errors import LocalError
+
+if TYPE_CHECKING:
+    from dp_accounting.rdp import RdpAccountant
+
+FORMAT: Final = "gossip-privacy/1"
+MIN_RECORDS: Final = 1_000  # with delta well below 1/records, what noise leaves of fewer is no model
+PLANNED_ROUNDS: Final = 100  # that a budget is made to last for
+MAX_EPSILON: Final = 20.0  # e^20: beyond it the promise is empty
+MILLION: Final = 1_000_000
+MAX_FILE_BYTES: Final = 1 << 20
+_MAX_NOISE: Final = 64.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train so that the budget lasts. `claim` is what the data entry says of it."""
+
+    claim: Claim
+    rate: float  # each record is in each batch with this probability
+    noise: float  # standard deviation, in clip norms
+    batch: int  # rows expected in a batch: what sums are divided by
+
+
+class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: str
+    epsilon: int
+    delta: int
+    spent: list[tuple[int, int, int]]
+
+
+def make_plan(epsilon: float, *, records: int, batch: int, steps: int) -> Plan:
+    """The least noise with which PLANNED_ROUNDS rounds of `steps` steps spend at most `epsilon`.
+
+    LocalError if that cannot be promised: too few records, or an epsilon that is none.
+    """
+    if not 0 < epsilon <= MAX_EPSILON:
+        raise LocalError(
+            f"an epsilon of {epsilon:g} promises nothing", next_step=f"choose one above 0 and at most {MAX_EPSILON:g}"
+        )
+    if records < MIN_RECORDS:
+        raise LocalError(
+            f"no honest epsilon exists for {records:,} records",
+            why=f"below about {MIN_RECORDS:,} the noise that hides one record hides what the others teach",
+            next_step="add data, or leave --epsilon out: then nothing is claimed",
+        )
+    rate = min(1.0, batch / records)
+    claim = Claim(epsilon=math.floor(epsilon * 1000), delta=10 * records)
+    low, high = 0.3, _MAX_NOISE
+    count = PLANNED_ROUNDS * steps
+    if _epsilon([(rate, high, count)], claim.delta) * 1000 > claim.epsilon:
+        raise LocalError(
+            f"an epsilon of {epsilon:g} cannot be kept for {PLANNED_ROUNDS} rounds", next_step="choose a larger one"
+        )
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        fits = _epsilon([(rate, middle, count)], claim.delta) * 1000 <= claim.epsilon
+        low, high = (low, middle) if fits else (middle, high)
+    return Plan(claim, math.ceil(rate * MILLION) / MILLION, math.ceil(high * MILLION) / MILLION, batch)
+
+
+class Budget:
+    """The account of one peer, in a file of its directory."""
+
+    def __init__(self, path: Path, claim: Claim) -> None:
+        """Open it, or begin it with `claim`. LocalError if another claim was begun there, or if the file is damaged."""
+        self._path = path
+        self.claim = claim
+        self._spent: list[tuple[int, int, int]] = []
+        if path.exists():
+            kept = _read(path)
+            if kept.epsilon != claim.epsilon:
+                raise LocalError(
+                    f"this peer has promised an epsilon of {kept.epsilon / 1000:g}",
+                    why="what was published counts against that promise for ever",
+                    next_step=f"go on with --epsilon {kept.epsilon / 1000:g}, or join as a new peer",
+                )
+            self.claim = Claim(epsilon=claim.epsilon, delta=max(kept.delta, claim.delta))  # the stronger promise
+            self._spent = list(kept.spent)
+
+    @property
+    def spent(self) -> int:
+        """Epsilon so far, in thousandths, rounded up."""
+        return self._cost(self._spent)
+
+    def charge(self, plan: Plan, steps: int) -> int:
+        """Count these steps, durably, before they are taken. Returns what is spent then, in thousandths.
+
+        LocalError if that is more than was promised: then nothing is counted, and nothing may be trained.
+        """
+        rate, noise = round(plan.rate * MILLION), round(plan.noise * MILLION)
+        after = [*self._spent, (rate, noise, steps)]
+        if len(after) > 1 and after[-2][:2] == (rate, noise):
+            after[-2:] = [(rate, noise, after[-2][2] + steps)]
+        cost = self._cost(after)
+        if cost > self.claim.epsilon:
+            raise LocalError(
+                f"the privacy budget is spent: epsilon {self.spent / 1000:g} of {self.claim.epsilon / 1000:g}",
+                why="another update would break the promise in this peer's data entry",
+                next_step="the peer goes on without training; its earlier updates stay in the model",
+            )
+        self._write(after)
+        self._spent = after
+        return cost
+
+    def _cost(self, spent: list[tuple[int, int, int]]) -> int:
+        if not spent:
+            return 0
+        parts = [(rate / MILLION, noise / MILLION, steps) for rate, noise, steps in spent]
+        return math.ceil(_epsilon(parts, self.claim.delta) * 1000)
+
+    def _write(self, spent: list[tuple[int, int, int]]) -> None:
+        kept = _Kept(FORMAT, self.claim.epsilon, self.claim.delta, spent)
+        new = self._path.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(kept, order="sorted"))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def spent_in(path: Path) -> tuple[Claim, int] | None:
+    """What was promised and spent by the peer whose account this is; None if it has none."""
+    if not path.exists():
+        return None
+    kept = _read(path)
+    claim = Claim(epsilon=kept.epsilon, delta=kept.delta)
+    return claim, Budget(path, claim).spent
+
+
+def _read(path: Path) -> _Kept:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError("too long")
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        sound = kept.format == FORMAT and kept.epsilon > 0 and kept.delta > 0
+        if not sound or any(min(part) <= 0 or part[0] > MILLION for part in kept.spent):
+            raise ValueError("numbers that no account has")
+    except (OSError, ValueError) as error:
+        raise LocalError(
+            f"{path}: this peer's privacy account cannot be read", why=str(error),
+            next_step="restore it from a backup, or run without --epsilon: without it nothing can be promised",
+        ) from None  # fmt: skip
+    return kept
+
+
+def _epsilon(parts: list[tuple[float, float, int]], delta: int) -> float:
+    """Of steps composed: (rate, noise, how many)."""
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting.rdp import RdpAccountant
+
+    accountant: RdpAccountant = RdpAccountant()
+    for rate, noise, steps in parts:
+        accountant.compose(PoissonSampledDpEvent(rate, GaussianDpEvent(noise)), steps)
+    return float(accountant.get_epsilon(1 / delta))

@@ -1,0 +1,108 @@
+"""The local step under differential privacy: DP-SGD as Abadi et al. (2016) give it, out of jax_privacy's parts.
+
+    rows --each with probability `rate`--> batch --gradient of each row, clipped--> sum + noise --optimiser--> theta
+
+What is published is a function of these noisy sums and of what others published, so the promise covers every delta of
+this peer, whatever compression and folding do to them later. It covers the rows trained on, one at a time: not the
+counts in the data entry, not the held-out rows whose scores are published, and not a site with many rows.
+
+Rules kept here: a row is in a batch by a coin of its own, and the divisor is the expected size of a batch, never the
+real one; coins and noise come from the operating system's entropy, drawn anew for each round (threefry, which is no
+cryptographic generator, spreads them). All rows are held in memory. It refuses to know the budget (budget.py): whoever
+calls has charged it for `local_steps` steps before each round.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gossip.training.blocks import Block, Inputs, Sampler, Spool
+from gossip.training.budget import Plan
+from gossip.training.learner import Learner, loss_of, optimiser_of, padding_of, width_of
+from gossip.training.spec import ModelSpec
+from ledger.errors import LocalError
+
+CLIP_NORM: Final = 1.0  # of one row's gradient; a row of the filter-list model has about 0.5 to 2 at the start
+MICROBATCH: Final = 16  # rows whose gradients exist at once: 16 x 200 KB for 50,000 parameters
+SLACK: Final = 6.0  # standard deviations of room for a batch that comes out large
+
+
+class PrivateLearner(Learner):
+    """Rounds of DP-SGD over one data set. `round` ignores what others put in its batches: rows are its own."""
+
+    def __init__(self, spec: ModelSpec, rows: Spool, plan: Plan, *, cache: Path | None = None) -> None:
+        super().__init__(spec, cache=cache)
+        self._plan = plan
+        self._rows: Block = rows.read(0, len(rows))
+        spread = SLACK * math.sqrt(len(rows) * plan.rate * (1 - plan.rate))
+        room = math.ceil(len(rows) * plan.rate + spread)
+        self._room = MICROBATCH * math.ceil(room / MICROBATCH)
+        self._jitted = jax.jit(_private_round_of(spec, plan))
+        self._round: Callable[..., jax.Array] = self._jitted
+
+    def sample(self, sampler: Sampler) -> Inputs:
+        """Noise keys and batches of one round; the sampler's own order plays no part."""
+        luck = np.random.default_rng(int.from_bytes(os.urandom(32), "little"))
+        steps = [self._batch(luck) for _ in range(self.spec.local_steps)]
+        keys = np.frombuffer(os.urandom(8 * len(steps)), np.uint32).reshape(len(steps), 2)
+        return keys, *(np.stack(columns) for columns in zip(*steps, strict=True))
+
+    def _batch(self, luck: np.random.Generator) -> tuple[np.ndarray[Any, Any], ...]:
+        """One Poisson sample, filled up to a fixed number of rows: the mask says which are real."""
+        chosen = np.flatnonzero(luck.random(len(self._rows)) < self._plan.rate)
+        if len(chosen) > self._room:  # once in 10^9 batches; dropping rows would break the analysis
+            raise LocalError("a private batch came out larger than there is room for", next_step="start again")
+        mask = np.arange(self._room) < len(chosen)
+        rows = np.zeros(self._room, np.int64)
+        rows[: len(chosen)] = chosen
+        inputs = self._rows.take(rows, width_of(self.spec), padding_of(self.spec), luck)
+        return mask.astype(np.float32), *inputs
+
+
+def _private_round_of(spec: ModelSpec, plan: Plan) -> Callable[..., jax.Array]:
+    from jax_privacy import clipping  # the extra `private`
+
+    loss, optimiser = loss_of(spec), optimiser_of(spec)
+
+    def of_row(theta: jax.Array, mask: jax.Array, batch: tuple[jax.Array, ...]) -> jax.Array:
+        return mask.sum() * loss(theta, batch)  # a row that only fills up has no gradient
+
+    gradient: Any = clipping.clipped_grad(
+        of_row, l2_clip_norm=CLIP_NORM, batch_argnums=(1, 2), normalize_by=plan.batch, microbatch_size=MICROBATCH
+    )
+    deviation = plan.noise * CLIP_NORM / plan.batch
+
+    def run(theta: jax.Array, keys: jax.Array, masks: jax.Array, *batches: jax.Array) -> jax.Array:
+        def step(
+            state: tuple[jax.Array, optax.OptState], drawn: tuple[jax.Array, ...]
+        ) -> tuple[tuple[jax.Array, optax.OptState], None]:
+            weights, memory = state
+            key, mask, *batch = drawn
+            noise = deviation * jax.random.normal(jax.random.wrap_key_data(key), weights.shape, jnp.float32)
+            change, memory = optimiser.update(gradient(weights, mask, tuple(batch)) + noise, memory, weights)
+            return (weights + change, memory), None
+
+        (theta, _), _ = jax.lax.scan(step, (theta, optimiser.init(theta)), (keys, masks, *batches))
+        return theta
+
+    return run
+
+
+def check_installed() -> None:
+    """LocalError if this machine cannot train so."""
+    try:
+        import dp_accounting  # noqa: F401 - asked for, not used
+        import jax_privacy  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise LocalError(
+            "private training needs jax-privacy", why=str(error), next_step='pip install "gossip-swarm[peer,private]"'
+        ) from None
