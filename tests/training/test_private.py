@@ -70,9 +70,11 @@ def test_the_divisor_is_the_expected_size_of_a_batch(moved, plan):
     assert np.allclose(2 * few, many, rtol=1e-4)
 
 
-def test_noise_has_the_deviation_of_the_plan(moved, plan):
-    rate = 1e-9  # no row is ever drawn: what moves is noise alone
-    steps = [moved(replace(plan, rate=rate), np.ones((100, 4)), np.zeros(100)) for _ in range(60)]
+def test_noise_has_the_deviation_of_the_plan(spool, plan):
+    rows = spool(np.ones((100, 4)), np.zeros(100))
+    learner = PrivateLearner(SPEC, rows, replace(plan, rate=1e-9))  # no row is ever drawn: what moves is noise alone
+    sampler, start = Sampler(rows, width=0, padding=0, seed=1), np.zeros(SPEC.parameters, np.float32)
+    steps = [learner.round(start, learner.sample(sampler)) for _ in range(60)]
     deviation = np.std(np.concatenate(steps))
     assert deviation == pytest.approx(plan.noise * CLIP_NORM / plan.batch, rel=0.15)
 
