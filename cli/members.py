@@ -29,8 +29,8 @@ REMEMBERED: Final = "run"  # the meta key
 LOOPBACK: Final = "lo"  # used until an interface is named
 TABLES: Final = (".csv", ".npz")
 OURS: Final = (
-    "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "lock",
-    "control.sock",
+    "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "witnessed",
+    "leaves", "pinned", "zones", "lock", "control.sock",
 )  # fmt: skip
 
 
@@ -105,6 +105,15 @@ def named_interface(place: Path) -> str:
 
     with Store.open_readonly(store_path(place)) as store:
         return _remembered(store.find_meta(REMEMBERED)).interface
+
+
+def remembered(place: Path) -> Remembered:
+    """What the next run of this peer will be told, unless something else is typed."""
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        return _remembered(store.find_meta(REMEMBERED))
 
 
 def known_addresses(place: Path) -> tuple[str, ...]:

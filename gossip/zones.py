@@ -85,10 +85,7 @@ def make_public(directory: Path, file: Path, opens: Sequence[str] = ()) -> Publi
             next_step=f"name roles ({', '.join(ROLES)}) or peer ids, as gossip status shows them",
         )  # fmt: skip
     path = _absolute(file)
-    try:
-        entry = Public(path=path, sha256=file_digest(file), opens=list(chosen))
-    except OSError as error:
-        raise LocalError(f"cannot read {file}", why=error.strerror or "", next_step="check the path") from None
+    entry = Public(path=path, sha256=pin(file), opens=list(chosen))
     others = [other for other in public_files(directory) if other.path != path]
     if len(others) >= MAX_FILES:
         raise LocalError(f"{MAX_FILES} files are public already", next_step="make some private, or join some files")
@@ -129,6 +126,14 @@ def setting(directory: Path, files: Sequence[Path]) -> ZoneSetting:
         why = "they are public to different members" if len(public) == len(found) else "some of them are"
         notes.append(f"of files that are trained on together all are private if their zones differ: {why}")
     return ZoneSetting(notes=tuple(notes))
+
+
+def pin(file: Path) -> Hash:
+    """What a file is known by. LocalError if it cannot be read."""
+    try:
+        return file_digest(file)
+    except OSError as error:
+        raise LocalError(f"cannot read {file}", why=error.strerror or "", next_step="check the path") from None
 
 
 def _is_receiver(word: str) -> bool:
