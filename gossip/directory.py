@@ -6,6 +6,7 @@
     DIR/witnessed    and what it has cosigned of others' logs
     DIR/lock         held by the running node; holds its pid
     DIR/compiled/    XLA's cache, safe to delete
+    DIR/leaves       of the commitment to a public data set; safe to delete while no node runs
 
 The control socket lives in DIR too, unless the path is too long for a socket address.
 This file opens nothing but the lock and refuses to know what the files mean.
@@ -57,6 +58,10 @@ def witness_path(directory: Path) -> Path:
 
 def cache_path(directory: Path) -> Path:
     return directory / "compiled"
+
+
+def leaves_path(directory: Path) -> Path:
+    return directory / "leaves"
 
 
 def control_path(directory: Path) -> Path:

@@ -5,16 +5,14 @@
     train(effect)      one round                                 --> Trained | TrainingFailed
 
 A process that dies is replaced and told everything again, RESTARTS times in one run; data that cannot be read is
-the user's to mend and ends the node. This file refuses to know when to train.
+the user's to mend and ends the node. This file refuses to know when to train, and what zone data have (own_data.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,34 +21,40 @@ from gossip import directory as places
 from gossip.events import DataReady, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.config import NodeConfig
-from gossip.training.protocol import Loaded, Result
+from gossip.node.own_data import Own, commitment
+from gossip.training.protocol import Judge, Judged, Progress, Result
 from gossip.training.spec import Metric, ModelSpec
 from gossip.training.worker_client import TrainerProcess
-from ledger.entry import Data, Genesis
+from ledger.entry import Genesis
 from ledger.errors import LinkError, LocalError
 
 RESTARTS: Final = 3
 
 Post = Callable[[DataReady | Trained | TrainingFailed], Coroutine[Any, Any, None]]
 Tell = Callable[..., None]
+T = TypeVar("T")
+
+
+class Replaced(LinkError):
+    """The training process died over a question, and another has taken its place."""
 
 
 class Learning:
     """Training for one node. Without data it does nothing, and the peer observes."""
 
-    def __init__(self, config: NodeConfig, salt: bytes, tasks: asyncio.TaskGroup, post: Post, tell: Tell) -> None:
+    def __init__(self, config: NodeConfig, own: Own, tasks: asyncio.TaskGroup, post: Post, tell: Tell) -> None:
         self._config = config
-        self._salt = salt
+        self._own = own
         self._tasks = tasks
         self._post = post
         self._tell = tell
         self._trainer: TrainerProcess | None = None
         self._genesis: Genesis | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: Sequence[Metric] = ()
         self._deaths = self._records = self._examples = 0
         self._turn = asyncio.Lock()  # the process answers one question at a time
         self.state = ""  # what the process does before it can train, in plain words
+        self.reading: Progress | None = None  # how far reading is, while it lasts
         self.alone: Result | None = None
         self.swarm: Result | None = None
         self.groups: dict[str, tuple[Result, Result]] = {}
@@ -58,6 +62,12 @@ class Learning:
     @property
     def wanted(self) -> bool:
         return bool(self._config.data) or self._config.task is not None
+
+    @property
+    def detail(self) -> str:
+        """`state`, and how much of it is done: "reading data 43%"."""
+        reading = self.reading
+        return f"{self.state} {100 * reading.bytes // reading.of}%" if reading and reading.of else self.state
 
     @property
     def epochs(self) -> float:
@@ -71,8 +81,8 @@ class Learning:
     async def warm_up(self) -> None:
         """Start the process, if there is anything to train on."""
         if self.wanted:
-            self._set_state("importing jax")
-            self._trainer = TrainerProcess(self._set_state)
+            self._progress(Progress(state="importing jax"))
+            self._trainer = TrainerProcess(self._progress)
             await self._trainer.spawn()
 
     def begin(self, genesis: Genesis) -> None:
@@ -89,11 +99,16 @@ class Learning:
         """Score a model on this peer's held-out rows, between two rounds; `groups` as in the status."""
         if self._trainer is None or self.state:
             raise LocalError("this peer has no held-out rows", next_step="run it with --data")
-        async with self._turn:
-            evaluated = await self._trainer.evaluate(theta)
+        evaluated = await self._ask(lambda trainer: trainer.evaluate(theta))
         self.swarm = evaluated.swarm
         self.groups = {name: (alone, evaluated.groups[name]) for name, (alone, _) in self.groups.items()}
         return {"sites": self.shown(evaluated.swarm)} | {n: self.shown(row) for n, row in evaluated.groups.items()}
+
+    async def judge(self, asked: Judge, given: NDArray[np.float32], without: NDArray[np.float32]) -> Judged | None:
+        """Compare two models between two rounds; None if nothing is loaded. Raises as a round does."""
+        if self._trainer is None or self.state:
+            return None
+        return await self._ask(lambda trainer: trainer.judge(asked, given, without))
 
     def shown(self, result: Result | None) -> dict[str, float] | None:
         """Held-out scores for people and JSON; None where nothing is held out."""
@@ -102,33 +117,37 @@ class Learning:
     async def close(self) -> None:
         if self._trainer is not None:
             await self._trainer.close()
-        if self._folder is not None:
-            self._folder.cleanup()
 
     # -------------------------------------------------------------- the process
 
     async def _load(self, genesis: Genesis) -> None:
         """Have everything read and compiled; LocalError (bad data) ends the node."""
         assert self._trainer is not None
-        files, validation = self._files()
+        own = await self._own.data(genesis.model)
         arithmetic = NumpyArithmetic()
-        cache = places.cache_path(self._config.directory)
-        loaded = await self._trainer.load(
-            model=genesis.model, files=files, validation=validation, salt=self._salt,
-            start=arithmetic.to_float32(arithmetic.start(genesis.layout, genesis.seed)),
-            cache=cache, keep=self._config.directory / "training.npz", licence=self._config.licence,
+        loaded, sketch = await self._trainer.load(
+            own, arithmetic.to_float32(arithmetic.start(genesis.layout, genesis.seed)),
+            cache=places.cache_path(self._config.directory), keep=self._config.directory / "training.npz",
+            licence=self._config.licence, lists=self._config.lists,
         )  # fmt: skip
-        self.state = ""
+        self.state, self.reading = "", None
         self._records = loaded.records
-        await self._post(DataReady(commitment(loaded), loaded.epoch_s))
+        await self._post(DataReady(commitment(own, loaded, sketch), loaded.epoch_s, sketch))
+
+    async def _ask(self, question: Callable[[TrainerProcess], Awaitable[T]]) -> T:
+        """One question, when it is its turn. Replaced if the process died over it, LinkError if it keeps dying."""
+        async with self._turn:
+            assert self._trainer is not None
+            try:
+                return await question(self._trainer)
+            except LinkError as error:
+                await self._replace(error)
+                raise Replaced(error.what, why=error.why, next_step=error.next_step) from error
 
     async def _round(self, effect: Train) -> None:
-        assert self._trainer is not None
         try:
-            async with self._turn:
-                result = await self._trainer.train(effect.round, effect.theta)
-        except LinkError as error:
-            await self._replace(error)
+            result = await self._ask(lambda trainer: trainer.train(effect.round, effect.theta))
+        except Replaced as error:
             await self._post(TrainingFailed(effect.round, str(error)))
             return
         self.alone, self.swarm, self.groups = result.scores_alone, result.scores_swarm, result.groups
@@ -145,28 +164,12 @@ class Learning:
         if self._deaths > RESTARTS or self._genesis is None or self._trainer is None:
             raise error
         await self._trainer.close()
-        self._trainer = TrainerProcess(self._set_state)
+        self._trainer = TrainerProcess(self._progress)
         await self._trainer.spawn()
         await self._load(self._genesis)
 
-    def _files(self) -> tuple[list[Path], Path | None]:
-        config = self._config
-        if config.task is None:
-            return list(config.data), config.validation
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="gossip-task-", dir=config.directory)
-        train, validation = config.task.save(Path(self._folder.name))
-        return [train], validation
-
-    def _set_state(self, state: str) -> None:
-        self.state = state
-        self._tell("starting", text=state)
-
-
-def commitment(loaded: Loaded) -> Data:
-    """What was loaded, as a data entry; the machine fills in its place in the chain."""
-    return Data(
-        v=0, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="", root=loaded.root, records=loaded.records,
-        labels=loaded.labels, duplicates=loaded.duplicates, features=loaded.features, zone="private",
-        sources=loaded.sources,
-    )  # fmt: skip
+    def _progress(self, progress: Progress) -> None:
+        self.reading = progress if progress.state == "reading data" else None
+        if progress.state != self.state:
+            self.state = progress.state
+            self._tell("starting", text=progress.state)

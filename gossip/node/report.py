@@ -18,7 +18,7 @@ from gossip.transport.pool import LinkPool
 
 def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
-    peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None,
+    peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
@@ -33,7 +33,8 @@ def report(
         "swarm_name": (peer.swarm_name if peer else "") or meta.get("swarm_name", ""),
         "pid": os.getpid(),
         "state": state,
-        "detail": loading,
+        "detail": learning.detail if learning else "",
+        "reading": _reading(learning),
         "address": address,
         "transport": transport,
         "duty_percent": duty_percent,
@@ -52,7 +53,7 @@ def report(
         "weight": peer.weight if peer else 0,
         "bytes_sent": pool.bytes_sent if pool else 0,
         "bytes_received": pool.bytes_received if pool else 0,
-        "rss_mb": round(sum(resident_mb(pid) for pid in (os.getpid(), learning.pid if learning else None)), 1),
+        "rss_mb": round(sum(resident_mb(pid) for pid in (os.getpid(), learning.pid if learning else None, checker)), 1),
         "alone": learning.shown(learning.alone) if learning else None,
         "swarm_scores": learning.shown(learning.swarm) if learning else None,
         "groups": {
@@ -75,6 +76,11 @@ def report(
             for line in (peer.tail if peer else ())
         ],
     }
+
+
+def _reading(learning: Learning | None) -> dict[str, int] | None:
+    reading = learning.reading if learning else None
+    return {"rows": reading.rows, "bytes": reading.bytes, "of": reading.of} if reading else None
 
 
 def resident_mb(pid: int | None) -> float:

@@ -3,6 +3,7 @@
     links ----Received--+                        +--Send, Drop, Dial--> links
     discovery --Found---+--> Peer.handle(e, now)-+--Train-------------> trainer
     trainer --Trained---+      (decides all)     +--Append, Keep------> store --Stored--> (back in)
+    checker --Inspected-+                        +--Inspect, Judge ...> checker
     timers ---Timer-----+                        +--Note--------------> people
 
 It decides nothing. One task owns the machine; every other task only feeds the bounded event queue or
@@ -26,9 +27,11 @@ from gossip.config import PeerConfig
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.anchoring import Anchoring
 from gossip.node.calls import Calls
+from gossip.node.checking import Checking
 from gossip.node.config import NodeConfig
 from gossip.node.door import Door
 from gossip.node.learning import Learning
+from gossip.node.own_data import Own
 from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
 from gossip.node.timers import Timers
@@ -70,6 +73,7 @@ class Node:
         # Set in run(), in this order; status() may be asked before.
         self._meta: dict[str, str] = {}
         self._learning: Learning | None = None
+        self._checking: Checking | None = None
         self._peer: Peer | None = None
         self._pool: LinkPool | None = None
 
@@ -106,6 +110,7 @@ class Node:
             meta=self._meta, started_at=self._started_at, phase=self._phase, address=self._address,
             transport=self._backend, duty_percent=self._config.duty_percent,
             peer=self._peer.status() if self._peer else None, learning=self._learning, pool=self._pool,
+            checker=self._checking.pid if self._checking else None,
         )  # fmt: skip
 
     # -------------------------------------------------------------- start
@@ -125,11 +130,18 @@ class Node:
         self._writer = Writer(store, reader, witnessed, own, self._stored, self._witnessed)
         stack.push_async_callback(self._writer.close)
 
-        self._learning = Learning(config, store.meta("salt"), tasks, self._post, self._tell)
+        own_data = Own(config, swarm, store.meta("salt"), lambda text: self._tell("trouble", text=text))
+        stack.callback(own_data.close)
+        self._learning = Learning(config, own_data, tasks, self._post, self._tell)
         stack.push_async_callback(self._learning.close)
         await self._learning.warm_up()  # first: jax loads beside all that follows
 
         self._book = book = restore(swarm, founder, store.history(), reader.blob, NumpyArithmetic())
+        self._checking = Checking(
+            directory, own_data, self._learning, book.replica, tasks, self._post,
+            lambda text: self._tell("trouble", text=text),
+        )  # fmt: skip
+        stack.push_async_callback(self._checking.close)
         known = backup.known_members(store)
         self._peer = Peer(
             PeerConfig(
@@ -210,6 +222,7 @@ class Node:
     def _act(self, effect: ev.Effect) -> None:
         assert self._pool is not None
         assert self._learning is not None
+        assert self._checking is not None
         match effect:
             case ev.Send(link, message, bulk):
                 self._pool.send(link, message, bulk=bulk)
@@ -232,12 +245,8 @@ class Node:
                 self._writer.put(effect)
             case ev.Train():
                 self._learning.train(effect)
-            case ev.OpenRecords(challenger, seq):
-                self._post_soon(ev.RecordsOpened(challenger, seq, b""))
-            case ev.Inspect(number):
-                self._post_soon(ev.Inspected(number, None))
-            case ev.Judge(number):
-                self._post_soon(ev.Judged(number, ()))
+            case ev.OpenRecords() | ev.Inspect() | ev.Judge():
+                self._checking.start(effect)
             case ev.Note():
                 self._on_note(effect)
             case _:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gossip.training.protocol import Result
+from gossip.training.protocol import OwnData, Result
 from gossip.training.worker import XLA_FLAGS
 
 ROUNDS: Final = 60  # 3,840 steps of the filter-list model; its scores stop moving after a third of them
@@ -40,7 +40,8 @@ def pooled(
     layout = ModelSpec.parse(model).layout()
     arithmetic = NumpyArithmetic()
     start = arithmetic.to_float32(arithmetic.start(layout, f"{seed:064x}"))
-    session, _ = Session.load(model, files, validation, start, salt=seed.to_bytes(32, "big"), cache=cache)
+    own = OwnData.private(model, files, validation, seed.to_bytes(32, "big"))
+    session, _, _ = Session.load(own, start, cache=cache)
     scored = session.fit(start, rounds)
     session.close()
     return {"sites": scored.swarm, **scored.groups} if scored.swarm else {}

@@ -2,49 +2,82 @@
 
     u32le length of the header | header: one JSON object | payload: as many bytes as the header says
 
-    node   ->  {"kind":"load","payload":196608,"model":"...","files":["a.jsonl"],...}      the starting weights
+    node   ->  {"kind":"load","payload":196608,"own":{"files":["a.jsonl"],...},...}       the starting weights
     worker ->  {"kind":"progress","payload":0,"state":"reading data"}
     worker ->  {"kind":"loaded","payload":0,"records":5721,...}
     node   ->  {"kind":"train","payload":196608,"round":7}                                 the fold, float32
     worker ->  {"kind":"trained","payload":2991,"round":7,"steps":64,...}                  a delta blob
+    node   ->  {"kind":"open","payload":0,"root":"5d1c...","signature":"9f03...","count":59,...}
+    worker ->  {"kind":"opened","payload":61022}                                           an opening of own records
 
 One question at a time; progress may come before any answer; a closed pipe ends the worker. No pickle: weights
-are raw little-endian float32, everything else JSON with known fields. Lengths are checked before reading.
+are raw little-endian float32, records are lengths and bytes, everything else JSON with known fields. Lengths are
+checked before reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from gossip.training.metrics import Scored
 from gossip.training.spec import Metric
-from ledger.entry import Hash, Scores, Source
+from ledger.entry import Hash, Measured, PeerId, Scores, Source
 from ledger.errors import GossipError, LinkError, LocalError
 
 LENGTH_BYTES: Final = 4
 MAX_HEADER_BYTES: Final = 1 << 20  # a model declaration and some thousands of file names
-MAX_PAYLOAD_BYTES: Final = 1 << 28  # MAX_PARAMETERS as float32
+MAX_PAYLOAD_BYTES: Final = 1 << 29  # two models of MAX_PARAMETERS as float32
 
 State = Literal["reading data", "importing jax", "compiling"]
+Zone = Literal["public", "private"]
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
     payload: int = 0  # bytes that follow
 
 
+class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A filter list that the policy names."""
+
+    name: str
+    label: str  # of a request that it blocks
+    sha256: Hash
+
+
+class OwnData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A peer's own data: where they lie, and how they are committed to. The same words give the same commitment."""
+
+    model: str  # how rows become examples, and what share of them is held out
+    files: list[str]
+    validation: str  # "" if a share of the files is held out
+    salt: str  # hex, this peer's own: of the commitment of a private zone; also seeds the order of rows
+    swarm: Hash  # the salt of a public zone is made of it
+    zone: Zone
+    opens: list[str]  # who may have records of a public zone: roles and peer ids; []: every member
+    pins: list[Hash]  # of the files as they were when their owner made them public; [] in a private zone
+    leaves: str  # file for the leaves of a public zone, so that an opening is one pass over the files; "" for none
+
+    @classmethod
+    def private(cls, model: str, files: Sequence[Path], validation: Path | None, salt: bytes) -> OwnData:
+        """Data of which nothing is ever shown."""
+        return cls(
+            model=model, files=[str(file) for file in files], validation=str(validation) if validation else "",
+            salt=salt.hex(), swarm="", zone="private", opens=[], pins=[], leaves="",
+        )  # fmt: skip
+
+
 class Load(_Message, frozen=True, tag="load"):
     """Read data, compile. Payload: the starting weights of the swarm."""
 
-    model: str
-    files: list[str]
-    validation: str  # "" if a share of the files is held out
-    salt: str  # hex, of the data commitment; also seeds the order of rows
+    own: OwnData
     cache: str  # folder for compiled programs, "" for none
     keep: str  # file for what should survive a restart, "" for none
     licence: str  # of all the files, "" if their owner names none
+    lists: list[str]  # filter lists that labelled the files; their headers become sources
 
 
 class Train(_Message, frozen=True, tag="train"):
@@ -57,22 +90,58 @@ class Evaluate(_Message, frozen=True, tag="evaluate"):
     """Score the weights in the payload without training."""
 
 
-Request = Load | Train | Evaluate
+class Open(_Message, frozen=True, tag="open"):
+    """Open own records, as a challenge asks for: the files are read again."""
+
+    own: OwnData
+    root: Hash  # of the data entry that was challenged
+    peer: PeerId  # whose challenge
+    role: str  # of that peer
+    signature: str  # hex, 64 bytes
+    count: int
+
+
+class Inspect(_Message, frozen=True, tag="inspect"):
+    """Look at records that another peer opened. Payload: `packed` records."""
+
+    model: str  # what a record should look like
+    folder: str  # of pinned files
+    pins: list[Pin]  # the lists by which labels are checked
+
+
+class Judge(_Message, frozen=True, tag="judge"):
+    """Compare two models. Payload: both, one after the other."""
+
+    model: str
+    folder: str  # of pinned files
+    canary: Hash  # of the rows that the policy names, "" for none
+
+
+Request = Load | Train | Evaluate | Open | Inspect | Judge
 
 
 class Progress(_Message, frozen=True, tag="progress"):
+    """What the process does before it can train. Of reading: how far it is."""
+
     state: State
+    rows: int = 0
+    bytes: int = 0  # of the files as they lie on disk
+    of: int = 0  # bytes of all files; 0: not known
 
 
 class Loaded(_Message, frozen=True, tag="loaded"):
-    """The data are read and the program is compiled. The first seven are what a data entry says."""
+    """The data are read and the program is compiled. Payload: the sketch of a public data set, if it has one.
+    Down to `generator` it is what a data entry says."""
 
     root: Hash
     records: int
     labels: dict[str, int]
     duplicates: int
+    conflicts: int
     features: str
+    suffixes: str
     sources: list[Source]
+    generator: str
     held_out: int  # rows to be judged by
     parameters: int
     epoch_s: float  # one measured round
@@ -116,6 +185,20 @@ class Evaluated(_Message, frozen=True, tag="evaluated"):
     groups: dict[str, Result]
 
 
+class Opened(_Message, frozen=True, tag="opened"):
+    """Payload: the opening (ledger/opening.py)."""
+
+
+class Inspected(_Message, frozen=True, tag="inspected"):
+    measured: dict[str, int]  # facts of the policy by name; one that could not be measured is not here
+    trouble: str  # why some could not, for a person; "" if all could
+
+
+class Judged(_Message, frozen=True, tag="judged"):
+    measured: list[Measured]
+    trouble: str
+
+
 class Failed(_Message, frozen=True, tag="failed"):
     """The last question has no answer. `fault` is "local" if the user must change something."""
 
@@ -129,7 +212,7 @@ class Failed(_Message, frozen=True, tag="failed"):
         return kind(self.what, why=self.why, next_step=self.next_step)
 
 
-Answer = Progress | Loaded | Trained | Evaluated | Failed
+Answer = Progress | Loaded | Trained | Evaluated | Opened | Inspected | Judged | Failed
 
 T = TypeVar("T")
 Message = TypeVar("Message", bound=_Message)
@@ -181,3 +264,25 @@ def counts(result: Result | None) -> Scores:
     if result is None:
         return Scores(examples=0, tp=0, fp=0, fn=0)
     return Scores(examples=result.examples, tp=result.tp, fp=result.fp, fn=result.fn)
+
+
+Records = Sequence[tuple[bytes, bytes]]  # (key, value)
+
+
+def packed(records: Records) -> bytes:
+    """u32le length of key | key | u32le length of value | value, for each record."""
+    return b"".join(len(part).to_bytes(LENGTH_BYTES, "little") + part for record in records for part in record)
+
+
+def unpacked(payload: bytes) -> list[tuple[bytes, bytes]]:
+    """What was `packed`. Raises LinkError if it was not."""
+    parts, at = [], 0
+    while at < len(payload):
+        end = at + LENGTH_BYTES + int.from_bytes(payload[at : at + LENGTH_BYTES], "little")
+        if at + LENGTH_BYTES > len(payload) or end > len(payload):
+            break
+        parts.append(payload[at + LENGTH_BYTES : end])
+        at = end
+    if at != len(payload) or len(parts) % 2:
+        raise LinkError("the pipe to the training process carries something else", why="records that do not add up")
+    return list(zip(parts[::2], parts[1::2], strict=True))

@@ -3,6 +3,9 @@
     Session.load(...)    data, compiled program, starting weights
     .train(theta)        local steps from theta -> delta blob and scores
     .evaluate(theta)     scores only
+    .judged_by           held-out rows to judge others' updates by
+
+    open_own(...)        the answer to a challenge: no session is needed
 
 It keeps what must live from round to round: the part of earlier changes that was not sent yet (error feedback)
 and the `alone` model, which takes the same batches and the same number of steps from the same start, and never
@@ -23,11 +26,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gossip.egress import Receiver, ZoneSetting
+from gossip.filterlists.headers import source_of
 from gossip.merging.codec import ErrorFeedback
-from gossip.training import memory, protocol
+from gossip.training import dataset, memory
 from gossip.training.blocks import Block, Sampler
+from gossip.training.checks import few
 from gossip.training.dataset import DataSet, read_data
-from gossip.training.protocol import Evaluated, Loaded, Result, Trained
+from gossip.training.protocol import Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
 from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
 
@@ -36,6 +42,7 @@ if TYPE_CHECKING:  # importing it imports jax, which a process may want to begin
     from gossip.training.scoring import Theta
 
 KEEP_EVERY: Final = 16  # rounds
+TELL_EVERY_S: Final = 0.2  # of reading
 
 
 class Session:
@@ -49,47 +56,62 @@ class Session:
         self._feedback = ErrorFeedback(spec.parameters, spec.density)
         self._alone: Theta = start
         self._alone_rounds = 0
+        self.judged_by: Block | None = None if data.held_out is None else few(data.held_out)
         self._groups = {name: _rows_of(data.held_out, rows) for name, rows in data.groups.items()}
 
     @classmethod
     def load(
         cls,
-        model: str,
-        files: Sequence[Path],
-        validation: Path | None,
+        own: OwnData,
         start: Theta,
         *,
-        salt: bytes,
         cache: Path | None = None,
         keep: Path | None = None,
         licence: str = "",
-        progress: Callable[[protocol.State], None] = lambda state: None,
-    ) -> tuple[Session, Loaded]:
-        """Raises LocalError about the declaration, the data or the starting weights."""
+        lists: Sequence[Path] = (),
+        progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> tuple[Session, Loaded, bytes]:
+        """The session, what was loaded, and the sketch of a public data set, b"" if it has none.
+
+        Raises LocalError about the declaration, the data, the lists or the starting weights.
+        """
         begun = time.monotonic()
-        spec = ModelSpec.parse(model)
+        spec = ModelSpec.parse(own.model)
         _check_length(spec, start)
-        progress("reading data")
-        data = read_data(spec, files, validation, salt=salt, licence=licence)
-        progress("importing jax")
+        salt = bytes.fromhex(own.salt)
+        sources = [source_of(path) for path in lists]
+        progress(Progress(state="reading data"))
+        data = read_data(
+            spec, _paths(own.files), Path(own.validation) if own.validation else None, salt=salt,
+            setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves) if own.leaves else None, licence=licence,
+            progress=_Paced(progress),
+        )  # fmt: skip
+        progress(Progress(state="importing jax"))
         from gossip.training.learner import Learner
 
-        progress("compiling")
+        progress(Progress(state="compiling"))
         seed = int.from_bytes(hashlib.sha256(b"gossip/order/1\n" + salt).digest()[:8], "little")
         session = cls(spec, data, Learner(spec, cache=cache), start, seed=seed, keep=keep)
         epoch_s = session._warm_up(start)
         session._recall()
-        return session, Loaded(
-            root=data.commitment.root,
-            records=data.commitment.records,
-            labels=data.labels,
-            duplicates=data.commitment.duplicates,
-            features=spec.feature_spec,
-            sources=list(data.sources),
-            held_out=0 if data.held_out is None else len(data.held_out),
-            parameters=spec.parameters,
-            epoch_s=epoch_s,
-            seconds=time.monotonic() - begun,
+        return (
+            session,
+            Loaded(
+                root=data.commitment.root,
+                records=data.commitment.records,
+                labels=data.labels,
+                duplicates=data.commitment.duplicates,
+                conflicts=data.commitment.conflicts,
+                features=spec.feature_spec,
+                suffixes=data.suffixes,
+                sources=[*data.sources, *sources],
+                generator=data.generator,
+                held_out=0 if data.held_out is None else len(data.held_out),
+                parameters=spec.parameters,
+                epoch_s=epoch_s,
+                seconds=time.monotonic() - begun,
+            ),
+            data.sketch,
         )
 
     def train(self, number: int, theta: Theta) -> tuple[Trained, bytes]:
@@ -164,6 +186,39 @@ class Session:
 
     def _score(self, theta: Theta) -> Result | None:
         return None if self.data.held_out is None else Result.of(self._learner.score(theta, self.data.held_out))
+
+
+def open_own(asked: Open) -> bytes:
+    """The opening that a challenge asks for: reads the files again. LocalError if they are not those that were
+    committed to, or if the gate withholds them."""
+    own = asked.own
+    return dataset.open_own(
+        ModelSpec.parse(own.model), _paths(own.files), Path(own.validation) if own.validation else None,
+        setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root,
+        to=Receiver(asked.peer, asked.role), signature=asked.signature, count=asked.count,
+    )  # fmt: skip
+
+
+def _setting(own: OwnData) -> ZoneSetting:
+    return ZoneSetting(own.zone, tuple(own.opens), pins=tuple(own.pins))
+
+
+def _paths(files: Sequence[str]) -> list[Path]:
+    return [Path(file) for file in files]
+
+
+class _Paced:
+    """Reading as it goes on, told a few times a second."""
+
+    def __init__(self, tell: Callable[[Progress], None]) -> None:
+        self._tell = tell
+        self._next = 0.0
+
+    def __call__(self, rows: int, done: int, of: int) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + TELL_EVERY_S
+            self._tell(Progress(state="reading data", rows=rows, bytes=done, of=of))
 
 
 def _check_length(spec: ModelSpec, theta: Theta) -> None:

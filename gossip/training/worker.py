@@ -5,7 +5,9 @@ second at a time, and must never hold up the node that talks to the network. It 
 until then people wait for it), uses one thread (several peers share a laptop), and cannot outlive its parent:
 a closed pipe is the end.
 
-While it waits to be told what to load, jax is already being imported in a thread.
+While it waits to be told what to load, jax is already being imported in a thread. A process that is not to train
+imports none: it looks at what others sent, and opens own records, beside the training that goes on. What others sent
+is read there alone, so that whatever it does to that process, training does not notice.
 """
 
 from __future__ import annotations
@@ -18,21 +20,22 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, assert_never
 
 import numpy as np
 import numpy.random  # lazy otherwise, and then imported beside jax
 from numpy.typing import NDArray
 
 from gossip.training import memory, protocol
-from gossip.training.session import Session
+from gossip.training.checks import Checks
+from gossip.training.session import Session, open_own
 from ledger.errors import GossipError, LinkError, LocalError
 
 NICENESS: Final = 5
 XLA_FLAGS: Final = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
-def main() -> None:
+def main(trains: bool = True) -> None:
     """Serve until stdin closes."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not land between two answers
@@ -41,16 +44,21 @@ def main() -> None:
     memory.return_large_blocks()
     gc.disable()  # until all is loaded, which stays: looking for garbage in it takes a tenth of the start
     with suppress(BrokenPipeError):
-        Worker(answers).serve(sys.stdin.buffer)
+        Worker(answers, trains=trains).serve(sys.stdin.buffer)
     os._exit(0)  # at once: jax may still be half imported, and nothing here is left to be put away
 
 
 class Worker:
-    """One session, asked over a pipe."""
+    """One session, if it trains, asked over a pipe."""
 
-    def __init__(self, answers: BinaryIO) -> None:
+    def __init__(self, answers: BinaryIO, *, trains: bool) -> None:
         self._answers = answers
         self._session: Session | None = None
+        self._checks = Checks()
+        self._importing: threading.Thread | None = None
+        if not trains:
+            _be_polite()
+            return
         # numpy and what else this thread needs is imported by now: two threads must not meet halfway in a package.
         self._importing = threading.Thread(
             target=importlib.import_module, args=("gossip.training.learner",), daemon=True
@@ -66,7 +74,7 @@ class Worker:
             except (EOFError, LinkError):
                 break  # the other end is gone or is no node
             try:
-                self._answer(request, np.frombuffer(payload, "<f4").astype(np.float32, copy=False))
+                self._answer(request, payload)
             except GossipError as error:
                 self._fail(
                     "local" if isinstance(error, LocalError) else "world", error.what, error.why, error.next_step
@@ -76,41 +84,53 @@ class Worker:
         if self._session is not None:
             self._session.close()
 
-    def _answer(self, request: protocol.Request, theta: NDArray[np.float32]) -> None:
-        if isinstance(request, protocol.Load):
-            self._load(request, theta)
-        elif self._session is None:
+    def _answer(self, request: protocol.Request, payload: bytes) -> None:
+        match request:
+            case protocol.Load():
+                self._load(request, _theta(payload))
+            case protocol.Train(round=number):
+                self._say(*self._loaded().train(number, _theta(payload)))
+            case protocol.Evaluate():
+                self._say(self._loaded().evaluate(_theta(payload)))
+            case protocol.Open():
+                self._say(protocol.Opened(), open_own(request))
+            case protocol.Inspect():
+                self._say(self._checks.inspect(request, protocol.unpacked(payload)))
+            case protocol.Judge():
+                own = None if self._session is None else self._session.judged_by
+                self._say(self._checks.judge(request, _theta(payload), own))
+            case _:
+                assert_never(request)
+
+    def _loaded(self) -> Session:
+        if self._session is None:
             raise LocalError("nothing is loaded yet", next_step="send `load` first")
-        elif isinstance(request, protocol.Train):
-            self._say(*self._session.train(request.round, theta))
-        else:
-            self._say(self._session.evaluate(theta))
+        return self._session
 
     def _load(self, request: protocol.Load, start: NDArray[np.float32]) -> None:
+        if self._importing is None:
+            raise LocalError("this process does not train")
         if self._session is not None:
             self._session.close()
             self._session = None
-        self._session, loaded = Session.load(
-            request.model,
-            [Path(file) for file in request.files],
-            Path(request.validation) if request.validation else None,
+        self._session, loaded, sketch = Session.load(
+            request.own,
             start,
-            salt=bytes.fromhex(request.salt),
             cache=Path(request.cache) if request.cache else None,
             keep=Path(request.keep) if request.keep else None,
             licence=request.licence,
+            lists=[Path(file) for file in request.lists],
             progress=self._progress,
         )
         gc.freeze()
         gc.enable()
         memory.return_freed()
-        with suppress(OSError, AttributeError):
-            os.nice(NICENESS - os.nice(0))
-        self._say(loaded)
+        _be_polite()
+        self._say(loaded, sketch)
 
-    def _progress(self, state: protocol.State) -> None:
-        self._say(protocol.Progress(state=state))
-        if state == "importing jax":
+    def _progress(self, progress: protocol.Progress) -> None:
+        self._say(progress)
+        if progress.state == "importing jax" and self._importing is not None:
             self._importing.join()
 
     def _fail(self, fault: Literal["local", "world"], what: str, why: str, next_step: str) -> None:
@@ -120,6 +140,17 @@ class Worker:
         self._answers.write(protocol.frame(message, payload))
         self._answers.write(payload)
         self._answers.flush()
+
+
+def _theta(payload: bytes) -> NDArray[np.float32]:
+    if len(payload) % 4:
+        raise LocalError(f"{len(payload)} bytes are no weights", why="a float32 has 4")
+    return np.frombuffer(payload, "<f4").astype(np.float32, copy=False)
+
+
+def _be_polite() -> None:
+    with suppress(OSError, AttributeError):
+        os.nice(NICENESS - os.nice(0))
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

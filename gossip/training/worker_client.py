@@ -2,9 +2,12 @@
 
     trainer = TrainerProcess(on_progress)
     await trainer.spawn()                     at once: jax is imported while the node does other things
-    loaded = await trainer.load(...)          as soon as the model is known
+    loaded, sketch = await trainer.load(...)  as soon as the model is known
     trained = await trainer.train(7, theta)   one question at a time
     await trainer.close()
+
+    checker = TrainerProcess(trains=False)    the same without jax: for looking at others' work, and opening one's own
+    found = await checker.inspect(...)
 
 The process failing is the world's fault (LinkError): the node may start another. What the user must change
 comes back as LocalError. Cancelling a question ends the process: half an answer in a pipe is worth nothing.
@@ -29,9 +32,17 @@ from gossip.training.protocol import (
     Evaluate,
     Evaluated,
     Failed,
+    Inspect,
+    Inspected,
+    Judge,
+    Judged,
     Load,
     Loaded,
+    Open,
+    Opened,
+    OwnData,
     Progress,
+    Records,
     Request,
     Result,
     Train,
@@ -45,7 +56,9 @@ Theta = NDArray[np.float32]
 CLOSE_WITHIN_S: Final = 3.0  # it may be in the middle of a round
 TAIL_BYTES: Final = 2_000  # of what it printed, for the error message
 _ROOT: Final = str(Path(__file__).resolve().parents[2])
-_BOOT: Final = "import sys; sys.path.insert(0, sys.argv[1]); from gossip.training.worker import main; main()"
+_BOOT: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from gossip.training.worker import main; main(sys.argv[2] == 'train')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +76,12 @@ class TrainedResult:
 
 
 class TrainerProcess:
-    """One training process. Its methods are for one task at a time."""
+    """One training process. Its methods are for one task at a time. One that does not train answers `open`, `inspect`
+    and `judge` (without own rows) alone."""
 
-    def __init__(self, on_progress: Callable[[protocol.State], None] = lambda state: None) -> None:
+    def __init__(self, on_progress: Callable[[Progress], None] = lambda progress: None, *, trains: bool = True) -> None:
         self._on_progress = on_progress
+        self._trains = trains
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
         self._said = b""
@@ -82,37 +97,33 @@ class TrainerProcess:
             raise LocalError("this trainer has been started before")
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-c", _BOOT, _ROOT, stdin=pipe, stdout=pipe, stderr=pipe
+            sys.executable,
+            "-P",
+            "-c",
+            _BOOT,
+            _ROOT,
+            "train" if self._trains else "check",
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
         )
         self._listening = asyncio.create_task(self._listen())
 
     async def load(
-        self,
-        *,
-        model: str,
-        files: Sequence[Path],
-        validation: Path | None,
-        salt: bytes,
-        start: Theta,
-        cache: Path | None = None,
-        keep: Path | None = None,
-        licence: str = "",
-    ) -> Loaded:
-        """Have data read and the model compiled. `start`: the swarm's starting weights."""
+        self, own: OwnData, start: Theta, *, cache: Path | None = None, keep: Path | None = None, licence: str = "",
+        lists: Sequence[Path] = (),
+    ) -> tuple[Loaded, bytes]:  # fmt: skip
+        """Have data read and the model compiled. `start`: the swarm's starting weights. Gives the sketch, too: b"" for
+        data that have none."""
         request = Load(
-            model=model,
-            files=[str(file) for file in files],
-            validation=str(validation) if validation else "",
-            salt=salt.hex(),
-            cache=str(cache) if cache else "",
-            keep=str(keep) if keep else "",
-            licence=licence,
-        )
-        answer, _ = await self._ask(request, start)
-        return self._expect(answer, Loaded)
+            own=own, cache=str(cache) if cache else "", keep=str(keep) if keep else "", licence=licence,
+            lists=[str(path) for path in lists],
+        )  # fmt: skip
+        answer, sketch = await self._ask(request, _bytes(start))
+        return self._expect(answer, Loaded), sketch
 
     async def train(self, round_number: int, theta: Theta) -> TrainedResult:
-        answer, blob = await self._ask(Train(round=round_number), theta)
+        answer, blob = await self._ask(Train(round=round_number), _bytes(theta))
         trained = self._expect(answer, Trained)
         return TrainedResult(
             blob=blob, steps=trained.steps, examples=trained.examples, scores_alone=trained.alone,
@@ -121,8 +132,22 @@ class TrainerProcess:
         )  # fmt: skip
 
     async def evaluate(self, theta: Theta) -> Evaluated:
-        answer, _ = await self._ask(Evaluate(), theta)
+        answer, _ = await self._ask(Evaluate(), _bytes(theta))
         return self._expect(answer, Evaluated)
+
+    async def open(self, asked: Open) -> bytes:
+        """The opening that a challenge asks for. LocalError if the data are not here as they were committed to."""
+        answer, blob = await self._ask(asked)
+        self._expect(answer, Opened)
+        return blob
+
+    async def inspect(self, asked: Inspect, records: Records) -> Inspected:
+        answer, _ = await self._ask(asked, protocol.packed(records))
+        return self._expect(answer, Inspected)
+
+    async def judge(self, asked: Judge, given: Theta, without: Theta) -> Judged:
+        answer, _ = await self._ask(asked, _bytes(np.concatenate((given, without))))
+        return self._expect(answer, Judged)
 
     async def close(self) -> None:
         """End the process: politely, then not."""
@@ -147,11 +172,10 @@ class TrainerProcess:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _ask(self, request: Request, theta: Theta) -> tuple[Answer, bytes]:
+    async def _ask(self, request: Request, payload: bytes | memoryview = b"") -> tuple[Answer, bytes]:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise LocalError("this trainer is not started", next_step="call spawn() first")
-        payload = np.ascontiguousarray(theta, "<f4").view(np.uint8).data
         try:
             process.stdin.write(protocol.frame(request, payload))
             process.stdin.write(payload)
@@ -162,7 +186,7 @@ class TrainerProcess:
                 blob = await process.stdout.readexactly(answer.payload)
                 if not isinstance(answer, Progress):
                     return answer, blob
-                self._on_progress(answer.state)
+                self._on_progress(answer)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise await self._died() from error
         except (asyncio.CancelledError, LinkError):
@@ -196,3 +220,7 @@ class TrainerProcess:
         assert self._process.stderr is not None
         while data := await self._process.stderr.read(4096):
             self._said = (self._said + data)[-TAIL_BYTES:]
+
+
+def _bytes(theta: Theta) -> memoryview:
+    return np.ascontiguousarray(theta, "<f4").view(np.uint8).data

@@ -17,6 +17,7 @@ from statistics import median
 from gossip.filterlists.split import write_demo
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.pooled import pooled
+from gossip.training.protocol import OwnData
 from gossip.training.session import Session
 from gossip.training.spec import FILTERLIST, ModelSpec
 
@@ -53,7 +54,9 @@ def measure(seed: int, rounds: int, *, pooled_rounds: int, cache: Path, folder: 
     theta = arithmetic.start(spec.layout(), f"{seed:064x}")
     start = arithmetic.to_float32(theta)
     peers = [
-        Session.load(FILTERLIST, [path], share.validation, start, salt=bytes([seed, i]) * 16, cache=cache)[0]
+        Session.load(OwnData.private(FILTERLIST, [path], share.validation, bytes([seed, i]) * 16), start, cache=cache)[
+            0
+        ]
         for i, (path, _) in enumerate(share.peers)
     ]
     weight = min(GRID, round(spec.eta * GRID / len(peers)))

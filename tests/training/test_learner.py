@@ -15,6 +15,7 @@ from gossip.filterlists.split import Share, write_demo
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.blocks import Bags
 from gossip.training.learner import padding_of
+from gossip.training.protocol import OwnData
 from gossip.training.scoring import forward, probabilities, split
 from gossip.training.session import Session
 from gossip.training.spec import FILTERLIST, ModelSpec
@@ -81,7 +82,8 @@ def test_scoring_in_numpy_and_training_in_jax_compute_the_same_model() -> None:
 @pytest.mark.parametrize("text", [SMALL, DEEP, changed(SMALL, optimiser={"kind": "sgd", "rate": 4.0, "momentum": 0.5})])
 def test_a_few_rounds_learn_something(text: str, share: Share, cache: Path) -> None:
     start = begin(text)
-    session, loaded = Session.load(text, [share.peers[3][0]], share.validation, start, salt=SALT, cache=cache)
+    own = OwnData.private(text, [share.peers[3][0]], share.validation, SALT)
+    session, loaded, _ = Session.load(own, start, cache=cache)
     before, after = session.evaluate(start).swarm, session.fit(start, 20).swarm
     session.close()
     assert before is not None
@@ -94,7 +96,8 @@ def test_the_lone_model_sees_nobody_else_and_survives_a_restart(share: Share, ca
     start, keep = begin(SMALL), tmp_path / "keep.npz"
 
     def load() -> Session:
-        return Session.load(SMALL, [share.peers[3][0]], share.validation, start, salt=SALT, cache=cache, keep=keep)[0]
+        own = OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT)
+        return Session.load(own, start, cache=cache, keep=keep)[0]
 
     calm, disturbed = load(), load()
     luck = np.random.default_rng(0)
@@ -123,7 +126,7 @@ def test_a_round_that_diverges_is_the_declarations_fault(share: Share, cache: Pa
             return Examples(*load_digits(return_X_y=True))
 
     paths = Digits().save(cache)
-    session, _ = Session.load(wild, [paths[0]], None, begin(wild), salt=SALT)
+    session, _, _ = Session.load(OwnData.private(wild, [paths[0]], None, SALT), begin(wild))
     with pytest.raises(LocalError, match="lower the learning rate"):
         session.train(0, begin(wild))
     session.close()
@@ -131,7 +134,7 @@ def test_a_round_that_diverges_is_the_declarations_fault(share: Share, cache: Pa
 
 def test_weights_of_another_model_are_refused(share: Share) -> None:
     with pytest.raises(LocalError, match="do not fit the model"):
-        Session.load(SMALL, [share.peers[3][0]], share.validation, begin(OWN), salt=SALT)
+        Session.load(OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT), begin(OWN))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +149,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pat
 
 def test_a_model_of_ones_own_learns_digits(digits: tuple[Path, Path | None]) -> None:
     start = begin(OWN)
-    session, loaded = Session.load(OWN, [digits[0]], digits[1], start, salt=SALT)
+    session, loaded, _ = Session.load(OwnData.private(OWN, [digits[0]], digits[1], SALT), start)
     scored = session.fit(start, 40).swarm  # 640 steps
     session.close()
     assert scored is not None

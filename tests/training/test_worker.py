@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training import protocol
+from gossip.training.protocol import OwnData
 from gossip.training.spec import ModelSpec
 from gossip.training.task import Examples, Task
 from gossip.training.worker_client import TrainerProcess
@@ -24,6 +25,10 @@ from tests.training.test_spec import OWN
 SPEC = ModelSpec.parse(OWN)
 SALT = bytes(32)
 START = NumpyArithmetic().to_float32(NumpyArithmetic().start(SPEC.layout(), "22" * 32))
+
+
+def own(*files: Path) -> OwnData:
+    return OwnData.private(SPEC.text, files, None, SALT)
 
 
 class Digits(Task):
@@ -47,11 +52,10 @@ def test_a_process_trains_in_rounds_and_names_what_it_is_doing(table: Path, tmp_
     async def story() -> None:
         states: list[str] = []
         keep = tmp_path / "keep.npz"
-        async with TrainerProcess(states.append) as trainer:
-            loaded = await trainer.load(
-                model=SPEC.text, files=[table], validation=None, salt=SALT, start=START, keep=keep
-            )
-            assert states == ["reading data", "importing jax", "compiling"]
+        async with TrainerProcess(lambda progress: states.append(progress.state)) as trainer:
+            loaded, sketch = await trainer.load(own(table), START, keep=keep)
+            assert sketch == b""
+            assert list(dict.fromkeys(states)) == ["reading data", "importing jax", "compiling"]
             assert loaded.parameters == SPEC.parameters
             assert loaded.epoch_s > 0
             arithmetic = NumpyArithmetic()
@@ -81,10 +85,10 @@ async def test_what_the_user_must_change_comes_back_as_their_error_and_the_proce
     broken.write_text(",".join([f"p{i}" for i in range(64)] + ["digit"]) + "\n" + "1," * 64 + "eleven\n")
 
     with pytest.raises(LocalError, match=r"broken\.csv: row 2 cannot be used: its label 'eleven'"):
-        await trainer.load(model=SPEC.text, files=[broken], validation=None, salt=SALT, start=START)
+        await trainer.load(own(broken), START)
     with pytest.raises(LocalError, match="nothing is loaded yet"):
         await trainer.train(0, START)
-    loaded = await trainer.load(model=SPEC.text, files=[table], validation=None, salt=SALT, start=START)
+    loaded, _ = await trainer.load(own(table), START)
     assert loaded.records > 1_000
     with pytest.raises(LocalError, match="do not fit"):
         await trainer.train(0, START[:-1])
@@ -100,7 +104,7 @@ async def test_a_killed_process_is_the_worlds_fault(trainer: TrainerProcess) -> 
 
 
 async def test_a_question_given_up_ends_the_process(trainer: TrainerProcess, table: Path) -> None:
-    asking = asyncio.create_task(trainer.load(model=SPEC.text, files=[table], validation=None, salt=SALT, start=START))
+    asking = asyncio.create_task(trainer.load(own(table), START))
     await asyncio.sleep(0)  # it is asked
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,72 @@
+"""A peer's own data as its training process is told of them, and as its data entry states them.
+
+    NodeConfig, salt, zones --data--> OwnData --worker--> Loaded --commitment--> Data
+
+The zone of the files is looked up each time, as their owner has set it and as the files are then: one that was changed
+since it was made public is private again (gossip/zones.py), and the owner is told. It refuses to know what leaves this
+machine (gossip/egress.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from gossip import directory as places
+from gossip import zones
+from gossip.node.config import NodeConfig
+from gossip.training.protocol import Loaded, OwnData
+from ledger.entry import Data, Hash
+
+
+class Own:
+    """The data of one node. `trouble` is for people."""
+
+    def __init__(self, config: NodeConfig, swarm: Hash, salt: bytes, trouble: Callable[[str], None]) -> None:
+        self._config, self._swarm, self._salt, self._trouble = config, swarm, salt, trouble
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files: tuple[list[Path], Path | None] | None = None
+        self._told: set[str] = set()
+
+    async def data(self, model: str) -> OwnData:
+        """As they are now. Reads all public files once, on a thread."""
+        files, validation = self._files or self._found()
+        directory = self._config.directory
+        setting = await asyncio.to_thread(zones.setting, directory, files)
+        for note in setting.notes:
+            if note not in self._told:
+                self._told.add(note)
+                self._trouble(note)
+        return OwnData(
+            model=model, files=[str(file) for file in files], validation=str(validation) if validation else "",
+            salt=self._salt.hex(), swarm=self._swarm, zone=setting.zone, opens=list(setting.opens),
+            pins=list(setting.pins), leaves=str(places.leaves_path(directory)) if setting.zone == "public" else "",
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Remove the rows of a task."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _found(self) -> tuple[list[Path], Path | None]:
+        config = self._config
+        if config.task is None:
+            self._files = list(config.data), config.validation
+        else:
+            self._folder = tempfile.TemporaryDirectory(prefix="gossip-task-", dir=config.directory)
+            train, validation = config.task.save(Path(self._folder.name))
+            self._files = [train], validation
+        return self._files
+
+
+def commitment(own: OwnData, loaded: Loaded, sketch: bytes) -> Data:
+    """What was loaded, as a data entry; the machine fills in its place in the chain."""
+    return Data(
+        v=0, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="", root=loaded.root, records=loaded.records,
+        labels=loaded.labels, duplicates=loaded.duplicates, features=loaded.features, zone=own.zone,
+        sources=loaded.sources, conflicts=loaded.conflicts, generator=loaded.generator, suffixes=loaded.suffixes,
+        opens=own.opens, sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
+    )  # fmt: skip
