@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ledger.chain import InvalidEntry, Log, LogId, Tip
-from ledger.entry import FoldConstants, Genesis, Hash, PeerId
+from ledger.entry import Data, FoldConstants, Genesis, Hash, PeerId
 from ledger.errors import LocalError
 from ledger.fold import parameters
 from ledger.policy import Breach, Policy, Ruling
+from ledger.tail import NeedsHistory
 from ledger.weights import Row
 
 
@@ -87,5 +88,15 @@ def branches_of(tip: Tip, own: Log) -> list[tuple[Log, int]]:
 
 
 def check_member_wrote(tip: Tip) -> None:
+def data_at(log: Log, size: int, seq: int) -> Data | None:
+    """The data entry at an index of a log's first `size` entries, if there is one."""
+    if seq >= size:
+        return None
+    data = log.tip.data.get(seq)
+    if data is None and log.base is not None and seq < log.base.data:
+        raise NeedsHistory(log.id, f"entry {seq}, if that is a data entry")
+    return data
+
+
     if tip.peer not in tip.admitted:
         raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted")

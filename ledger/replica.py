@@ -49,18 +49,20 @@ from ledger.chain import (
     peer_of,
     strand_id,
 )
-from ledger.charter import Charter, Past
+from ledger.charter import Charter, Past, data_at
 from ledger.checked import Change, Checked, open_delta
 from ledger.drafting import ChainFields, follow_draft, view_of
 from ledger.entry import (
     Accuse,
     AnyEntry,
+    Challenge,
     Enrol,
     Finality,
     FoldConstants,
     Genesis,
     Hash,
     Member,
+    Opening,
     PeerId,
     PolicyChange,
     Recover,
@@ -405,7 +407,8 @@ class Replica:
             self._charter = self._charter.adopt(entry, self._policy)
         elif isinstance(entry, Accuse):
             before = replace(tip, size=checked.seq)
-            charge = rules.open_accusation(self._charter, before, self._held.get(checked.log), entry, evidence)
+            among = Past(self._held.get(checked.log), self._logs)
+            charge = rules.open_accusation(self._charter, before, among, entry, evidence)
             tip = standing.settle(accuse(tip, {charge.peer: (charge,)}))
         elif isinstance(entry, PolicyChange):
             self._charter = self._charter.know(in_force.open_policy(tip, entry, evidence))
@@ -449,7 +452,7 @@ class Replica:
     def weigh(self, log: LogId, draft: ChainFields, view_heads: Mapping[LogId, int], body: Update) -> int:
         """The `weight` field of an update drafted so. What `body` has there does not matter; all else does."""
         tip, own = self._redo(log, draft), self._held.get(log)
-        data = rules.data_of(tip, own, body.data)
+        data = data_at(own, tip.size, body.data)
         if data is None:
             raise LocalError(f"entry {body.data} of the own log is no data entry", next_step="write one first")
         return rules.weigh(self._charter, tip, own, dict(view_of(tip, view_heads)), body, data)[0].weight
@@ -493,6 +496,10 @@ class Replica:
             case Member(peer=peer, role=role):
                 held.admissions.append((seq, peer, role))
                 self._enter(peer, role)
+            case Challenge() as entry:
+                held.challenges.append((seq, entry))
+            case Opening() as entry:
+                held.openings.append((seq, entry))
             case PolicyChange(number=number, policy=policy):
                 held.policies.append((seq, number, policy))
                 self._said.setdefault((number, policy), set()).add(held.enrol_key.hex())

@@ -17,8 +17,10 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
                the bytes, norm and format that the entry announced (replica.open_delta)
     weight     what weights.py gives for this past, times what the policy's rules leave of it: authoring runs the same
                code (`weigh`)
+    policy-breach   a snapshot whose count follows only if updates were folded that the policy leaves out
     accuse     by a member, of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
                of that log that its past shows
+    sketch, challenge, opening, and accusations of openings   inspection_rules.py
     token      a time stamp (anchor): by a member; of a token's possible size, and, once the blob is held, just of that
                size. Whose it is, and of what time, is for those who trust some authority (timestamp.py)
     policy     a change of the policy, by an admin, with the number that comes next in its past; and, once the blob is
@@ -43,7 +45,7 @@ from typing import assert_never
 
 from ledger import standing, weights
 from ledger.chain import TRAINING_ROLES, Charge, InvalidEntry, Log, LogId, Tip, admit_members, sizes_of
-from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wrote
+from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wrote, data_at
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.delta import HEADER_BYTES, max_blob_bytes
@@ -73,6 +75,7 @@ from ledger.errors import RemoteError
 from ledger.fork import check_evidence
 from ledger.genesis import MAX_NORM
 from ledger.in_force import check_change, policy_of
+from ledger.inspection_rules import check_accused, check_challenge, check_opening, find_false
 from ledger.keys import check_public
 from ledger.note import Signature
 from ledger.policy import Policy, Ruling
@@ -116,14 +119,16 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
             return Outcome(standing.settle(admit_members(tip, {entry.peer: entry.role in TRAINING_ROLES})))
         case Data():
             _check_trains(tip)
-            return Outcome(replace(tip, data=MappingProxyType({**tip.data, entry.seq: entry})))
+            after = replace(tip, data=MappingProxyType({**tip.data, entry.seq: entry}))
+            return Outcome(after, blob=entry.sketch or None)
         case Update():
             return _check_update(charter, tip, past.require(), entry)
         case Snapshot():
             check_member_wrote(tip)
-            if (entry.state, entry.updates) != snapshot_facts(tip, past):
-                raise InvalidEntry(tip.log, tip.size, "snapshot", "does not follow from its own past")
+            _check_snapshot(tip, past, entry)
             return Outcome(replace(tip, unsnapped=0))
+        case Accuse(charge="opening"):
+            return check_accused(tip, past, entry)
         case Accuse():
             check_member_wrote(tip)
             if not any(log.peer == entry.peer and log.keys for log, _ in branches_of(tip, past.require())):
@@ -145,10 +150,14 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
         case Verdict() | Challenge() | Opening():
             check_member_wrote(tip)
             return Outcome(tip)
+        case Challenge():
+            return check_challenge(charter, tip, past.require(), entry)
+        case Opening():
+            return check_opening(tip, past.require(), entry)
     assert_never(entry)
 
 
-def open_accusation(charter: Charter, tip: Tip, own: Log, entry: Accuse, blob: bytes) -> Charge:
+def open_accusation(charter: Charter, tip: Tip, past: Past, entry: Accuse, blob: bytes) -> Charge:
     """What the evidence that an accuse entry names proves.
 
     RemoteError if it is not that blob: the messenger's fault. InvalidEntry if it is, and proves nothing: the author's.
@@ -157,7 +166,9 @@ def open_accusation(charter: Charter, tip: Tip, own: Log, entry: Accuse, blob: b
         raise RemoteError("evidence is not what its entry names", why=f"expected SHA-256 {entry.evidence}")
     if len(blob) != entry.bytes:
         raise InvalidEntry(tip.log, entry.seq, "accuse", f"says {entry.bytes} bytes, its evidence has {len(blob)}")
-    branches = [(log, size) for log, size in branches_of(tip, own) if log.peer == entry.peer]
+    if entry.charge == "opening":
+        return find_false(charter, tip, past, entry, blob)
+    branches = [(log, size) for log, size in branches_of(tip, past.require()) if log.peer == entry.peer]
 
     def keys(size: int) -> set[bytes]:
         return {log.held_at(min(size, held)).key for log, held in branches}
@@ -192,14 +203,6 @@ def weigh(
     return replace(weighed, weight=weighed.weight * ruling.permille // 1000), policy, ruling
 
 
-def data_of(tip: Tip, own: Log, seq: int) -> Data | None:
-    """The author's own data entry at that index, if there is one."""
-    data = tip.data.get(seq)
-    if data is None and own.base is not None and seq < own.base.data:
-        raise NeedsHistory(own.id, f"entry {seq}, if that is a data entry")
-    return data
-
-
 def sight(constants: FoldConstants, tip: Tip, view: Mapping[int, int]) -> Sight:
     """What an update's past shows of the other trainers."""
     logs = [tip.roster[slot] for slot in tip.trainers]
@@ -217,6 +220,20 @@ def snapshot_facts(tip: Tip, past: Past) -> tuple[Hash, int]:
     """The `state` and `updates` of a snapshot with this past."""
     branches = branches_of(tip, past.require())
     return state_hash(past.logs, branches), standing.count(past.logs, sizes_of(branches))
+
+
+def _check_snapshot(tip: Tip, past: Past, entry: Snapshot) -> None:
+    """Its count and state follow from its past. Where the count is that of somebody who folds what the policy leaves
+    out, that is what it is called."""
+    state, updates = snapshot_facts(tip, past)
+    if (entry.state, entry.updates) == (state, updates):
+        return
+    left_out = len(standing.left_out(past.logs, sizes_of(branches_of(tip, past.require()))))
+    if updates < entry.updates <= updates + left_out:
+        more = entry.updates - updates
+        why = f"counts {entry.updates} updates: {updates}, and {more} of {left_out} that the policy leaves out"
+        raise InvalidEntry(tip.log, tip.size, "policy-breach", why)
+    raise InvalidEntry(tip.log, tip.size, "snapshot", "does not follow from its own past")
 
 
 def _check_enrol(charter: Charter, tip: Tip, entry: Enrol) -> Tip:
@@ -338,7 +355,7 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
         return InvalidEntry(tip.log, tip.size, rule, why)
 
     _check_trains(tip)
-    data = data_of(tip, own, entry.data)
+    data = data_at(own, tip.size, entry.data)
     if data is None:
         raise wrong("data", f"cites entry {entry.data}, which is no data entry of its log")
     if tip.unsnapped >= charter.constants.snapshot_every:

@@ -29,8 +29,10 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from ledger.chain import MAX_LOG_SIZE, Charge, Log, LogId, Ranges, Tip, common, lineage
+from ledger.chain import MAX_LOG_SIZE, Charge, FinalPast, Log, LogId, Ranges, Tip, common, lineage
+from ledger.condemned import goes_on, is_judged, owner, struck
 from ledger.entry import Hash, PeerId
+from ledger.ranges import between, difference, union, within
 from ledger.tail import NeedsHistory
 
 Term = tuple[LogId, int, Hash, int]  # log, seq, delta, weight
@@ -135,32 +137,59 @@ def cuts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, Ra
     for peer in sorted(suspects):
         for log, size in branches[peer]:
             void = void_from((log, size), branches[peer], charges.get(peer, ()))
-            found[log.id] = _ranges(log.fork, min(size, void))
+            found[log.id] = between(log.fork, min(size, void))
     for log, since, end in recoveries:
         for name, shared in lineage(log).items():
             if name in found:
-                found[name] = _without(found[name], since, min(end, shared))
-    found = {name: ranges for name, ranges in found.items() if ranges != _ranges(logs[name].fork, past[name])}
-    return _protected(logs, past, found) if found else found
+                found[name] = difference(found[name], between(since, min(end, shared)))
+    found = {name: ranges for name, ranges in found.items() if ranges != between(logs[name].fork, past[name])}
+    judged = {name for name in past if is_judged(logs[name])}
+    return _settled(logs, past, found, judged) if found or judged else found
 
 
-def _protected(logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: dict[LogId, Ranges]) -> dict[LogId, Ranges]:
-    """Put back what the finals of this past hold."""
-    finals = [(logs[name], final) for name, size in past.items() for final in logs[name].finals if final.seq < size]
+def _settled(
+    logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: Mapping[LogId, Ranges], judged: set[LogId]
+) -> dict[LogId, Ranges]:
+    """With what the finals of this past hold, and without what else is condemned in it."""
+    finals = finals_in(logs, past)
     kept: dict[LogId, Ranges] = {}
-    for name, ranges in found.items():
-        log = logs[name]
-        for author, final in finals:
-            whole = _ranges(log.fork, author.seen_at(final.snapshot, log))
-            ranges = union(ranges, final.cuts.get(name, whole))
-        if ranges != _ranges(log.fork, past[name]):
-            kept[name] = ranges
+    gone: dict[LogId, Ranges] = {}
+    for log in sorted([logs[name] for name in {*found, *judged}], key=lambda log: log.lane):  # parents come first
+        size = past[log.id]
+        whole = between(log.fork, size)
+        counts, held = found.get(log.id, whole), held_by(finals, log)
+        ranges = union(counts, held)
+        if log.id in judged:
+            beside = [other for other in (logs[name] for name in past) if other.peer == log.peer and other is not log]
+            forks = [fork for other in beside if (fork := common(log, other)) < min(size, past[other.id])]
+            gone[log.id] = struck(log, size, past, difference(counts, held), forks)
+            if log.fork and log.fork not in forks:
+                parent = owner(log, log.fork - 1).id
+                if within(log.fork - 1, gone.get(parent, ())):
+                    gone[log.id] = union(gone[log.id], goes_on(log, size))
+            ranges = difference(ranges, gone[log.id])
+        if ranges != whole:
+            kept[log.id] = ranges
     return kept
+
+
+def finals_in(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> list[tuple[Log, FinalPast]]:
+    """The finals of a past, and whose they are."""
+    return [(logs[name], final) for name, size in past.items() for final in logs[name].finals if final.seq < size]
+
+
+def held_by(finals: Iterable[tuple[Log, FinalPast]], log: Log) -> Ranges:
+    """Those of a log's own entries that counted in the past of the snapshot of one of them."""
+    held: Ranges = ()
+    for author, final in finals:
+        whole = between(log.fork, author.seen_at(final.snapshot, log))
+        held = union(held, final.cuts.get(log.id, whole))
+    return held
 
 
 def ranges_of(log: Log, size: int, cut: Mapping[LogId, Ranges]) -> Ranges:
     """What counts of the first `size` entries of a log (of a strand: of those after its fork)."""
-    return cut[log.id] if log.id in cut else _ranges(log.fork, size)
+    return cut[log.id] if log.id in cut else between(log.fork, size)
 
 
 def terms(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> Iterator[Term]:
@@ -195,6 +224,21 @@ def count(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> int:
     return total
 
 
+def left_out(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> list[tuple[LogId, int]]:
+    """Every update of a past that would be in its sum if the policy had let it in: log and index.
+
+    Of a log that is held from a snapshot on only those after it.
+    """
+    cut = cuts(logs, past)
+    return [
+        (name, seq)
+        for name, size in past.items()
+        for begin, end in ranges_of(logs[name], size, cut)
+        for seq in logs[name].refused
+        if begin <= seq < end
+    ]
+
+
 def terms_in(log: Log, ranges: Ranges) -> list[Term]:
     """The updates of one log at these indices."""
     return list(_terms(log, ranges))
@@ -213,46 +257,14 @@ def _terms(log: Log, ranges: Ranges) -> Iterator[Term]:
 def require_since(log: Log, index: int, cut: Mapping[LogId, Ranges]) -> None:
     """NeedsHistory if taking what counts from `index` on out of the sum takes updates that are not held."""
     if log.base is not None and index < log.base.upto:
-        gone = difference(ranges_of(log, log.base.upto, cut), _ranges(log.fork, index))
+        gone = difference(ranges_of(log, log.base.upto, cut), between(log.fork, index))
         if any(log.folded[min(end, log.base.upto)] > log.folded[begin] for begin, end in gone if begin < log.base.upto):
             raise NeedsHistory(log.id, f"updates from {index} on")
 
 
-def require_ranges(log: Log, more: Ranges, cut: Mapping[LogId, Ranges]) -> None:
+def requirebetween(log: Log, more: Ranges, cut: Mapping[LogId, Ranges]) -> None:
     """NeedsHistory if putting these into the sum puts in updates that are not held."""
     if log.base is not None:
         for begin, _ in difference(more, ranges_of(log, log.tip.size, cut)):
             if begin < log.base.upto:
                 raise NeedsHistory(log.id, f"updates from {begin} on")
-
-
-# ------------------------------------------------------------------ ranges
-
-
-def _ranges(begin: int, end: int) -> Ranges:
-    return ((begin, end),) if begin < end else ()
-
-
-def _without(ranges: Ranges, begin: int, end: int) -> Ranges:
-    if begin >= end:
-        return ranges
-    parts = [part for a, b in ranges for part in ((a, min(b, begin)), (max(a, end), b))]
-    return tuple((a, b) for a, b in parts if a < b)
-
-
-def union(ranges: Ranges, more: Ranges) -> Ranges:
-    """The indices in either."""
-    merged: list[tuple[int, int]] = []
-    for begin, end in sorted((*ranges, *more)):
-        if merged and begin <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((begin, end))
-    return tuple(merged)
-
-
-def difference(ranges: Ranges, less: Ranges) -> Ranges:
-    """The indices of `ranges` that are not in `less`."""
-    for begin, end in less:
-        ranges = _without(ranges, begin, end)
-    return ranges

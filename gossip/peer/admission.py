@@ -27,7 +27,18 @@ from ledger.canonical import decode_entry, entry_hash
 from ledger.chain import LogId, peer_of
 from ledger.checkpoint import origin
 from ledger.delta import max_blob_bytes
-from ledger.entry import MAX_EVIDENCE_BYTES, MAX_TOKEN_BYTES, Accuse, Anchor, Genesis, Update
+from ledger.entry import (
+    MAX_EVIDENCE_BYTES,
+    MAX_OPENING_BYTES,
+    MAX_SKETCH_BYTES,
+    MAX_TOKEN_BYTES,
+    Accuse,
+    Anchor,
+    Data,
+    Genesis,
+    PolicyChange,
+    Update,
+)
 from ledger.errors import RemoteError
 from ledger.policy import MAX_POLICY_BYTES
 from ledger.promise import Promise, follow_keys
@@ -250,7 +261,12 @@ class Admission:
                 case Update():
                     limit, total = max_blob_bytes(self._book.require_fold().parameters), checked.entry.bytes
                 case Accuse():
-                    limit, total = MAX_EVIDENCE_BYTES, min(checked.entry.bytes, MAX_EVIDENCE_BYTES)
+                    limit = MAX_OPENING_BYTES if checked.entry.charge == "opening" else MAX_EVIDENCE_BYTES
+                    total = min(checked.entry.bytes, limit)
+                case Data():
+                    limit, total = MAX_SKETCH_BYTES, checked.entry.sketch_bytes
+                case PolicyChange():
+                    limit, total = MAX_POLICY_BYTES, checked.entry.policy_bytes
                 case Anchor():
                     limit, total = MAX_TOKEN_BYTES, checked.entry.bytes
             self._rumour.holds(held.link, checked.log, checked.seq)

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.entry import Anchor, Genesis, Hash, PeerId, Update
+from ledger.entry import Anchor, Data, Genesis, Hash, PeerId, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold
+from ledger.inspection_rules import check_sketch
 from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.replica import (
     Change,
@@ -93,6 +94,8 @@ class Book:
         else:
             if isinstance(checked.entry, Anchor):
                 check_token(checked.log, checked.entry, blob or b"")
+            elif isinstance(checked.entry, Data) and checked.blob is not None:
+                check_sketch(checked.log, checked.entry, blob or b"")
             decoded = None
             change = self.replica.admit(checked, blob or b"")
         if change.removed or change.added:
