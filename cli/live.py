@@ -40,6 +40,7 @@ SPARKS: Final = "▁▂▃▄▅▆▇"  # no full block: rows would run into on
 SPARKS_ASCII: Final = "_.-=+*#"
 TAIL_LINES: Final = 8
 WORDS_LINES: Final = 4
+READING_CELLS: Final = 24
 STEPS: Final = (
     "waiting", "starting", "importing", "joining", "reading data", "compiling", "training", "draining", "drained",
 )  # fmt: skip
@@ -48,7 +49,7 @@ WORDS: Final = {
     "starting": "Starting: a peer is a process of its own.",
     "waiting": "Starting: a peer is a process of its own.",
     "importing": "Importing JAX and WebRTC: the slow first moment.",
-    "reading data": "Reading data: each peer its own, which it shows to nobody.",
+    "reading data": "Reading data: each peer its own, which stay where they are.",
     "compiling": "Compiling the training step.",
     "joining": "Joining: peers find one another by mDNS and open WebRTC links.",
     "training": "Training: each peer learns from its own data; only weight changes travel.",
@@ -107,7 +108,8 @@ def headline(peers: Sequence[Status], words: str = "") -> str:
         return f"Training has begun in {begun} of {len(states)} peers; the others {others}."
     for step in STEPS:
         if step in states:
-            return (_fetching(peers) if step == "joining" else "") or WORDS[step]
+            how_far = {"joining": _fetching, "reading data": _reading}.get(step)
+            return (how_far(peers) if how_far else "") or WORDS[step]
     return WORDS.get(states[0], states[0])
 
 
@@ -118,6 +120,17 @@ def _fetching(peers: Sequence[Status]) -> str:
         if _state(peer) == "joining" and peer.get("links") and (held > 1 or missing):  # the first is its own
             return f"Joining: fetches and checks the ledger; {many(held, 'entry')} held, {missing:,} missing."
     return ""
+
+
+def _reading(peers: Sequence[Status]) -> str:
+    """How far the one peer shown has read its files; "" where there are several, or before it has begun."""
+    reading = peers[0].get("reading") if len(peers) == 1 else None
+    if not reading or not reading.get("of"):
+        return ""
+    share = min(1.0, int(reading["bytes"]) / int(reading["of"]))
+    done = round(share * READING_CELLS)
+    bar = "=" * done + "." * (READING_CELLS - done)
+    return f"Reading data: [{bar}] {share:.0%}, {many(int(reading['rows']), 'row')} so far."
 
 
 def totals(peers: Sequence[Status]) -> str:

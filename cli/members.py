@@ -90,12 +90,17 @@ def read_through(wanted: Wishes) -> None:
 
     Tables are left to the trainer: how to read one stands in the swarm's model, which a joiner does not hold yet.
     """
-    from gossip.filterlists.requests import read_requests
+    from cli.progress import Progress
+    from gossip.filterlists.requests import scan_requests
 
-    for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
-        if path.suffix not in TABLES:
-            for _ in read_requests(path):
-                pass
+    with Progress() as progress:
+        for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
+            if path.suffix in TABLES:
+                continue
+            size, name = path.stat().st_size, path.name
+            for row in scan_requests(path, lambda done, size=size, name=name: progress(done, size, f"bytes of {name}")):
+                if isinstance(row, LocalError):
+                    raise row
 
 
 def named_interface(place: Path) -> str:

@@ -143,6 +143,16 @@ def test_a_joiner_that_is_given_the_ledger_says_how_far_it_is() -> None:
     assert live.headline([status(2, "b", state="joining", links=[]), joiner]) == told
 
 
+def test_a_peer_that_reads_its_data_says_how_far_it_is() -> None:
+    reading = {"rows": 120_000, "bytes": 43, "of": 100}
+    peer = status(1, "a", state="reading data", reading=reading)
+    told = live.headline([peer])
+    assert told == "Reading data: [==========..............] 43%, 120,000 rows so far."
+    assert live.headline([{**peer, "reading": reading | {"bytes": 100}}]).startswith(f"Reading data: [{'=' * 24}] 100%")
+    for other in ([{**peer, "reading": None}], [{**peer, "reading": reading | {"of": 0}}], [peer, status(2, "b")]):
+        assert "%" not in live.headline(other)
+
+
 TROUBLE = (
     "alder does not let us in: this invite was used up by another peer, or its node was started anew meanwhile; ask "
     "for a new invite, stop this node, and enter with it: gossip join INVITE"

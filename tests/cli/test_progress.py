@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
-from cli import progress
+from cli import members, progress
 from cli.progress import Progress
 
 
@@ -49,3 +50,16 @@ def test_in_a_pipe_nothing_is_told(clock: list[float], monkeypatch: pytest.Monke
         clock[0] += 5
         told(1, 2, "entries")
     assert pipe.getvalue() == ""
+
+
+def test_a_long_file_of_requests_is_read_with_a_bar(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    terminal, file = Terminal(), tmp_path / "mine.jsonl"
+    row = '{"page":"https://a.example/","url":"https://b.example/","type":"image","label":"ad"}\n'
+    file.write_text(row * 3_000)  # more than one read
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "AFTER_S", 0.0)
+    members.read_through(members.Wishes(data=[file]))
+    assert f"of {file.stat().st_size:,} bytes of mine.jsonl" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
