@@ -17,10 +17,11 @@ from cli.plain import plain
 from ledger.audit import DEFAULT_PARAMETERS, Anchors, AuditOptions, examine
 from ledger.bundle import BundleContents, BundleLog, write_bundle
 from ledger.canonical import decode_entry
+from ledger.carried import blobs_of
 from ledger.chain import LogId, fork_of
 from ledger.checkpoint import author_only, parse_checkpoint
 from ledger.delta import MAX_PARAMETERS
-from ledger.entry import Accuse, Anchor, Genesis, Hash, Update
+from ledger.entry import Genesis
 from ledger.errors import LocalError
 from ledger.fold import Arithmetic, PlainArithmetic
 from ledger.seals import head_proof
@@ -111,7 +112,7 @@ def contents_of(store: Store) -> BundleContents:
         model_hash="0" * 64,
         policy=store.blob(opened.policy) or b"",
         logs=tuple(sorted(logs, key=lambda log: log.peer)),
-        blobs=lambda: _named(logs),
+        blobs=lambda: blobs_of(((log.peer, log.entries) for log in logs), lambda name: store.blob(name) is not None),
         blob=lambda name, limit=0: store.blob(name),
     )
 
@@ -136,16 +137,3 @@ def _log(store: Store, log: LogId) -> BundleLog | None:
         _, checkpoint = parse_checkpoint(cosigned[1])
         note = cosigned[1] if tree.root(cosigned[0]) == checkpoint.root else b""
     return BundleLog(log, signed.held, checkpoint_note, entries, head=head, cosigned=note)
-
-
-def _named(logs: list[BundleLog]) -> Iterator[Hash]:
-    """The blobs that the exported entries name, each once."""
-    seen: set[Hash] = set()
-    for log in logs:
-        for data in log.entries():
-            match decode_entry(data):
-                case Update(delta=name) | Accuse(evidence=name) | Anchor(token=name) if name not in seen:
-                    seen.add(name)
-                    yield name
-                case _:
-                    pass

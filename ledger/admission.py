@@ -19,24 +19,32 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final, Generic, Literal
 
+from ledger.breach import LeftOut
 from ledger.bundle import BundleContents, BundleError, BundleLog, LongBlob
 from ledger.chain import LogId, fork_of, peer_of
 from ledger.entry import (
     MAX_EVIDENCE_BYTES,
+    MAX_OPENING_BYTES,
+    MAX_SKETCH_BYTES,
     MAX_TOKEN_BYTES,
     Accuse,
     Anchor,
+    Data,
     Enrol,
     Finality,
     Genesis,
     Hash,
+    Opening,
     PeerId,
+    PolicyChange,
     Snapshot,
     Update,
 )
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, D, Fold, T, parameters
+from ledger.inspection_rules import check_sketch
 from ledger.names import HashSet
+from ledger.policy import MAX_POLICY_BYTES
 from ledger.replica import Checked, Disputed, InvalidEntry, Replica, Waiting, open_delta
 from ledger.report import Final as FinalSnapshot
 from ledger.report import Findings
@@ -50,7 +58,7 @@ READ_BLOCKS: Final = 8  # of the entries that are looked up again
 MAX_CACHED_BYTES: Final = 2 << 20  # of decoded deltas, as blobs: they take up to nine times that
 PROGRESS_EVERY: Final = 256  # entries
 MAX_MISSING: Final = 10_000  # missing blobs that are named
-_RULE_OF_BLOB: Final[dict[type, str]] = {Accuse: "accuse", Anchor: "token"}
+_RULE_OF_BLOB: Final[dict[type, str]] = {Accuse: "accuse", Anchor: "token", PolicyChange: "policy", Data: "sketch"}
 
 _Step = Literal["admitted", "ended", "waits", "disputed", "held up"]
 
@@ -108,6 +116,10 @@ class Admission(Generic[D, T]):
         self._parents: Mapping[LogId, LogId] = {}
         self._cut: Mapping[LogId, int] = {}
         self.people: dict[str, str] = {}  # names that peers chose, by log and by peer
+        self._left_out = LeftOut()
+        self._false: list[tuple[LogId, int]] = []  # openings that are
+        self.openings = 0
+        self.unopened = 0  # openings whose records are not here: nobody but the challenger need have them
         self.admitted = 0
         self.replayed = 0
         self.too_large = ""
@@ -173,6 +185,11 @@ class Admission(Generic[D, T]):
         self._held.clear()
         for _, log in disputed:
             self._say_disputed(log)
+        for log, seq in self._false:
+            void = self.replica.void_from(log)
+            if void is None or void > seq:
+                why = "opens records that are not in the data set that it committed to, and nobody has accused it"
+                self._findings.entry(self._logs[log], seq, "opening", why)
         if not self._held_up and not self._cut:  # otherwise they wait for what cannot be judged
             for peer, waiting in parked.items():
                 for size, log in waiting:
@@ -232,8 +249,8 @@ class Admission(Generic[D, T]):
             entry = checked.entry
             if isinstance(entry, Genesis) and not self._genesis_holds(checked, entry):
                 return "held up"  # by a file: none of those who cite it did wrong
-            if isinstance(entry, Accuse):
-                found = self._blob(entry.evidence, min(entry.bytes, MAX_EVIDENCE_BYTES), checked)
+            if isinstance(entry, Accuse | PolicyChange):
+                found = self._evidence(checked, entry)
                 if found is None:
                     return "held up"
                 evidence = found
@@ -241,10 +258,16 @@ class Admission(Generic[D, T]):
                 token = self._blob(entry.token, min(entry.bytes, MAX_TOKEN_BYTES), checked)
                 if token is not None:
                     check_token(log, entry, token)
+            elif isinstance(entry, Data) and checked.blob is not None:
+                sketch = self._blob(entry.sketch, min(entry.sketch_bytes, MAX_SKETCH_BYTES), checked)
+                if sketch is not None:
+                    check_sketch(log, entry, sketch)
             elif isinstance(entry, Update):
                 self._named.add(entry.delta)
                 if checked.weight is not None:
                     self._open(checked, entry)
+                elif checked.refused:
+                    self._left_out.note(log, seq, [breach.rule for breach in checked.refused])
             replica.admit(checked, evidence)
         except Disputed:
             self._held.pop(log, None)
@@ -273,6 +296,8 @@ class Admission(Generic[D, T]):
                 self.people[checked.log] = name
             case Snapshot(model=model):
                 self._replay(checked.log, checked.seq, model)
+            case Opening() as opening:
+                self._look_into(checked.log, opening)
             case Finality(snapshot=snapshot):
                 self._finals.append(FinalSnapshot(checked.log, snapshot, checked.seq))
             case _:
@@ -315,6 +340,27 @@ class Admission(Generic[D, T]):
             self._gaps.setdefault(checked.log, checked.seq)
         else:
             self._keep(entry.delta, open_delta(checked, blob, self._fold), len(blob))
+
+    def _evidence(self, checked: Checked, entry: Accuse | PolicyChange) -> bytes | None:
+        """What the entry cannot be judged without."""
+        if isinstance(entry, PolicyChange):
+            return self._blob(entry.policy, min(entry.policy_bytes, MAX_POLICY_BYTES), checked)
+        most = MAX_OPENING_BYTES if entry.charge == "opening" else MAX_EVIDENCE_BYTES
+        return self._blob(entry.evidence, min(entry.bytes, most), checked)
+
+    def _look_into(self, log: LogId, entry: Opening) -> None:
+        """Hold what was opened to its data entry, if it is here."""
+        self.openings += 1
+        self._named.add(entry.opened)
+        try:
+            blob = self._bundle.blob(entry.opened, MAX_OPENING_BYTES)
+        except RemoteError as error:
+            self._findings.add("", -1, "blob", f"blobs/{entry.opened}", str(error))
+            blob = None
+        if blob is None:
+            self.unopened += 1
+        elif self.replica.opens_falsely(log, entry.seq, blob):
+            self._false.append((log, entry.seq))
 
     def _blob(self, name: Hash, limit: int, checked: Checked | None = None) -> bytes | None:
         """A blob that an entry names with that many bytes. InvalidEntry if it is longer than the entry says."""
@@ -369,7 +415,24 @@ class Admission(Generic[D, T]):
         self.replayed += 1
         model = self._fold.model_hash() if self._fold is not None else ""
         if model != claimed:
-            self._findings.entry(self._logs[log], seq, "model", f"says model {claimed}, its past gives {model}")
+            why = f"says model {claimed}, its past gives {model}"
+            assert self._fold is not None
+            more = self._left_out.explain(self._fold, self.replica.left_out(past), claimed, self._refused)
+            if more:
+                self._findings.entry(self._logs[log], seq, "policy-breach", f"{why}; with {more} it is what it says")
+            else:
+                self._findings.entry(self._logs[log], seq, "model", why)
+
+    def _refused(self, place: tuple[LogId, int]) -> tuple[D, int] | None:
+        """The delta and weight of an update that the policy leaves out; None if it is not here, or is none."""
+        entry = self.replica.entry(*place)
+        assert isinstance(entry, Update)
+        assert self._fold is not None
+        try:
+            blob = self._bundle.blob(entry.delta, entry.bytes)
+            return None if blob is None else (self._arithmetic.decode(blob, self._fold.parameters), entry.weight)
+        except RemoteError:
+            return None
 
     def _move(self, past: Mapping[LogId, int]) -> bool:
         """Add and remove terms until the fold is that of `past`. False if a delta of it is missing."""

@@ -134,6 +134,8 @@ class _Audit(Generic[D, T]):
             words=witnessed(held.words),
             coverage=held.coverage,
             too_large=admission.too_large,
+            openings=admission.openings,
+            unopened=admission.unopened,
         )
 
     def _log(self, log: str, size: int, structure: Structure, folded: dict[str, int], held: Held) -> LogReport:

@@ -71,6 +71,7 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import LocalError, RemoteError
+from ledger.inspection_rules import is_false
 from ledger.merkle import Column, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.rebuild import row_at, tip_at
@@ -198,6 +199,18 @@ class Replica:
         if found is None:
             raise LocalError(f"no entry that is held names a policy {digest[:12]}")
         return found
+
+    def left_out(self, past: Mapping[LogId, int]) -> list[tuple[LogId, int]]:
+        """Every update of a past that would be in its sum if the policy had let it in: log and index."""
+        return standing.left_out(self._logs, past)
+
+    def opens_falsely(self, log: LogId, seq: int, blob: bytes) -> bool:
+        """Whether `blob`, which opening entry `seq` of a log names, is not what that log's data entry commits to."""
+        held = self._held.get(log)
+        opening = next((opening for at, opening in held.openings if at == seq), None)
+        if opening is None or sha256(blob).hexdigest() != opening.opened:
+            raise LocalError(f"this is not what entry {seq} of log {log[:12]} opens")
+        return is_false(self._charter, Past(held, self._logs), held, opening, blob)
 
     @property
     def updates(self) -> Iterator[Term]:

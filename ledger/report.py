@@ -112,6 +112,8 @@ class Report:
     coverage: tuple[Coverage, ...] = ()  # one for each witness that the auditor named
     too_large: str = ""  # why the model was not replayed on this machine
     structure_only: bool = False
+    openings: int = 0  # answers to challenges
+    unopened: int = 0  # of these the ones whose records are not here: nobody but the challenger need have them
 
     @property
     def verdict(self) -> Verdict:

@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from ledger.bundle import BundleContents, BundleLog, Entries, write_bundle
-from ledger.canonical import decode_entry
+from ledger.carried import blobs_of
 from ledger.chain import peer_of
 from ledger.checkpoint import Checkpoint, origin, sign
 from ledger.cosignature import add_cosignatures, cosign
-from ledger.entry import Accuse, Hash, Update
+from ledger.entry import Hash
 from ledger.merkle import Tree, leaf_hash
 from ledger.replica import Replica
 from ledger.vouched import final_witnesses
@@ -40,14 +40,10 @@ def contents_of(swarm: Swarm, peer: Peer | None = None, *, model_hash: Hash | No
     replica = holder.replica
     names = {peer.id: name for name, peer in swarm.peers.items()}
     logs = []
-    used: set[Hash] = set()
     for log, size in sorted(replica.heads().items()):
         entries = entries_of(replica, log)
-        for data in entries:
-            match decode_entry(data):
-                case Update(delta=blob) | Accuse(evidence=blob):
-                    used.add(blob)
         logs.append(BundleLog(log, size, holder.note(log, size, names[peer_of(log)]), stream_of(entries)))
+    used = set(blobs_of([(log.peer, log.entries) for log in logs], holder.blobs.__contains__))
     blobs = {name: data for name, data in holder.blobs.items() if name in used}
     return BundleContents(
         swarm=swarm.swarm, founder=swarm.founder_id, model_hash=model_hash or holder.model_hash(),
