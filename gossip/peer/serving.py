@@ -54,13 +54,10 @@ class Serving:
             if digest in self._sketches:
                 return release(self._sketches[digest], Sketch, of=digest, to=receiver)
             return release(PRIVATE, Ledger, of=digest, to=receiver)
-        given: Released[Records] | Withheld = Withheld(Records, receiver, "nothing says whose it is")
         openings = [pair for pair in openings if peer_of(pair[0]) == self._own] or openings
-        for setting in (setting for log, entry in openings for setting in self._settings(log, entry)):
-            given = release(setting, Records, of=digest, to=receiver)
-            if isinstance(given, Withheld):
-                break
-        return given
+        settings = [setting for log, entry in openings for setting in self._settings(log, entry)]
+        given = [release(setting, Records, of=digest, to=receiver) for setting in settings or [PRIVATE]]
+        return next((one for one in given if isinstance(one, Withheld)), given[0])
 
     def _settings(self, log: LogId, opening: Opening) -> Iterator[ZoneSetting]:
         """The zones of the data that an opening is of; private if that cannot be told."""
