@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import zones
+from cli import quality, zones
 from cli.group import Gossip
 
 app = typer.Typer(cls=Gossip, help="Your own data: their quality, and who may see what of them.")
@@ -18,4 +18,5 @@ def _group() -> None:
     pass
 
 
+app.command("check")(quality.check)
 app.command("zone")(zones.zone)

@@ -17,6 +17,7 @@ what is in a file.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -74,10 +75,10 @@ def keep(folder: Path, file: Path, policy: Policy) -> tuple[Pin, ...]:
         raise LocalError(f"{file}: too long to be pinned", why=f"the limit is {MAX_PINNED_BYTES >> 20} MiB")
     if not pins:
         names = ", ".join(f"{pin.name} ({pin.sha256[:16]}...)" for pin in wanted[:6])
+        line = f'{_word(file)} = "{digest}"'
         raise LocalError(
-            f"{file}: this swarm's policy does not name it", why=f"its SHA-256 is {digest}",
-            next_step=f"give the very file that it names: {names}" if wanted else
-            "the policy names no file: nothing has to be kept",
+            f"{file}: the policy does not name this file", why=f"it names {names or 'none'}",
+            next_step=f"give the very file that it names, or, as an admin, pin this one under [labels.ad]: {line}",
         )  # fmt: skip
     if held(folder, digest) is None:
         try:
@@ -88,6 +89,11 @@ def keep(folder: Path, file: Path, policy: Policy) -> tuple[Pin, ...]:
                 f"{file}: cannot be kept in {folder}", why=error.strerror or str(error), next_step="free some space"
             ) from None
     return pins
+
+
+def _word(file: Path) -> str:
+    """A name that a policy may give this file."""
+    return re.sub("[^a-z0-9]+", "_", file.stem.lower()).strip("_")[:32] or "list"
 
 
 def _digest(path: Path) -> Hash:

@@ -3,6 +3,8 @@
     facts.py      what the page shows, as values: counted from what the audit admitted
     drawing.py    values -> SVG
     markup.py     values -> HTML, everything that peers chose escaped (parts.py)
+    shell.py      what stands around them, on every page
+    quality.py    another page: of a data set, for `gossip data check`
     style.css, script.js    how it looks, and the little that moves; the page is whole without the script
 
 Rule kept here: a Content-Security-Policy in the page forbids everything but this very style and this very script, by
@@ -15,7 +17,6 @@ from pathlib import Path
 
 from cli.opened import Opened
 from ledger.audit import Anchors
-from ledger.errors import LocalError
 
 __all__ = ["render_page", "write_page"]
 
@@ -30,10 +31,6 @@ def render_page(opened: Opened, anchors: Anchors) -> str:
 
 def write_page(opened: Opened, anchors: Anchors, path: Path) -> None:
     """Write it. LocalError if that cannot be done."""
-    text = render_page(opened, anchors)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LocalError(
-            f"cannot write {path}", why=error.strerror or "", next_step="name another file with --html"
-        ) from None
+    from cli.page.shell import write
+
+    write(render_page(opened, anchors), path)

@@ -1,14 +1,12 @@
 """Values into HTML, section by section. What a peer chose goes through `text` (parts.py), which cleans and escapes it.
 
-Rules kept here: no style attributes, no event attributes, no address outside the page; style and script stand in the
-page and their hashes in its policy.
+Rules kept here: no style attributes, no event attributes, no address outside the page. What stands around the sections
+is shell.py's.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import Any, Final
@@ -17,17 +15,11 @@ from cli import render
 from cli.page import drawing
 from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
 from cli.page.parts import bar, chip, legend, percent, scroll, section, sources, table, text, who
+from cli.page.shell import document, figures, verdict_box
 from cli.verdict import anchors_named, listed, state, what_does_not_hold
 from ledger.entry import GRID_ONE
 from ledger.report import LogReport, Report
 
-_ICONS: Final = {
-    "clean": '<path d="M12 21l7 7 13-15" fill="none" stroke="currentColor" stroke-width="4" stroke-linecap="round"/>',
-    "findings": '<path d="M13 13l14 14m0-14L13 27" fill="none" stroke="currentColor" stroke-width="4" '
-    'stroke-linecap="round"/>',
-    "inconclusive": '<path d="M14 15a6 6 0 1 1 8 6c-2 1-2 2-2 4" fill="none" stroke="currentColor" stroke-width="3.5" '
-    'stroke-linecap="round"/><circle cx="20" cy="30" r="2.4" fill="currentColor"/>',
-}
 _SHAPES: Final = (
     ("update, by weight", '<g class="s8"><circle class="dot" cx="7" cy="7" r="5"/></g>'),
     ("update that does not count", '<circle class="lost" cx="7" cy="7" r="3"/>'),
@@ -39,17 +31,9 @@ _SHAPES: Final = (
 
 
 def page(facts: Facts) -> str:
-    style, script = (
-        files("cli.page").joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
-    )
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
     title = f"Audit of {text(facts.title, 60) or 'a ledger'}"
     body = "".join(
         (
-            f"<h1>{title}</h1>",
             f'<p class="lead">{_lead(facts)}</p>',
             _verdict(facts),
             _model(facts),
@@ -62,20 +46,8 @@ def page(facts: Facts) -> str:
             _logs(facts),
         )
     )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>{body}"
-        "<footer>Written by gossip ledger verify. Everything here was recomputed from the entries; what is called a "
-        "claim was not.</footer></main>\n"
-        f"<script>{script}</script>\n</body>\n</html>\n"
-    )
-
-
-def _hash(content: str) -> str:
-    return "sha256-" + base64.b64encode(sha256(content.encode()).digest()).decode()
+    footer = "Written by gossip ledger verify. All of it was recomputed from entries, but for what is called a claim."
+    return document(title, body, footer, script=files("cli.page").joinpath("script.js").read_text(encoding="utf-8"))
 
 
 def _lead(facts: Facts) -> str:
@@ -108,16 +80,14 @@ def _verdict(facts: Facts) -> str:
         )
     if longer:
         why += f" Of {render.many(longer, 'log')} more is signed than is here."
-    ring = '<circle cx="20" cy="20" r="18" fill="none" stroke="currentColor" stroke-width="3"/>'
-    icon = f'<svg viewBox="0 0 40 40" aria-hidden="true">{ring}{_ICONS[verdict]}</svg>'
-    return f'<section class="verdict {verdict}">{icon}<div><strong>{says}</strong><p>{why}</p></div></section>'
+    return verdict_box(verdict, says, why)
 
 
 def _model(facts: Facts) -> str:
     report = facts.report
     lineage = facts.lineage
     stamps = sum(not word.by for word in report.words)
-    figures = (
+    counts = (
         ("entries", f"{report.entries:,}"),
         ("updates in the model", f"{report.updates:,}"),
         ("weight in the sum", f"{lineage.weight / GRID_ONE:,.1f}" if lineage else render.NONE),
@@ -127,7 +97,6 @@ def _model(facts: Facts) -> str:
         *([("time stamps from outside", f"{stamps:,}")] if stamps else []),
         ("blobs missing", f"{len(report.missing):,}"),
     )
-    boxes = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in figures)
     rows = (
         ("Model", f'<code class="hash">{text(report.model_hash) or "not replayable"}</code>'),
         ("Swarm", f'<code class="hash">{text(report.swarm) or "no genesis that holds"}</code>'),
@@ -142,7 +111,7 @@ def _model(facts: Facts) -> str:
         ),
     )
     told = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
-    return section("What was recomputed", "", f'<div class="figures">{boxes}</div><dl>{told}</dl>')
+    return section("What was recomputed", "", f"{figures(counts)}<dl>{told}</dl>")
 
 
 def _findings(facts: Facts) -> str:

@@ -157,7 +157,8 @@ def _plain(error: Exception) -> str:
     text = str(error)
     if "Invalid enum value" in text:
         return f"its label is none of {', '.join(CLASSES)}"
-    return f"it is no JSON object of a request ({text[:1].lower()}{text[1:]})"
+    said = text if text[:2].isupper() else text[:1].lower() + text[1:]
+    return f"it is no JSON object of a request ({said})"
 
 
 def _bad(path: Path, number: int, why: str) -> LocalError:

@@ -1,0 +1,314 @@
+"""`gossip data check`: how good data files are, what the swarm's policy would decide, and what to do about it.
+
+    gossip data check requests.jsonl easylist.txt              against the policy of the swarm, or the default one
+    gossip data check requests.jsonl --policy policy.toml      against one that somebody sent
+    gossip data check requests.jsonl --html quality.html       the same facts as a page with plots
+
+Everything happens on this machine; nothing is sent and nothing is changed. Of files that were given, the last word
+may be a swarm's name. Exit code 1: the policy would refuse these data, or training would stop at a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import exits, render, settings
+from cli.plain import plain
+from cli.progress import Progress
+from ledger.errors import LocalError
+
+if TYPE_CHECKING:
+    from cli.policy_state import InForce
+    from gossip.egress import ZoneSetting
+    from gossip.published import Published
+    from gossip.quality.findings import Overlap, Verdict
+    from gossip.quality.measure import Quality
+    from gossip.training.spec import ModelSpec
+    from ledger.policy import Policy, Ruled
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All that is to be shown."""
+
+    against: str  # whose policy: "the default policy", "policy 2 of filters-eu"
+    policy: Policy
+    quality: Quality
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """What a peer's directory adds."""
+
+    rules: InForce
+    model: str  # its declaration
+    zone: ZoneSetting
+    published: tuple[Published, ...]
+
+
+def check(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE... [NAME]", help="Data files and filter lists; the swarm, if there are several."),
+    ],
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="A policy to check against, instead of a swarm's.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="SPDX", help="Licence of the data files, as you would name it to run.")
+    ] = "",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page, too.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say how good data files are, and whether the swarm would take them."""
+    from gossip.training.licence import check_licence
+
+    check_licence(licence)
+    files, name = files_and_name(words)
+    checked = _check(files, _place(name, directory, policy), policy, licence)
+    if html is not None:
+        from cli.page.quality import write_page
+
+        write_page(checked, html)
+    if json:
+        render.document(facts(checked))
+    else:
+        _show(checked)
+        if html is not None:
+            render.say(f"wrote   {html}")
+    raise typer.Exit(exits.FINDINGS if checked.verdict.refused else exits.OK)
+
+
+def files_and_name(words: Sequence[str]) -> tuple[list[Path], str | None]:
+    """Files, and a swarm's name if the last word is no file. LocalError if another is none."""
+    paths = [Path(word) for word in words]
+    name = words[-1] if len(words) > 1 and not paths[-1].exists() and "/" not in words[-1] else None
+    files = paths[:-1] if name else paths
+    for path in files:
+        if not path.is_file():
+            raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm comes last")
+    return files, name
+
+
+def _place(name: str | None, directory: Path | None, policy: Path | None) -> Path | None:
+    """The peer that is meant; None where there is none, or where a policy was named instead."""
+    if name is None and directory is None and (policy is not None or not settings.swarms(settings.settings().home)):
+        return None
+    return settings.existing_directory(name, directory)
+
+
+def _check(files: list[Path], place: Path | None, policy_file: Path | None, licence: str) -> Checked:
+    from datetime import UTC, datetime
+
+    from cli.model import read_declaration
+    from gossip.egress import ZoneSetting
+    from gossip.filterlists.split import suffixes
+    from gossip.quality.findings import verdict_on
+    from gossip.quality.measure import measure
+    from gossip.training.spec import ModelSpec, UrlGrams
+    from ledger.opening import public_salt
+    from ledger.policy import DEFAULT_POLICY, Policy
+
+    swarm = None if place is None else _swarm(place, files)
+    if policy_file is not None:
+        against, policy = f"the policy {policy_file}", _read_policy(policy_file)
+    elif swarm is not None:
+        against, policy = f"policy {swarm.rules.number} of {plain(swarm.rules.name, 40)}", swarm.rules.policy
+    else:
+        against, policy = "the default policy", Policy.parse(DEFAULT_POLICY)
+    spec: ModelSpec = ModelSpec.parse(swarm.model if swarm else read_declaration(None, None)[0])
+    salt = public_salt(swarm.rules.swarm) if swarm and swarm.published else b""
+    with Progress() as progress:
+        quality = measure(spec, files, licence=licence, salt=salt, progress=progress)
+    verdict = verdict_on(
+        quality, policy, spec.feature_spec, suffixes() if isinstance(spec.features, UrlGrams) else "",
+        swarm.zone if swarm else ZoneSetting(), _overlaps(quality, swarm), datetime.now(UTC).date(),
+    )  # fmt: skip
+    return Checked(against, policy, quality, verdict)
+
+
+def _swarm(place: Path, files: list[Path]) -> Swarm | None:
+    """None if the peer has not heard of its swarm's rules yet."""
+    from cli.policy_state import in_force_of
+    from cli.sources import opened
+    from gossip import zones
+    from gossip.directory import store_path
+    from gossip.published import published
+    from ledger.canonical import decode_entry
+    from ledger.entry import Genesis
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        first = store.entry(store.meta("founder").decode(), 0)
+        genesis = decode_entry(first) if first is not None else None
+        if not isinstance(genesis, Genesis):
+            render.complain("this peer has not heard its swarm's policy yet: checked against the default one")
+            return None
+        others = tuple(published(store, but=store.meta("self").decode()))
+    with opened(str(place)) as source:
+        return Swarm(in_force_of(source), genesis.model, zones.setting(place, files), others)
+
+
+def _overlaps(quality: Quality, swarm: Swarm | None) -> Iterator[Overlap]:
+    from gossip.quality.findings import Overlap
+    from ledger.sketch import overlap_permille
+
+    if swarm is not None and quality.keys is not None and quality.keys.keys:
+        for other in swarm.published:
+            share = overlap_permille(quality.keys, other.sketch)
+            yield Overlap(other.peer, plain(other.name, 24) or other.peer[:8], other.records, share)
+
+
+def _read_policy(path: Path) -> Policy:
+    from ledger.policy import MAX_POLICY_BYTES, Policy
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_POLICY_BYTES + 1)
+        return Policy.parse(text.decode("utf-8"))
+    except OSError as error:
+        raise LocalError(f"cannot read {path}", why=error.strerror or "", next_step="check the path") from None
+    except UnicodeDecodeError:
+        raise LocalError(f"{path} is no policy", why="it is not UTF-8 text") from None
+
+
+# ------------------------------------------------------------------ showing
+
+
+def facts(checked: Checked) -> dict[str, Any]:
+    """Everything, for programs."""
+    quality, verdict = checked.quality, checked.verdict
+    repeats = quality.repeats
+    return {
+        "decision": "refused" if verdict.refused else "accepted",
+        "policy": {"hash": checked.policy.hash, "of": checked.against},
+        "records": quality.rows,
+        "held_out": quality.held_out,
+        "labels": quality.labels,
+        "malformed": quality.malformed,
+        "faults": [plain(fault) for fault in quality.faults],
+        "duplicates": repeats.all.duplicates,
+        "near_duplicates": repeats.near,
+        "conflicts": repeats.all.conflicts,
+        "near_conflicts": repeats.near_conflicts,
+        "sites": quality.sites,
+        "domains": [{"domain": plain(name), "labels": counts} for name, counts in quality.domains],
+        "counts_exact": quality.domains_exact,
+        "files": [
+            {
+                "name": plain(file.name), "kind": file.kind, "rows": file.rows, "malformed": file.malformed,
+                "sha256": file.source.sha256, "title": plain(file.source.name), "version": plain(file.source.version),
+                "licence": file.source.licence, "url": plain(file.source.url),
+                "modified": file.header.modified if file.header else "",
+            }
+            for file in quality.files
+        ],
+        "zone": verdict.entry.zone,
+        "overlaps": [
+            {"peer": each.peer, "name": each.name, "records": each.records, "permille": each.permille}
+            for each in verdict.overlaps
+        ],
+        "rules": [_rule_facts(ruled) for ruled in verdict.ruling.readings],
+        "findings": [
+            {"level": each.level, "what": plain(each.what), "advice": each.advice, "rule": each.rule}
+            for each in verdict.findings
+        ],
+    }  # fmt: skip
+
+
+def _rule_facts(ruled: Ruled) -> dict[str, Any]:
+    rule = ruled.rule
+    return {
+        "rule": rule.name, "value": ruled.value, "limit": rule.limit, "broken": ruled.broken, "on_fail": rule.on_fail,
+    }  # fmt: skip
+
+
+def counted(quality: Quality) -> list[tuple[str, str, str]]:
+    """The figures for the table and the page: name, count, and its share of the rows where that says something."""
+    rows, repeats = quality.rows, quality.repeats
+    at_least = "" if quality.domains_exact else "at least "
+
+    def row(name: str, count: int, part: bool = True) -> tuple[str, str, str]:
+        return name, f"{count:,}", f"{count / rows:.1%}" if part and rows and count else ""
+
+    said = [row("records", rows, False)]
+    if quality.held_out:
+        said.append(row("held out for judging", quality.held_out))
+    said += [
+        row("exact duplicates", repeats.all.duplicates), row("near duplicates", repeats.near),
+        row("conflicting labels", repeats.all.conflicts), row("rows that cannot be used", quality.malformed, False),
+    ]  # fmt: skip
+    if quality.sites:
+        said.append(("sites", f"{at_least}{quality.sites:,}", ""))
+    return said
+
+
+def headline(checked: Checked) -> tuple[str, str]:
+    """What it comes to, and why."""
+    found = checked.verdict.findings
+    refused = sum(each.level == "refused" for each in found)
+    if refused:
+        return "Not like this", f"{render.many(refused, 'finding')} must be dealt with first."
+    warned = sum(each.level == "warning" for each in found)
+    if not checked.quality.rows:
+        return "Good to use", f"Filter lists, held against {checked.against}; no data to train on were given."
+    if warned:
+        return "Good to train on", f"The swarm would take it, with {render.many(warned, 'warning')}."
+    return "Good to train on", f"Nothing that {checked.against} asks for is missing."
+
+
+def _show(checked: Checked) -> None:
+    quality, verdict = checked.quality, checked.verdict
+    rows = [
+        (plain(file.name, 40), file.kind, f"{file.rows:,}", plain(file.source.version, 24) or render.NONE,
+         file.source.licence or render.NONE)
+        for file in quality.files
+    ]  # fmt: skip
+    render.table(("file", "kind", "rows", "version", "licence"), rows, (2,))
+    render.say()
+    if quality.rows or quality.malformed:
+        labels = [(name, f"{count:,}", f"{count / quality.rows:.1%}") for name, count in quality.labels.items()]
+        render.table(("measured", "", ""), [*counted(quality), *labels], (1, 2))
+        for fault in quality.faults:
+            render.say(f"  {plain(fault, 200)}")
+        if quality.malformed > len(quality.faults):
+            render.say(f"  and {quality.malformed - len(quality.faults):,} more")
+        render.say()
+    if quality.domains:
+        top = [
+            (plain(name, 40), *(f"{count:,}" if count else "" for count in counts.values()))
+            for name, counts in quality.domains[:8]
+        ]
+        render.table(("most requests to", *quality.domains[0][1]), top, (1, 2, 3))
+        render.say()
+    if verdict.overlaps:
+        shared = [(each.name, f"{each.records:,}", f"about {each.permille / 10:.0f}%") for each in verdict.overlaps]
+        render.table(("public data of", "records", "of yours in it"), shared, (1, 2))
+        render.say()
+    if verdict.ruling.readings:
+        render.table(("", f"rules of {checked.against}", ""), [_rule_row(ruled) for ruled in verdict.ruling.readings])
+        render.say()
+    for finding in verdict.findings:
+        render.say(f"{finding.level:<8} {plain(finding.what)}")
+        render.say(f"         {finding.advice}")
+    if verdict.findings:
+        render.say()
+    said, why = headline(checked)
+    render.say(f"{said}: {why[0].lower()}{why[1:]}")
+
+
+def _rule_row(ruled: Ruled) -> tuple[str, str, str]:
+    from ledger.policy_words import say_rule
+
+    return ("broken" if ruled.broken else "holds", say_rule(ruled.rule), ruled.rule.name)
