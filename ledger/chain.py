@@ -36,6 +36,7 @@ from ledger.entry import Challenge, Data, Hash, Opening, PeerId
 from ledger.errors import LocalError, RemoteError
 from ledger.merkle import Column, Tree, prefix_bytes
 from ledger.pasts import Pasts
+from ledger.runs import Runs
 from ledger.tail import Base, Items, NeedsHistory, Tail
 from ledger.weights import START, Row
 
@@ -87,6 +88,17 @@ class Charge:
     peer: PeerId
     index: int
     halves: tuple[tuple[bytes, bytes], ...]  # leaf hash of each entry, and the key that signed it
+
+
+@dataclass(frozen=True, slots=True)
+class Condemnation:
+    """A judgement in the log that holds this: it condemns entries of `peer`, on the branch that has that leaf."""
+
+    seq: int  # of the verdict
+    peer: PeerId
+    seqs: tuple[int, ...]
+    leaf: bytes  # of the last of them
+    digest: bytes  # over this one and all before it in its log (condemned.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +174,8 @@ class Log:
     weight: Items[int] = field(default_factory=lambda: array("Q", [0]))  # by size: sum of their weights
     norm: Items[int] = field(default_factory=lambda: array("q", [-1]))  # by size: of the latest; -1 = none
     folded_at: Items[int] = field(default_factory=lambda: array("I"))  # seq of each of them
+    cites: Items[int] = field(default_factory=lambda: array("I"))  # seq of the data entry that each of them cites
+    active: Items[int] = field(default_factory=lambda: array("H"))  # among how many each of them was weighed
     deltas: Column = field(default_factory=bytearray)  # 32 bytes each
     row_hashes: Column = field(default_factory=bytearray)  # 32 bytes each, of the row after it
     row: Row = START  # after the last of them
@@ -171,6 +185,9 @@ class Log:
     slots: list[tuple[int, int, Log]] = field(default_factory=list)  # (seq, slot, what it means from there on)
     admissions: list[tuple[int, PeerId, str]] = field(default_factory=list)  # (seq, peer, role)
     charges: list[tuple[int, Charge]] = field(default_factory=list)  # accusations that this log makes
+    condemns: list[Condemnation] = field(default_factory=list)  # what this log condemns
+    votes: dict[int, list[tuple[Log, int]]] = field(default_factory=dict)  # own entry -> (log, seq) of who condemns it
+    runs: dict[int, Runs] = field(default_factory=dict)  # by data entry that is condemned (condemned.py)
     policies: list[tuple[int, int, Hash]] = field(default_factory=list)  # (seq, number, policy): changes it asks for
     challenges: list[tuple[int, Challenge]] = field(default_factory=list)  # by seq
     openings: list[tuple[int, Opening]] = field(default_factory=list)  # by seq
@@ -280,13 +297,15 @@ class Log:
             log, lane, Tip(log), self, fork, base=self.base, tree=self.tree.prefix(fork), pasts=self.pasts.prefix(fork),
             positions=prefix(self.positions, fork), folded=prefix(self.folded, fork + 1),
             weight=prefix(self.weight, fork + 1), norm=prefix(self.norm, fork + 1),
-            folded_at=prefix(self.folded_at, folded), deltas=prefix_bytes(self.deltas, 32 * folded),
+            folded_at=prefix(self.folded_at, folded), cites=prefix(self.cites, folded),
+            active=prefix(self.active, folded), deltas=prefix_bytes(self.deltas, 32 * folded),
             row_hashes=prefix_bytes(self.row_hashes, 32 * folded), rows=self.rows[: folded // ROWS_EVERY - first],
             refused=self.refused[: bisect_left(self.refused, fork)],
             snapshots=self.snapshots[: bisect_left(self.snapshots, fork)],
             slots=[item for item in self.slots if item[0] < fork],
             admissions=[item for item in self.admissions if item[0] < fork],
             charges=[item for item in self.charges if item[0] < fork],
+            condemns=[item for item in self.condemns if item.seq < fork],
             policies=[item for item in self.policies if item[0] < fork],
             challenges=[item for item in self.challenges if item[0] < fork],
             openings=[item for item in self.openings if item[0] < fork],

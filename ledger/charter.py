@@ -63,6 +63,7 @@ class Outcome:
     row: Row | None = None
     basis: Hash = ""  # of an update: the policy that it was ruled on by
     ruling: Ruling | None = None  # and what that says of it
+    active: int = 0  # of an update: among how many it was weighed
 
     @property
     def refused(self) -> tuple[Breach, ...]:
@@ -87,7 +88,6 @@ def branches_of(tip: Tip, own: Log) -> list[tuple[Log, int]]:
     return [*zip(tip.roster, tip.sizes, strict=True), (own, tip.size)]
 
 
-def check_member_wrote(tip: Tip) -> None:
 def data_at(log: Log, size: int, seq: int) -> Data | None:
     """The data entry at an index of a log's first `size` entries, if there is one."""
     if seq >= size:
@@ -98,5 +98,6 @@ def data_at(log: Log, size: int, seq: int) -> Data | None:
     return data
 
 
+def check_member_wrote(tip: Tip) -> None:
     if tip.peer not in tip.admitted:
         raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted")

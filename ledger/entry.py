@@ -107,7 +107,7 @@ class Judgement(_Value, frozen=True):
 
     peer: PeerId
     seqs: list[int]  # rising: updates, or one data entry (and so every update that cites it)
-    hash: Hash  # of the last of these entries: names the branch
+    hash: Hash  # leaf hash of the last of these entries, as in its log's tree: names the branch
     decision: Literal["scored", "refused", "quarantined", "condemned"]  # the last one counts, by quorum
     readings: list[Reading]
     measured: list[Measured]

@@ -51,6 +51,7 @@ from ledger.chain import (
 )
 from ledger.charter import Charter, Past, data_at
 from ledger.checked import Change, Checked, open_delta
+from ledger.condemned import Ballot, ballots_of, cast, is_judged, judges_of, owner, quorum, uncast
 from ledger.drafting import ChainFields, follow_draft, view_of
 from ledger.entry import (
     Accuse,
@@ -61,6 +62,7 @@ from ledger.entry import (
     FoldConstants,
     Genesis,
     Hash,
+    Judgement,
     Member,
     Opening,
     PeerId,
@@ -69,11 +71,13 @@ from ledger.entry import (
     Rotate,
     Snapshot,
     Update,
+    Verdict,
 )
 from ledger.errors import LocalError, RemoteError
 from ledger.inspection_rules import is_false
 from ledger.merkle import Column, Tree, leaf_hash
 from ledger.policy import Policy
+from ledger.ranges import difference
 from ledger.rebuild import row_at, tip_at
 from ledger.standing import Term
 from ledger.tail import Items, NeedsHistory, Tail
@@ -126,8 +130,10 @@ class Replica:
         self._members: dict[bytes, PeerId] = {}  # by key in force, for display and links
         self._promised: dict[Hash, PeerId] = {}
         self._cuts: dict[LogId, Ranges] = {}  # what counts of those logs of which not everything does (standing.py)
-        self._troubled: set[PeerId] = set()  # accused, forked or recovered: only their cuts can move
+        self._troubled: set[PeerId] = set()  # accused, forked, recovered or judged: only their cuts move
         self._charged: set[Charge] = set()  # by admitted accusations: the same once more moves nothing
+        self._judges: dict[PeerId, set[PeerId]] = {}  # who condemned anything of a peer: one alone moves nothing
+        self._about: dict[PeerId, list[tuple[LogId, int]]] = {}  # verdicts on a peer's entries
         self._policy: Policy | None = None
         self._said: dict[Wish, set[str]] = {}  # policies asked for, and by which admins
         self._admitted = 0  # entries
@@ -150,6 +156,10 @@ class Replica:
         replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
         replica._troubled |= {charge.peer for charge in replica._charged}
         replica._troubled |= {log.peer for log in replica._logs.values() if log.recovers}
+        for log in replica._logs.values():
+            for said in log.condemns:
+                replica._judges.setdefault(said.peer, set()).add(log.peer)
+        replica._troubled |= {peer for peer, judges in replica._judges.items() if len(judges) > 1}
         replica._said = in_force.said_in((log, log.tip.size) for log in replica._logs.values())
         replica._cuts = standing.cuts(replica._logs, replica.heads())
         replica._admitted = 1  # all of it at once
@@ -185,8 +195,15 @@ class Replica:
 
     def policy_now(self) -> Policy:
         """The policy in force in the past that holds everything admitted. LocalError before genesis."""
-        said = {wish: tuple(admins) for wish, admins in self._said.items()}
-        return self._charter.policies[in_force.in_force(self.genesis, said)[1]]
+        return self._charter.policies[self.policy_standing()[1]]
+
+    def policy_standing(self) -> Wish:
+        """Its number and hash."""
+        return in_force.in_force(self.genesis, {wish: tuple(admins) for wish, admins in self._said.items()})
+
+    def admins_for(self, wish: Wish) -> int:
+        """How many admins have asked for a policy under that number."""
+        return len(self._said.get(wish, ()))
 
     @property
     def policies(self) -> Mapping[Hash, Policy]:
@@ -254,6 +271,43 @@ class Replica:
         """The lowest index that an admitted accusation names in a peer's log."""
         indices = [c.index for log in self._logs.values() for _, c in log.charges if c.peer == peer]
         return min(indices, default=None)
+
+    def condemned(self, log: LogId, seq: int) -> bool:
+        """Whether by all that is admitted now a quorum condemns an update, or the data that it learned from.
+
+        Of a data entry: whether that many condemn it that no update which cites it could count (were n(u) the number
+        of trainers now). What a final holds counts all the same: `terms` is what does.
+        """
+        held = self._held.get(log)
+        if held.folded[seq + 1] > held.folded[seq]:
+            enough = quorum(held.active[held.folded[seq]])
+            return len(judges_of(held, seq, self.heads())) >= enough
+        votes = owner(held, seq).votes.get(seq, ())
+        return len({judge.peer for judge, _ in votes}) >= quorum(len(self.trainers()))
+
+    def condemnations(self, past: Mapping[LogId, int]) -> Iterator[tuple[LogId, int, int, tuple[PeerId, ...]]]:
+        """Every update let in that a quorum condemns in a past: log, seq, weight, and by whom, sorted."""
+        for name, size in past.items():
+            log = self._logs[name]
+            for number in range(log.folded[log.fork], log.folded[size]) if is_judged(log) else ():
+                seq = log.folded_at[number]
+                judges = judges_of(log, seq, past)
+                if len(judges) >= quorum(log.active[number]):
+                    yield name, seq, log.weight[seq + 1] - log.weight[seq], tuple(sorted(judges))
+
+    def judgements(self, peer: PeerId) -> Iterator[tuple[LogId, int, Judgement]]:
+        """Everything that is said of a peer's entries: in which log (its author is the judge), where, and what.
+
+        Of a replica that was opened from a snapshot: what was said since.
+        """
+        for log, seq in self._about.get(peer, ()):
+            entry = self.entry(log, seq)
+            assert isinstance(entry, Verdict)
+            yield from ((log, seq, judgement) for judgement in entry.judgements if judgement.peer == peer)
+
+    def leaf(self, log: LogId, seq: int) -> Hash:
+        """The leaf hash of an admitted entry: by which a judgement names it."""
+        return self._held.get(log).tree.leaf(seq).hex()
 
     def heads(self) -> dict[LogId, int]:
         """How many entries of each log are admitted: V, the version vector that a model hash belongs to."""
@@ -425,7 +479,10 @@ class Replica:
             tip = standing.settle(accuse(tip, {charge.peer: (charge,)}))
         elif isinstance(entry, PolicyChange):
             self._charter = self._charter.know(in_force.open_policy(tip, entry, evidence))
-        self._foresee(checked, charge)
+        ballots: list[Ballot] = []
+        if isinstance(entry, Verdict):
+            ballots = ballots_of(held, checked.seq, entry, self._strands)
+        self._foresee(checked, charge, ballots)
         if held is None:
             tree, column = Tree(column=self._column), self._column
             held = Log(checked.log, len(self._logs), Tip(checked.log), tree=tree, deltas=column(), row_hashes=column())
@@ -439,8 +496,8 @@ class Replica:
         held.append(leaf_hash(checked.data), tip, past, self._admitted)
         self._admitted += 1
         _account(held, checked)
-        self._register(held, checked, charge)
-        return self._reckon(held, checked, charge)
+        self._register(held, checked, charge, ballots)
+        return self._reckon(held, checked, charge, ballots)
 
     def end(self, log: LogId, seq: int) -> None:
         """Remember that the author's own entry `seq` broke a rule: its log ends, and so does any log that cites it."""
@@ -494,7 +551,7 @@ class Replica:
     def _kept(self, log: LogId, seq: int) -> bytes:
         return self._entries[log][seq - self._logs[log].fork]
 
-    def _register(self, held: Log, checked: Checked, charge: Charge | None) -> None:
+    def _register(self, held: Log, checked: Checked, charge: Charge | None, ballots: list[Ballot]) -> None:
         """Extend what is looked up by peer: keys, roles, admissions, accusations, recoveries, finals."""
         seq = checked.seq
         match checked.entry:
@@ -521,10 +578,16 @@ class Replica:
             case Finality(snapshot=snapshot):
                 cut = standing.cuts(self._logs, self.past(held.id, snapshot + 1))
                 held.finals.append(FinalPast(seq, snapshot, MappingProxyType(cut)))
+            case Verdict(judgements=judgements):
+                for peer in {judgement.peer for judgement in judgements}:
+                    self._about.setdefault(peer, []).append((held.id, seq))
         if charge is not None:
             held.charges.append((seq, charge))
+        for ballot in ballots:
+            held.condemns.append(ballot.said)
+            cast(held, ballot)
 
-    def _foresee(self, checked: Checked, charge: Charge | None) -> None:
+    def _foresee(self, checked: Checked, charge: Charge | None, ballots: list[Ballot]) -> None:
         """NeedsHistory now, before anything is changed, if what an entry does to the sum lies in what is not held."""
         match checked.entry:
             case Recover(since=since):
@@ -537,13 +600,22 @@ class Replica:
                     log = self._logs[name]
                     whole = ((log.fork, author.seen_at(snapshot, log)),)
                     standing.require_ranges(log, cut.get(name, whole), self._cuts)
+            case Verdict() if any(ballot.on.base is not None for ballot in ballots):
+                judge = self._logs[checked.log]
+                new = [vote for ballot in ballots for vote in cast(judge, ballot)]
+                try:
+                    cut = standing.cuts(self._logs, {**self.heads(), judge.id: checked.seq + 1})
+                    for log in self._logs.values():
+                        standing.require_difference(log, self._cuts, cut)
+                finally:
+                    uncast(reversed(new))
             case _ if charge is not None:
                 for log in self._strands[charge.peer]:
                     if charge.index < log.tip.size:
                         log.tree.leaf(charge.index)
                         standing.require_since(log, charge.index, self._cuts)
 
-    def _reckon(self, held: Log, checked: Checked, charge: Charge | None) -> Change:
+    def _reckon(self, held: Log, checked: Checked, charge: Charge | None, ballots: list[Ballot]) -> Change:
         """What the entry just admitted did to the sum."""
         before = {held.id: checked.seq}
         if charge in self._charged:
@@ -556,7 +628,14 @@ class Replica:
             self._troubled.add(held.peer)
         if held.fork == checked.seq and held.fork:
             self._know_keys(held.peer)
-        if charge is None and held.peer not in self._troubled and not isinstance(checked.entry, Finality):
+        judged = {ballot.said.peer for ballot in ballots}
+        for peer in judged:
+            judges = self._judges.setdefault(peer, set())
+            judges.add(held.peer)
+            if len(judges) > 1:
+                self._troubled.add(peer)
+        calm = charge is None and not isinstance(checked.entry, Finality)
+        if calm and held.peer not in self._troubled and self._troubled.isdisjoint(judged):
             added = standing.terms_in(held, ((checked.seq, checked.seq + 1),)) if checked.weight is not None else []
             return Change((), tuple(added))
         old, self._cuts = self._cuts, standing.cuts(self._logs, self.heads())
@@ -566,8 +645,8 @@ class Replica:
             log = self._logs[name]
             was = standing.ranges_of(log, before.get(name, log.tip.size), old)
             now = standing.ranges_of(log, log.tip.size, self._cuts)
-            removed += standing.terms_in(log, standing.difference(was, now))
-            new += standing.terms_in(log, standing.difference(now, was))
+            removed += standing.terms_in(log, difference(was, now))
+            new += standing.terms_in(log, difference(now, was))
         return Change(tuple(removed), tuple(new))
 
     def _enter(self, peer: PeerId, role: str) -> None:
@@ -598,6 +677,8 @@ def _account(held: Log, checked: Checked) -> None:
         held.row_hashes += weights.row_hash(row)
         held.deltas += bytes.fromhex(checked.blob or "")
         held.folded_at.append(checked.seq)
+        held.cites.append(checked.entry.data if isinstance(checked.entry, Update) else 0)
+        held.active.append(checked.outcome.active)
         if folded % ROWS_EVERY == 0:
             held.rows.append(row)
     elif isinstance(checked.entry, Update):

@@ -80,7 +80,7 @@ from ledger.keys import check_public
 from ledger.note import Signature
 from ledger.policy import Policy, Ruling
 from ledger.state import state_hash
-from ledger.tail import NeedsHistory
+from ledger.verdicts import check_verdict
 from ledger.weights import Sight, Weighed
 
 
@@ -147,8 +147,8 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
             return Outcome(tip, blob=entry.token)
         case PolicyChange():
             return check_change(charter, tip, past.require(), entry)
-        case Verdict() | Challenge() | Opening():
-            check_member_wrote(tip)
+        case Verdict():
+            check_verdict(tip, past.require(), entry)
             return Outcome(tip)
         case Challenge():
             return check_challenge(charter, tip, past.require(), entry)
@@ -376,4 +376,6 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
     after = replace(tip, unsnapped=tip.unsnapped + 1)
     if ruling.refused:
         return Outcome(after, basis=policy.hash, ruling=ruling)
-    return Outcome(after, entry.delta, entry.norm, weighed.weight, weighed.row, policy.hash, ruling)
+    return Outcome(
+        after, entry.delta, entry.norm, weighed.weight, weighed.row, policy.hash, ruling, weighed.active
+    )  # fmt: skip

@@ -1,4 +1,5 @@
-"""What stands: which updates of a past are in the sum, once forks, accusations, recoveries and finals are counted.
+"""What stands: which updates of a past are in the sum, once forks, accusations, recoveries,
+condemnations and finals are counted.
 
     past  --ranges-->  log -> the indices whose updates count  --terms-->  (log, seq, delta, weight)
 
@@ -14,8 +15,9 @@ Rules kept here:
 - A branch counts up to the lowest index at which it is convicted: by another branch in the past, or by an accusation.
 - A branch counts up to a data entry of which an accusation shows that its author opened it wrongly.
 - A recovery takes out the author's updates from `since` on, back to itself.
+- What a quorum condemns in the past leaves the sum (condemned.py).
 - What was in the sum of the past of a snapshot that a `final` names stays in the sum, whatever comes later.
-Weights (`settle`) obey the first three of these, in the past of the update; a recovery moves no weight.
+Weights (`settle`) obey the first three of these, in the past of the update; recoveries and condemnations move none.
 
 It refuses to know whether accusations are true (fork.py) and where entries come from; `past` is a version vector by
 log, strands included, with every strand's parents at least up to its fork.
@@ -262,7 +264,16 @@ def require_since(log: Log, index: int, cut: Mapping[LogId, Ranges]) -> None:
             raise NeedsHistory(log.id, f"updates from {index} on")
 
 
-def requirebetween(log: Log, more: Ranges, cut: Mapping[LogId, Ranges]) -> None:
+def require_difference(log: Log, old: Mapping[LogId, Ranges], new: Mapping[LogId, Ranges]) -> None:
+    """NeedsHistory if updates that are not held count by one of these and not by the other."""
+    if log.base is not None:
+        upto = log.base.upto
+        gone = difference(ranges_of(log, upto, old), ranges_of(log, upto, new))
+        if any(log.folded[min(end, upto)] > log.folded[begin] for begin, end in gone if begin < upto):
+            raise NeedsHistory(log.id, "updates that are condemned now")
+
+
+def require_ranges(log: Log, more: Ranges, cut: Mapping[LogId, Ranges]) -> None:
     """NeedsHistory if putting these into the sum puts in updates that are not held."""
     if log.base is not None:
         for begin, _ in difference(more, ranges_of(log, log.tip.size, cut)):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,8 +28,11 @@ from typing import Any, Final
 from ledger import standing
 from ledger.canonical import encode
 from ledger.chain import LANE_BYTES, MAX_LOG_SIZE, FinalPast, Log, LogId, Ranges, Stretch, common, lineage, sizes_of
+from ledger.condemned import is_judged, named
 from ledger.entry import Hash, PeerId
-from ledger.standing import Branch
+from ledger.ranges import difference, union
+from ledger.standing import Branch, finals_in, held_by
+from ledger.tail import Named
 
 IMPRINT_DOMAIN: Final = b"gossip/imprint/1\n"
 STATE_DOMAIN: Final = b"gossip/state/2\n"
@@ -100,6 +104,7 @@ def _stretch(log: Log, size: int) -> Stretch:
     """The facts after `size` entries, and up to where they stay the same."""
     events = [held.size - 1 for held in log.keys] + list(log.tip.data) + [final.seq for final in log.finals]
     events += [seq for column in (log.admissions, log.charges, log.recovers, log.slots) for seq, *_ in column]
+    events += [said.seq for said in log.condemns]
     events += [seq for column in (log.policies, log.challenges, log.openings) for seq, *_ in column]
     end = min([seq for seq in events if seq >= size], default=MAX_LOG_SIZE)
     lanes = tuple([slot.lane for slot in log.roster_at(size)])
@@ -110,7 +115,7 @@ def _deeds(log: Log) -> int:
     """How many things facts tell of."""
     lists = (log.keys, log.tip.data, log.admissions, log.charges, log.recovers, log.slots, log.finals)
     checks = (log.policies, log.challenges, log.openings)
-    return sum([len(held) for held in lists]) + sum([len(held) for held in checks])
+    return sum([len(held) for held in lists]) + sum([len(held) for held in checks]) + len(log.condemns)
 
 
 def facts(log: Log, size: int) -> dict[str, Any]:
@@ -124,6 +129,7 @@ def facts(log: Log, size: int) -> dict[str, Any]:
         ],
         "admitted": [list(item) for item in log.admissions if item[0] < size],
         "challenges": [[seq, log.tree.leaf(seq).hex()] for seq in newest.challenges],
+        "condemned": digest_at(log, size).hex(),
         "data": [[seq, log.tree.leaf(seq).hex()] for seq in newest.data],
         "final": [spelled_final(log, final) for final in finals_at(log, size)],
         "keys": [[held.size, held.key.hex(), held.promise] for held in log.keys if held.size <= size],
@@ -133,6 +139,12 @@ def facts(log: Log, size: int) -> dict[str, Any]:
         "recovered": [list(item) for item in log.recovers if item[0] < size],
         "roster": [slot.peer for slot in log.roster_at(size)],
     }
+
+
+def digest_at(log: Log, size: int) -> bytes:
+    """One hash over what a branch's first `size` entries condemn: they may be many, and are told one by one once."""
+    count = bisect_left(log.condemns, size, key=lambda said: said.seq)
+    return log.condemns[count - 1].digest if count else NO_ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +195,7 @@ def counted_of(branch: Branch, cuts: Mapping[LogId, Ranges]) -> Ranges:
         assert at.id == name
         upto = min(size, shared)
         mine = cuts.get(name, ((at.fork, upto),) if at.fork < upto else ())
-        ranges = standing.union(ranges, tuple((begin, min(end, upto)) for begin, end in mine if begin < upto))
+        ranges = union(ranges, tuple((begin, min(end, upto)) for begin, end in mine if begin < upto))
         at = at.parent
     return ranges
 
@@ -209,24 +221,57 @@ def tangles(logs: Mapping[LogId, Log], branches: Sequence[Branch]) -> list[dict[
 
     By peer: `forks` [branch, branch, first index in which they differ]; `marks` for each branch [index, leaf there,
     and after that many entries: updates let in, sum of weights, latest norm] at every fork, accused index, end of a
-    recovery and end of what counts; `slots` [branch of the whole past, its slot, the branch here that it is part of].
+    recovery and end of what counts or is condemned; `slots` [branch of the whole past, its slot, the branch here that
+    it is part of]. `heard`, for each branch, is [index, leaf there] of whatever ends a condemnation of this peer, and
+    `judged` the runs of updates that two or more condemn and no final holds: [begin, end, data entry, active].
     """
     found = _knots(branches)
     if not found:
         return []
-    cuts = standing.cuts(logs, sizes_of(branches))
+    past = sizes_of(branches)
+    cuts = standing.cuts(logs, past)
     everybody = sorted_branches(branches)
+    return [_spelled(knot, branches, everybody, cuts, _judged(logs, past, knot)) for knot in found]
+
+
+def _spelled(
+    knot: _Knot,
+    branches: Sequence[Branch],
+    everybody: Sequence[Branch],
+    cuts: Mapping[LogId, Ranges],
+    judged: Sequence[Sequence[Named]],
+) -> dict[str, Any]:
+    ends = {
+        said.seqs[-1] for log, upto in branches for said in log.condemns if said.peer == knot.peer and said.seq < upto
+    }
+    marked = [_indices(knot, branch, branches, cuts, runs) for branch, runs in zip(knot.branches, judged, strict=True)]
+    return {
+        "forks": [[i, j, common(one[0], other[0])] for i, j, one, other in _pairs(knot.branches)],
+        "heard": [
+            [[index, log.tree.leaf(index).hex()] for index in sorted(ends) if index < size]
+            for log, size in knot.branches
+        ],
+        "judged": [[[run.begin, run.end, run.data, run.active] for run in runs] for runs in judged],
+        "marks": [
+            [_mark(log, index) for index in indices] for (log, _), indices in zip(knot.branches, marked, strict=True)
+        ],
+        "peer": knot.peer,
+        "slots": _slots(knot, everybody),
+    }
+
+
+def _judged(logs: Mapping[LogId, Log], past: Mapping[LogId, int], knot: _Knot) -> list[list[Named]]:
+    """For each branch, what two or more condemn and no final of this past holds."""
+    if not any(is_judged(log) for log, _ in knot.branches):
+        return [[] for _ in knot.branches]
+    finals = finals_in(logs, past)
+
+    def may(log: Log, size: int) -> Ranges:
+        return difference(((log.fork, size),), held_by(finals, log))
+
     return [
-        {
-            "forks": [[i, j, common(one[0], other[0])] for i, j, one, other in _pairs(knot.branches)],
-            "marks": [
-                [_mark(branch[0], index) for index in _indices(knot, branch, branches, cuts)]
-                for branch in knot.branches
-            ],
-            "peer": knot.peer,
-            "slots": _slots(knot, everybody),
-        }
-        for knot in found
+        named(log, size, past, may, {common(log, other) for other, _ in knot.branches if other is not log})
+        for log, size in knot.branches
     ]
 
 
@@ -238,6 +283,7 @@ def _knots(branches: Sequence[Branch]) -> list[_Knot]:
             odd.add(log.peer)
         by_peer.setdefault(log.peer, []).append((log, size))
         odd.update(charge.peer for seq, charge in log.charges if seq < size)
+        odd.update(said.peer for said in log.condemns if said.seq < size)
     return [_Knot(peer, tuple(sorted_branches(by_peer[peer]))) for peer in sorted(odd) if peer in by_peer]
 
 
@@ -245,7 +291,13 @@ def _pairs(branches: Sequence[Branch]) -> list[tuple[int, int, Branch, Branch]]:
     return [(i, j, one, branches[j]) for i, one in enumerate(branches) for j in range(i + 1, len(branches))]
 
 
-def _indices(knot: _Knot, branch: Branch, branches: Sequence[Branch], cuts: Mapping[LogId, Ranges]) -> list[int]:
+def _indices(
+    knot: _Knot,
+    branch: Branch,
+    branches: Sequence[Branch],
+    cuts: Mapping[LogId, Ranges],
+    judged: Sequence[Named],
+) -> list[int]:
     log, size = branch
     found = {common(log, other) for other, _ in knot.branches if other is not log}
     found.update(c.index for other, upto in branches for seq, c in other.charges if seq < upto and c.peer == knot.peer)
@@ -254,6 +306,7 @@ def _indices(knot: _Knot, branch: Branch, branches: Sequence[Branch], cuts: Mapp
             if end < upto:
                 found.update((since, end))
     found.update(index for part in counted_of(branch, cuts) for index in part)
+    found.update(index for run in judged for index in (run.begin, run.end))
     return sorted(index for index in found if 0 < index < size)
 
 

@@ -1,7 +1,7 @@
 """The state document: what a snapshot's `state` is the hash of, spelled out.
 
-    {"branches":[{"accused":[],"admitted":[[1,"5d1c...","admin"]],"before":"91e0...","challenges":[],"data":[[3,"{...}"]],
-      "final":[],"frontier":["b2f9..."],"keys":[[2,"77ab...","0c41..."]],"last":"{...}","openings":[],"peer":"5d1c...",
+    {"branches":[{"accused":[],"admitted":[[1,"5d1c...","admin"]],"before":"91e0...","challenges":[],"condemned":[],
+      "data":[[3,"{...}"]],"final":[],"frontier":["b2f9..."],"keys":[[2,"77ab...","0c41..."]],"last":"{...}","openings":[],"peer":"5d1c...",
       "policies":[],"recovered":[],"roots":[],"roster":[1,2],"row":[[1,2],[14,9],[14,9],[0,65536],131072,65536],"size":40,
       "steps":[["e3b0...",17,1114112,18231,"88d2...",27,4,[13,9]],["a51f...",18,1179648,18004,"6c0e...",27,5,[1,0]]]},
       ...],"format":"gossip-state/1","knots":[],"policies":[],"policy":"9f86...","swarm":"b2f9..."}
@@ -88,6 +88,7 @@ class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     admitted: list[tuple[int, PeerId, str]]
     before: Hash
     challenges: list[tuple[int, str]]
+    condemned: list[tuple[int, PeerId, list[int], Hash]]
     data: list[tuple[int, str]]
     final: list[tuple[int, int, list[int], Parts]]
     frontier: list[Hash]
@@ -108,6 +109,8 @@ class Knot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """What is tangled in the branches of one peer's log."""
 
     forks: list[tuple[int, int, int]]
+    heard: list[list[tuple[int, Hash]]]
+    judged: list[list[tuple[int, int, int, int]]]
     marks: list[list[tuple[int, Hash, int, int, int]]]
     peer: PeerId
 
@@ -142,7 +145,7 @@ def spell(replica: Replica, everybody: list[Branch], begins: list[int]) -> bytes
     for number, (log, _) in enumerate(everybody):
         numbers.setdefault(log.peer, []).append(number)
     knots = [
-        Knot(forks=knot["forks"], marks=knot["marks"], peer=knot["peer"])
+        Knot(**{word: knot[word] for word in Knot.__struct_fields__})
         for knot in tangles(replica.branches.logs, everybody)
     ]
     told = [_branch(replica, number, everybody, numbers, begins) for number in range(len(everybody))]
@@ -183,7 +186,11 @@ def _branch(
     row = row_at(replica.constants, log, log.folded[size])
     return StateBranch(
         accused=told["accused"], admitted=told["admitted"], before=imprint(log, begin - 1).hex(),
-        challenges=spelled(found.challenges for found in newest), data=spelled(found.data for found in newest),
+        challenges=spelled(found.challenges for found in newest),
+        condemned=[
+            (said.seq, said.peer, list(said.seqs), said.leaf.hex()) for said in log.condemns if said.seq < size
+        ],
+        data=spelled(found.data for found in newest),
         final=[tuple(spelled_final(log, finals[seq])) for seq in sorted(finals)],
         frontier=[node.hex() for node in log.tree.frontier(begin - 1)], keys=told["keys"],
         last=replica.data(log.id, size - 1).decode(), openings=spelled(found.openings for found in newest),

@@ -19,11 +19,12 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from ledger.canonical import decode, decode_entry, entry_hash
 from ledger.chain import (
     Charge,
+    Condemnation,
     FinalPast,
     Held,
     Log,
@@ -37,16 +38,18 @@ from ledger.chain import (
     strand_id,
 )
 from ledger.charter import Charter
+from ledger.condemned import Ballot, branch_with, cast, chained, judges
 from ledger.entry import Challenge, Data, Genesis, Opening, Snapshot
 from ledger.errors import GossipError, RemoteError
 from ledger.merkle import HASH_BYTES, Tree, leaf_hash
 from ledger.policy import Policy
+from ledger.ranges import difference
 from ledger.rebuild import tip_at
 from ledger.replica import Replica
-from ledger.standing import Branch, count, difference
-from ledger.state import CHECKS_HELD, DATA_HELD, OWN, sorted_branches, state_hash
+from ledger.standing import Branch, count, finals_in, held_by
+from ledger.state import CHECKS_HELD, DATA_HELD, NO_ROW, OWN, sorted_branches, state_hash
 from ledger.state_document import FORMAT, MAX_STATE_BYTES, Knot, StateBranch, StateDocument, spell
-from ledger.tail import Base, Tail, TailBytes
+from ledger.tail import Base, Named, Tail, TailBytes
 from ledger.weights import Row, row_hash
 
 E = TypeVar("E", Challenge, Data, Opening)
@@ -106,6 +109,7 @@ class _Opening:
 
         branches: list[Branch] = [(log, part.size) for log, part in zip(self._logs, self._parts, strict=True)]
         logs = {log.id: log for log in self._logs}
+        self._hear(logs, sizes_of(branches))
         if state_hash(logs, branches) != snapshot.state:
             raise _refused("its state", why="this is not what the snapshot's hash names")
         if count(logs, sizes_of(branches)) != snapshot.updates:
@@ -124,6 +128,7 @@ class _Opening:
         marks = self._marks(part)
         leaves = {seq: leaf_hash(text.encode()) for seq, text in _looked_up(part)}
         leaves |= {index: _bytes(leaf) for index, leaf, *_ in marks}
+        leaves |= {index: _bytes(leaf) for index, leaf in self._of_knot(part, "heard")}
         name = strand_id(part.peer, fork, leaves[fork].hex()) if parent is not None else part.peer
         steps, size = part.steps, part.size
         begin = size - len(steps) + 1
@@ -150,6 +155,10 @@ class _Opening:
         log.admissions = list(part.admitted)
         log.recovers = list(part.recovered)
         log.policies = list(part.policies)
+        digest = NO_ROW
+        for seq, peer, seqs, leaf in part.condemned:
+            digest = chained(digest, seq, peer, seqs, _bytes(leaf))
+            log.condemns.append(Condemnation(seq, peer, tuple(seqs), _bytes(leaf), digest))
         for seq, peer, index, told in part.accused:
             halves = tuple([(_bytes(leaf), _bytes(key) if key else b"") for leaf, key in told])
             log.charges.append((seq, Charge(peer, index, halves)))
@@ -173,6 +182,8 @@ class _Opening:
         )
         log.positions = Tail(name, "when it had", size, otherwise=0)  # all of it came in at once
         log.folded_at = Tail(name, "update number", log.folded[size])
+        log.cites = Tail(name, "what was cited by update number", log.folded[size])
+        log.active = Tail(name, "who was active at update number", log.folded[size])
         log.deltas = TailBytes(name, HASH_BYTES * log.folded[size])
         self._take_rows(log, part)
         return log
@@ -188,10 +199,15 @@ class _Opening:
         return earlier[best], forks[best, mine]
 
     def _marks(self, part: StateBranch) -> list[tuple[int, str, int, int, int]]:
+        return self._of_knot(part, "marks")
+
+    def _of_knot(self, part: StateBranch, word: Literal["heard", "judged", "marks"]) -> list[Any]:
+        """What its peer's knot says of the branch that comes next."""
         knot: Knot | None = self._knots.get(part.peer)
         if knot is None:
             return []
-        return knot.marks[sum(log.peer == part.peer for log in self._logs)]
+        found: list[Any] = getattr(knot, word)[sum(log.peer == part.peer for log in self._logs)]
+        return found
 
     def _base(self, part: StateBranch, begin: int) -> Base:
         row = Row(
@@ -208,6 +224,7 @@ class _Opening:
             begin, part.size, part.steps[-1].folded, row, snapped, data=unknown_before(part.data, DATA_HELD),
             challenges=unknown_before(part.challenges, CHECKS_HELD),
             openings=unknown_before(part.openings, CHECKS_HELD),
+            named=tuple([Named(*run) for run in self._of_knot(part, "judged")]),
         )  # fmt: skip
 
     def _take_rows(self, log: Log, part: StateBranch) -> None:
@@ -299,6 +316,20 @@ class _Opening:
             if difference(((fork, upto),), mine):
                 cuts[name] = mine
         return cuts
+
+    def _hear(self, logs: dict[LogId, Log], past: dict[LogId, int]) -> None:
+        """Hang votes on the entries that they name, and note how much the document tells of them."""
+        for judge in self._logs:
+            for said in judge.condemns:
+                if said.seq >= judge.fork:
+                    strands = [log for log in self._logs if log.peer == said.peer]
+                    cast(judge, Ballot(said, branch_with(strands, said.seqs[-1], said.leaf)))
+        finals = finals_in(logs, past)
+        for log in self._logs:
+            assert log.base is not None
+            by = judges(log, log.base.upto, past)
+            log.base.judged.update({seq: len(those) for seq, those in by.items()})
+            log.base.spared.extend(held_by(finals, log) if by else ())
 
     # ------------------------------------------------------------------ bytes
 

@@ -118,6 +118,16 @@ class TailBytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Updates let in that two or more condemn: those at `begin` <= index < `end`, all of them alike in the rest."""
+
+    begin: int  # the first of them
+    end: int  # the next update let in after them, or the size of the branch
+    data: int  # what they cite
+    active: int  # among how many they were weighed
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """What a log is known by that is not held from its beginning."""
 
@@ -129,4 +139,9 @@ class Base:
     data: int  # entries before this one may be data entries that are not known
     challenges: int = 0  # likewise
     openings: int = 0  # likewise
+    named: tuple[Named, ...] = ()  # updates before `upto` that were condemned by two or more when this was written ...
+    spared: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # ... and those among which none is named: finals hold them
+    judged: dict[int, int] = field(default_factory=dict)  # entry -> how many had condemned it then
     heads: dict[int, bytes] = field(default_factory=dict)  # peer || size || root of a few sizes before `size`
