@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import data, demo, key, ledger, model, swarm
+from cli import data, demo, key, ledger, model, policy, swarm
 from cli.group import Gossip
 from cli.render import say
 
@@ -51,6 +51,7 @@ app.command(rich_help_panel="Members")(swarm.invite)
 app.command(rich_help_panel="Members")(swarm.leave)
 app.add_typer(model.app, name="model", rich_help_panel="Model")
 app.add_typer(data.app, name="data", rich_help_panel="Data")
+app.add_typer(policy.app, name="policy", rich_help_panel="Data")
 app.add_typer(ledger.app, name="ledger", rich_help_panel="Audit")
 app.command(rich_help_panel="Machine")(swarm.status)
 app.command(rich_help_panel="Machine")(swarm.stop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cli.damaged import Damaged
 from cli.plain import name as plain_name
 from cli.plain import plain
 from ledger.anchors import stamped
-from ledger.audit import Anchors, Report, examine, unreadable
+from ledger.audit import Anchors, AuditOptions, Report, examine, unreadable
 from ledger.bundle import MAX_BLOB_BYTES, BundleContents
 from ledger.bundle_files import open_bundle
 from ledger.chain import peer_of
@@ -149,6 +149,32 @@ def opened(
             return
         report, replica = examine(contents, sums, anchors or Anchors(), options)
         yield Opened(contents, stamped(report, contents, roots) if roots else report, replica, sums, called)
+
+
+@contextmanager
+def ruled(source: str | None) -> Iterator[Opened]:
+    """What the rules make of a bundle, a peer's directory or a swarm: all that holds, and no model."""
+    from cli import settings, sources
+
+    path = Path(source) if source is not None else None
+    no_model, sums = AuditOptions(parameters=0), PlainArithmetic()
+    if path is not None and sources.is_bundle(path):
+        with open_bundle(path) as contents:
+            report, replica = examine(contents, sums, Anchors(), no_model)
+            read = Opened(contents, report, replica, sums, auditing.PLAIN)
+            require(read)
+            yield read
+        return
+    is_peer = path is not None and (path / settings.STORE).is_file()
+    place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        contents = auditing.contents_of(store)
+        report, replica = examine(contents, sums, Anchors(), no_model)
+        findings = tuple(one for one in report.findings if one.log)  # (what lies beside the logs, only a bundle has)
+        yield Opened(contents, replace(report, findings=findings), replica, sums, auditing.PLAIN)
 
 
 _NOTHING = BundleContents("", "", "", b"", (), blobs=tuple, blob=lambda name, limit=0: None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +22,12 @@ from ledger.checkpoint import parse_checkpoint
 from ledger.cover import Cover, cover, from_last
 from ledger.entry import Enrol, Hash, PeerId
 from ledger.errors import RemoteError
+from ledger.policy import MAX_POLICY_BYTES
 from ledger.proof import parse_proof
 from ledger.report import Anchors, Finding
 
 if TYPE_CHECKING:  # the store loads sqlite3, which a bundle does without
-    from ledger.bundle import BundleLog
+    from ledger.bundle import BundleContents, BundleLog
     from ledger.store import Store
 
 
@@ -39,6 +41,7 @@ class Source:
     covers: Callable[[str], tuple[Cover, ...]]  # checkpoints of a log by its author, some with cosignatures as well
     findings: tuple[Finding, ...] = ()  # what is wrong with a bundle; then `logs` end where that is
     files: Mapping[str, Callable[[], Iterator[bytes]]] = field(default_factory=dict)  # of a bundle: as they lie there
+    blob: Callable[[Hash], bytes | None] = lambda digest: None  # policies that entries name
 
     def enrolments(self) -> dict[str, Enrol]:
         """By log: its enrolment, entry 0 or (the founder's) 1."""
@@ -68,7 +71,10 @@ def opened(source: str | None) -> Iterator[Source]:
             covers = {log.peer: _bundled_covers(log) for log in contents.logs}
             files = {log.peer: log.entries for log in contents.logs}
             logs = {log.peer: partial(_first, files[log.peer], log.admitted) for log in look.logs}
-            yield Source(contents.swarm, contents.founder, logs, lambda log: covers[log], look.findings, files)
+            yield Source(
+                contents.swarm, contents.founder, logs, lambda log: covers[log], look.findings, files,
+                lambda digest: _bundled_policy(contents, digest),
+            )  # fmt: skip
         return
     is_peer = path is not None and (path / settings.STORE).is_file()
     place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
@@ -81,7 +87,14 @@ def opened(source: str | None) -> Iterator[Source]:
             store.meta("founder").decode(),
             {log: partial(store.entries, log) for log in store.logs()},
             lambda log: _kept_covers(store, log),
+            blob=store.blob,
         )
+
+
+def _bundled_policy(contents: BundleContents, digest: Hash) -> bytes | None:
+    if sha256(contents.policy).hexdigest() == digest:
+        return contents.policy
+    return contents.blob(digest, MAX_POLICY_BYTES)
 
 
 def _first(entries: Callable[[], Iterator[bytes]], count: int) -> Iterator[bytes]:

@@ -47,10 +47,10 @@ FACTS: Final[dict[str, Fact]] = {
     "data.commonest_label_permille": Fact("S", "permille", "of its rows carry the commonest label"),
     "data.labelled_permille": Fact("S", "permille", "of its rows carry a label"),
     "data.sources": Fact("S", "count", "files named as sources"),
-    "data.unlicensed_sources": Fact("S", "count", "of these files name no licence"),
+    "data.unlicensed_sources": Fact("S", "count", "source files without a licence"),
     "data.licences": Fact("S", "words", "the licence of every source", ("all_in",)),
     "data.source_versions": Fact("S", "yes", "every source says which version of it was used", ("present",)),
-    "data.source_hashes": Fact("S", "count", "source files are named twice", ("unique",)),
+    "data.source_hashes": Fact("S", "count", "source files named twice", ("unique",)),
     "data.features": Fact("S", "words", "the way rows become numbers", ("all_in",)),
     "data.suffixes": Fact("S", "words", "the version of the public-suffix list", ("all_in",)),
     "data.public": Fact("S", "yes", "the data set is public: its records may be opened"),
@@ -58,24 +58,26 @@ FACTS: Final[dict[str, Fact]] = {
     "data.privacy": Fact("S", "yes", "a privacy budget (differential privacy) is claimed", ("present",)),
     "data.epsilon_milli": Fact("S", "milli", "of privacy budget (epsilon) claimed"),
     "update.bytes": Fact("R", "count", "bytes in the compressed change"),
-    "update.norm": Fact("R", "grid", "is the length of the change"),
+    "update.norm": Fact("R", "grid", "as the length of the change"),
     "update.steps": Fact("S", "count", "optimiser steps"),
     "update.examples": Fact("S", "count", "rows looked at, counted with repetition"),
     "update.examples_per_record": Fact("S", "count", "times every row was looked at"),
     "update.scored": Fact("S", "count", "held-out rows on which the author measured itself"),
     "update.epsilon_milli": Fact("S", "milli", "of privacy budget (epsilon) spent so far"),
-    "opened.records": Fact("O", "count", "records are picked at random and must be shown", ("min",)),
-    "opened.malformed": Fact("O", "count", "of the shown records cannot be read"),
+    "opened.records": Fact("O", "count", "records picked at random to be shown", ("min",)),
+    "opened.malformed": Fact("O", "count", "shown records that cannot be read"),
     "opened.wrong_labels_permille": Fact("O", "permille", "of the shown records are labelled unlike the pinned lists"),
     "opened.duplicates_permille": Fact("O", "permille", "more copies among the shown records than was announced"),
-    "opened.unanswered": Fact("O", "count", "requests to show records stay unanswered"),
-    "crossed.copied": Fact("X", "count", "changes are another peer's, byte for byte"),
+    "opened.unanswered": Fact("O", "count", "unanswered requests to show records"),
+    "crossed.copied": Fact("X", "count", "changes copied byte for byte from another peer"),
     "crossed.cosine_permille": Fact("X", "permille", "likeness (cosine) to a change of another peer"),
     "crossed.overlap_permille": Fact("X", "permille", "of the records are in another peer's public data set, too"),
     "holdout.harm_permille": Fact(
-        "L", "permille", "more wrong answers with it than without, on the receiver's own rows"
+        "L", "permille", "more wrong answers with it than without it, on rows of the receiver"
     ),
-    "canary.harm_permille": Fact("L", "permille", "more wrong answers with it than without, on the pinned canary rows"),
+    "canary.harm_permille": Fact(
+        "L", "permille", "more wrong answers with it than without it, on the pinned canary rows"
+    ),
 }
 
 Value = int | tuple[str, ...]

@@ -94,7 +94,7 @@ def read_policy(text: str) -> tuple[tuple[Rule, ...], Pins]:
             raise _bad(
                 row,
                 "cannot be read",
-                'write [section.fact], or min = 1, or all_in = ["a", "b"], or a remark after #; '
+                'write a section in square brackets, or min = 1, or all_in = ["a", "b"], or a remark after #; '
                 'numbers are whole, texts plain letters between " and "',
             )
         reader.row = row
@@ -123,13 +123,9 @@ class _Reader:
         if not self._versioned:
             raise _bad(self.row, "comes before the version", f"begin with: policy = {POLICY_VERSION}")
         if section not in FACTS and section != "canary" and section not in (f"labels.{label}" for label in _LABELS):
-            raise _bad(
-                self.row,
-                f"[{section}] is no known fact",
-                "use one of: " + ", ".join((*FACTS, "canary", *(f"labels.{label}" for label in _LABELS))),
-            )
+            raise _bad(self.row, f"{section} is no known fact", f"use one of: {_like(section)}")
         if section in self._began:
-            raise _bad(self.row, f"[{section}] appears twice", "merge the two sections")
+            raise _bad(self.row, f"{section} appears twice", "merge the two sections")
         self._began[section] = self.row
         self._section = section
 
@@ -149,7 +145,7 @@ class _Reader:
             self._versioned = True
             return
         if word in self._lines:
-            raise _bad(self.row, f"{word} appears twice in [{self._section}]", "keep one")
+            raise _bad(self.row, f"{word} appears twice in {self._section}", "keep one")
         if self._section == "canary" or self._section.startswith("labels."):
             self._pin(word, value)
         elif word in _WORDS:
@@ -176,13 +172,13 @@ class _Reader:
             return
         for name, label, pinned in self._lists:
             if pinned == value:
-                raise _bad(self.row, f"is the file of {name} in [labels.{label}] again", "name each file once")
+                raise _bad(self.row, f"is the file of {name} in labels.{label} again", "name each file once")
         self._lists.append((word, self._section.removeprefix("labels."), value))
 
     def _check(self, word: str, value: int | str | tuple[str, ...]) -> None:
         allowed = FACTS[self._section].words
         if word not in allowed:
-            raise _bad(self.row, f"{word} does not go with [{self._section}]", "use " + " or ".join(allowed))
+            raise _bad(self.row, f"{word} does not go with {self._section}", "use " + " or ".join(allowed))
         if word == "all_in":
             if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_WORDS:
                 raise _bad(self.row, "all_in needs a list", f'write: all_in = ["a", "b"], 1 to {MAX_WORDS} texts')
@@ -204,26 +200,26 @@ class _Reader:
             return
         if section not in FACTS:
             if not lines:
-                raise _bad(self.row, f"[{section}] above this line names no file", "name one, or take the section out")
+                raise _bad(self.row, f"{section} above this line names no file", "name one, or take the section out")
             return
         fact = FACTS[section]
         bounds = [word for word in lines if word in _WORDS]
         if not bounds:
             raise _bad(
                 self.row,
-                f"[{section}] above this line has no rule",
+                f"{section} above this line has no rule",
                 f"add {' or '.join(fact.words)}, or take the section out",
             )
         least, most = lines.get("min"), lines.get("max")
         if least and most and isinstance(least[1], int) and isinstance(most[1], int) and least[1] > most[1]:
-            raise _bad(max(least[0], most[0]), f"[{section}] can never hold", "min must not be above max")
+            raise _bad(max(least[0], most[0]), f"{section} can never hold", "min must not be above max")
         on_fail = _ON_FAIL[str(lines["on_fail"][1])] if "on_fail" in lines else "reject"
         if section == "opened.records" and "on_fail" in lines:
-            raise _bad(lines["on_fail"][0], "[opened.records] is a request, it cannot fail", "take on_fail out")
+            raise _bad(lines["on_fail"][0], "opened.records is a request, it cannot fail", "take on_fail out")
         if on_fail == "weight" and fact.strength not in ("S", "R"):
             raise _bad(
                 lines["on_fail"][0],
-                f"[{section}] is a receiver's opinion, and a published weight never changes",
+                f"{section} is a receiver's opinion, and a published weight never changes",
                 'use "quarantine" or "reject"',
             )
         if (on_fail == "weight") is not ("permille" in lines):
@@ -253,15 +249,23 @@ class _Reader:
             raise _bad(
                 self._began["opened.wrong_labels_permille"],
                 "nobody can check labels without a list",
-                "pin one under [labels.ad] or [labels.tracker]",
+                "pin one in a section labels.ad or labels.tracker",
             )
         if "canary.harm_permille" in self._began and not self._canary:
             raise _bad(
                 self._began["canary.harm_permille"],
                 "nobody can measure on a canary set that is not named",
-                'pin it: [canary] and sha256 = "..."',
+                'pin it: a section canary with sha256 = "..."',
             )
         return tuple(self._rules), Pins(self._canary, tuple(self._lists))
+
+
+def _like(section: str) -> str:
+    """Facts of the same group, or all groups."""
+    known = (*FACTS, "canary", *(f"labels.{label}" for label in _LABELS))
+    group = section.partition(".")[0]
+    same = [name for name in known if name.partition(".")[0] == group]
+    return ", ".join(same or sorted({f"{name.partition('.')[0]}..." for name in known}))
 
 
 def _bad(row: int, why: str, next_step: str) -> LocalError:

@@ -1,7 +1,7 @@
 """A rule and a breach in the words of people: for `gossip policy`, for notes, and for whoever was refused.
 
     data.duplicates_permille.max = 900   ->  "at most 90% of its rows are exact copies of another"
-    the same, broken by 912              ->  "91.2% of its rows are exact copies of another, allowed are at most 90%"
+    the same, broken by 912              ->  "91.2% of its rows are exact copies of another (allowed: at most 90%)"
 
 Why it exists: a refusal that its author does not understand is a contributor lost. It refuses to decide anything.
 """
@@ -11,17 +11,18 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.entry import Reading
-from ledger.policy import Breach
+from ledger.policy import OPENED, Breach
 from ledger.policy_facts import FACTS, Strength, Unit
 from ledger.policy_text import Rule
 
-WHO: Final[dict[Strength, str]] = {
-    "S": "the author's word, on record",
-    "R": "anybody can recompute it",
-    "O": "seen in records picked at random",
-    "X": "compared with other peers",
-    "L": "measured by a receiver",
+KNOWN: Final[dict[Strength, tuple[str, str]]] = {
+    "S": ("claimed", "the author's word, on record: everybody rules alike"),
+    "R": ("recomputed", "from published bytes, by anybody: everybody rules alike"),
+    "O": ("shown", "seen by who asked for records, in those picked at random: an opinion"),
+    "X": ("compared", "with what other peers published: an opinion"),
+    "L": ("measured", "by receivers, on rows of their own or on the canary rows: an opinion"),
 }
+ANSWERS: Final = "opened.unanswered"
 _ONE_VALUE: Final = 1 << 24
 
 
@@ -57,8 +58,12 @@ def say_rule(rule: Rule) -> str:
                     return f"never met, whether {fact.about} or not"
                 case _, wanted:
                     return f"not so: {fact.about}" if wanted else fact.about
+        case "min" if rule.limit == 1:
+            return f"one or more {fact.about}"
         case "min":
             return f"at least {amount(fact.unit, rule.limit)} {fact.about}"
+        case _ if rule.limit == 0 and fact.unit == "count":
+            return f"no {fact.about}"
         case _:
             return f"at most {amount(fact.unit, rule.limit)} {fact.about}"
 
@@ -75,23 +80,24 @@ def say_breach(breach: Breach | Reading) -> str:
         case "present":
             return f"missing: {fact.about}"
         case "unique":
-            return f"{breach.value:,} {fact.about}, allowed are none"
+            return f"{breach.value:,} {fact.about} (allowed: none)"
         case _ if fact.unit == "yes":
             return f"not the case: {fact.about}" if word == "min" else f"not allowed: {fact.about}"
         case _:
             bound = "at least" if word == "min" else "at most"
             found = amount(fact.unit, breach.value)
-            return f"{found} {fact.about}, allowed are {bound} {amount(fact.unit, breach.limit)}"
+            return f"{found} {fact.about} (allowed: {bound} {amount(fact.unit, breach.limit)})"
 
 
-def say_outcome(rule: Rule) -> str:
-    """What follows if the rule is broken."""
-    if rule.fact == "opened.records":
-        return "a request: who does not answer is judged by opened.unanswered"
+def say_outcome(rule: Rule) -> tuple[str, str]:
+    """What follows if the rule is broken: in a word or two, and in a sentence."""
+    if rule.fact == OPENED:
+        return "asked", f"this is a request; who does not answer is judged by {ANSWERS}"
     if rule.on_fail == "weight":
-        return f"the update counts {amount('permille', rule.permille)} of its weight"
+        kept = amount("permille", rule.permille)
+        return f"counts {kept}", f"the update counts {kept} of its weight"
     if rule.on_fail == "quarantine":
-        return "it is only shown, the update counts in full"
+        return "marked", "it is shown to everybody, and counts in full"
     if rule.strength in ("S", "R"):
-        return "the update is left out of the model"
-    return "the receiver condemns the update; a quorum takes it out of the model"
+        return "left out", "the update does not become part of the model"
+    return "condemned", "by whoever found it; a quorum of peers takes the update out of the model"

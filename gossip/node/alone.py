@@ -1,6 +1,6 @@
 """A peer that writes one entry of its own while no node runs: the machine, without links, over the store.
 
-    Started, NewKey or Anchored --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store
+    Started, NewKey, Anchored, NewPolicy --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store
 
 What the node does with sockets and tasks, in one go: the same machine decides and signs, so an entry that is written
 here is the one that a running node would have written. What others must be asked for first is left to `gossip run`:
@@ -27,9 +27,11 @@ from gossip import events as ev
 from gossip.config import PeerConfig
 from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node.ruling import wanted_policy
 from gossip.peer.book import Book, restore
 from gossip.peer.peer import Peer
 from ledger.chain import peer_of
+from ledger.entry import PolicyChange
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from ledger.private_files import Passphrase
@@ -94,6 +96,32 @@ def add_anchor(
                 next_step="start it with gossip run, and add it then",
             )  # fmt: skip
         return seq
+
+
+def set_policy(directory: Path, passphrase: Passphrase | None, text: bytes, *, offline: bool = False) -> int:
+    """As an admin, say that this policy shall be in force; the index of that entry, which is signed for.
+
+    LocalError if that cannot be done here and now; then nothing has changed.
+    """
+    with _held(directory, passphrase, offline=offline) as alone:
+        wanted_policy(alone.book.replica, alone.own, text.decode())
+        peer, replica, own = alone.peer(), alone.book.replica, alone.own
+        seq = replica.size(own)
+
+        def written() -> int | None:
+            for at in range(seq, replica.size(own)):
+                entry = replica.entry(own, at)
+                if isinstance(entry, PolicyChange) and entry.policy == sha256(text).hexdigest() and alone.signed > at:
+                    return at
+            return None
+
+        found = alone.run(peer, ev.NewPolicy(text), written)
+        if found is None:
+            raise LocalError(
+                "the policy was not written", why="this peer first has to hear from others",
+                next_step="start it with gossip run, and set it then",
+            )  # fmt: skip
+        return found
 
 
 @contextmanager

@@ -347,7 +347,7 @@ def test_every_rule_can_be_said_in_words(fact: str) -> None:
     for word in FACTS[fact].words:
         line = 'all_in = ["MPL-2.0", ""]' if word == "all_in" else f"{word} = 1"
         (rule,) = Policy.parse(one(fact, line)).rules
-        said = [say_rule(rule), say_outcome(rule), say_breach(Breach(rule.name, 2, rule.limit))]
+        said = [say_rule(rule), *say_outcome(rule), say_breach(Breach(rule.name, 2, rule.limit))]
         assert all(said)
         assert not any(part in "".join(said) for part in (fact, "permille", "\n"))
 
@@ -355,9 +355,9 @@ def test_every_rule_can_be_said_in_words(fact: str) -> None:
 def test_words_for_people() -> None:
     (rule,) = Policy.parse(one("data.duplicates_permille", "max = 900", 'on_fail = "weight"', "permille = 505")).rules
     assert say_rule(rule) == "at most 90% of its rows are exact copies of another"
-    assert say_outcome(rule) == "the update counts 50.5% of its weight"
+    assert say_outcome(rule) == ("counts 50.5%", "the update counts 50.5% of its weight")
     assert say_breach(Breach(rule.name, 912, 900)) == (
-        "91.2% of its rows are exact copies of another, allowed are at most 90%"
+        "91.2% of its rows are exact copies of another (allowed: at most 90%)"
     )
     assert say_breach(Breach("opened.invalid", 1, 0)) == "opened.invalid is 1, the limit 0"
 
@@ -388,7 +388,7 @@ def test_words_for_people() -> None:
         ('policy = 1\n[data.records]\nmax = 1\non_fail = "weight"\n', 4, "permille = 500"),
         ("policy = 1\n[opened.records]\nmin = 257\n", 3, "1 to 256"),
         ("policy = 1\n[canary.harm_permille]\nmax = 1\n", 2, "sha256"),
-        ("policy = 1\n[opened.wrong_labels_permille]\nmax = 1\n", 2, "[labels.ad]"),
+        ("policy = 1\n[opened.wrong_labels_permille]\nmax = 1\n", 2, "labels.ad"),
     ],
 )
 def test_a_wrong_line_is_named_with_advice(text: str, line: int, advice: str) -> None:

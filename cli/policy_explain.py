@@ -1,0 +1,238 @@
+"""What the policy makes of one update, or of one data set, rule by rule: value, limit, outcome, and who says so.
+
+    rules on entries     evaluated here, by the policy in force in the entry's own past: whoever does it finds the same
+    rules on opinions    read from the judgements that receivers wrote down; as many as the quorum take an update out
+
+The ledger's rules are run once more over what is read (a bundle's, or a peer's), without making the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from cli import policy_rules, render
+from cli.entries import label
+from cli.opened import Opened
+from cli.plain import plain
+from ledger.chain import LogId, peer_of
+from ledger.entry import GRID_ONE, Data, Judgement, Reading, Update, Verdict
+from ledger.errors import LocalError
+from ledger.in_force import in_force, said_in
+from ledger.policy import OPENED, Breach, Policy, Ruled, Ruling
+from ledger.policy_facts import FACTS
+from ledger.policy_words import amount, say_breach
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A judgement that names the update, or the data that it was trained on."""
+
+    judge: str  # a name
+    log: LogId
+    seq: int
+    said: Judgement
+    at: int  # the entry judged: the update's own, or its data entry's
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    log: LogId
+    seq: int
+    entry: Update | Data
+    data_seq: int
+    number: int  # of the policy in force in its past
+    policy: Policy
+    now: Policy  # in force in everything that is here
+    ruling: Ruling
+    opinions: tuple[Opinion, ...]
+    weight: int | None  # of an update in the fold or once in it
+    counts: bool  # whether it is in the sum of all that is here
+    name: str
+
+    @property
+    def condemning(self) -> list[Opinion]:
+        return [one for one in self.opinions if one.said.decision == "condemned"]
+
+
+def explain(read: Opened, wanted: str) -> Explained:
+    """LocalError if there is no such entry, or if it is neither an update nor a data entry."""
+    replica = read.replica
+    log, seq = read.find(wanted)
+    entry = replica.entry(log, seq)
+    if not isinstance(entry, Update | Data):
+        raise LocalError(
+            f"entry {plain(wanted, 60)} is no update and no data set",
+            why="a policy speaks of these alone",
+            next_step="find one with: gossip ledger log",
+        )
+    data_seq = entry.data if isinstance(entry, Update) else seq
+    data = replica.entry(log, data_seq)
+    assert isinstance(data, Data)
+    past = replica.past(log, seq + 1)
+    said = said_in((replica.branches.get(name), size) for name, size in past.items())
+    number, digest = in_force(replica.genesis, {wish: tuple(keys) for wish, keys in said.items()})
+    policy = replica.policy_of(digest)
+    update = isinstance(entry, Update)
+    counts = update and any((name, at) == (log, seq) for name, at, *_ in replica.updates)
+    return Explained(
+        log, seq, entry, data_seq, number, policy, replica.policy_now(),
+        policy.rule_on(entry, data) if isinstance(entry, Update) else policy.rule_on_data(data),
+        tuple(_opinions(read, log, {seq, data_seq} if update else {seq})),
+        replica.weight_of(log, seq) if update else None, counts, read.names().get(log, peer_of(log)[:8]),
+    )  # fmt: skip
+
+
+def _opinions(read: Opened, log: LogId, seqs: set[int]) -> list[Opinion]:
+    """Everything that was judged about these entries of a log, on the branch that has them."""
+    replica, names = read.replica, read.names()
+    found = []
+    for judge, size in replica.heads().items():
+        for at in range(size):
+            data = replica.data(judge, at)
+            if b'"kind":"verdict"' not in data:
+                continue
+            entry = replica.entry(judge, at)
+            assert isinstance(entry, Verdict)
+            for said in entry.judgements:
+                named = seqs.intersection(said.seqs)
+                if said.peer != peer_of(log) or not named or said.seqs[-1] >= replica.size(log):
+                    continue
+                if sha256(replica.data(log, said.seqs[-1])).hexdigest() == said.hash:
+                    found.append(Opinion(names.get(judge, peer_of(judge)[:8]), judge, at, said, min(named)))
+    return found
+
+
+# ------------------------------------------------------------------ as facts
+
+
+def facts(found: Explained) -> dict[str, Any]:
+    return {
+        "entry": label(found.log, found.seq),
+        "log": found.log,
+        "seq": found.seq,
+        "name": found.name,
+        "kind": "update" if isinstance(found.entry, Update) else "data",
+        "data": found.data_seq,
+        "policy": found.policy.hash,
+        "number": found.number,
+        "in_force_now": found.now.hash,
+        "outcome": found.ruling.outcome,
+        "permille": found.ruling.permille,
+        "weight": found.weight,
+        "counts": found.counts,
+        "rules": [_row(found, rule_at) for rule_at in range(len(found.policy.rules))],
+        "opinions": [
+            {
+                "by": one.judge, "log": one.log, "seq": one.seq, "of": one.at, "decision": one.said.decision,
+                "readings": [{"rule": r.rule, "value": r.value, "limit": r.limit} for r in one.said.readings],
+                "measured": [
+                    {"on": m.on, "examples": m.given.examples, "wrong": m.given.fp + m.given.fn,
+                     "wrong_without": m.without.fp + m.without.fn}
+                    for m in one.said.measured
+                ],
+            }
+            for one in found.opinions
+        ],
+        "condemned_by": sorted({one.judge for one in found.condemning}),
+    }  # fmt: skip
+
+
+def _row(found: Explained, at: int) -> dict[str, Any]:
+    rule = found.policy.rules[at]
+    row: dict[str, Any] = policy_rules.facts(rule)
+    ruled = next((one for one in found.ruling.readings if one.rule is rule), None)
+    by = [(one, reading) for one in found.opinions for reading in one.said.readings if reading.rule == rule.name]
+    if ruled is not None:
+        row |= {"value": ruled.value, "broken": ruled.broken, "why": _why(ruled)}
+    else:
+        row |= {
+            "value": max((reading.value for _, reading in by), default=None),
+            "broken": any(rule.broken_by(reading.value) for _, reading in by) if by else None,
+            "why": "; ".join(f"{one.judge}: {say_breach(reading)}" for one, reading in by)
+            or _silence(found, rule.fact),
+        }
+    row["by"] = [
+        {"name": one.judge, "log": one.log, "seq": one.seq, "value": reading.value} for one, reading in by
+    ]  # fmt: skip
+    return row
+
+
+def _why(ruled: Ruled) -> str:
+    return say_breach(ruled.breach) if ruled.broken else ""
+
+
+def _silence(found: Explained, fact: str) -> str:
+    if fact == OPENED:
+        return "a request"
+    if fact.startswith("update.") or (isinstance(found.entry, Data) and not fact.startswith("opened.")):
+        return "of updates only"
+    return "nobody has reported anything"
+
+
+# ------------------------------------------------------------------ for people
+
+
+def show(found: Explained) -> None:
+    told = facts(found)
+    what = f"trained on its data entry {found.data_seq}" if told["kind"] == "update" else "a data set"
+    render.say(f"entry   {told['entry']} of {found.name}, {what}")
+    render.say(f"policy  number {found.number}, {found.policy.hash}, in force where it was written")
+    rows = []
+    for row in told["rules"]:
+        fact = FACTS[str(row["rule"]).rpartition(".")[0]]
+        value = render.NONE if row["value"] is None else amount(fact.unit, row["value"])
+        state = {True: "BROKEN", False: "holds", None: render.NONE}[row["broken"]]
+        rows.append((row["rule"], plain(row["asks"], 120), value, state, plain(row["why"], 240)))
+    render.table(("rule", "asks for", "value", "", "why"), rows, right={2})
+    for one in found.opinions:
+        readings = ", ".join(say_breach(reading) for reading in one.said.readings) or _scores(one.said)
+        where = "it" if one.at == found.seq else f"its data entry {one.at}"
+        render.say(
+            f"{one.judge} ({label(one.log, one.seq)}) judged {where}: {one.said.decision}. {plain(readings, 240)}"
+        )
+    render.say(f"So      {outcome(found)}")
+    if found.now.hash != found.policy.hash:
+        render.say(f"The policy in force now is another: {found.now.hash}. It rules on what is published from now on.")
+
+
+def _scores(said: Judgement) -> str:
+    return "; ".join(
+        f"{measured.on}: {measured.given.fp + measured.given.fn} of {measured.given.examples} wrong with it, "
+        f"{measured.without.fp + measured.without.fn} without"
+        for measured in said.measured
+    )
+
+
+def outcome(found: Explained) -> str:
+    """What became of it, in one sentence."""
+    ruling = found.ruling
+    if isinstance(found.entry, Data):
+        return {
+            "reject": "updates trained on it are left out of the model: ",
+            "weight": f"updates trained on it count {ruling.permille / 10:.12g}% of their weight: ",
+            "quarantine": "updates trained on it count in full, and are marked: ",
+            "pass": "nothing here keeps updates that are trained on it out of the model",
+        }[ruling.outcome] + _reasons(ruling)
+    if ruling.outcome == "reject":
+        return f"it is left out of the model: {_reasons(ruling)}"
+    judges = sorted({one.judge for one in found.condemning})
+    weight = f"weight {render.score((found.weight or 0) / GRID_ONE, 2)}"
+    if not found.counts:
+        if judges:
+            return f"it was taken out of the model again: condemned by {', '.join(judges)}"
+        return "it does not count: something else than the policy took it out (gossip ledger verify, gossip ledger log)"
+    said = f"it counts, {weight}"
+    if ruling.outcome == "weight":
+        said += f", which is {ruling.permille / 10:.12g}% of what it would have: {_reasons(ruling)}"
+    elif ruling.outcome == "quarantine":
+        said += f", and is marked: {_reasons(ruling)}"
+    if judges:
+        said += f"; {', '.join(judges)} condemned it, which is not enough to take it out"
+    return said
+
+
+def _reasons(ruling: Ruling) -> str:
+    broken: list[Breach | Reading] = [one.breach for one in ruling.readings if one.broken]
+    return "; ".join(say_breach(breach) for breach in broken)
