@@ -16,11 +16,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from tests.bench import codec, demo, ledger, machine, million, replay, startup, store, traffic, transport
+from tests.bench import codec, data, demo, ledger, machine, million, replay, startup, store, traffic, transport
 from tests.bench.figures import Section, rows_of
 
 SEEDS: Final = 5
-SECTIONS: Final = ("codec", "startup", "ledger", "long", "replay", "store", "traffic", "transport", "demo")
+SECTIONS: Final = ("codec", "startup", "ledger", "long", "replay", "data", "store", "traffic", "transport", "demo")
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
         "ledger": ledger.measure,
         "long": lambda: million.measure(quick=given.quick),
         "replay": replay.measure,
+        "data": lambda: data.measure(quick=given.quick),
         "store": store.measure,
         "traffic": lambda: traffic.measure(quick=given.quick),
         "transport": transport.measure,
