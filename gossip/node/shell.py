@@ -25,7 +25,7 @@ from gossip import directory as places
 from gossip import events as ev
 from gossip.config import PeerConfig
 from gossip.merging.arithmetic import NumpyArithmetic
-from gossip.node.anchoring import Anchoring
+from gossip.node.anchoring import anchor
 from gossip.node.calls import Calls
 from gossip.node.checking import Checking
 from gossip.node.config import NodeConfig
@@ -34,8 +34,10 @@ from gossip.node.learning import Learning
 from gossip.node.own_data import Own
 from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
+from gossip.node.ruling import ask_for
 from gossip.node.timers import Timers
 from gossip.node.writer import Writer
+from gossip.node.written import Written
 from gossip.peer.book import restore
 from gossip.peer.peer import Peer
 from gossip.transport import control
@@ -69,7 +71,7 @@ class Node:
         self._phase = "starting"
         self._address = self._backend = ""
         self._port = 0
-        self._anchoring = Anchoring(self._post)
+        self._written = Written(self._post)
         # Set in run(), in this order; status() may be asked before.
         self._meta: dict[str, str] = {}
         self._learning: Learning | None = None
@@ -233,7 +235,7 @@ class Node:
             case ev.SetTimer(name, at):
                 self._timers.set(name, at)
             case ev.Append():
-                self._anchoring.saw(effect)
+                self._written.saw(effect)
                 self._writer.put(effect)
             case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned():
                 self._writer.put(effect)
@@ -241,7 +243,7 @@ class Node:
                 if log == self._meta["self"] and effect.held is None:  # signed just now, not brought back by others
                     # On disk before the signature leaves, which the Send effects behind this one do.
                     self._mark.write(size, self._book.replica.root(log, size).hex())
-                    self._anchoring.saw(effect)
+                    self._written.saw(effect)
                 self._writer.put(effect)
             case ev.Train():
                 self._learning.train(effect)
@@ -310,7 +312,9 @@ class Node:
                     promise, self._post, recover=command == "recover", since=request.get("since")
                 )
             case "anchor":
-                return await self._anchoring.add(request)
+                return await anchor(self._written, request)
+            case "policy":
+                return await ask_for(self._written, self._book.replica, self._meta["self"], request)
             case "invite":
                 ticket = setup.make_ticket(
                     self._config.directory, uses=request.get("uses", 1), addresses=(self._address,)
@@ -319,7 +323,7 @@ class Node:
             case _:
                 raise LocalError(
                     f"no command {command[:40]!r}",
-                    next_step="use status, invite, anchor, rotate, recover, drain, evaluate or stop",
+                    next_step="use status, invite, anchor, policy, rotate, recover, drain, evaluate or stop",
                 )
 
     def _tell(self, kind: str, **fields: Any) -> None:

@@ -8,7 +8,8 @@ import base64
 import pytest
 
 from gossip import events as ev
-from gossip.node.anchoring import Anchoring
+from gossip.node.anchoring import anchor
+from gossip.node.written import Written
 from ledger.errors import LocalError
 
 TOKEN = b"a token" * 100
@@ -21,14 +22,14 @@ async def test_the_same_time_stamp_is_not_written_twice() -> None:
     async def post(event: ev.Event) -> None:
         posted.append(event)
 
-    anchoring = Anchoring(post)
-    first = asyncio.create_task(anchoring.add(REQUEST))
+    written = Written(post)
+    first = asyncio.create_task(anchor(written, REQUEST))
     await asyncio.sleep(0)
     with pytest.raises(LocalError, match="being added already"):
-        await anchoring.add(REQUEST)
-    anchoring.saw(ev.Append(7, b"entry", TOKEN))
+        await anchor(written, REQUEST)
+    written.saw(ev.Append(7, b"entry", TOKEN))
     assert not first.done()
-    anchoring.saw(ev.KeepCheckpoint("ab" * 32, 8, b"note"))
+    written.saw(ev.KeepCheckpoint("ab" * 32, 8, b"note"))
     assert await first == {"seq": 7}  # it is there, and the one who came second took nothing from it
     assert posted == [ev.Anchored(3, TOKEN)]
 
@@ -39,4 +40,4 @@ async def test_what_is_no_time_stamp_reaches_no_machine(change: dict[str, object
         raise AssertionError
 
     with pytest.raises(LocalError, match="no time stamp"):
-        await Anchoring(post).add({**REQUEST, **change})
+        await anchor(Written(post), {**REQUEST, **change})
