@@ -26,6 +26,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Text = Annotated[Path, typer.Argument(metavar="FILE", help="A policy; gossip policy default prints one to start from.")]
 
 
+def read_policy(file: Path) -> Policy:
+    """A policy file. LocalError names what is wrong with it."""
+    from ledger.policy import MAX_POLICY_BYTES, Policy
+
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_POLICY_BYTES + 1)
+    except OSError as error:
+        raise LocalError(
+            f"{file}: cannot be read", why=error.strerror or str(error), next_step="check the path"
+        ) from None
+    try:
+        return Policy.parse(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise LocalError(f"{file}: is not UTF-8 text", next_step="save it as UTF-8") from None
+    except LocalError as error:
+        raise LocalError(f"{file}: {error.what}", why=error.why, next_step=error.next_step) from None
+
+
 @app.command()
 def show(
     source: Source = None,
@@ -67,7 +86,7 @@ def check(file: Text, json: Json = False) -> None:
     """Read a policy file and say what it means, rule by rule, or what is wrong with it."""
     from cli import policy_rules
 
-    policy = _read(file)
+    policy = read_policy(file)
     if json:
         render.document({"file": str(file), **policy_rules.document(policy)})
         return
@@ -126,7 +145,7 @@ def set_policy(
     json: Json = False,
 ) -> None:
     """As an admin, say that this policy shall be in force; it is when enough admins have said so."""
-    policy = _read(file)
+    policy = read_policy(file)
     place = settings.existing_directory(name, directory)
     before = _state(place)
     own = _own_key(place)
@@ -204,32 +223,10 @@ def pin(
         render.say(f"The policy in force also names: {', '.join(missing)}")
 
 
-# ------------------------------------------------------------------ private
-
-
 def _is_kept(place: Path, digest: str) -> bool:
     from gossip.pinned import held, pinned_path
 
     return held(pinned_path(place), digest) is not None
-
-
-def _read(file: Path) -> Policy:
-    """A policy file. LocalError names what is wrong with it."""
-    from ledger.policy import MAX_POLICY_BYTES, Policy
-
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_POLICY_BYTES + 1)
-    except OSError as error:
-        raise LocalError(
-            f"{file}: cannot be read", why=error.strerror or str(error), next_step="check the path"
-        ) from None
-    try:
-        return Policy.parse(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise LocalError(f"{file}: is not UTF-8 text", next_step="save it as UTF-8") from None
-    except LocalError as error:
-        raise LocalError(f"{file}: {error.what}", why=error.why, next_step=error.next_step) from None
 
 
 def _state(place: Path) -> Any:

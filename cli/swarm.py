@@ -89,6 +89,17 @@ def new(
         list[str] | None,
         typer.Option("--witness", metavar="KEY...", help="Who makes snapshots final, by majority, beside the founder."),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="Rules for contributions, instead of gossip policy default."),
+    ] = None,
+    admin: Annotated[
+        list[str] | None,
+        typer.Option("--admin", metavar="KEY...", help="Who may change the policy, beside the founder."),
+    ] = None,
+    threshold: Annotated[
+        int, typer.Option("--threshold", metavar="N", min=1, help="How many admins it takes to change the policy.")
+    ] = 1,
     lock: passphrase.Ask = False,
     passphrase_file: passphrase.File = None,
     json: Json = False,
@@ -97,8 +108,11 @@ def new(
     settings.check_name(name)
     place = settings.new_directory(name, directory)
     from cli.model import read_declaration
+    from cli.policy import read_policy
     from gossip.setup import create_swarm
+    from ledger.policies import DEFAULT_POLICY
 
+    rules = read_policy(policy).text if policy is not None else DEFAULT_POLICY
     text, task_name = read_declaration(model, task)
     if seed is None:
         import secrets
@@ -107,6 +121,7 @@ def new(
     created = create_swarm(
         place, name=name, task=task_name, model_text=text, peer_name=peer_name or members.new_name(), seed=seed,
         passphrase=passphrase.fresh(lock, passphrase_file), witnesses=witness or (),
+        policy_text=rules, admins=admin or (), threshold=threshold,
     )  # fmt: skip
     if json:
         render.document(

@@ -83,24 +83,33 @@ def create_swarm(
     policy_text: str = DEFAULT_POLICY,
     passphrase: Passphrase | None = None,
     witnesses: Iterable[str] = (),
+    admins: Iterable[str] = (),
+    threshold: int = 1,
 ) -> Created:
-    """Found a swarm in `directory`: its founder is its one admin, and its first trainer.
+    """Found a swarm in `directory`: its founder is an admin, and its first trainer.
 
-    `passphrase` locks its keys. `witnesses` are public keys, in hex, of members-to-be whose votes make snapshots final;
-    the founder is always one.
+    `passphrase` locks its keys. `witnesses` are public keys, in hex, of members-to-be whose votes make snapshots final,
+    `admins` of those who may change the policy, `threshold` of them together; the founder is always one of both.
     """
     spec = ModelSpec.parse(model_text)
     policy = Policy.parse(policy_text)
+    others, witnesses = list(admins), list(witnesses)
     with _fresh(directory):
         key, following = KeyFiles(directory, passphrase).create()
         now = int(time.time())
+        in_charge = _keys(key.public.hex(), others, "admins")
+        if not 1 <= threshold <= len(in_charge):
+            raise LocalError(
+                f"{threshold} admins are to change the policy", why=f"there are {len(in_charge)}, the founder is one",
+                next_step="name the others with --admin KEY, or a lower --threshold",
+            )  # fmt: skip
         genesis = encode_entry(
             Genesis(
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=now, meets=[], seen=[], heads=EMPTY_HEADS,
                 name=_checked_name(name), task=task, model=spec.text, layout=list(spec.layout()),
                 seed=hashlib.sha256(f"gossip/seed/1\n{seed}".encode()).hexdigest(),
                 fold=fold_constants(eta=spec.eta, norm0=spec.norm0), policy=policy.hash,
-                admins=[key.public.hex()], threshold=1, witnesses=_witness_keys(key.public.hex(), witnesses),
+                admins=in_charge, threshold=threshold, witnesses=_keys(key.public.hex(), witnesses, "witnesses"),
             )
         )  # fmt: skip
         swarm = entry_hash(genesis)
@@ -114,8 +123,8 @@ def create_swarm(
     return Created(swarm, peer)
 
 
-def _witness_keys(founder: str, others: Iterable[str]) -> list[str]:
-    """The keys that vote; LocalError if one is none, or the list is too long to be judged by majority."""
+def _keys(founder: str, others: Iterable[str], what: str) -> list[str]:
+    """The founder's key and others; LocalError if one is none, or the list is longer than a genesis may have it."""
     keys = [founder]
     for key in others:
         try:
@@ -128,7 +137,7 @@ def _witness_keys(founder: str, others: Iterable[str]) -> list[str]:
         if bytes.fromhex(key).hex() not in keys:
             keys.append(bytes.fromhex(key).hex())
     if len(keys) > MAX_KEYS:
-        raise LocalError(f"{len(keys)} witnesses", next_step=f"name at most {MAX_KEYS - 1} beside the founder")
+        raise LocalError(f"{len(keys)} {what}", next_step=f"name at most {MAX_KEYS - 1} beside the founder")
     return keys
 
 
@@ -168,7 +177,7 @@ def make_ticket(directory: Path, *, role: str = "trainer", uses: int = 1, addres
         meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self")}
         if meta["founder"] != meta["self"]:
             raise LocalError(
-                "only the founder of a swarm can invite", why="it is the one admin",
+                "only the founder of a swarm can invite", why="invites name its key",
                 next_step="ask the founder to run `gossip invite`",
             )  # fmt: skip
         if promise is None:
