@@ -210,6 +210,10 @@ class Replica:
         """Genesis' policy and every one that an admitted entry names."""
         return self._charter.policies
 
+    def asked(self) -> tuple[Wish, ...]:
+        """Every (number, hash) that an admitted policy entry asks for, sorted."""
+        return tuple(sorted(self._said))
+
     def policy_of(self, digest: Hash) -> Policy:
         """One of them by its hash."""
         found = self._charter.policies.get(digest)

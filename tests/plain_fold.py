@@ -129,12 +129,17 @@ def root_of(leaves: list[bytes]) -> bytes:
 class History:
     """All entries of a swarm, as bytes in any order. An entry is known by its hash; a past is a set of hashes.
 
-    `left_out`: hashes of the updates that the policy leaves out. `blobs`: deltas and evidence, by hash.
+    `left_out`: hashes of the updates that the policy leaves out. `permille`: what it leaves others of their weight.
+    `blobs`: deltas and evidence, by hash.
     """
 
-    def __init__(self, entries: Iterable[bytes], founder: str, left_out: set[str], blobs: dict[str, bytes]) -> None:
+    def __init__(
+        self, entries: Iterable[bytes], founder: str, left_out: set[str], blobs: dict[str, bytes],
+        permille: dict[str, int] | None = None,
+    ) -> None:  # fmt: skip
         self.founder = founder
         self.left_out = left_out
+        self.permille = permille or {}
         self.blobs = blobs
         self.data = {sha(data).hex(): data for data in entries}
         self.entry = {name: json.loads(data) for name, data in self.data.items()}
@@ -294,6 +299,16 @@ class History:
                     found |= self.standing(past, branch) & set(shared)
         return found
 
+    def policy(self, held: Set[str]) -> tuple[int, str]:
+        """Number and hash of the policy in force in a past."""
+        said: dict[tuple[int, str], set[str]] = {}
+        for name in held:
+            if self.entry[name]["kind"] == "policy":
+                wish = self.entry[name]["number"], self.entry[name]["policy"]
+                said.setdefault(wish, set()).add(self.keys(self.chain[name])[0][0].hex())
+        enough = [wish for wish, admins in said.items() if len(admins) >= self.genesis["threshold"]]
+        return min(enough, key=lambda wish: (-wish[0], wish[1]), default=(0, self.genesis["policy"]))
+
     # -- weights
 
     def trainers(self, held: Set[str]) -> set[str]:
@@ -352,7 +367,7 @@ class History:
         if update["norm"] * ONE > c["kappa"] * M:
             clip = Fraction(c["kappa"] * M, update["norm"] * ONE)
         exact = Fraction(c["eta"], ONE) / n * Fraction(s, ONE) * clip * Fraction(q, ONE)
-        self.weight[u] = math.floor(ONE * min(Fraction(1), exact))
+        self.weight[u] = math.floor(ONE * min(Fraction(1), exact)) * self.permille.get(u, 1000) // 1000
         self.row[u] = {"T": T, "x": x, "seen": count, "credited": credited, "grown": grown}
 
     # -- states and models

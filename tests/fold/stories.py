@@ -199,8 +199,11 @@ def shuffled_delivery(swarm: Swarm, luck: Random) -> Peer:
 
 def history_of(swarm: Swarm) -> History:
     """The swarm as the second implementation reads it."""
-    left_out = {checked.hash for _, checked in checked_entries(swarm) if checked.refused}
-    return History([data for _, _, data in swarm.everything()], swarm.founder_id, left_out, swarm.founder.blobs)
+    ruled = [checked for _, checked in checked_entries(swarm) if checked.ruling is not None]
+    left_out = {checked.hash for checked in ruled if checked.refused}
+    permille = {checked.hash: checked.ruling.permille for checked in ruled if checked.ruling is not None}
+    entries = [data for _, _, data in swarm.everything()]
+    return History(entries, swarm.founder_id, left_out, swarm.founder.blobs, permille)
 
 
 def named_weights(replica: Replica) -> dict[Hash, int]:

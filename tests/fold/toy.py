@@ -30,6 +30,7 @@ from ledger.entry import (
     Hash,
     Member,
     PeerId,
+    PolicyChange,
     Recover,
     Rotate,
     Scores,
@@ -39,6 +40,7 @@ from ledger.entry import (
 )
 from ledger.fold import Fold
 from ledger.fork import make_evidence
+from ledger.inspection_rules import check_sketch
 from ledger.keys import PrivateKey, key_digest
 from ledger.policy import Policy
 from ledger.proof import TlogProof, make_proof
@@ -92,11 +94,12 @@ def genesis(
     fold: FoldConstants | None = None,
     layout: Sequence[Tensor] = LAYOUT,
     admins: Iterable[str] = ("founder",),
+    threshold: int = 1,
     witnesses: Iterable[str] = (),
 ) -> bytes:
     entry = Genesis(
         **CHAIN, name="toy", task="toy", model="{}", layout=list(layout), seed=SEED, fold=fold or constants(),
-        policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=1,
+        policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=threshold,
         witnesses=[key_of(name).public.hex() for name in witnesses],
     )  # fmt: skip
     return encode_entry(entry)
@@ -156,6 +159,8 @@ class Peer:
             assert self.fold is not None
             assert checked.blob is not None
             open_delta(checked, self.blobs[checked.blob], self.fold)
+        if isinstance(checked.entry, Data) and checked.blob is not None:
+            check_sketch(checked.log, checked.entry, self.blobs[checked.blob])
         change = self.replica.admit(checked, self.blobs.get(checked.blob or "", b""))
         self._move(change)
 
@@ -180,6 +185,14 @@ class Peer:
                 duplicates=0, features="toy-1", zone="private", sources=[],
             )
         )  # fmt: skip
+
+    def ask_for(self, text: str, number: int | None = None) -> Checked:
+        """As an admin, write that the policy should be this."""
+        blob = text.encode()
+        digest = sha256(blob).hexdigest()
+        self.blobs[digest] = blob
+        number = self.replica.next_policy(self.id, self.replica.draft(self.id)) if number is None else number
+        return self.write(PolicyChange(**CHAIN, number=number, policy=digest, policy_bytes=len(blob)))
 
     def snapshot(self) -> Checked:
         fields = self.replica.draft(self.id)
@@ -316,8 +329,12 @@ class Swarm:
         fold: FoldConstants | None = None,
         layout: Sequence[Tensor] = LAYOUT,
         witnesses: Iterable[str] = (),
+        admins: Iterable[str] = (),
+        threshold: int = 1,
     ) -> None:
-        first = genesis(fold=fold, layout=layout, witnesses=witnesses)
+        """`admins` are those of `names` who are, beside the founder."""
+        keys = ("founder", *admins)
+        first = genesis(fold=fold, layout=layout, witnesses=witnesses, admins=keys, threshold=threshold)
         self.swarm = entry_hash(first)
         second = enrol(self.swarm, "founder", seq=1, prev=self.swarm)
         self.founder_id = entry_hash(second)
@@ -326,7 +343,7 @@ class Swarm:
         for data in (first, second):
             founder.take(self.founder_id, data)
         for name in names:
-            self.join(name)
+            self.join(name, role="admin" if name in keys else "trainer")
         founder.announce_data()
         self.exchange()
 
@@ -352,7 +369,7 @@ class Swarm:
         self.founder.take(peer.id, first)
         self.founder.write(Member(**CHAIN, peer=peer.id, role=role, expires=0))
         peer.fetch(self.founder)
-        if role == "trainer":
+        if role in ("trainer", "admin"):
             peer.announce_data()
         return peer
 
