@@ -184,23 +184,28 @@ class Stage:
         assert self.victim.book is not None
         return self.victim.book.replica
 
-    def challenge(self, by: SimPeer, count: int = 12) -> Challenge:
-        seq, data, _ = self.data_entry()
+    def challenge(self, by: SimPeer, count: int = 12, of: tuple[str, int, bytes] | None = None) -> Challenge:
+        """Of the victim's data, or `of` another (log, seq, bytes of the data entry)."""
+        log, seq, data = of or (self.victim.self_id, *self.data_entry()[:2])
         assert by.machine is not None
         digest_ = entry_hash(data)
         signature = by._key.sign(challenge_text(self.swarm.swarm_id, by.self_id, digest_, count)).hex()
         return Challenge(
-            **chain(by.machine._author.draft()), peer=self.victim.self_id, data=seq, hash=digest_, count=count,
+            **chain(by.machine._author.draft()), peer=log, data=seq, hash=digest_, count=count,
             signature=signature,
         )  # fmt: skip
 
     def _ask(self) -> None:
         """The auditor asks the victim to open records, as its machine would: the entry goes its usual way."""
         auditor = self.swarm.peers[AUDITOR]
-        assert auditor.machine is not None
-        author, now = auditor.machine._author, self.swarm.clock.now
-        author.write(author.draft(), self.challenge(auditor), now)
-        self._settle(auditor)
+        self.write(auditor, self.challenge(auditor))
+
+    def write(self, peer: SimPeer, body: AnyEntry, blob: bytes | None = None) -> None:
+        """Have a peer publish an entry. What was just written waits in its outbox for the next event."""
+        assert peer.machine is not None
+        author = peer.machine._author
+        author.write(author.draft(), body, self.swarm.clock.now, blob)
+        peer.deliver(Stored(author.stored - 1))
 
     def _answer(self) -> None:
         """The victim opens them, as its machine would once the shell has read the files again."""
@@ -208,24 +213,19 @@ class Stage:
         asked = [
             (seq, entry) for seq in range(replica.size(auditor))
             if isinstance(entry := replica.entry(auditor, seq), Challenge)
+            and (entry.peer, entry.data) == (self.victim.self_id, self.data_entry()[0])
         ]  # fmt: skip
         (seq, entry) = asked[0]
         leaves, swarm = bytes(self.secrets.leaves), self.swarm.swarm_id
         self.opening = make_opening(leaves, self.secrets.records, swarm, entry.signature, entry.count)
-        assert self.victim.machine is not None
-        author = self.victim.machine._author
-        fields_ = author.draft()
-        body = Opening(
-            **chain(fields_), peer=auditor, challenge=seq, opened=sha256(self.opening).hexdigest(),
-            opened_bytes=len(self.opening),
-        )  # fmt: skip
-        author.write(fields_, body, self.swarm.clock.now, self.opening)
-        self._settle(self.victim)
+        self.write(self.victim, self.opening_of(self.victim, auditor, seq, self.opening), self.opening)
 
-    def _settle(self, peer: SimPeer) -> None:
-        """Have what was just written carried out: it stands in the outbox until the next event."""
-        assert peer.machine is not None
-        peer.deliver(Stored(peer.machine._author.stored - 1))
+    def opening_of(self, by: SimPeer, challenger: str, seq: int, blob: bytes) -> Opening:
+        assert by.machine is not None
+        return Opening(
+            **chain(by.machine._author.draft()), peer=challenger, challenge=seq, opened=sha256(blob).hexdigest(),
+            opened_bytes=len(blob),
+        )  # fmt: skip
 
     # -------------------------------------------------------------- talking to the victim by hand
 

@@ -1,0 +1,126 @@
+"""Who may ask and who is served: the ledger's rule and the gate's agree, and no third party's word opens anything."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from gossip.egress import Receiver, Records, Released, Withheld, ZoneSetting, release
+from gossip.events import DataReady, OpenRecords, Received
+from gossip.sim.station import commitment
+from gossip.wire.codec import encode
+from ledger.canonical import encode_entry
+from ledger.entry import Data
+from ledger.replica import InvalidEntry
+from tests.egress.stage import AUDITOR, FOUNDER, OBSERVER, TRAINER, VICTIM, Stage
+
+AUDITORS = ZoneSetting("public", ("auditor",))
+
+
+@pytest.mark.parametrize("opens", [(), ("auditor",), ("admin", "relay"), ("trainer",), ("peer",)])
+def test_the_ledger_admits_the_challenges_that_the_gate_would_let_be_answered(opens: tuple[str, ...]) -> None:
+    """A challenge that is admitted and never answered would look like a fault of its author's."""
+    probe = Stage(ZoneSetting())
+    ids = {"peer": probe.swarm.peers[OBSERVER].self_id}
+    setting = ZoneSetting("public", tuple(sorted(ids.get(word, word) for word in opens)))
+    stage = Stage(setting)
+    said = []
+    for peer in stage.swarm.peers:
+        if peer is stage.victim:
+            continue
+        assert peer.book is not None
+        role = stage.replica.role_of(peer.self_id)
+        leave = release(setting, Records, of=stage.secrets.commitment.root, to=Receiver(peer.self_id, role))
+        try:
+            peer.book.replica.check(peer.self_id, encode_entry(stage.challenge(peer)))
+            admitted = True
+        except InvalidEntry:
+            admitted = False
+        assert admitted is isinstance(leave, Released), f"{role}, {setting.opens}"
+        said.append(admitted)
+    assert any(said)
+    assert all(said) is not bool(opens)
+
+
+def test_a_private_peer_is_challenged_by_everybody_and_nothing_leaves() -> None:
+    stage = Stage(ZoneSetting())
+    for peer in stage.swarm.peers:
+        if peer is not stage.victim:
+            stage.feed(Received(stage.link(peer.public), encode(stage.entries(peer, stage.challenge(peer)))))
+    asked = [told.effect for told in stage.told if isinstance(told.effect, OpenRecords)]
+    assert [effect for effect in asked if effect.root == stage.secrets.commitment.root] == []
+    assert stage.secrets.found_in(stage.heard()) == []
+
+
+# ------------------------------------------------------------------ what others hold, and what others say
+
+
+def shown(stage: Stage, holder: int) -> dict[int, bool]:
+    """Whom the machine of `holder`, which has the opening, would serve it to."""
+    machine = stage.swarm.peers[holder].machine
+    assert machine is not None
+    digest = sha256(stage.opening).hexdigest()
+    return {
+        number: isinstance(machine._serving.leave(digest, stage.opening, peer.self_id), Released)
+        for number, peer in enumerate(stage.swarm.peers)
+    }
+
+
+@pytest.mark.parametrize("holder", [VICTIM, AUDITOR, TRAINER])
+def test_whoever_holds_opened_records_serves_them_by_the_rule_that_binds_their_author(holder: int) -> None:
+    assert shown(Stage(AUDITORS, opened=True), holder) == {number: number == AUDITOR for number in range(6)}
+
+
+def test_records_whose_challenge_is_not_here_are_served_to_nobody() -> None:
+    stage = Stage(AUDITORS, opened=True)
+    machine = stage.swarm.peers[FOUNDER].machine
+    assert machine is not None
+    machine._serving._openings.clear()  # a store that lost the entries and kept the blob
+    assert not any(shown(stage, FOUNDER).values())
+
+
+@pytest.fixture
+def stolen() -> Stage:
+    """The trainer, who is not to have the records, publishes data for all, is asked for them by the auditor, and
+    answers with the name of the victim's opening."""
+    stage = Stage(AUDITORS, opened=True)
+    thief, auditor = stage.swarm.peers[TRAINER], stage.swarm.peers[AUDITOR]
+    after = stage.swarm.clock.after
+    assert thief.book is not None
+    for_all = Data(
+        **{name: getattr(commitment(77), name) for name in Data.__struct_fields__ if name not in ("zone", "root")},
+        zone="public", root="77" * 32,
+    )  # fmt: skip
+
+    def ask() -> None:
+        assert thief.book is not None
+        replica = thief.book.replica
+        seq = max(s for s in range(replica.size(thief.self_id)) if isinstance(replica.entry(thief.self_id, s), Data))
+        stage.write(auditor, stage.challenge(auditor, of=(thief.self_id, seq, replica.data(thief.self_id, seq))))
+
+    def answer() -> None:
+        assert auditor.book is not None
+        seq = auditor.book.replica.size(auditor.self_id) - 1
+        stage.write(thief, stage.opening_of(thief, auditor.self_id, seq, stage.opening))
+
+    for peer in stage.swarm.peers:
+        peer.machine._rounds.draining = False  # type: ignore[union-attr]
+    after(0.1, lambda: thief.deliver(DataReady(for_all, 1.0)))
+    after(2.0, ask)
+    after(4.0, answer)
+    end = stage.swarm.clock.now + 8.0
+    while stage.swarm.clock.step(end):
+        pass
+    return stage
+
+
+def test_naming_somebody_elses_opening_opens_it_to_nobody_and_keeps_its_author_from_nothing(stolen: Stage) -> None:
+    digest = sha256(stolen.opening).hexdigest()
+    for number in (VICTIM, AUDITOR):
+        machine = stolen.swarm.peers[number].machine
+        assert machine is not None
+        assert len(machine._serving._openings[digest]) == 2  # both entries arrived
+        for_thief = machine._serving.leave(digest, stolen.opening, stolen.swarm.peers[TRAINER].self_id)
+        assert isinstance(for_thief, Withheld)
+    assert shown(stolen, VICTIM)[AUDITOR]
