@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from math import comb
@@ -340,6 +341,15 @@ def test_bad_records_are_found_as_often_as_the_odds_say(bad: int, expected: floa
             found += any(each.value != truth(each.key) for each in opened)
     least, most = likely(odds(bad))
     assert least <= found <= most
+
+
+def test_the_odds_in_the_docs_are_those() -> None:
+    text = (vectors.VECTORS.parents[2] / "docs" / "data.md").read_text()
+    rows = re.findall(r"^\| (\d+)((?: \| \d+\.\d%){6}) \|$", text, re.MULTILINE)
+    assert [int(opened) for opened, _ in rows] == [20, COUNT, 128, 256]
+    for opened, said in rows:
+        for share, percent in zip((0.005, 0.01, 0.02, 0.05, 0.1, 0.2), re.findall(r"[\d.]+", said), strict=True):
+            assert f"{100 * (1 - (1 - share) ** int(opened)):.1f}" == percent
 
 
 def test_honest_data_are_never_found_at_fault() -> None:
