@@ -111,7 +111,7 @@ def new(
         return
     render.say(f"key     {key.public.hex()}")
     render.say(f"file    {out}")
-    render.say("The key is public: a founder can name it with gossip new --witness. The file is not.")
+    render.say("The key is public: a founder can name it with gossip new --witness or --admin. The file is not.")
     render.say(f"Enter with it: gossip join INVITE --key {out}")
 
 
