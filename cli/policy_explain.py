@@ -9,7 +9,6 @@ The ledger's rules are run once more over what is read (a bundle's, or a peer's)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from cli import policy_rules, render
@@ -17,12 +16,14 @@ from cli.entries import label
 from cli.opened import Opened
 from cli.plain import plain
 from ledger.chain import LogId, peer_of
-from ledger.entry import GRID_ONE, Data, Judgement, Reading, Update, Verdict
+from ledger.condemned import quorum
+from ledger.entry import GRID_ONE, Data, Judgement, Reading, Update
 from ledger.errors import LocalError
 from ledger.in_force import in_force, said_in
 from ledger.policy import OPENED, Breach, Policy, Ruled, Ruling
 from ledger.policy_facts import FACTS
 from ledger.policy_words import amount, say_breach
+from ledger.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,15 @@ class Explained:
     opinions: tuple[Opinion, ...]
     weight: int | None  # of an update in the fold or once in it
     counts: bool  # whether it is in the sum of all that is here
+    condemned: bool  # by as many as it takes
+    needed: int  # peers that have to condemn it; 0 where nobody can: it was not let in
     name: str
 
     @property
-    def condemning(self) -> list[Opinion]:
-        return [one for one in self.opinions if one.said.decision == "condemned"]
+    def judges(self) -> list[str]:
+        """Names of those who condemn it, each peer once."""
+        by = {peer_of(one.log): one.judge for one in self.opinions if one.said.decision == "condemned"}
+        return sorted(by.values())
 
 
 def explain(read: Opened, wanted: str) -> Explained:
@@ -80,27 +85,25 @@ def explain(read: Opened, wanted: str) -> Explained:
         log, seq, entry, data_seq, number, policy, replica.policy_now(),
         policy.rule_on(entry, data) if isinstance(entry, Update) else policy.rule_on_data(data),
         tuple(_opinions(read, log, {seq, data_seq} if update else {seq})),
-        replica.weight_of(log, seq) if update else None, counts, read.names().get(log, peer_of(log)[:8]),
+        replica.weight_of(log, seq) if update else None, counts, replica.condemned(log, seq),
+        _needed(replica, log, seq),
+        read.names().get(log, peer_of(log)[:8]),
     )  # fmt: skip
+
+
+def _needed(replica: Replica, log: LogId, seq: int) -> int:
+    held = replica.branches.get(log)
+    return quorum(held.active[held.folded[seq]]) if replica.weight_of(log, seq) is not None else 0
 
 
 def _opinions(read: Opened, log: LogId, seqs: set[int]) -> list[Opinion]:
     """Everything that was judged about these entries of a log, on the branch that has them."""
     replica, names = read.replica, read.names()
     found = []
-    for judge, size in replica.heads().items():
-        for at in range(size):
-            data = replica.data(judge, at)
-            if b'"kind":"verdict"' not in data:
-                continue
-            entry = replica.entry(judge, at)
-            assert isinstance(entry, Verdict)
-            for said in entry.judgements:
-                named = seqs.intersection(said.seqs)
-                if said.peer != peer_of(log) or not named or said.seqs[-1] >= replica.size(log):
-                    continue
-                if sha256(replica.data(log, said.seqs[-1])).hexdigest() == said.hash:
-                    found.append(Opinion(names.get(judge, peer_of(judge)[:8]), judge, at, said, min(named)))
+    for judge, at, said in replica.judgements(peer_of(log)):
+        named = seqs.intersection(said.seqs)
+        if named and said.seqs[-1] < replica.size(log) and replica.leaf(log, said.seqs[-1]) == said.hash:
+            found.append(Opinion(names.get(judge, peer_of(judge)[:8]), judge, at, said, min(named)))
     return found
 
 
@@ -135,7 +138,9 @@ def facts(found: Explained) -> dict[str, Any]:
             }
             for one in found.opinions
         ],
-        "condemned_by": sorted({one.judge for one in found.condemning}),
+        "condemned": found.condemned,
+        "condemned_by": found.judges,
+        "quorum": found.needed,
     }  # fmt: skip
 
 
@@ -217,19 +222,21 @@ def outcome(found: Explained) -> str:
         }[ruling.outcome] + _reasons(ruling)
     if ruling.outcome == "reject":
         return f"it is left out of the model: {_reasons(ruling)}"
-    judges = sorted({one.judge for one in found.condemning})
+    judges = f"{', '.join(found.judges)} ({len(found.judges)} of the {found.needed} that it takes)"
     weight = f"weight {render.score((found.weight or 0) / GRID_ONE, 2)}"
     if not found.counts:
-        if judges:
-            return f"it was taken out of the model again: condemned by {', '.join(judges)}"
+        if found.condemned:
+            return f"it was taken out of the model again: condemned by {judges}"
         return "it does not count: something else than the policy took it out (gossip ledger verify, gossip ledger log)"
     said = f"it counts, {weight}"
     if ruling.outcome == "weight":
         said += f", which is {ruling.permille / 10:.12g}% of what it would have: {_reasons(ruling)}"
     elif ruling.outcome == "quarantine":
         said += f", and is marked: {_reasons(ruling)}"
-    if judges:
-        said += f"; {', '.join(judges)} condemned it, which is not enough to take it out"
+    if found.condemned:
+        said += f"; condemned by {judges}, but a final snapshot holds it"
+    elif found.judges:
+        said += f"; condemned by {judges}"
     return said
 
 
