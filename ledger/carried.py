@@ -6,7 +6,8 @@
 Why it exists: an auditor is no member. What a data entry opens to certain roles or peers alone does not leave with a
 bundle, whoever holds it; and what nobody but the challenger need have is no gap where it is missing.
 
-Rules kept here: each blob once; an opening goes only if no branch of any log says otherwise. It refuses to know files.
+Rules kept here: each blob once; an opening goes only if no branch of any log says otherwise, whatever else names it: an
+entry that calls it a time stamp, or the delta of an update that the policy leaves out. It refuses to know files.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Entries = Callable[[], Iterator[bytes]]
 
 def blobs_of(logs: Iterable[tuple[LogId, Entries]], held: Callable[[Hash], bool]) -> Iterator[Hash]:
     """The blobs that these entries name, of which `held` says whether an opening's is here."""
-    named: set[Hash] = set()
+    named: dict[Hash, None] = {}
     restricted: set[tuple[PeerId, int]] = set()
     asked: dict[tuple[PeerId, int], set[tuple[PeerId, int]]] = {}  # challenge -> the data entries that it may name
     opened: list[tuple[PeerId, Opening]] = []
@@ -43,11 +44,13 @@ def blobs_of(logs: Iterable[tuple[LogId, Entries]], held: Callable[[Hash], bool]
                     opened.append((author, opening))
                 case _:
                     pass
-            if found and found not in named:
-                named.add(found)
-                yield found
+            if found:
+                named[found] = None
+    withheld: set[Hash] = set()
     for author, opening in opened:
         of = {data for data in asked.get((opening.peer, opening.challenge), ()) if data[0] == author}
-        if of and of.isdisjoint(restricted) and opening.opened not in named and held(opening.opened):
-            named.add(opening.opened)
-            yield opening.opened
+        if not of or not of.isdisjoint(restricted):
+            withheld.add(opening.opened)
+        elif opening.opened not in named and held(opening.opened):
+            named[opening.opened] = None
+    yield from (name for name in named if name not in withheld)

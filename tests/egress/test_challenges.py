@@ -13,7 +13,7 @@ from gossip.wire.codec import encode
 from ledger.canonical import encode_entry
 from ledger.entry import Data
 from ledger.replica import InvalidEntry
-from tests.egress.stage import AUDITOR, FOUNDER, OBSERVER, TRAINER, VICTIM, Stage
+from tests.egress.stage import AUDITOR, FOUNDER, OBSERVER, TRAINER, VICTIM, Stage, opened_stage
 
 AUDITORS = ZoneSetting("public", ("auditor",))
 
@@ -69,7 +69,7 @@ def shown(stage: Stage, holder: int) -> dict[int, bool]:
 
 @pytest.mark.parametrize("holder", [VICTIM, AUDITOR, TRAINER])
 def test_whoever_holds_opened_records_serves_them_by_the_rule_that_binds_their_author(holder: int) -> None:
-    assert shown(Stage(AUDITORS, opened=True), holder) == {number: number == AUDITOR for number in range(6)}
+    assert shown(opened_stage(AUDITORS), holder) == {number: number == AUDITOR for number in range(6)}
 
 
 def test_records_whose_challenge_is_not_here_are_served_to_nobody() -> None:
