@@ -149,7 +149,9 @@ class History:
         self.past: dict[str, frozenset[str]] = {}
         self.weight: dict[str, int] = {}
         self.row: dict[str, dict] = {}
+        self.active: dict[str, int] = {}
         self.imprints: dict[str, bytes] = {}
+        self.by_leaf = {leaf_hash(data).hex(): name for name, data in self.data.items()}
         waiting = list(self.entry)
         while waiting:
             again = [name for name in waiting if not self.read(name)]
@@ -223,8 +225,29 @@ class History:
         first = next(item for item in held if item is not None)
         return [item or first for item in held]
 
+    def charge(self, name: str) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """The index that an accuse entry is about, and (leaf, key) of the halves; of an opening: its data, no key."""
+        entry = self.entry[name]
+        if entry["charge"] == "fork":
+            return entry["index"], self.halves(name)
+        shown = []
+        for opening in self.past[name]:
+            said = self.entry[opening]
+            if said["kind"] != "opening" or (self.author[opening], self.seq(opening)) != (
+                entry["peer"],
+                entry["index"],
+            ):
+                continue
+            for asked in self.past[opening]:
+                data = self.entry[asked].get("hash")
+                where = self.author[asked], self.seq(asked), said["opened"]
+                if where == (said["peer"], said["challenge"], entry["evidence"]) and data in self.chain[opening]:
+                    shown.append((self.seq(data), leaf_hash(self.data[data])))
+        index, leaf = min(shown)
+        return index, [(leaf, b"")]
+
     def halves(self, name: str) -> list[tuple[bytes, bytes]]:
-        """(leaf, key) of the two halves of an accuse entry's evidence."""
+        """(leaf, key) of the two halves of a fork's evidence."""
         entry = self.entry[name]
         evidence = json.loads(self.blobs[entry["evidence"]])
         found = []
@@ -258,10 +281,14 @@ class History:
                 signed.append((index, leaf_hash(self.data[other[index]]), self.keys(other)[index + 1][0]))
         for name in held:
             if self.entry[name]["kind"] == "accuse" and self.entry[name]["peer"] == peer:
-                signed += [(self.entry[name]["index"], leaf, key) for leaf, key in self.halves(name)]
+                at, halves = self.charge(name)
+                signed += [(at, leaf, key) for leaf, key in halves]
         found = [len(chain)]
         for index, leaf, key in signed:
-            if index >= len(chain) or leaf == leaf_hash(self.data[chain[index]]):
+            if index >= len(chain) or (leaf == leaf_hash(self.data[chain[index]])) == bool(key):
+                continue
+            if not key:
+                found.append(index)
                 continue
             if key == keys[index + 1][0] or sha(key).hex() == keys[index][1]:
                 found.append(index)
@@ -275,12 +302,55 @@ class History:
     def summed(self, held: Set[str]) -> set[str]:
         """The updates in the sum of a past."""
         chains = [chain for peer in {self.author[name] for name in held} for chain in self.ends(held, peer)]
-        return {
-            chain[index] for chain in chains for index in self.standing(held, chain) if self.folded(chain[index])
-        }  # fmt: skip
+        found = {chain[index] for chain in chains for index in self.standing(held, chain) if self.folded(chain[index])}
+        return found - (self.condemned(held) - self.held_by_finals(held))
+
+    def held_by_finals(self, held: Set[str]) -> set[str]:
+        """The updates in the sum of what some final of a past holds."""
+        found: set[str] = set()
+        for past in self.finals(held):
+            found |= self.summed(past)
+        return found
+
+    def finals(self, held: Set[str]) -> list[frozenset[str]]:
+        """What the snapshots of the finals in a past hold, themselves included."""
+        named = [self.chain[name][self.entry[name]["snapshot"]] for name in held if self.entry[name]["kind"] == "final"]
+        return [self.past[snapshot] | {snapshot} for snapshot in named]
+
+    def condemnations(self, chain: list[str]) -> list[list]:
+        """[seq, peer, seqs, leaf] of each judgement in a log that condemns."""
+        return [
+            [seq, judgement["peer"], judgement["seqs"], judgement["hash"]]
+            for seq, name in enumerate(chain)
+            if self.entry[name]["kind"] == "verdict"
+            for judgement in self.entry[name]["judgements"]
+            if judgement["decision"] == "condemned"
+        ]
+
+    def votes(self, held: Set[str]) -> dict[str, set[str]]:
+        """Who condemns which entry in a past."""
+        found: dict[str, set[str]] = {}
+        for name in held:
+            if self.entry[name]["kind"] == "verdict":
+                for seq, _, seqs, leaf in self.condemnations(self.chain[name]):
+                    if seq == self.seq(name):
+                        for at in seqs:
+                            target = self.chain[self.by_leaf[leaf]][at]
+                            found.setdefault(target, set()).add(self.author[name])
+        return found
+
+    def judges(self, u: str, votes: dict[str, set[str]]) -> set[str]:
+        return votes.get(u, set()) | votes.get(self.chain[u][self.entry[u]["data"]], set())
+
+    def condemned(self, held: Set[str]) -> set[str]:
+        """The updates let in that a quorum condemns in a past."""
+        votes = self.votes(held)
+        if not votes:
+            return set()
+        return {u for u in held if self.folded(u) and len(self.judges(u, votes)) >= max(2, self.active[u] // 2 + 1)}
 
     def standing(self, held: Set[str], chain: list[str]) -> set[int]:
-        """The indices of a branch at which an update counts in the sum of a past."""
+        """The indices of a branch at which an update counts in the sum of a past, were nothing condemned."""
         peer = self.author[chain[0]]
         withdrawn = {
             name
@@ -290,13 +360,10 @@ class History:
             for name in branch[self.entry[other]["since"] : at]
         }
         found = {index for index in range(self.void(chain, held)) if chain[index] not in withdrawn}
-        for name in held:
-            if self.entry[name]["kind"] == "final":
-                snapshot = self.chain[name][self.entry[name]["snapshot"]]
-                past = self.past[snapshot] | {snapshot}
-                for branch in self.ends(past, peer):
-                    shared = [index for index, (a, b) in enumerate(zip(chain, branch, strict=False)) if a == b]
-                    found |= self.standing(past, branch) & set(shared)
+        for past in self.finals(held):
+            for branch in self.ends(past, peer):
+                shared = [index for index, (a, b) in enumerate(zip(chain, branch, strict=False)) if a == b]
+                found |= self.standing(past, branch) & set(shared)
         return found
 
     def policy(self, held: Set[str]) -> tuple[int, str]:
@@ -368,6 +435,7 @@ class History:
             clip = Fraction(c["kappa"] * M, update["norm"] * ONE)
         exact = Fraction(c["eta"], ONE) / n * Fraction(s, ONE) * clip * Fraction(q, ONE)
         self.weight[u] = math.floor(ONE * min(Fraction(1), exact)) * self.permille.get(u, 1000) // 1000
+        self.active[u] = n
         self.row[u] = {"T": T, "x": x, "seen": count, "credited": credited, "grown": grown}
 
     # -- states and models
@@ -420,6 +488,10 @@ class History:
     def facts(self, chain: list[str]) -> dict:
         told: dict = {"accused": [], "admitted": [], "data": [], "final": [], "keys": [], "recovered": []}
         told |= {"challenges": [], "openings": [], "policies": []}
+        digest = bytes(32)
+        for said in self.condemnations(chain):
+            digest = sha(digest, spelled(said))
+        told["condemned"] = digest.hex()
         finals = []
         for seq, name in enumerate(chain):
             entry, kind = self.entry[name], self.entry[name]["kind"]
@@ -428,8 +500,8 @@ class History:
             if kind == "member":
                 told["admitted"].append([seq, entry["peer"], entry["role"]])
             if kind == "accuse":
-                halves = [[leaf.hex(), key.hex()] for leaf, key in self.halves(name)]
-                told["accused"].append([seq, entry["peer"], entry["index"], halves])
+                at, halves = self.charge(name)
+                told["accused"].append([seq, entry["peer"], at, [[leaf.hex(), key.hex()] for leaf, key in halves]])
             if kind == "data":
                 told["data"] = [*told["data"], [seq, leaf_hash(self.data[name]).hex()]][-8:]
             if kind in ("challenge", "opening"):
@@ -448,16 +520,39 @@ class History:
         told["roster"] = [self.author[last] for last in self.seen[chain[-1]]]
         return told | {"peer": self.author[chain[0]]}
 
-    def finished(self, snapshot: str) -> tuple[list[int], list]:
-        """The sizes in a snapshot's past by slot, and which slots' logs count there only in part."""
+    def finished(self, snapshot: str) -> tuple[list[int], list, list]:
+        """The sizes in a snapshot's past by slot, which slots' logs count there only in part, and what is condemned."""
         past = self.past[snapshot]
         slots = {-1: self.chain[snapshot], **{slot: self.chain[last] for slot, last in enumerate(self.seen[snapshot])}}
-        parts = []
+        parts, gone = [], []
+        held = past | {snapshot}
+        struck = self.condemned(held) - self.held_by_finals(held)
         for slot, chain in slots.items():
-            ranges = self.ranges(past | {snapshot}, chain)
+            ranges = self.ranges(held, chain)
             if ranges != [[0, len(chain)]]:
                 parts.append([slot, ranges])
-        return [len(self.chain[last]) for last in self.seen[snapshot]], parts
+            standing = self.standing(held, chain)
+            runs = self.runs(chain, [(name in struck and at in standing,) for at, name in enumerate(chain)])
+            if any(alike[0] for _, _, alike in runs):
+                gone.append([slot, [[begin, end] for begin, end, alike in runs if alike[0]]])
+        return [len(self.chain[last]) for last in self.seen[snapshot]], parts, gone
+
+    def runs(self, chain: list[str], alike: list[tuple]) -> list[tuple[int, int, tuple]]:
+        """Updates let in that follow one another and are alike: from the first to the next that is not, or the end."""
+        updates = [at for at, name in enumerate(chain) if self.folded(name)]
+        groups = itertools.groupby(updates, key=lambda at: alike[at])
+        begins = [(next(group), what) for what, group in groups]
+        ends = [begin for begin, _ in begins[1:]] + [len(chain)]
+        return [(begin, end, what) for (begin, what), end in zip(begins, ends, strict=True)]
+
+    def judged(self, chain: list[str], votes: dict[str, set[str]], spared: Set[str]) -> list[list[int]]:
+        """The runs of updates of a branch that two or more condemn and that are not in the sum of a final."""
+        alike: list[tuple] = []
+        for at, name in enumerate(chain):
+            entry = self.entry[name]
+            told = self.folded(name) and len(self.judges(name, votes)) > 1 and name not in spared
+            alike.append((entry["data"], self.active[name], at if name in votes else -1) if told else ())
+        return [[begin, end, *what[:2]] for begin, end, what in self.runs(chain, alike) if what]
 
     def ranges(self, held: Set[str], chain: list[str]) -> list[list[int]]:
         """Which indices of a branch count in a past, whether there are updates there or not."""
@@ -471,7 +566,9 @@ class History:
     def tangles(self, past: Set[str], ends: list[list[str]]) -> list[dict]:
         """By peer, what is tangled: sorted."""
         ends = sorted(ends, key=lambda chain: self.head(chain[-1]))
-        accused = [entry for entry in map(self.entry.get, past) if entry["kind"] == "accuse"]
+        votes, spared = self.votes(past), self.held_by_finals(past)
+        said = [item for chain in ends for item in self.condemnations(chain)]
+        accused = [name for name in past if self.entry[name]["kind"] == "accuse"]
         knots = []
         for peer in sorted({self.author[name] for name in past}):
             branches = [chain for chain in ends if self.author[chain[0]] == peer]
@@ -479,8 +576,9 @@ class History:
                 (seq, self.entry[name]["since"])
                 for chain in branches for seq, name in enumerate(chain) if self.entry[name]["kind"] == "recover"
             ]  # fmt: skip
-            charged = {entry["index"] for entry in accused if entry["peer"] == peer}
-            if len(branches) == 1 and not charged and not recoveries:
+            charged = {self.charge(name)[0] for name in accused if self.entry[name]["peer"] == peer}
+            named = sorted({seqs[-1] for _, judged, seqs, _ in said if judged == peer})
+            if len(branches) == 1 and not charged and not recoveries and not named:
                 continue
             forks = []
             for (i, one), (j, other) in itertools.combinations(enumerate(branches), 2):
@@ -490,6 +588,7 @@ class History:
                 indices = {index for a, b, index in forks if i in (a, b)} | charged
                 indices |= {index for both in recoveries for index in both}
                 indices |= {index for both in self.ranges(past, chain) for index in both}
+                indices |= {index for begin, end, *_ in self.judged(chain, votes, spared) for index in (begin, end)}
                 marks.append([
                     [index, leaf_hash(self.data[chain[index]]).hex(), len(done), *self.sums(done)]
                     for index in sorted(indices) if 0 < index < len(chain)
@@ -501,7 +600,13 @@ class History:
                 for slot, last in enumerate(self.seen[chain[-1]])
                 if self.author[last] == peer and len(branches) > 1
             ]
-            knots.append({"forks": forks, "marks": marks, "peer": peer, "slots": slots})
+            heard = [
+                [[at, leaf_hash(self.data[chain[at]]).hex()] for at in named if at < len(chain)] for chain in branches
+            ]
+            judged = [self.judged(chain, votes, spared) for chain in branches]
+            knots.append({
+                "forks": forks, "heard": heard, "judged": judged, "marks": marks, "peer": peer, "slots": slots,
+            })  # fmt: skip
         return knots
 
     def model(self, held: Set[str]) -> str:
