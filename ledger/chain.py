@@ -107,7 +107,8 @@ class FinalPast:
 
     seq: int
     snapshot: int
-    cuts: Mapping[LogId, Ranges]  # of that past (standing.py)
+    cuts: Mapping[LogId, Ranges]  # of that past, were nothing condemned (standing.counts)
+    condemned: Mapping[LogId, Ranges]  # ... and what is in it
 
 
 @dataclass(frozen=True, slots=True)

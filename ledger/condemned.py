@@ -12,8 +12,9 @@ Rules kept here:
   and a judge has one vote however many branches it writes. So a log that is signed twice takes no vote back, and a
   past that holds more entries never holds fewer votes.
 - Nobody judges itself (verdicts.py); so an author has no part in what becomes of its updates.
-- What is struck from a branch are the entries from a condemned update on up to the next update let in: in what lies
-  between there is nothing to count, and a thousand updates in a row are one range. What a `final` holds is not struck.
+- What a `final` holds is not struck (standing.py says what that is).
+- Ranges of indices hold more than the updates in them, which is nothing to count: so a thousand updates on condemned
+  data are one range, and what is spelled for everybody runs from an update up to the next one let in.
 Votes hang on the entries that they name, so a past in which nobody condemned anything costs one look at each log.
 
 It refuses to know why anything was condemned, and which entries count otherwise (standing.py). Of logs that are held
@@ -31,7 +32,7 @@ from ledger.canonical import encode
 from ledger.chain import Condemnation, Log, LogId, Ranges, lineage
 from ledger.entry import PeerId, Verdict
 from ledger.errors import LocalError
-from ledger.ranges import between, merged, within
+from ledger.ranges import merged, within
 from ledger.runs import Runs
 from ledger.tail import Named, NeedsHistory
 
@@ -140,63 +141,24 @@ def judges_of(log: Log, seq: int, past: Mapping[LogId, int]) -> set[PeerId]:
     return found
 
 
-# ------------------------------------------------------------------ runs of updates on one data entry
-
-
-def _runs(log: Log, data: int) -> Runs:
-    """Of a log's own part; kept, and gone on with as the log grows."""
-    runs = log.runs.get(data)
-    if runs is None:
-        first, base = log.folded[log.fork], log.base
-        runs = log.runs[data] = Runs(max(first, base.folded) if base is not None else first)
-        if base is not None and log.fork < base.upto:
-            for named in base.named:
-                if named.begin >= log.fork:
-                    runs.add(named.begin, named.active if named.data == data else 0)
-                    if named.end < base.upto:  # (otherwise what comes next decides)
-                        runs.add(named.end, 0)
-    for number in range(runs.numbers, log.folded[-1]):
-        runs.add(log.folded_at[number], log.active[number] if log.cites[number] == data else 0)
-    runs.numbers = log.folded[-1]
-    return runs
-
-
 # ------------------------------------------------------------------ what is struck
 
 
-def struck(log: Log, size: int, past: Mapping[LogId, int], may: Ranges, forks: Iterable[int]) -> Ranges:
-    """What condemnations take out of a log's own entries below `size`, of the updates at the indices `may`.
-
-    At `forks`, where other branches part from this one, a range ends: what comes after is not the same log's.
-    """
+def struck(log: Log, size: int, past: Mapping[LogId, int], may: Ranges) -> Ranges:
+    """Of a log's own entries below `size` and at the indices `may`: ranges in which every update is condemned."""
     found: list[tuple[int, int]] = []
     by = judges(log, size, past)
-    for seq in sorted(by):
+    for seq in by:
         if is_data(log, seq):
             _require_runs(log, seq, by, may)
             for begin, end, active in _runs(log, seq).upto(size) if len(by[seq]) > 1 else ():
                 if len(by[seq]) >= quorum(active):
-                    found += _clipped(log, size, begin, end, may)
+                    found += _clipped(begin, end, may)
         elif within(seq, may):
             known = _update_at(log, seq, by)
-            if known is not None and len(by[seq] | by.get(known[0], set())) >= quorum(known[1]):
-                found.append((seq, _next_update(log, seq, size)))
-    parts: list[tuple[int, int]] = []
-    for begin, end in merged(found):
-        low = begin
-        for fork in sorted(forks):
-            if low < fork < end:
-                parts.append((low, fork))
-                low = _first_from(log, fork, size)
-        parts.append((low, end))
-    return merged(parts)
-
-
-def goes_on(log: Log, size: int) -> Ranges:
-    """Of a branch of which nothing else but the beginning is there, and ends struck: up to its own first update."""
-    number = log.folded[log.fork]
-    end = log.folded_at[number] if number < len(log.folded_at) else size
-    return between(log.fork, min(end, size))
+            if known is not None and len(by[seq] | by.get(known.data, set())) >= quorum(known.active):
+                found.append((seq, known.end))
+    return merged(found)
 
 
 def is_data(log: Log, seq: int) -> bool:
@@ -204,50 +166,46 @@ def is_data(log: Log, seq: int) -> bool:
     return seq in log.tip.data or (log.base is not None and seq < log.base.data)
 
 
-def _clipped(log: Log, size: int, begin: int, end: int, may: Ranges) -> Iterator[tuple[int, int]]:
-    """A run as far as its updates are at such indices."""
+def _clipped(begin: int, end: int, may: Ranges) -> Iterator[tuple[int, int]]:
     for least, most in may:
         low, high = max(begin, least), min(end, most)
-        if low >= high:
-            continue
-        first = begin
-        if low > begin:
-            number = log.folded[low]
-            if log.folded[high] == number:
-                continue
-            first = log.folded_at[number]
-        yield first, end if high == end else _next_update(log, high - 1, size)
+        if low < high:
+            yield low, high
 
 
-def _next_update(log: Log, seq: int, size: int) -> int:
-    """The index of the next update let in after entry `seq`, or `size`."""
-    base = log.base
-    if base is not None and seq < base.upto:
-        ends = [named.end for named in base.named if named.begin == seq and seq in base.judged]
-        if not ends:
-            raise NeedsHistory(log.id, f"what follows entry {seq}")
-        if ends[0] < base.upto:
-            return min(ends[0], size)
-        number = base.folded
-    else:
-        number = log.folded[seq + 1]
-    return min(log.folded_at[number], size) if number < len(log.folded_at) else size
+def _runs(log: Log, data: int) -> Runs:
+    """Of a log's own updates that cite an entry; kept, and gone on with as the log grows."""
+    runs = log.runs.get(data)
+    if runs is None:
+        first, base = log.folded[log.fork], log.base
+        runs = log.runs[data] = Runs(max(first, base.folded) if base is not None else first)
+        for named in base.named if base is not None else ():
+            if named.end > log.fork:
+                runs.add(max(named.begin, log.fork), named.active if named.data == data else 0)
+                if base is not None and named.end < base.upto:  # (otherwise what comes next decides)
+                    runs.add(named.end, 0)
+    for number in range(runs.numbers, log.folded[-1]):
+        runs.add(log.folded_at[number], log.active[number] if log.cites[number] == data else 0)
+    runs.numbers = log.folded[-1]
+    return runs
 
 
-def _update_at(log: Log, seq: int, by: Judges) -> tuple[int, int] | None:
-    """The data entry that an update let in cites, and who was active; None if `seq` is none, or one judge condemns it.
+def _update_at(log: Log, seq: int, by: Judges) -> Named | None:
+    """An update let in that is condemned by itself; None if `seq` is none, or just one peer condemns it.
 
     NeedsHistory if that is not held.
     """
     base = log.base
     if base is None or seq >= base.upto:
         number = log.folded[seq]
-        return (log.cites[number], log.active[number]) if log.folded[seq + 1] > number else None
+        if log.folded[seq + 1] == number:
+            return None
+        return Named(seq, seq + 1, log.cites[number], log.active[number])
     told = base.judged.get(seq, 0)
     if told:
         for named in base.named:
             if named.begin == seq:
-                return named.data, named.active
+                return named
         if told > 1 and not within(seq, tuple(base.spared)):
             return None
     if len(by[seq].union(*(those for data, those in by.items() if data < seq and is_data(log, data)))) > 1:
@@ -267,19 +225,23 @@ def _require_runs(log: Log, data: int, by: Judges, may: Ranges) -> None:
                 raise NeedsHistory(log.id, f"which updates cite entry {data}")
 
 
-# ------------------------------------------------------------------ for the state of a past
+# ------------------------------------------------------------------ as the state of a past spells it
 
 
-def named(
-    log: Log, size: int, past: Mapping[LogId, int], may: Callable[[Log, int], Ranges], forks: Iterable[int]
-) -> list[Named]:
+def spelled(log: Log, size: int, ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """The same updates of a whole branch in ranges that everybody finds: from an update up to the next one let in."""
+    edges = [(update_from(log, begin, size), update_from(log, end, size)) for begin, end in ranges]
+    return merged(edges)
+
+
+def named(log: Log, size: int, past: Mapping[LogId, int], may: Callable[[Log, int], Ranges]) -> list[Named]:
     """The updates of a whole branch that two or more condemn, in runs of one data entry and one number of active.
 
-    A run is cut before and after an update that is condemned by itself, and where the branch parts from others (at
-    `forks`). `may` gives those indices of a log's own entries, below a size, that no final holds.
+    A run is cut before and after an update that is condemned by itself. `may` gives those indices of a log's own
+    entries, below a size, that no final holds.
     """
     by = judges(log, size, past)
-    found: set[tuple[int, int, int, int]] = set()
+    found: list[tuple[int, int, int, int]] = []
     cut: set[int] = set()
     at: Log | None = log
     for shared in lineage(log).values() if by else ():
@@ -289,51 +251,41 @@ def named(
         for seq in by:
             if is_data(log, seq):
                 _require_runs(at, seq, by, open_to)
-                for run in _runs(at, seq).upto(limit) if len(by[seq]) > 1 else ():
-                    found.update((*part, seq, run[2]) for part in _clipped(at, limit, *run[:2], open_to))
+                for begin, end, active in _runs(at, seq).upto(limit) if len(by[seq]) > 1 else ():
+                    found += [(*part, seq, active) for part in _clipped(begin, end, open_to)]
             elif at.fork <= seq < limit and (known := _update_at(at, seq, by)) is not None:
-                end = _next_update(at, seq, limit)
-                cut.update((seq, end))
-                if within(seq, open_to) and len(by[seq] | by.get(known[0], set())) > 1:
-                    found.add((seq, end, *known))
+                cut.update((seq, update_from(log, known.end, size)))
+                if within(seq, open_to) and len(by[seq] | by.get(known.data, set())) > 1:
+                    found.append((seq, known.end, known.data, known.active))
         at = at.parent
-    cut.update(_first_from(log, fork, size) for fork in forks if found)
-    return _joined(log, size, sorted(found), sorted(cut))
+    pieces = {
+        (update_from(log, begin, size), update_from(log, end, size), data, active) for begin, end, data, active in found
+    }
+    return _joined(sorted(pieces), sorted(cut))
 
 
-def _first_from(log: Log, index: int, size: int) -> int:
-    """The first update let in at or after an index, or `size`; of what is not held, the first that is named."""
+def update_from(log: Log, index: int, size: int) -> int:
+    """The first update let in of a branch at or after an index, or `size`. NeedsHistory if that is not held."""
     base = log.base
     if base is not None and index < base.upto:
-        after = [named.begin for named in base.named if named.begin >= index]
-        if after:
-            return min(after)
-        number = base.folded
-    else:
-        number = log.folded[index]
+        if not any(index in (run.begin, run.end) for run in base.named):
+            raise NeedsHistory(log.id, f"the update after {index} entries")
+        return min(index, size)
+    number = log.folded[index]
     return min(log.folded_at[number], size) if number < len(log.folded_at) else size
 
 
-def _joined(log: Log, size: int, pieces: Iterable[tuple[int, int, int, int]], cut: list[int]) -> list[Named]:
+def _joined(pieces: Iterable[tuple[int, int, int, int]], cut: list[int]) -> list[Named]:
     """Pieces cut there, and joined where nothing cuts them: those of a branch and of what it shares with another."""
     found: list[Named] = []
-    forks = {at.fork for at in _chain(log)}
-    for begin, stop, data, active in pieces:
-        end = _first_from(log, stop, size) if stop in forks and stop < size else stop
+    for begin, end, data, active in pieces:
         inner = cut[bisect_left(cut, begin + 1) : bisect_left(cut, end)]
         for low, high in zip([begin, *inner], [*inner, end], strict=True):
             last = found[-1] if found else None
-            if last is not None and low < last.end:
+            if low >= high or (last is not None and low < last.end):
                 continue  # an update that is condemned by itself, once more as a part of a run
             if last is not None and last.end == low and (last.data, last.active) == (data, active) and low not in cut:
                 found[-1] = Named(last.begin, high, data, active)
             else:
                 found.append(Named(low, high, data, active))
     return found
-
-
-def _chain(log: Log) -> Iterator[Log]:
-    at: Log | None = log
-    while at is not None:
-        yield at
-        at = at.parent

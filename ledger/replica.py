@@ -580,8 +580,10 @@ class Replica:
             case Snapshot():
                 held.snapshots.append(seq)
             case Finality(snapshot=snapshot):
-                cut = standing.cuts(self._logs, self.past(held.id, snapshot + 1))
-                held.finals.append(FinalPast(seq, snapshot, MappingProxyType(cut)))
+                past = self.past(held.id, snapshot + 1)
+                cut = standing.counts(self._logs, past)
+                gone = standing.condemned_in(self._logs, past, cut)
+                held.finals.append(FinalPast(seq, snapshot, MappingProxyType(cut), MappingProxyType(gone)))
             case Verdict(judgements=judgements):
                 for peer in {judgement.peer for judgement in judgements}:
                     self._about.setdefault(peer, []).append((held.id, seq))

@@ -32,9 +32,9 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.chain import MAX_LOG_SIZE, Charge, FinalPast, Log, LogId, Ranges, Tip, common, lineage
-from ledger.condemned import goes_on, is_judged, owner, struck
+from ledger.condemned import is_judged, struck
 from ledger.entry import Hash, PeerId
-from ledger.ranges import between, difference, union, within
+from ledger.ranges import between, difference, union
 from ledger.tail import NeedsHistory
 
 Term = tuple[LogId, int, Hash, int]  # log, seq, delta, weight
@@ -119,6 +119,30 @@ def unviewed(tip: Tip, view: Mapping[int, int]) -> int:
 
 def cuts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, Ranges]:
     """What counts of those logs of which not everything does."""
+    counted = counts(logs, past)
+    gone = condemned_in(logs, past, counted)
+    for name, ranges in gone.items():
+        counted[name] = difference(ranges_of(logs[name], past[name], counted), ranges)
+    return counted
+
+
+def condemned_in(
+    logs: Mapping[LogId, Log], past: Mapping[LogId, int], counted: Mapping[LogId, Ranges]
+) -> dict[LogId, Ranges]:
+    """Of those logs of which something is: ranges in which all updates that would count are condemned in this past."""
+    judged = [logs[name] for name in past if is_judged(logs[name])]
+    finals = finals_in(logs, past) if judged else []
+    gone: dict[LogId, Ranges] = {}
+    for log in judged:
+        size = past[log.id]
+        found = struck(log, size, past, difference(ranges_of(log, size, counted), held_by(finals, log)))
+        if found:
+            gone[log.id] = found
+    return gone
+
+
+def counts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, Ranges]:
+    """The same, were nothing condemned."""
     charges: dict[PeerId, set[Charge]] = {}
     branches: dict[PeerId, list[Branch]] = {}
     suspects: set[PeerId] = set()
@@ -145,33 +169,19 @@ def cuts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, Ra
             if name in found:
                 found[name] = difference(found[name], between(since, min(end, shared)))
     found = {name: ranges for name, ranges in found.items() if ranges != between(logs[name].fork, past[name])}
-    judged = {name for name in past if is_judged(logs[name])}
-    return _settled(logs, past, found, judged) if found or judged else found
+    return _protected(logs, past, found) if found else found
 
 
-def _settled(
-    logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: Mapping[LogId, Ranges], judged: set[LogId]
-) -> dict[LogId, Ranges]:
-    """With what the finals of this past hold, and without what else is condemned in it."""
+def _protected(logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: dict[LogId, Ranges]) -> dict[LogId, Ranges]:
+    """Put back what the finals of this past hold, or would if nothing were condemned."""
     finals = finals_in(logs, past)
     kept: dict[LogId, Ranges] = {}
-    gone: dict[LogId, Ranges] = {}
-    for log in sorted([logs[name] for name in {*found, *judged}], key=lambda log: log.lane):  # parents come first
-        size = past[log.id]
-        whole = between(log.fork, size)
-        counts, held = found.get(log.id, whole), held_by(finals, log)
-        ranges = union(counts, held)
-        if log.id in judged:
-            beside = [other for other in (logs[name] for name in past) if other.peer == log.peer and other is not log]
-            forks = [fork for other in beside if (fork := common(log, other)) < min(size, past[other.id])]
-            gone[log.id] = struck(log, size, past, difference(counts, held), forks)
-            if log.fork and log.fork not in forks:
-                parent = owner(log, log.fork - 1).id
-                if within(log.fork - 1, gone.get(parent, ())):
-                    gone[log.id] = union(gone[log.id], goes_on(log, size))
-            ranges = difference(ranges, gone[log.id])
-        if ranges != whole:
-            kept[log.id] = ranges
+    for name, ranges in found.items():
+        log = logs[name]
+        for author, final in finals:
+            ranges = union(ranges, _in_final(author, final, log))
+        if ranges != between(log.fork, past[name]):
+            kept[name] = ranges
     return kept
 
 
@@ -184,9 +194,12 @@ def held_by(finals: Iterable[tuple[Log, FinalPast]], log: Log) -> Ranges:
     """Those of a log's own entries that counted in the past of the snapshot of one of them."""
     held: Ranges = ()
     for author, final in finals:
-        whole = between(log.fork, author.seen_at(final.snapshot, log))
-        held = union(held, final.cuts.get(log.id, whole))
+        held = union(held, difference(_in_final(author, final, log), final.condemned.get(log.id, ())))
     return held
+
+
+def _in_final(author: Log, final: FinalPast, log: Log) -> Ranges:
+    return final.cuts.get(log.id, between(log.fork, author.seen_at(final.snapshot, log)))
 
 
 def ranges_of(log: Log, size: int, cut: Mapping[LogId, Ranges]) -> Ranges:

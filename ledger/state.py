@@ -28,7 +28,7 @@ from typing import Any, Final
 from ledger import standing
 from ledger.canonical import encode
 from ledger.chain import LANE_BYTES, MAX_LOG_SIZE, FinalPast, Log, LogId, Ranges, Stretch, common, lineage, sizes_of
-from ledger.condemned import is_judged, named
+from ledger.condemned import is_judged, named, spelled
 from ledger.entry import Hash, PeerId
 from ledger.ranges import difference, union
 from ledger.standing import Branch, finals_in, held_by
@@ -172,17 +172,22 @@ def finals_at(log: Log, size: int) -> list[FinalPast]:
 
 
 def spelled_final(log: Log, final: FinalPast) -> list[Any]:
-    """[seq, snapshot, sizes along the roster, what counts of those of which not everything does: [slot, ranges]]."""
+    """[seq, snapshot, sizes along the roster, what counts, but for condemnations, of those of which not everything
+    does: [slot, ranges], and what is condemned: [slot, ranges]]."""
     roster = log.roster_at(final.snapshot + 1)
     sizes = sizes_along(log.pasts[final.snapshot], tuple([slot.lane for slot in roster]))
-    counted = []
-    if final.cuts:
-        own = (OWN, (log, final.snapshot + 1))
-        for slot, branch in [own, *enumerate(zip(roster, sizes, strict=True))]:
-            ranges = counted_of(branch, final.cuts)
-            if ranges != ((0, branch[1]),):
-                counted.append([slot, [list(part) for part in ranges]])
-    return [final.seq, final.snapshot, list(sizes), counted]
+    counted: list[Any] = []
+    gone: list[Any] = []
+    own = (OWN, (log, final.snapshot + 1))
+    for slot, branch in [own, *enumerate(zip(roster, sizes, strict=True))] if final.cuts or final.condemned else ():
+        ranges = counted_of(branch, final.cuts)
+        if ranges != ((0, branch[1]),):
+            counted.append([slot, [list(part) for part in ranges]])
+        ranges = condemned_of(branch, final.condemned)
+        if ranges:
+            told = log.base is not None and final.seq < log.base.upto
+            gone.append([slot, [list(part) for part in (ranges if told else spelled(*branch, ranges))]])
+    return [final.seq, final.snapshot, list(sizes), counted, gone]
 
 
 def counted_of(branch: Branch, cuts: Mapping[LogId, Ranges]) -> Ranges:
@@ -198,6 +203,15 @@ def counted_of(branch: Branch, cuts: Mapping[LogId, Ranges]) -> Ranges:
         ranges = union(ranges, tuple((begin, min(end, upto)) for begin, end in mine if begin < upto))
         at = at.parent
     return ranges
+
+
+def condemned_of(branch: Branch, gone: Mapping[LogId, Ranges]) -> Ranges:
+    """What is condemned of a whole branch, the entries that it shares with others included."""
+    log, size = branch
+    parts: Ranges = ()
+    for name, shared in lineage(log).items():
+        parts = union(parts, tuple((a, min(b, size, shared)) for a, b in gone.get(name, ()) if a < min(size, shared)))
+    return parts
 
 
 # ------------------------------------------------------------------ what is tangled
@@ -229,12 +243,12 @@ def tangles(logs: Mapping[LogId, Log], branches: Sequence[Branch]) -> list[dict[
     if not found:
         return []
     past = sizes_of(branches)
-    cuts = standing.cuts(logs, past)
+    cuts = standing.counts(logs, past)
     everybody = sorted_branches(branches)
-    return [_spelled(knot, branches, everybody, cuts, _judged(logs, past, knot)) for knot in found]
+    return [_told(knot, branches, everybody, cuts, _judged(logs, past, knot)) for knot in found]
 
 
-def _spelled(
+def _told(
     knot: _Knot,
     branches: Sequence[Branch],
     everybody: Sequence[Branch],
@@ -269,10 +283,7 @@ def _judged(logs: Mapping[LogId, Log], past: Mapping[LogId, int], knot: _Knot) -
     def may(log: Log, size: int) -> Ranges:
         return difference(((log.fork, size),), held_by(finals, log))
 
-    return [
-        named(log, size, past, may, {common(log, other) for other, _ in knot.branches if other is not log})
-        for log, size in knot.branches
-    ]
+    return [named(log, size, past, may) for log, size in knot.branches]
 
 
 def _knots(branches: Sequence[Branch]) -> list[_Knot]:

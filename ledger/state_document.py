@@ -90,7 +90,7 @@ class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     challenges: list[tuple[int, str]]
     condemned: list[tuple[int, PeerId, list[int], Hash]]
     data: list[tuple[int, str]]
-    final: list[tuple[int, int, list[int], Parts]]
+    final: list[tuple[int, int, list[int], Parts, Parts]]
     frontier: list[Hash]
     keys: list[tuple[int, Hash, Hash]]
     last: str

@@ -43,7 +43,7 @@ from ledger.entry import Challenge, Data, Genesis, Opening, Snapshot
 from ledger.errors import GossipError, RemoteError
 from ledger.merkle import HASH_BYTES, Tree, leaf_hash
 from ledger.policy import Policy
-from ledger.ranges import difference
+from ledger.ranges import difference, union
 from ledger.rebuild import tip_at
 from ledger.replica import Replica
 from ledger.standing import Branch, count, finals_in, held_by
@@ -247,7 +247,7 @@ class _Opening:
         """Roster, pasts, finals and data: they name other branches."""
         assert log.base is not None
         begin = log.base.size
-        times = sorted((snapshot + 1, seen) for _, snapshot, seen, _ in part.final if snapshot + 1 < begin)
+        times = sorted((snapshot + 1, seen) for _, snapshot, seen, *_ in part.final if snapshot + 1 < begin)
         times += enumerate(sizes, begin)
         known: dict[int, int] = {}
         recent: list[int] = []
@@ -278,9 +278,10 @@ class _Opening:
 
     def _finish(self, log: Log, part: StateBranch) -> None:
         """Finals and tip, and whether all that was seen fits the last entry."""
-        for seq, snapshot, seen, parts in part.final:
+        for seq, snapshot, seen, parts, gone in part.final:
             cuts = self._cuts(log, part, snapshot, seen, parts)
-            log.finals.append(FinalPast(seq, snapshot, MappingProxyType(cuts)))
+            less = self._gone(log, part, gone)
+            log.finals.append(FinalPast(seq, snapshot, MappingProxyType(cuts), MappingProxyType(less)))
         last = decode_entry(part.last.encode())
         log.tip = tip_at(log, part.size, entry_hash(part.last.encode()))
         if last.seq != part.size - 1 or heads_hash(log.tip.heads) != last.heads:
@@ -316,6 +317,22 @@ class _Opening:
             if difference(((fork, upto),), mine):
                 cuts[name] = mine
         return cuts
+
+    def _gone(
+        self, log: Log, part: StateBranch, told: Sequence[tuple[int, list[tuple[int, int]]]]
+    ) -> dict[LogId, Ranges]:
+        """What is condemned in a final's past by log, from what is of whole branches."""
+        gone: dict[LogId, Ranges] = {}
+        for slot, ranges in told:
+            chain = log if slot == OWN else self._logs[part.roster[slot]]
+            at: Log | None = chain
+            for name, shared in lineage(chain).items():
+                assert at is not None
+                mine = tuple((max(a, at.fork), min(b, shared)) for a, b in ranges if a < shared and b > at.fork)
+                if mine:
+                    gone[name] = union(gone.get(name, ()), mine)
+                at = at.parent
+        return gone
 
     def _hear(self, logs: dict[LogId, Log], past: dict[LogId, int]) -> None:
         """Hang votes on the entries that they name, and note how much the document tells of them."""
