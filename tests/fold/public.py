@@ -47,12 +47,12 @@ def announce(author: Peer, rows: Records, *, opens: Sequence[str] = (), **lies: 
     return Shown(checked.seq, bytes(leaves), rows)
 
 
-def challenge(by: Peer, author: Peer, seq: int, count: int = 5, **lies: object) -> Checked:
+def challenge(by: Peer, author: Peer, seq: int, number: int = 5, **lies: object) -> Checked:
     """Ask for records of the data entry `seq` in an author's log."""
     data = entry_hash(author.replica.data(author.id, seq))
-    text = challenge_text(by.replica.swarm, by.id, data, count)
+    text = challenge_text(by.replica.swarm, by.id, data, number)
     fields = {
-        "peer": author.id, "data": seq, "hash": data, "count": count,
+        "peer": author.id, "data": seq, "hash": data, "count": number,
         "signature": key_of(by.name, by.keys).sign(text).hex(),
     }  # fmt: skip
     return by.write(Challenge(**{**CHAIN, **fields, **lies}))
