@@ -72,13 +72,13 @@ def make_plan(epsilon: float, *, records: int, batch: int, steps: int) -> Plan:
     claim = Claim(epsilon=math.floor(epsilon * 1000), delta=10 * records)
     low, high = 0.3, _MAX_NOISE
     count = PLANNED_ROUNDS * steps
-    if _epsilon([(rate, high, count)], claim.delta) * 1000 > claim.epsilon:
+    if epsilon_of([(rate, high, count)], claim.delta) * 1000 > claim.epsilon:
         raise LocalError(
             f"an epsilon of {epsilon:g} cannot be kept for {PLANNED_ROUNDS} rounds", next_step="choose a larger one"
         )
     while high - low > 0.01:
         middle = (low + high) / 2
-        fits = _epsilon([(rate, middle, count)], claim.delta) * 1000 <= claim.epsilon
+        fits = epsilon_of([(rate, middle, count)], claim.delta) * 1000 <= claim.epsilon
         low, high = (low, middle) if fits else (middle, high)
     return Plan(claim, math.ceil(rate * MILLION) / MILLION, math.ceil(high * MILLION) / MILLION, batch)
 
@@ -131,7 +131,7 @@ class Budget:
         if not spent:
             return 0
         parts = [(rate / MILLION, noise / MILLION, steps) for rate, noise, steps in spent]
-        return math.ceil(_epsilon(parts, self.claim.delta) * 1000)
+        return math.ceil(epsilon_of(parts, self.claim.delta) * 1000)
 
     def _write(self, spent: list[tuple[int, int, int]]) -> None:
         kept = _Kept(FORMAT, self.claim.epsilon, self.claim.delta, spent)
@@ -173,7 +173,7 @@ def _read(path: Path) -> _Kept:
     return kept
 
 
-def _epsilon(parts: list[tuple[float, float, int]], delta: int) -> float:
+def epsilon_of(parts: list[tuple[float, float, int]], delta: int) -> float:
     """Of steps composed: (rate, noise, how many)."""
     from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
     from dp_accounting.rdp import RdpAccountant

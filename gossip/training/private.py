@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gossip.training.blocks import Block, Inputs, Sampler, Spool
+from gossip.training.blocks import Block, Inputs, Sampler
 from gossip.training.budget import Plan
 from gossip.training.learner import Learner, loss_of, optimiser_of, padding_of, width_of
 from gossip.training.spec import ModelSpec
@@ -39,10 +39,10 @@ SLACK: Final = 6.0  # standard deviations of room for a batch that comes out lar
 class PrivateLearner(Learner):
     """Rounds of DP-SGD over one data set. `round` ignores what others put in its batches: rows are its own."""
 
-    def __init__(self, spec: ModelSpec, rows: Spool, plan: Plan, *, cache: Path | None = None) -> None:
+    def __init__(self, spec: ModelSpec, rows: Block, plan: Plan, *, cache: Path | None = None) -> None:
         super().__init__(spec, cache=cache)
         self._plan = plan
-        self._rows: Block = rows.read(0, len(rows))
+        self._rows = rows
         spread = SLACK * math.sqrt(len(rows) * plan.rate * (1 - plan.rate))
         room = math.ceil(len(rows) * plan.rate + spread)
         self._room = MICROBATCH * math.ceil(room / MICROBATCH)
@@ -50,7 +50,11 @@ class PrivateLearner(Learner):
         self._round: Callable[..., jax.Array] = self._jitted
 
     def sample(self, sampler: Sampler) -> Inputs:
-        """Noise keys and batches of one round; the sampler's own order plays no part."""
+        """The sampler's own order plays no part."""
+        return self.draw()
+
+    def draw(self) -> Inputs:
+        """Noise keys, masks and batches of one round."""
         luck = np.random.default_rng(int.from_bytes(os.urandom(32), "little"))
         steps = [self._batch(luck) for _ in range(self.spec.local_steps)]
         keys = np.frombuffer(os.urandom(8 * len(steps)), np.uint32).reshape(len(steps), 2)

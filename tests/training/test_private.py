@@ -45,7 +45,7 @@ def moved(spool):
 
     def step(plan, inputs, labels):
         rows = spool(inputs, labels)
-        learner = PrivateLearner(SPEC, rows, plan)
+        learner = PrivateLearner(SPEC, rows.read(0, len(rows)), plan)
         sampler = Sampler(rows, width=0, padding=0, seed=1)
         return learner.round(np.zeros(SPEC.parameters, np.float32), learner.sample(sampler))
 
@@ -72,7 +72,9 @@ def test_the_divisor_is_the_expected_size_of_a_batch(moved, plan):
 
 def test_noise_has_the_deviation_of_the_plan(spool, plan):
     rows = spool(np.ones((100, 4)), np.zeros(100))
-    learner = PrivateLearner(SPEC, rows, replace(plan, rate=1e-9))  # no row is ever drawn: what moves is noise alone
+    learner = PrivateLearner(
+        SPEC, rows.read(0, len(rows)), replace(plan, rate=1e-9)
+    )  # no row is ever drawn: what moves is noise alone
     sampler, start = Sampler(rows, width=0, padding=0, seed=1), np.zeros(SPEC.parameters, np.float32)
     steps = [learner.round(start, learner.sample(sampler)) for _ in range(60)]
     deviation = np.std(np.concatenate(steps))
@@ -81,7 +83,7 @@ def test_noise_has_the_deviation_of_the_plan(spool, plan):
 
 def test_two_rounds_draw_other_noise_and_other_rows(spool, plan):
     rows = spool(np.random.default_rng(1).normal(size=(2_000, 4)), np.arange(2_000) % 2)
-    learner = PrivateLearner(SPEC, rows, plan)
+    learner = PrivateLearner(SPEC, rows.read(0, len(rows)), plan)
     sampler = Sampler(rows, width=0, padding=0, seed=1)
     one, two = learner.sample(sampler), learner.sample(sampler)
     assert not np.array_equal(one[0], two[0])
@@ -90,7 +92,7 @@ def test_two_rounds_draw_other_noise_and_other_rows(spool, plan):
 
 def test_rows_come_as_often_as_the_plan_says(spool, plan):
     rows = spool(np.zeros((2_000, 4)), np.zeros(2_000))
-    learner = PrivateLearner(SPEC, rows, plan)
+    learner = PrivateLearner(SPEC, rows.read(0, len(rows)), plan)
     sampler = Sampler(rows, width=0, padding=0, seed=1)
     sizes = [learner.sample(sampler)[1].sum() for _ in range(100)]
     assert abs(np.mean(sizes) - 32) < 5 * np.sqrt(32 / 100)
@@ -104,7 +106,7 @@ def test_it_still_learns(spool):
     labels = np.arange(2_000) % 2
     inputs = luck.normal(size=(2_000, 4)) + 2 * (2 * labels[:, None] - 1)
     rows = spool(inputs, labels)
-    learner = PrivateLearner(spec, rows, plan)
+    learner = PrivateLearner(spec, rows.read(0, len(rows)), plan)
     theta = learner.round(
         np.zeros(spec.parameters, np.float32), learner.sample(Sampler(rows, width=0, padding=0, seed=1))
     )
