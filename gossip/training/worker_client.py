@@ -202,7 +202,7 @@ class TrainerProcess:
         last = self._said.decode(errors="replace").strip().splitlines()[-1:]
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         return LinkError(
-            "the training process ended",
+            f"the {'training' if self._trains else 'checking'} process ended",
             why=": ".join([how, *last]),
             next_step="if it happens again, check free memory",
         )
