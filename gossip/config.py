@@ -71,6 +71,19 @@ class PeerConfig:
     """Seconds that cosignatures may take to come together at the author before others are told of what there is. The
     whole set usually goes round within ten; what is told earlier is told twice."""
 
+    verdict_s: float = 30.0
+    """Seconds between two own verdicts, at least: what is found meanwhile is said together. An entry costs all members
+    some 500 bytes, whatever it says."""
+
+    judge_s: float = 60.0
+    """Seconds between two judgements of others' updates on rows of our own, at least: each is two passes over them."""
+
+    answer_s: float = 600.0
+    """Seconds that the author of public data has to show the records that we asked for, if it writes at all ..."""
+
+    answer_entries: int = 64
+    """... and by how much its log may grow meanwhile. An honest peer answers within seconds."""
+
     def __post_init__(self) -> None:
         if not 1 <= self.duty_percent <= 100:
             raise LocalError(
@@ -82,5 +95,7 @@ class PeerConfig:
             raise LocalError("a peer cannot wait a negative time", next_step="use seconds above 0")
         if self.vouch_entries < 1 or min(self.vouch_s, self.vote_s, self.gather_s) <= 0:
             raise LocalError("a peer cannot ask witnesses all the time", next_step="use numbers above 0")
+        if min(self.verdict_s, self.judge_s, self.answer_s) <= 0 or self.answer_entries < 1:
+            raise LocalError("a peer cannot judge all the time", next_step="use numbers above 0")
         if not 0 <= self.own_links <= self.links or self.links < 1:
             raise LocalError("a peer's own links are some of its links", next_step="own_links <= links, links >= 1")

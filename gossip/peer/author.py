@@ -268,6 +268,10 @@ class Author:
         signed = checkpoint.Checkpoint(checkpoint.origin(replica.swarm, self.own), size, root)
         return root, self._require_key(size).sign(signed.body())
 
+    def sign(self, text: bytes) -> bytes:
+        """Our signature, under the key in force, over a text that is no checkpoint."""
+        return self._require_key(self.size).sign(text)
+
     def cosign(self, seen: checkpoint.Checkpoint, now: float) -> Voucher:
         """Our word, as a witness, for another log's checkpoint. The caller has made the promise durable."""
         name = checkpoint.origin(self._book.replica.swarm, self.own)

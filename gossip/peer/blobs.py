@@ -95,6 +95,10 @@ class Blobs:
             return bytes(whole.got)
         return self._recent.get(digest) or self._shelf.blob(digest)
 
+    def is_kept(self, digest: Hash) -> bool:
+        """Whether the store has it."""
+        return self._shelf.blob(digest) is not None
+
     def want(self, digest: Hash, *, limit: int, total: int, log: PeerId, seq: int, urgent: bool) -> None:
         """Fetch a blob that entry `seq` of `log` names. `urgent`: that entry waits for nothing else."""
         transfer = self._open.get(digest) or self._ready.get(digest)

@@ -10,7 +10,7 @@ It refuses to know links and where blobs come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -140,6 +140,23 @@ class Book:
     def theta(self) -> NDArray[np.float32]:
         """The model, rounded once; a copy that nobody changes."""
         theta = self.arithmetic.to_float32(self.require_fold().theta)
+        theta.flags.writeable = False
+        return theta
+
+    def theta_without(self, terms: Sequence[tuple[Hash, int]]) -> NDArray[np.float32] | None:
+        """The model less these (delta, weight), rounded once; None if the blob of one is not here."""
+        fold = self.require_fold()
+        blobs = [(self.find(delta), weight) for delta, weight in terms]
+        decoded = [
+            (self.arithmetic.decode(blob, fold.parameters), weight) for blob, weight in blobs if blob is not None
+        ]
+        if len(decoded) < len(terms):
+            return None
+        for delta, weight in decoded:
+            fold.remove(delta, weight)
+        theta = self.arithmetic.to_float32(fold.theta)
+        for delta, weight in decoded:  # exact, so the sum is just what it was
+            fold.add(delta, weight)
         theta.flags.writeable = False
         return theta
 

@@ -46,6 +46,7 @@ class Rounds:
         self._missing = missing
         self._data: Data | None = None
         self._had_data: Data | None = None  # the last own commitment of an earlier run
+        self._sketch = b""
         self._data_seq: int | None = None
         self._data_changed = False
         self._view: dict[PeerId, int] = {}
@@ -95,6 +96,7 @@ class Rounds:
     def data_ready(self, event: DataReady) -> None:
         self.epoch_s = event.epoch_s
         self._data = event.commitment
+        self._sketch = event.sketch
         self._data_changed = self._had_data is None or not _same(self._had_data, event.commitment)
 
     def merged(self, checked: Checked) -> None:
@@ -186,7 +188,9 @@ class Rounds:
         """A draft that cites everything admitted. One entry can introduce only so many peers; more take more."""
         fields = self._author.draft()
         while not fields.complete and self._data is not None:
-            self._data_seq = self._author.write(fields, fields.stamp(self._data, int(now)), now).seq
+            self._data_seq = self._author.write(
+                fields, fields.stamp(self._data, int(now)), now, self._sketch or None
+            ).seq
             fields = self._author.draft()
         return fields
 
@@ -224,7 +228,9 @@ class Rounds:
     def _publish_data(self, now: float) -> None:
         if self._data is not None:
             fields = self._author.draft()
-            self._data_seq = self._author.write(fields, fields.stamp(self._data, int(now)), now).seq
+            self._data_seq = self._author.write(
+                fields, fields.stamp(self._data, int(now)), now, self._sketch or None
+            ).seq
             self._had_data, self._data_changed = self._data, False
 
     def _begin(self, now: float) -> None:
@@ -241,4 +247,4 @@ def _same(a: Data, b: Data) -> bool:
 
 
 def _essence(data: Data) -> tuple[object, ...]:
-    return data.root, data.records, data.features, data.zone, [source.licence for source in data.sources]
+    return data.root, data.records, data.features, data.zone, data.opens, [source.licence for source in data.sources]

@@ -13,23 +13,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ledger.entry import (
     GRID_ONE,
     Accuse,
     Anchor,
+    Challenge,
     Enrol,
     Finality,
     Hash,
+    Judgement,
     Member,
+    Opening,
     PeerId,
+    PolicyChange,
     Recover,
     Rotate,
     Scores,
     Snapshot,
     Update,
+    Verdict,
 )
+from ledger.policy_words import say_breach
 from ledger.replica import Checked
 
 State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
@@ -84,24 +90,66 @@ class PeerStatus:
     final_at: int | None  # when the newest final snapshot became so, by its author's clock
     links: tuple[LinkStatus, ...]
     tail: tuple[TailLine, ...]
+    policy: Hash = ""  # in force now
+    refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
+
+
+_DECIDED: Final = {"refused": "refuses", "quarantined": "has doubts about", "condemned": "condemns"}
+_OPENED: Final = {"opened.invalid": "an opening that is false"}
+
+
+def refusals_of(judgement: Judgement, *, is_own: bool, judges: int, name: str) -> str:
+    """What a judgement says, with values and limits: `2 peers condemn your update 12: 91.2% of its rows ...`"""
+    reasons = "; ".join(_OPENED.get(reading.rule) or say_breach(reading) for reading in judgement.readings)
+    facts = {reading.rule.partition(".")[0] for reading in judgement.readings}
+    is_data = bool(facts & {"opened"}) or any(r.rule.startswith("crossed.overlap") for r in judgement.readings)
+    seqs = judgement.seqs
+    which = f"entry {seqs[0]}" if len(seqs) == 1 else f"{len(seqs)} updates (entries {seqs[0]} to {seqs[-1]})"
+    what = f"data set ({which})" if is_data else f"update ({which})" if len(seqs) == 1 else which
+    verb = _DECIDED[judgement.decision]
+    if not is_own:
+        return f"{verb} {name or judgement.peer[:8]}'s {what}: {reasons}"
+    if judges == 1:
+        return f"1 peer {verb} your {what}: {reasons}"
+    plural = {"refuses": "refuse", "has doubts about": "have doubts about", "condemns": "condemn"}[verb]
+    return f"{judges} peers {plural} your {what}: {reasons}"
+
+
+def _judged(verdict: Verdict, names: dict[PeerId, str]) -> str:
+    """A verdict in a line: its refusals first, of scores how many."""
+    found = [
+        refusals_of(judgement, is_own=False, judges=1, name=names.get(judgement.peer, ""))
+        for judgement in verdict.judgements
+        if judgement.decision != "scored"
+    ]
+    scored = [names.get(j.peer) or j.peer[:8] for j in verdict.judgements if j.decision == "scored"]
+    if scored:
+        found.append(f"measured updates of {', '.join(dict.fromkeys(scored))}: no harm found")
+    return " | ".join(found)
 
 
 def told(checked: Checked, names: dict[PeerId, str]) -> str:
     """One entry in a few plain words."""
+
+    def who(peer: PeerId) -> str:
+        return names.get(peer) or peer[:8]
+
     match checked.entry:
         case Update() as update:
             share = f"{(checked.weight or 0) / GRID_ONE:.2f}" if not checked.refused else "left out by the policy"
             return f"{update.bytes} bytes from {update.examples} examples, weight {share}"
         case Member() as member:
-            return f"lets {names.get(member.peer) or member.peer[:8]} in as {member.role}"
+            return f"lets {who(member.peer)} in as {member.role}"
         case Enrol() as enrol:
             return f"{enrol.name} asks to take part"
         case Snapshot() as snapshot:
             return f"model {snapshot.model[:8]} of {snapshot.updates} updates"
         case Finality() as final:
             return f"snapshot #{final.snapshot} is final: a majority of the witnesses signed it"
+        case Accuse(charge="opening") as accuse:
+            return f"proves that {who(accuse.peer)} opened data that it never committed to (entry {accuse.index})"
         case Accuse() as accuse:
-            return f"proves that {names.get(accuse.peer) or accuse.peer[:8]} signed two entries #{accuse.index}"
+            return f"proves that {who(accuse.peer)} signed two entries #{accuse.index}"
         case Anchor() as anchor:
             return f"holds a time stamp over its first {anchor.size} entries"
         case Rotate():
@@ -109,6 +157,14 @@ def told(checked: Checked, names: dict[PeerId, str]) -> str:
         case Recover() as recover:
             gone = f", takes back its updates from entry {recover.since} on" if recover.since < recover.seq else ""
             return f"changes its key because the old one was stolen or lost{gone}"
+        case PolicyChange() as change:
+            return f"wants policy {change.policy[:8]} in force, as number {change.number}"
+        case Verdict() as verdict:
+            return _judged(verdict, names)
+        case Challenge() as challenge:
+            return f"asks {who(challenge.peer)} to show {challenge.count} records of its data set"
+        case Opening() as opening:
+            return f"shows {who(opening.peer)} the records it asked for, {opening.opened_bytes} bytes"
         case entry if entry.seq == 0:
             return "founds the swarm"
         case _:

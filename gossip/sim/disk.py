@@ -22,6 +22,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.history: list[tuple[PeerId, int, bytes]] = []
+        self._places: set[tuple[PeerId, int]] = set()
         self.blobs: dict[Hash, bytes] = {}
         self.checkpoints: dict[PeerId, StoredCheckpoint] = {}
         self.mark: Mark | None = None
@@ -52,7 +53,9 @@ class Memory:
 
     def put(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
         """An entry and its blob are on the disk."""
-        self.history.append((log, seq, entry))
+        if (log, seq) not in self._places:  # an entry may come again, with a blob that was not asked for before
+            self._places.add((log, seq))
+            self.history.append((log, seq, entry))
         if blob is not None:
             self.blobs[sha256(blob).hexdigest()] = blob
 
@@ -70,6 +73,7 @@ class Memory:
         """A backup."""
         other = Memory()
         other.history, other.blobs = list(self.history), dict(self.blobs)
+        other._places = set(self._places)
         other.checkpoints, other.mark = dict(self.checkpoints), self.mark
         other.promises, other.last_vote, other.notes = dict(self.promises), self.last_vote, dict(self.notes)
         return other

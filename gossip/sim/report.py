@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gossip.config import PeerConfig
 from ledger.chain import LogId
 from ledger.entry import VALUE_ONE, Hash, PeerId
 from ledger.errors import LocalError
+from ledger.policy import DEFAULT_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,20 @@ class NewKeyAt:
     at: float
     recover: bool = False
     since: int | None = None  # with `recover`: own updates from that entry on are taken back
+
+
+Fault = Literal["copies", "harms", "mute", "lies"]
+"""What a cheating shell does: publishes another peer's newest delta as its own | publishes three times the opposite of
+what it has learned | answers no request for records | shows records that it did not commit to."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPolicyAt:
+    """The owner of a peer asks for another policy."""
+
+    peer: int
+    at: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,11 @@ class Scenario:
     twins: tuple[Twin, ...] = ()
     """Forkers. What is reported of agreement leaves them out."""
     new_keys: tuple[NewKeyAt, ...] = ()
+    new_policies: tuple[NewPolicyAt, ...] = ()
+    admins: int = 1
+    """The first so many peers are admins."""
+    threshold: int = 1
+    """So many of them change the policy together."""
     late: Mapping[int, float] = field(default_factory=dict)
     """Peers that first start after so many seconds."""
     round_s: float = 2.0
@@ -77,6 +98,16 @@ class Scenario:
     slow: Mapping[int, float] = field(default_factory=dict)
     """Factors on it."""
     observers: tuple[int, ...] = ()
+    public: tuple[int, ...] = ()
+    """Peers whose data are public: records of them may be asked for. All others' are private."""
+    opens: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Of public data: roles and peer ids that may have records, where not all members may."""
+    flipped: Mapping[int, float] = field(default_factory=dict)
+    """Peers of whose labels this share is wrong, in what they commit to and in what they learn from."""
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+    """Peers whose shells cheat; their machines are as honest as any."""
+    policy: str = DEFAULT_POLICY
+    """The data-quality policy of genesis."""
     witnesses: int = 1
     """The first so many peers are those whose votes make snapshots final."""
     eta: float = 1.5
@@ -88,8 +119,18 @@ class Scenario:
     """Of every peer; enrol and inviter are filled in."""
 
     def __post_init__(self) -> None:
-        named = [*self.late, *self.slow, *self.observers, *(c.peer for c in self.crashes)]
+        named = [
+            *self.late,
+            *self.slow,
+            *self.observers,
+            *self.public,
+            *self.opens,
+            *self.flipped,
+            *self.faults,
+            *(c.peer for c in self.crashes),
+        ]
         named += [change.peer for change in self.new_keys]
+        named += [wish.peer for wish in self.new_policies]
         named += [twin.peer for twin in self.twins]
         sides = [peer for cut in self.cuts for peer in cut.side]
         wrong = [peer for peer in named if not 0 <= peer < self.peers]

@@ -10,15 +10,18 @@ What gossip/node does with sockets, processes and SQLite, in a page. It decides 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+import msgspec
 import numpy as np
 
 from gossip.config import PeerConfig
+from gossip.egress import ANYBODY, Receiver, Records, Released, Sketch, ZoneSetting, release
 from gossip.events import (
     Append,
     DataReady,
@@ -50,17 +53,24 @@ from gossip.events import (
     WitnessedStored,
 )
 from gossip.merging.codec import ErrorFeedback
+from gossip.openings import open_records, sketch_of
 from gossip.peer import Book, Peer
 from gossip.sim.disk import Memory
 from gossip.sim.network import Station
-from ledger.entry import FORMAT_VERSION, Data, PeerId
+from gossip.sim.toy import Keeper
+from ledger.chain import peer_of
+from ledger.entry import FORMAT_VERSION, Data, Measured, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.keys import PrivateKey, key_digest
+from ledger.opening import public_salt
+from ledger.provenance import commit_records
+from ledger.sketch import count_of, span_root
 
 if TYPE_CHECKING:
     from gossip.sim.swarm import SimSwarm
 
 DISK_S: Final = 0.003  # until an own entry is durable
+LOOK_S: Final = 0.05  # until records are opened, or looked at, or models are compared
 
 
 class SimPeer:
@@ -93,6 +103,8 @@ class SimPeer:
         self._feedback: ErrorFeedback | None = None
         self._fuse: int | None = None
         self._is_lit = False
+        self._leaves = bytearray()  # of the tree over its data
+        self._commitment: Data | None = None
         self.acknowledged = 0  # own entries that the disk answered for
 
     # -------------------------------------------------------------- life
@@ -115,7 +127,7 @@ class SimPeer:
         self.is_up = True
         self.deliver(Started())
         if self.alike not in swarm.scenario.observers:
-            self.deliver(DataReady(commitment(self.alike), swarm.scenario.round_s))
+            self.deliver(self._data_ready())
         if swarm.clock.elapsed_s >= swarm.scenario.seconds:
             self.deliver(Drain())
         swarm.introduce(self)
@@ -211,11 +223,12 @@ class SimPeer:
             case Train(number, theta):
                 self._train(number, theta)
             case OpenRecords(challenger, seq):
-                self._later(DISK_S, RecordsOpened(challenger, seq, b""))
-            case Inspect(number):
-                self._later(DISK_S, Inspected(number, None))
+                self._later(LOOK_S, RecordsOpened(challenger, seq, self._open(effect)))
+            case Inspect(number, records):
+                found = swarm.trainer.inspect(records) if isinstance(swarm.trainer, Keeper) else None
+                self._later(LOOK_S, Inspected(number, found))
             case Judge(number):
-                self._later(DISK_S, Judged(number, ()))
+                self._later(LOOK_S, Judged(number, self._judge(effect)))
             case Note(kind, fields):
                 swarm.noted(self, kind, fields)
             case _:
@@ -251,11 +264,76 @@ class SimPeer:
             case KeepCosigned(log, size, note):
                 self.memory.notes[log] = (size, note)
 
+    def _data_ready(self) -> DataReady:
+        """Commit to what this peer trains on, as the training process does."""
+        scenario, trainer = self._swarm.scenario, self._swarm.trainer
+        if not isinstance(trainer, Keeper):
+            return DataReady(commitment(self.alike), scenario.round_s)
+        is_public = self.alike in scenario.public
+        setting = ZoneSetting("public" if is_public else "private", tuple(sorted(scenario.opens.get(self.alike, ()))))
+        records = trainer.records(self.alike)
+        salt = public_salt(self._swarm.swarm_id) if is_public else digest(f"salt {scenario.seed}/{self.alike}")
+        self._leaves = bytearray()
+        made = commit_records(records, salt, keep=self._leaves.extend)
+        leave = release(setting, Sketch, of=made.root, to=ANYBODY)
+        sketch = sketch_of(leave, self._leaves) if isinstance(leave, Released) else b""
+        labels = Counter(value.decode() for _, value in records)
+        data = msgspec.structs.replace(
+            commitment(self.alike), root=made.root, records=made.records, duplicates=made.duplicates,
+            conflicts=made.conflicts, labels=dict(sorted(labels.items())), zone=setting.zone,
+            opens=list(setting.opens), sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
+        )  # fmt: skip
+        self._commitment = data
+        return DataReady(data, scenario.round_s, sketch)
+
+    def _open(self, asked: OpenRecords) -> bytes:
+        """Show what a challenge has picked, or what a cheat would like to show."""
+        trainer, data, fault = self._swarm.trainer, self._commitment, self._fault
+        if fault == "mute" or not isinstance(trainer, Keeper) or data is None or data.root != asked.root:
+            return b""
+        leaves, records = self._leaves, list(trainer.records(self.alike))
+        if fault == "lies":  # one label made better than it was when it was committed to
+            key, value = records[0]
+            records = [
+                (one, b"yes" if value == b"no" else b"no") if one == key else (one, what) for one, what in records
+            ]
+            leaves = bytearray()
+            commit_records(records, public_salt(self._swarm.swarm_id), keep=leaves.extend)
+        root = span_root(leaves, 0, count_of(leaves)).hex()
+        to = Receiver(asked.challenger, self.book.replica.role_of(asked.challenger) if self.book is not None else "")
+        leave = release(ZoneSetting.of_entry(data), Records, of=root, to=to)
+        if not isinstance(leave, Released):
+            return b""
+        return open_records(
+            leave, to, leaves, records, swarm=self._swarm.swarm_id, signature=asked.signature.hex(), count=asked.count
+        )
+
+    def _judge(self, asked: Judge) -> tuple[Measured, ...]:
+        trainer = self._swarm.trainer
+        if not isinstance(trainer, Keeper) or self.alike in self._swarm.scenario.observers:
+            return ()
+        given, without = (trainer.measure(theta, self.alike) for theta in (asked.given, asked.without))
+        return (Measured(on="holdout", given=given, without=without),)
+
+    @property
+    def _fault(self) -> str:
+        return self._swarm.scenario.faults.get(self.alike, "")
+
+    def _copied(self) -> bytes | None:
+        """The newest delta of somebody else."""
+        assert self.book is not None
+        terms = [term for term in self.book.replica.updates if peer_of(term[0]) != self.self_id]
+        newest = max(terms, key=lambda term: (term[1], term[0]), default=None)
+        return self.memory.blob(newest[2]) if newest is not None else None
+
     def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         swarm = self._swarm
         assert self._feedback is not None
         new, steps, examples, scores = swarm.trainer.train(theta, self.alike, number)
-        blob = self._feedback.compress(np.asarray(new, dtype=np.float32) - theta)
+        step = np.asarray(new, dtype=np.float32) - theta
+        blob = self._feedback.compress(-3 * step if self._fault == "harms" else step)
+        if self._fault == "copies":
+            blob = self._copied() or blob
         seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.alike, 1.0) * swarm.luck.uniform(0.9, 1.1)
         self._later(seconds, Trained(number, blob, steps, examples, scores, seconds))
 
@@ -265,7 +343,7 @@ def commitment(index: int) -> Data:
     return Data(
         v=FORMAT_VERSION, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="",
         root=digest(f"data {index}").hex(), records=64, labels={"no": 32, "yes": 32}, duplicates=0, features="toy/1",
-        zone="public", sources=[],
+        zone="private", sources=[],
     )  # fmt: skip
 
 

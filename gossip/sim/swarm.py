@@ -20,6 +20,7 @@ from gossip.events import (
     Drain,
     Event,
     Found,
+    NewPolicy,
     Received,
 )
 from gossip.merging.arithmetic import NumpyArithmetic
@@ -36,7 +37,7 @@ from ledger.entry import FORMAT_VERSION, Enrol, Genesis, Hash, PeerId
 from ledger.errors import LocalError
 from ledger.fold import parameters
 from ledger.keys import PrivateKey, key_digest
-from ledger.policy import DEFAULT_POLICY, Policy
+from ledger.policy import Policy
 
 if TYPE_CHECKING:
     from gossip.training.task import Task
@@ -53,7 +54,7 @@ class SimSwarm:
 
     def __init__(self, scenario: Scenario, trainer: Trainer | None = None, on_event: OnEvent | None = None) -> None:
         self.scenario = scenario
-        self.trainer = trainer or ToyTrainer(scenario.peers, scenario.seed)
+        self.trainer = trainer or ToyTrainer(scenario.peers, scenario.seed, scenario.flipped)
         self.luck = Random(f"{scenario.seed}/world")
         self.clock = VirtualClock()
         self.network = Network(
@@ -78,14 +79,15 @@ class SimSwarm:
         """Keys, genesis and enrol entries: what `gossip new` and `gossip join` write."""
         scenario = self.scenario
         keys = [PrivateKey.from_seed(digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
-        policy = Policy.parse(DEFAULT_POLICY)
+        policy = Policy.parse(scenario.policy)
         fold = fold_constants(eta=scenario.eta, norm0=scenario.norm0)
         genesis = encode_entry(
             Genesis(
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(),
                 name="simulated", task="table", model="{}", layout=list(self.trainer.layout),
                 seed=digest(f"start {scenario.seed}").hex(), fold=fold,
-                policy=policy.hash, admins=[keys[0].public.hex()], threshold=1,
+                policy=policy.hash, threshold=scenario.threshold,
+                admins=[key.public.hex() for key in keys[: scenario.admins]],
                 witnesses=[key.public.hex() for key in keys[: scenario.witnesses]],
             )
         )  # fmt: skip
@@ -96,7 +98,7 @@ class SimSwarm:
             config = replace(scenario.config, enrol=enrol if index else b"", inviter=keys[0].public if index else b"")
             peer = SimPeer(self, index, key, config, entry_hash(enrol))
             if index == 0:
-                peer.memory.put(peer.self_id, 0, genesis, DEFAULT_POLICY.encode())
+                peer.memory.put(peer.self_id, 0, genesis, scenario.policy.encode())
             peer.memory.put(peer.self_id, 1 if index == 0 else 0, enrol, None)
             peers.append(peer)
         return peers
@@ -166,6 +168,8 @@ class SimSwarm:
             at(EPOCH + crash.at + crash.down_s, self.peers[crash.peer].start)
         for change in scenario.new_keys:
             at(EPOCH + change.at, partial(self.peers[change.peer].change_key, change.recover, change.since))
+        for wish in scenario.new_policies:
+            at(EPOCH + wish.at, partial(self.peers[wish.peer].deliver, NewPolicy(wish.text.encode())))
         for cut in scenario.cuts:
             at(EPOCH + cut.at, partial(self._cut, cut.side))
             at(EPOCH + cut.until, partial(self._cuts.remove, cut.side))

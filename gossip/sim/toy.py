@@ -8,8 +8,8 @@ one label, so nobody learns the whole alone. Plain NumPy: a simulation of twenty
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ EXAMPLES: Final = 64  # of each peer
 HELD_OUT: Final = 400
 STEPS: Final = 8  # of gradient descent, in one round
 RATE: Final = 0.5
+_LABELS: Final = (b"no", b"yes")
 
 Weights = NDArray[np.float32]
+Record = tuple[bytes, bytes]  # key, value: what is committed to, and shown to whoever may ask
 
 
 class Trainer(Protocol):
@@ -42,14 +44,41 @@ class Trainer(Protocol):
         ...
 
 
-class ToyTrainer:
-    """Logistic regression on two clouds, unevenly shared out."""
+@runtime_checkable
+class Keeper(Protocol):
+    """A trainer whose peers have data that can be committed to, looked at, and measured on."""
 
-    def __init__(self, peers: int, seed: int) -> None:
+    def records(self, peer: int) -> Sequence[Record]:
+        """What peer number `peer` trains on."""
+        ...
+
+    def inspect(self, records: Sequence[Record]) -> dict[str, int]:
+        """Facts of the policy about records that some peer has shown."""
+        ...
+
+    def measure(self, theta: Weights, peer: int) -> Scores:
+        """How good a model is on rows of peer number `peer` that it does not train on."""
+        ...
+
+
+class ToyTrainer:
+    """Logistic regression on two clouds, unevenly shared out. Of `flipped` peers this share of labels is wrong."""
+
+    def __init__(self, peers: int, seed: int, flipped: Mapping[int, float] | None = None) -> None:
         luck = np.random.default_rng([seed, 7])
         self._centre = luck.normal(size=FEATURES) / np.sqrt(FEATURES) * 1.5
         self._shares = [self._draw(luck, EXAMPLES, 0.1 + 0.8 * (peer % 2)) for peer in range(peers)]
         self._held_out = self._draw(luck, HELD_OUT, 0.5)
+        self._own_held_out = [self._draw(luck, HELD_OUT, 0.5) for _ in range(peers)]
+        self._truth = {
+            point.tobytes(): bool(label)
+            for points, labels in self._shares
+            for point, label in zip(points, labels, strict=True)
+        }
+        for peer, share in (flipped or {}).items():
+            labels = self._shares[peer][1]
+            wrong = luck.permutation(len(labels))[: round(share * len(labels))]
+            labels[wrong] = 1 - labels[wrong]
         self.layout = [Tensor(name="w", shape=[FEATURES], bound=0), Tensor(name="b", shape=[1], bound=0)]
 
     def _draw(self, luck: np.random.Generator, count: int, share: float) -> tuple[Weights, Weights]:
@@ -64,14 +93,30 @@ class ToyTrainer:
             gap = _sigmoid(points @ theta[:-1] + theta[-1]) - labels
             theta[:-1] -= RATE * (points.T @ gap) / len(labels)
             theta[-1] -= RATE * gap.mean()
-        return theta, STEPS, STEPS * len(labels), self._scores(theta)
+        return theta, STEPS, STEPS * len(labels), self._scores(theta, self._held_out)
 
     def accuracy(self, theta: Weights) -> float:
         points, labels = self._held_out
         return float(((points @ theta[:-1] + theta[-1] > 0) == (labels > 0.5)).mean())
 
-    def _scores(self, theta: Weights) -> Scores:
-        points, labels = self._held_out
+    def records(self, peer: int) -> list[Record]:
+        points, labels = self._shares[peer]
+        return [(point.tobytes(), _LABELS[int(label)]) for point, label in zip(points, labels, strict=True)]
+
+    def inspect(self, records: Sequence[Record]) -> dict[str, int]:
+        """As an engine with pinned lists would: it knows the right label of every point."""
+        sound = [(key, value) for key, value in records if key in self._truth and value in _LABELS]
+        wrong = sum(1 for key, value in sound if value != _LABELS[self._truth[key]])
+        return {
+            "opened.malformed": len(records) - len(sound),
+            "opened.wrong_labels_permille": 1000 * wrong // max(1, len(sound)),
+        }
+
+    def measure(self, theta: Weights, peer: int) -> Scores:
+        return self._scores(theta, self._own_held_out[peer])
+
+    def _scores(self, theta: Weights, rows: tuple[Weights, Weights]) -> Scores:
+        points, labels = rows
         said, true = points @ theta[:-1] + theta[-1] > 0, labels > 0.5
         return Scores(
             examples=len(labels),

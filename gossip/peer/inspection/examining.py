@@ -1,0 +1,184 @@
+"""An opening looked at: is it true, and what do the records say?
+
+    opening admitted --blob--> verify_opening --false--> accuse: a proof, for everybody and for ever
+                                     |                   (records that go to few: an opinion, for others cannot check)
+                                     `--true--> Inspect ... Inspected --> the policy's rules on opened.* --> Finding
+
+Whoever asked looks first; the others when somebody has found something (concurring.py). Each opening is looked at once.
+One that nothing is wrong with leaves no entry, but its blob in the store: after a restart it is not looked at again.
+
+Rules kept here: an accusation is written only of what verify_opening calls false, which is the same for all; a blob
+that does not come proves nothing. It refuses to know what records mean: the shell looks (Inspect).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from gossip.egress import Records, Released, ZoneSetting, release
+from gossip.events import Inspect, Inspected, Keep
+from gossip.peer.author import chain
+from gossip.peer.inspection.office import Finding, Office, opinion
+from ledger.chain import LogId, peer_of
+from ledger.entry import MAX_OPENING_BYTES, Accuse, AnyEntry, Challenge, Data, Opening, PeerId, Reading
+from ledger.errors import RemoteError
+from ledger.opening import VerifiedOpening, verify_opening
+
+MAX_OPEN: Final = 32  # looked at side by side
+LOOK_S: Final = 2.0  # between two looks whether a blob has come
+INSPECTION_S: Final = 120.0  # a shell that has not looked at 256 records by then will not
+FALSE: Final = Reading(rule="opened.invalid", value=1, limit=0)
+
+Place = tuple[LogId, int]  # of an opening: the log of the data's author, and its seq there
+
+
+@dataclass(slots=True)
+class Examination:
+    """One opening under way."""
+
+    opening: Opening
+    challenge: Challenge
+    data: Data
+    since: float
+    concurs: bool
+    number: int = 0  # of Inspect; 0 while the blob is awaited
+    verified: VerifiedOpening | None = None
+
+
+class Examining:
+    """The openings that this peer looks at. `found` takes what came of one: a Finding, or None if nothing is wrong."""
+
+    def __init__(self, office: Office, found: Callable[[Place, Finding | None, float], None]) -> None:
+        self._office = office
+        self._found = found
+        self._open: dict[Place, Examination] = {}
+        self._done: set[Place] = set()  # asked, never iterated
+        self._accused: set[tuple[PeerId, int]] = set()  # on record: (peer, seq of the opening); asked, never iterated
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def learn(self, entry: AnyEntry) -> None:
+        if isinstance(entry, Accuse) and entry.charge == "opening":
+            self._accused.add((entry.peer, entry.index))
+
+    # -------------------------------------------------------------- beginning
+
+    def may_look(self, data: Data) -> bool:
+        """Whether the records of a data set may come to us."""
+        leave = release(ZoneSetting.of_entry(data), Records, of=data.root, to=self._office.receiver(self._office.own))
+        return isinstance(leave, Released)
+
+    def begin(self, place: Place, challenge: Challenge, now: float, *, concurs: bool) -> bool:
+        """Look at an opening, once. False if there is no room now."""
+        office = self._office
+        if place in self._done or place in self._open:
+            return True
+        if len(self._open) >= MAX_OPEN:
+            return False
+        log, seq = place
+        opening, data = office.replica.entry(log, seq), office.data_of(log, challenge.data)
+        if not isinstance(opening, Opening) or data is None or not self.may_look(data):
+            self._done.add(place)
+            return True
+        if not concurs and office.blobs.is_kept(opening.opened):  # looked at in an earlier run
+            self._done.add(place)
+            self._found(place, None, now)
+            return True
+        self._open[place] = Examination(opening, challenge, data, now, concurs)
+        office.later(now)
+        return True
+
+    def lacks(self, place: Place) -> float | None:
+        """Since when the blob of an opening is awaited; None if it is not."""
+        found = self._open.get(place)
+        return found.since if found is not None and not found.number else None
+
+    def give_up(self, place: Place) -> None:
+        self._open.pop(place, None)
+        self._done.add(place)
+
+    # -------------------------------------------------------------- looking
+
+    def tick(self, now: float) -> None:
+        for place, found in tuple(self._open.items()):
+            if not self._office.is_alien(place[0]):
+                self.give_up(place)
+            elif not found.number:
+                self._await(place, found, now)
+            elif now >= found.since + INSPECTION_S:
+                self.give_up(place)
+        if self._open:
+            self._office.later(now + LOOK_S)
+
+    def _await(self, place: Place, found: Examination, now: float) -> None:
+        office, (log, seq) = self._office, place
+        blob = office.blobs.find(found.opening.opened)
+        if blob is None:
+            office.blobs.want(
+                found.opening.opened, limit=MAX_OPENING_BYTES, total=found.opening.opened_bytes, log=log, seq=seq,
+                urgent=False,
+            )  # fmt: skip
+            return
+        office.blobs.used(found.opening.opened, blob)
+        challenge = found.challenge
+        try:
+            if len(blob) != found.opening.opened_bytes:
+                raise RemoteError("an opening is not as long as its entry says", why=f"{len(blob)} bytes")
+            found.verified = verify_opening(
+                blob, found.data, office.replica.swarm, challenge.signature, challenge.count
+            )  # fmt: skip
+        except RemoteError as error:
+            self._convict(place, found, blob, error, now)
+            return
+        self._count += 1
+        found.number, found.since = self._count, now
+        records = tuple((record.key, record.value) for record in found.verified.records)
+        office.out.put(Inspect(found.number, records))
+
+    def _convict(self, place: Place, found: Examination, blob: bytes, error: RemoteError, now: float) -> None:
+        """The author opened what it had not committed to."""
+        office, (log, seq) = self._office, place
+        peer = peer_of(log)
+        if found.data.opens:  # the proof would be the records, which are for few
+            self.give_up(place)
+            finding = Finding(
+                log, (found.challenge.data,), "condemned", (FALSE,), basis=office.policy.hash, concurs=found.concurs
+            )
+            self._found(place, finding, now)
+            return
+        if (peer, seq) in self._accused:
+            self.give_up(place)
+            return
+        if not office.may_speak or not office.author.can_cite(peer):
+            return  # the next tick tries again
+        self.give_up(place)
+        fields = office.author.draft()
+        office.out.note("refused", peer=peer, name="", log=log, seq=seq, rule="opening", text=str(error))
+        body = Accuse(
+            **chain(fields), peer=peer, charge="opening", index=seq, evidence=sha256(blob).hexdigest(), bytes=len(blob)
+        )
+        office.author.write(fields, body, now, blob)
+
+    def inspected(self, event: Inspected, now: float) -> None:
+        """The shell has looked at the records."""
+        place = next((place for place, found in self._open.items() if found.number == event.number), None)
+        if place is None or not event.number:
+            return
+        office, found, (log, seq) = self._office, self._open[place], place
+        self.give_up(place)
+        if event.measured is None or found.verified is None:
+            return  # it could not be looked at: no opinion
+        measured = {"opened.unanswered": 0, **event.measured}
+        seen = measured.get("opened.duplicates_permille", 0)
+        measured["opened.duplicates_permille"] = max(seen, found.verified.duplicates_permille)
+        policy = office.policy
+        finding = opinion(policy.judge(measured), policy, log, (found.challenge.data,), concurs=found.concurs)
+        blob = office.blobs.find(found.opening.opened)
+        if blob is not None and finding is None:
+            office.out.put(Keep(log, seq, office.replica.data(log, seq), blob))
+        self._found(place, finding, now)
