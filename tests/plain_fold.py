@@ -542,7 +542,7 @@ class History:
         updates = [at for at, name in enumerate(chain) if self.folded(name)]
         groups = itertools.groupby(updates, key=lambda at: alike[at])
         begins = [(next(group), what) for what, group in groups]
-        ends = [begin for begin, _ in begins[1:]] + [len(chain)]
+        ends = [begin for begin, _ in [*begins, (len(chain), ())][1:]]
         return [(begin, end, what) for (begin, what), end in zip(begins, ends, strict=True)]
 
     def judged(self, chain: list[str], votes: dict[str, set[str]], spared: Set[str]) -> list[list[int]]:
