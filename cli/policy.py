@@ -15,6 +15,7 @@ from cli.group import Gossip
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
+    from cli.policy_state import InForce
     from ledger.policy import Policy
 
 app = typer.Typer(cls=Gossip, help="The rules that decide which contributions become part of the model.")
@@ -229,7 +230,7 @@ def _is_kept(place: Path, digest: str) -> bool:
     return held(pinned_path(place), digest) is not None
 
 
-def _state(place: Path) -> Any:
+def _state(place: Path) -> InForce:
     from cli import sources
     from cli.policy_state import in_force_of
 
@@ -250,7 +251,7 @@ def _own_key(place: Path) -> str:
     return enrolled.key if enrolled is not None else ""
 
 
-def _may_set(state: Any, own: str, policy: Policy) -> None:
+def _may_set(state: InForce, own: str, policy: Policy) -> None:
     """LocalError if saying so would change nothing."""
     if own not in [key for key, *_ in state.admins]:
         named = ", ".join(sorted(name or key[:8] for key, _, name in state.admins))

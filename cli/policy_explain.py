@@ -104,7 +104,7 @@ def _opinions(read: Opened, log: LogId, seqs: set[int]) -> list[Opinion]:
         named = seqs.intersection(said.seqs)
         if named and said.seqs[-1] < replica.size(log) and replica.leaf(log, said.seqs[-1]) == said.hash:
             found.append(Opinion(names.get(judge, peer_of(judge)[:8]), judge, at, said, min(named)))
-    return found
+    return sorted(found, key=lambda one: (one.judge, one.log, one.seq))
 
 
 # ------------------------------------------------------------------ as facts

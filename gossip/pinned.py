@@ -78,7 +78,7 @@ def keep(folder: Path, file: Path, policy: Policy) -> tuple[Pin, ...]:
         line = f'{_word(file)} = "{digest}"'
         raise LocalError(
             f"{file}: the policy does not name this file", why=f"it names {names or 'none'}",
-            next_step=f"give the very file that it names, or, as an admin, pin this one under [labels.ad]: {line}",
+            next_step=f"give the very file that it names, or, as an admin, pin this one in a section labels.ad: {line}",
         )  # fmt: skip
     if held(folder, digest) is None:
         try:
