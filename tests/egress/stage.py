@@ -17,7 +17,7 @@ from hmac import digest
 from typing import Any, Final
 
 from gossip.egress import ZoneSetting
-from gossip.events import DataReady, Effect, Event, LinkUp, Received, Send, Stored
+from gossip.events import DataReady, Effect, Event, LinkUp, OpenRecords, Received, RecordsOpened, Send, Stored
 from gossip.peer.author import chain
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
@@ -103,7 +103,10 @@ def _spelled(value: object) -> Iterator[bytes]:
 
 
 class Stage:
-    """The swarm after some seconds. `records_to` is what the victim's data entry says, `private_since` a second one."""
+    """The swarm after some seconds. `setting` is what the victim's data entry says.
+
+    `opened`: the auditor asks for records, and the victim's shell opens them. `private_again`: a second data entry says
+    that the same data are private."""
 
     def __init__(self, setting: ZoneSetting, *, opened: bool = False, private_again: bool = False) -> None:
         self.setting = setting
@@ -112,8 +115,9 @@ class Stage:
         self.swarm = swarm = SimSwarm(
             Scenario(peers=6, seconds=8, seed=9, observers=(RELAY, OBSERVER, AUDITOR)), None, self._record
         )
-        for host in (swarm.peers[FOUNDER],):
-            host.admits = self._admits  # type: ignore[method-assign]
+        swarm.peers[FOUNDER].admits = self._admits  # type: ignore[method-assign]
+        if opened:
+            self._carry_out, self.victim._carry_out = self.victim._carry_out, self._open  # type: ignore[method-assign]
         salt = public_salt(swarm.swarm_id) if setting.zone == "public" else OWN_SALT
         self.secrets = Secrets(salt)
         self.now = EPOCH + 1000.0
@@ -124,7 +128,6 @@ class Stage:
         at(2.0, lambda: self.victim.deliver(DataReady(self._commitment(), 1.0)))
         if opened:
             at(4.0, self._ask)
-            at(5.0, self._answer)
         if private_again:
             at(6.0, lambda: self.victim.deliver(DataReady(self._commitment(private=True), 1.0)))
         swarm.run()
@@ -198,8 +201,12 @@ class Stage:
 
     def _ask(self) -> None:
         """The auditor asks the victim to open records, as its machine would: the entry goes its usual way."""
-        auditor = self.swarm.peers[AUDITOR]
-        self.write(auditor, self.challenge(auditor))
+        auditor, seq = self.swarm.peers[AUDITOR], self.data_entry()[0]
+        replica = self.replica
+        entries = [replica.entry(auditor.self_id, at) for at in range(replica.size(auditor.self_id))]
+        asked = [entry for entry in entries if isinstance(entry, Challenge)]
+        if (self.victim.self_id, seq) not in [(entry.peer, entry.data) for entry in asked]:  # as a receiver
+            self.write(auditor, self.challenge(auditor))
 
     def write(self, peer: SimPeer, body: AnyEntry, blob: bytes | None = None) -> None:
         """Have a peer publish an entry. What was just written waits in its outbox for the next event."""
@@ -208,18 +215,16 @@ class Stage:
         author.write(author.draft(), body, self.swarm.clock.now, blob)
         peer.deliver(Stored(author.stored - 1))
 
-    def _answer(self) -> None:
-        """The victim opens them, as its machine would once the shell has read the files again."""
-        auditor, replica = self.swarm.peers[AUDITOR].self_id, self.replica
-        asked = [
-            (seq, entry) for seq in range(replica.size(auditor))
-            if isinstance(entry := replica.entry(auditor, seq), Challenge)
-            and (entry.peer, entry.data) == (self.victim.self_id, self.data_entry()[0])
-        ]  # fmt: skip
-        (seq, entry) = asked[0]
+    def _open(self, effect: Effect) -> None:
+        """The victim's shell: it reads the secret rows again, as for any challenge that the machine lets through."""
+        if not isinstance(effect, OpenRecords) or effect.root != self.secrets.commitment.root:
+            self._carry_out(effect)
+            return
         leaves, swarm = bytes(self.secrets.leaves), self.swarm.swarm_id
-        self.opening = make_opening(leaves, self.secrets.records, swarm, entry.signature, entry.count)
-        self.write(self.victim, self.opening_of(self.victim, auditor, seq, self.opening), self.opening)
+        blob = make_opening(leaves, self.secrets.records, swarm, effect.signature.hex(), effect.count)
+        self.opening = self.opening or blob
+        answer = RecordsOpened(effect.challenger, effect.seq, blob)
+        self.swarm.clock.after(0.05, lambda: self.victim.deliver(answer))
 
     def opening_of(self, by: SimPeer, challenger: str, seq: int, blob: bytes) -> Opening:
         assert by.machine is not None

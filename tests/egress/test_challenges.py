@@ -7,7 +7,8 @@ from hashlib import sha256
 import pytest
 
 from gossip.egress import Receiver, Records, Released, Withheld, ZoneSetting, release
-from gossip.events import DataReady, OpenRecords, Received
+from gossip.events import OpenRecords, Received
+from gossip.peer.author import chain
 from gossip.sim.station import commitment
 from gossip.wire.codec import encode
 from ledger.canonical import encode_entry
@@ -88,10 +89,13 @@ def stolen() -> Stage:
     thief, auditor = stage.swarm.peers[TRAINER], stage.swarm.peers[AUDITOR]
     after = stage.swarm.clock.after
     assert thief.book is not None
-    for_all = Data(
-        **{name: getattr(commitment(77), name) for name in Data.__struct_fields__ if name not in ("zone", "root")},
-        zone="public", root="77" * 32,
-    )  # fmt: skip
+
+    def publish() -> None:
+        made = commitment(77)
+        rest = {name: getattr(made, name) for name in ("records", "labels", "duplicates", "features", "sources")}
+        assert thief.machine is not None
+        fields = chain(thief.machine._author.draft())
+        stage.write(thief, Data(**fields, **rest, zone="public", root="77" * 32))
 
     def ask() -> None:
         assert thief.book is not None
@@ -104,9 +108,7 @@ def stolen() -> Stage:
         seq = auditor.book.replica.size(auditor.self_id) - 1
         stage.write(thief, stage.opening_of(thief, auditor.self_id, seq, stage.opening))
 
-    for peer in stage.swarm.peers:
-        peer.machine._rounds.draining = False  # type: ignore[union-attr]
-    after(0.1, lambda: thief.deliver(DataReady(for_all, 1.0)))
+    after(0.1, publish)
     after(2.0, ask)
     after(4.0, answer)
     end = stage.swarm.clock.now + 8.0
