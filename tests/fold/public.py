@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from random import Random
+
+import numpy as np
 
 from ledger.canonical import entry_hash
 from ledger.entry import Accuse, Challenge, Data, Opening
 from ledger.opening import challenge_text, make_opening, make_sketch, public_salt
 from ledger.provenance import commit_records
-from ledger.replica import Checked
-from tests.fold.toy import CHAIN, Peer, key_of
+from ledger.replica import Checked, InvalidEntry
+from tests.fold.toy import CHAIN, Peer, Swarm, key_of
+
+CHANGE = np.linspace(-0.1, 0.1, 16)
 
 Records = Sequence[tuple[bytes, bytes]]
 
@@ -85,3 +91,40 @@ def accuse(by: Peer, author: Peer, opening: Checked, **lies: object) -> Checked:
         "bytes": len(author.blobs[entry.opened]),
     }  # fmt: skip
     return by.write(Accuse(**{**CHAIN, **fields, **lies}))
+
+
+def inspected_swarm(seed: int, *, events: int = 80) -> Swarm:
+    """Everybody publishes; ann and bob have public data, cyd and the founder ask, one of the answers is a lie."""
+    luck = Random(seed)
+    swarm = Swarm(["ann", "bob", "cyd"])
+    shown = {name: announce(swarm[name], records(30, name)) for name in ("ann", "bob")}
+    swarm.exchange()
+    asked: list[tuple[str, Checked]] = []
+    given: list[tuple[str, Checked]] = []
+    for _ in range(events):
+        name = luck.choice(sorted(swarm.peers))
+        peer = swarm[name]
+        match luck.randrange(12):
+            case 0 | 1 | 2 | 3:
+                peer.fetch(swarm[luck.choice(sorted(swarm.peers))])
+            case 4 | 5 if name in ("cyd", "founder"):
+                author = luck.choice(["ann", "bob"])
+                asked.append((author, challenge(peer, swarm[author], shown[author].seq, number=luck.randint(1, 9))))
+            case 6 | 7 | 8 if open_ := [(author, one) for author, one in asked if author == name]:
+                one = luck.choice(open_)
+                asked.remove(one)
+                peer.fetch(swarm["cyd"])
+                peer.fetch(swarm.founder)
+                lie = records(30, "eve") if name == "bob" and luck.random() < 0.5 else None
+                given.append((name, answer(peer, shown[name], one[1], rows=lie)))
+            case 9 if given:
+                author, opening = luck.choice(given)
+                if peer.replica.size(swarm[author].id) > opening.seq and author != name:
+                    with suppress(InvalidEntry):  # of an opening that is true
+                        accuse(peer, swarm[author], opening)
+            case 10 if luck.random() < 0.5:
+                peer.snapshot()
+            case _:
+                peer.publish(luck.choice([CHANGE, -CHANGE, 2 * CHANGE]))
+    swarm.exchange()
+    return swarm

@@ -11,8 +11,14 @@ from ledger.canonical import decode_entry, entry_hash
 from ledger.delta import Delta, blocks, encode
 from ledger.entry import FoldConstants, Hash
 from ledger.replica import Checked, Disputed, Replica, Waiting, fork_of
-from tests.fold.toy import Peer, Swarm
+from tests.fold.toy import POLICY, Peer, Swarm, constants
 from tests.plain_fold import History
+
+# Policies that admins of a toy swarm ask for, beside POLICY: steps are 3, 10 or 1,500.
+SHORT = "policy = 1\n\n[update.steps]\nmax = 5\n"
+LONG = "policy = 1\n\n[update.steps]\nmax = 2000\n"
+HALF = 'policy = 1\n\n[update.steps]\nmax = 5\non_fail = "weight"\npermille = 500\n'
+SEEN = 'policy = 1\n\n[update.steps]\nmax = 5\non_fail = "quarantine"\n'
 
 FORKED: Final = 26  # a seed of whose troubles the first 24 events have some of every kind
 
@@ -114,6 +120,35 @@ def troubled_swarm(seed: int, *, events: int = 60) -> Swarm:
             peer.fetch(other)
     swarm.exchange(*witnesses)
     return swarm
+
+
+def governed_swarm(seed: int, *, events: int = 60, threshold: int = 2) -> Swarm:
+    """Three admins ask for one policy after the other, from different pasts, while everybody publishes."""
+    luck = Random(seed)
+    texts = [POLICY, SHORT, LONG, HALF, SEEN]
+    swarm = Swarm(["ann", "bob", "cyd"], admins=["ann", "bob"], threshold=threshold, fold=constants())
+    for _ in range(events):
+        name = luck.choice(sorted(swarm.peers))
+        peer = swarm[name]
+        match luck.randrange(9):
+            case 0 | 1 | 2:
+                peer.fetch(swarm[luck.choice(sorted(swarm.peers))])
+            case 3 | 4 if name != "cyd":
+                said = [wish for wish in peer.replica.asked() if wish[0] == _next(peer)]
+                if said and luck.random() < 0.7:
+                    peer.ask_for(peer.replica.policy_of(luck.choice(said)[1]).text)
+                else:
+                    peer.ask_for(luck.choice(texts))
+            case 5 if luck.random() < 0.4:
+                peer.snapshot()
+            case _:
+                peer.publish_blob(random_blob(luck, 16, exponent=-10), steps=luck.choice([3, 10, 1500]))
+    swarm.exchange()
+    return swarm
+
+
+def _next(peer: Peer) -> int:
+    return peer.replica.next_policy(peer.id, peer.replica.draft(peer.id))
 
 
 def _accuse(luck: Random, accuser: Peer, forkers: dict[str, list[Peer]]) -> None:

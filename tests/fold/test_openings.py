@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
@@ -20,7 +19,7 @@ from ledger.provenance import commit_records
 from ledger.replica import Checked, InvalidEntry, NeedsHistory, Waiting
 from ledger.standing import NEVER, void_from
 from ledger.state import CHECKS_HELD
-from tests.fold.public import Shown, accuse, announce, answer, challenge, opened, records
+from tests.fold.public import Shown, accuse, announce, answer, challenge, inspected_swarm, opened, records
 from tests.fold.stories import checked_entries, history_of, model_of, named_terms, named_weights, shuffled_delivery
 from tests.fold.test_state import after, go_on, joiner
 from tests.fold.test_state import opened as opened_from
@@ -393,43 +392,6 @@ def test_only_the_branch_that_holds_the_data_entry_is_void():
 
 
 # ------------------------------------------------------------------ all of it, in any order, and from a state
-
-
-def inspected_swarm(seed: int, *, events: int = 80) -> Swarm:
-    """Everybody publishes; ann and bob have public data, cyd and the founder ask, one of the answers is a lie."""
-    luck = Random(seed)
-    swarm = Swarm(["ann", "bob", "cyd"])
-    shown = {name: announce(swarm[name], records(30, name)) for name in ("ann", "bob")}
-    swarm.exchange()
-    asked: list[tuple[str, Checked]] = []
-    given: list[tuple[str, Checked]] = []
-    for _ in range(events):
-        name = luck.choice(sorted(swarm.peers))
-        peer = swarm[name]
-        match luck.randrange(12):
-            case 0 | 1 | 2 | 3:
-                peer.fetch(swarm[luck.choice(sorted(swarm.peers))])
-            case 4 | 5 if name in ("cyd", "founder"):
-                author = luck.choice(["ann", "bob"])
-                asked.append((author, challenge(peer, swarm[author], shown[author].seq, number=luck.randint(1, 9))))
-            case 6 | 7 | 8 if open_ := [(author, one) for author, one in asked if author == name]:
-                one = luck.choice(open_)
-                asked.remove(one)
-                peer.fetch(swarm["cyd"])
-                peer.fetch(swarm.founder)
-                lie = records(30, "eve") if name == "bob" and luck.random() < 0.5 else None
-                given.append((name, answer(peer, shown[name], one[1], rows=lie)))
-            case 9 if given:
-                author, opening = luck.choice(given)
-                if peer.replica.size(swarm[author].id) > opening.seq and author != name:
-                    with suppress(InvalidEntry):  # of an opening that is true
-                        accuse(peer, swarm[author], opening)
-            case 10 if luck.random() < 0.5:
-                peer.snapshot()
-            case _:
-                peer.publish(luck.choice([CHANGE, -CHANGE, 2 * CHANGE]))
-    swarm.exchange()
-    return swarm
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -15,21 +15,21 @@ from ledger.errors import LocalError, RemoteError
 from ledger.policy import MAX_POLICY_BYTES, Policy
 from ledger.replica import Checked, InvalidEntry
 from tests.fold.stories import (
+    HALF,
+    LONG,
+    SEEN,
+    SHORT,
     checked_entries,
+    governed_swarm,
     history_of,
     model_of,
     named_terms,
     named_weights,
-    random_blob,
     shuffled_delivery,
 )
-from tests.fold.toy import CHAIN, NOW, POLICY, Peer, Swarm, constants
+from tests.fold.toy import CHAIN, NOW, POLICY, Peer, Swarm
 
 CHANGE = np.linspace(-0.1, 0.1, 16)
-SHORT = "policy = 1\n\n[update.steps]\nmax = 5\n"
-LONG = "policy = 1\n\n[update.steps]\nmax = 2000\n"
-HALF = 'policy = 1\n\n[update.steps]\nmax = 5\non_fail = "weight"\npermille = 500\n'
-SEEN = 'policy = 1\n\n[update.steps]\nmax = 5\non_fail = "quarantine"\n'
 
 
 def digest(text: str) -> str:
@@ -213,35 +213,6 @@ def test_what_an_admin_said_on_either_branch_of_its_log_counts_once():
     other.fetch(twin)
     other.fetch(bob)
     assert other.publish(CHANGE).refused
-
-
-def governed_swarm(seed: int, *, events: int = 60, threshold: int = 2) -> Swarm:
-    """Three admins ask for one policy after the other, from different pasts, while everybody publishes."""
-    luck = Random(seed)
-    texts = [POLICY, SHORT, LONG, HALF, SEEN]
-    swarm = Swarm(["ann", "bob", "cyd"], admins=["ann", "bob"], threshold=threshold, fold=constants())
-    for _ in range(events):
-        name = luck.choice(sorted(swarm.peers))
-        peer = swarm[name]
-        match luck.randrange(9):
-            case 0 | 1 | 2:
-                peer.fetch(swarm[luck.choice(sorted(swarm.peers))])
-            case 3 | 4 if name != "cyd":
-                said = [wish for wish in peer.replica.asked() if wish[0] == _next(peer)]
-                if said and luck.random() < 0.7:
-                    peer.ask_for(peer.replica.policy_of(luck.choice(said)[1]).text)
-                else:
-                    peer.ask_for(luck.choice(texts))
-            case 5 if luck.random() < 0.4:
-                peer.snapshot()
-            case _:
-                peer.publish_blob(random_blob(luck, 16, exponent=-10), steps=luck.choice([3, 10, 1500]))
-    swarm.exchange()
-    return swarm
-
-
-def _next(peer: Peer) -> int:
-    return peer.replica.next_policy(peer.id, peer.replica.draft(peer.id))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -23,7 +23,8 @@ from ledger.replica import Checked, Disputed, NeedsHistory, Replica, fork_of, pe
 from ledger.state import imprint
 from ledger.state_document import state_document
 from ledger.state_opening import open_state
-from tests.fold.stories import busy_swarm, checked_entries, random_blob, troubled_swarm
+from tests.fold.public import inspected_swarm
+from tests.fold.stories import busy_swarm, checked_entries, governed_swarm, random_blob, troubled_swarm
 from tests.fold.toy import CHAIN, POLICY, Peer, Swarm, enrol
 
 CHANGE = np.linspace(-0.1, 0.1, 16)
@@ -66,7 +67,16 @@ def joiner(name: str, other: Peer, log: str, seq: int, steps: int = FAR) -> Peer
 
 def outcome(checked: Checked) -> tuple[Any, ...]:
     out = checked.outcome
-    return checked.hash, checked.blob, checked.norm, checked.weight, checked.refused, out.row, out.tip.unsnapped
+    return (
+        checked.hash,
+        checked.blob,
+        checked.norm,
+        checked.weight,
+        checked.ruling,
+        out.basis,
+        out.row,
+        out.tip.unsnapped,
+    )
 
 
 def go_on(replica: Replica, entries: list[Checked], blobs: dict[str, bytes]) -> tuple[list[Checked], int]:
@@ -118,6 +128,19 @@ def test_an_opened_replica_decides_like_one_that_holds_everything(seed: int, pee
     short = opened(full, log, seq, 8)
     rest, missed = go_on(short, coming, swarm.founder.blobs)
     assert (missed > 0) == (rest != [])  # whatever is not decided waits for one that says what it lacks
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_so_it_does_where_admins_change_the_policy(seed: int):
+    """It knows every policy that was asked for, in force or not: who saw less is ruled on by another one."""
+    swarm = governed_swarm(seed, threshold=1 + seed % 2)
+    entries = list(checked_entries(swarm))
+    full, order = entries[-1][0], [checked for _, checked in entries]
+    for log, seq, _ in snapshots_of(full):
+        coming = after(full, order, log, seq)
+        replica = opened(full, log, seq)
+        assert go_on(replica, coming, swarm.founder.blobs) == ([], 0)
+        assert replica.policy_now().hash == swarm.founder.replica.policy_now().hash
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -257,8 +280,8 @@ def left_behind() -> Swarm:
 @pytest.mark.parametrize("steps", [8, FAR])
 @pytest.mark.parametrize(
     "story",
-    [busy_swarm(4, events=60), troubled_swarm(43, events=40), left_behind()],
-    ids=["busy", "troubled", "left behind"],
+    [busy_swarm(4, events=60), troubled_swarm(43, events=40), left_behind(), governed_swarm(2), inspected_swarm(2)],
+    ids=["busy", "troubled", "left behind", "governed", "inspected"],
 )
 def test_every_changed_field_of_a_document_is_found(story: Swarm, steps: int):
     full = story.founder.replica
@@ -268,7 +291,7 @@ def test_every_changed_field_of_a_document_is_found(story: Swarm, steps: int):
     kinds: set[str] = set()
     luck = Random(1)
     for kind, altered in changed(json.loads(data)):
-        rare = kind.endswith((".data", ".last", ".marks", ".final", ".roots"))
+        rare = kind.endswith((".data", ".last", ".marks", ".final", ".roots", ".challenges", ".openings", "policies"))
         if kind in kinds and not rare and luck.random() > 0.03:
             continue
         kinds.add(kind)
@@ -277,6 +300,7 @@ def test_every_changed_field_of_a_document_is_found(story: Swarm, steps: int):
         with pytest.raises(RemoteError):
             open_state(lie, genesis, POLICY.encode(), entry)
     assert {"branches.frontier", "branches.steps.0", "branches.row", "branches.keys", "branches.last"} <= kinds
+    assert bool(full.asked()) == bool(json.loads(data)["policies"])
     assert "cyd" not in story.peers or steps == FAR or "branches.roots" in kinds
 
 
