@@ -59,9 +59,10 @@ def test_help_shows_the_commands_in_their_panels_and_in_order() -> None:
     shown = [place for place in places if place >= 0]
     assert shown == sorted(shown)
     assert [panel for panel, place in zip(PANELS, places, strict=True) if place >= 0] == [
-        "Start", "Members", "Model", "Audit", "Machine",
+        "Start", "Members", "Model", "Data", "Audit", "Machine",
     ]  # fmt: skip
-    for command in ("demo", "new", "run", "join", "invite", "leave", "model", "ledger", "status", "stop", "key"):
+    names = ("demo", "new", "run", "join", "invite", "leave", "model", "data", "policy", "ledger", "status", "stop", "key")
+    for command in names:
         assert re.search(rf"│ {command} ", text), command
 
 
