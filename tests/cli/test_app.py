@@ -61,8 +61,8 @@ def test_help_shows_the_commands_in_their_panels_and_in_order() -> None:
     assert [panel for panel, place in zip(PANELS, places, strict=True) if place >= 0] == [
         "Start", "Members", "Model", "Data", "Audit", "Machine",
     ]  # fmt: skip
-    names = ("demo", "new", "run", "join", "invite", "leave", "model", "data", "policy", "ledger", "status", "stop", "key")
-    for command in names:
+    words = "demo new run join invite leave model data policy ledger status stop key"
+    for command in words.split():
         assert re.search(rf"│ {command} ", text), command
 
 
