@@ -15,7 +15,7 @@ from typing import Final
 
 LONG_CHARS: Final = 16  # session ids and hashes; words that people write are shorter, or hold no digit
 
-_LONG: Final = re.compile(rf"(?=[a-z_]*[0-9])[a-z0-9_]{{{LONG_CHARS},}}")
+_LONG: Final = re.compile(rf"[a-z0-9_]{{{LONG_CHARS},}}")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _VALUE: Final = re.compile(r"=[^&;]*")
 
@@ -26,4 +26,8 @@ def near_key(site: str, url: str) -> str:
     rest, mark, query = rest[rest.find("://") + 3 :].partition("?")
     if mark:
         rest += mark + _VALUE.sub("=", query)
-    return f"{site} {_DIGITS.sub('0', _LONG.sub('*', rest))}"
+    return f"{site} {_DIGITS.sub('0', _LONG.sub(_token, rest))}"
+
+
+def _token(match: re.Match[str]) -> str:
+    return "*" if _DIGITS.search(match[0]) else match[0]
