@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 from gossip.events import LinkId
 from gossip.peer.admission import Admission
@@ -43,6 +43,7 @@ CITE_S: Final = 5.0  # to 10: what we alone hold of an accused log is cited by t
 LOOK_S: Final = 1.0
 TIMER: Final = "forks"
 
+Charge = Literal["fork", "opening"]
 Half = tuple[bytes, TlogProof]  # an entry, and that its author signed it
 
 
@@ -113,7 +114,8 @@ class Forks:
                 if not tape.stopped:
                     self._admission.release(tape)
         if peer == self._own:
-            self._home.stop()
+            known = self._accused.get(peer)
+            self._home.stop(is_fork=known is None or known.charge == "fork")
 
     @property
     def is_settled(self) -> bool:
@@ -247,7 +249,7 @@ class Forks:
                 self._out.timer(TIMER, at)
             elif self._may_accuse(peer):
                 del self._write_at[peer]
-                self._accuse(peer, index, blob, now)
+                self._accuse(peer, "fork", index, blob, now)
 
     def _is_on_record(self, peer: PeerId, index: int) -> bool:
         """Whether an accusation says as much. One with a key that the log has left behind says nothing of it."""
@@ -260,10 +262,10 @@ class Forks:
     def _may_accuse(self, peer: PeerId) -> bool:
         return self._author.may_write and bool(self._author.role) and self._author.can_cite(peer)
 
-    def _accuse(self, peer: PeerId, index: int, blob: bytes, now: float) -> None:
+    def _accuse(self, peer: PeerId, charge: Charge, index: int, blob: bytes, now: float) -> None:
         fields = self._author.draft()
         digest = sha256(blob).hexdigest()
-        entry = Accuse(**chain(fields), peer=peer, charge="fork", index=index, evidence=digest, bytes=len(blob))
+        entry = Accuse(**chain(fields), peer=peer, charge=charge, index=index, evidence=digest, bytes=len(blob))
         self._author.write(fields, entry, now, blob)
 
     def _cite_what_only_we_hold(self, now: float) -> None:
@@ -280,7 +282,7 @@ class Forks:
                 blob = self._blobs.find(accusation.evidence)
                 if blob is not None:
                     del self._cite_at[log]
-                    self._accuse(peer, accusation.index, blob, now)
+                    self._accuse(peer, accusation.charge, accusation.index, blob, now)
 
     def _is_cited(self, tape: Tape, size: int) -> bool:
         peer = peer_of(tape.log)

@@ -134,14 +134,19 @@ class Homecoming:
             return False
         return self._replica.root(self._own, self._mark[0]).hex() != self._mark[1]
 
-    def stop(self) -> None:
-        """Two histories carry our signature."""
+    def stop(self, *, is_fork: bool = True) -> None:
+        """Two histories carry our signature; or we are convicted of having shown records that we never committed to."""
         if not self._lost:
             self._lost = (
-                "two histories of this peer's log carry its signature, as when a copy of its directory was run, "
-                "or by a stolen key that it has left behind: "
-                "it writes nothing any more; join again as a new peer"
+                "it is proven that this peer showed records of another data set than it had committed to: "
+                "nothing that it writes counts any more; join again as a new peer"
             )
+            if is_fork:
+                self._lost = (
+                    "two histories of this peer's log carry its signature, as when a copy of its directory was run, "
+                    "or by a stolen key that it has left behind: "
+                    "it writes nothing any more; join again as a new peer"
+                )
             self._say(self._lost)
 
     def _say(self, text: str) -> None:
