@@ -112,7 +112,7 @@ def contents_of(store: Store) -> BundleContents:
         model_hash="0" * 64,
         policy=store.blob(opened.policy) or b"",
         logs=tuple(sorted(logs, key=lambda log: log.peer)),
-        blobs=lambda: blobs_of(((log.peer, log.entries) for log in logs), lambda name: store.blob(name) is not None),
+        blobs=lambda: blobs_of(((log.peer, log.entries) for log in logs), store.blob),
         blob=lambda name, limit=0: store.blob(name),
     )
 

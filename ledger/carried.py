@@ -7,7 +7,8 @@ Why it exists: an auditor is no member. What a data entry opens to certain roles
 bundle, whoever holds it; and what nobody but the challenger need have is no gap where it is missing.
 
 Rules kept here: each blob once; an opening goes only if no branch of any log says otherwise, whatever else names it: an
-entry that calls it a time stamp, or the delta of an update that the policy leaves out. It refuses to know files.
+entry that calls it a time stamp, or the delta of an update that the policy leaves out. Nor can anybody keep a delta
+back by calling that an opening: what is no opening goes along. It refuses to know files.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from collections.abc import Callable, Iterable, Iterator
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, peer_of
 from ledger.entry import Accuse, Anchor, Challenge, Data, Hash, Opening, PeerId, PolicyChange, Update
+from ledger.opening import is_opening
 
 Entries = Callable[[], Iterator[bytes]]
 
 
-def blobs_of(logs: Iterable[tuple[LogId, Entries]], held: Callable[[Hash], bool]) -> Iterator[Hash]:
-    """The blobs that these entries name, of which `held` says whether an opening's is here."""
+def blobs_of(logs: Iterable[tuple[LogId, Entries]], blob: Callable[[Hash], bytes | None]) -> Iterator[Hash]:
+    """The blobs that these entries name. `blob` looks one up, if it is here: done for openings alone."""
     named: dict[Hash, None] = {}
     restricted: set[tuple[PeerId, int]] = set()
     asked: dict[tuple[PeerId, int], set[tuple[PeerId, int]]] = {}  # challenge -> the data entries that it may name
@@ -51,6 +53,6 @@ def blobs_of(logs: Iterable[tuple[LogId, Entries]], held: Callable[[Hash], bool]
         of = {data for data in asked.get((opening.peer, opening.challenge), ()) if data[0] == author}
         if not of or not of.isdisjoint(restricted):
             withheld.add(opening.opened)
-        elif opening.opened not in named and held(opening.opened):
+        elif opening.opened not in named and blob(opening.opened) is not None:
             named[opening.opened] = None
-    yield from (name for name in named if name not in withheld)
+    yield from (name for name in named if name not in withheld or not is_opening(blob(name) or b""))

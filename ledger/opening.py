@@ -83,6 +83,11 @@ class VerifiedOpening:
         return max(0, 1000 * repeats // len(self.records) - self.claimed_permille)
 
 
+def is_opening(blob: bytes) -> bool:
+    """Whether a blob begins as openings do; whether it is true or false, verify_opening says."""
+    return blob.startswith(_BEGIN)
+
+
 def public_salt(swarm: Hash) -> bytes:
     """The salt of all public data of a swarm: everybody keys records alike, so that data sets can be compared."""
     return sha256(b"gossip/public-data/1\n" + swarm.encode()).digest()
@@ -252,6 +257,6 @@ def _root(
 
 
 __all__ = [
-    "Committed", "Leaves", "OpenedRecord", "Sketch", "VerifiedOpening", "challenge_text", "chosen", "make_opening",
-    "make_sketch", "overlap_permille", "public_salt", "verify_opening", "verify_sketch",
+    "Committed", "Leaves", "OpenedRecord", "Sketch", "VerifiedOpening", "challenge_text", "chosen", "is_opening",
+    "make_opening", "make_sketch", "overlap_permille", "public_salt", "verify_opening", "verify_sketch",
 ]  # fmt: skip

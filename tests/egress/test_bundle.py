@@ -29,7 +29,10 @@ def carried(stage: Stage, *more: AnyEntry) -> set[str]:
         if log == thief.self_id:
             yield from (encode_entry(entry) for entry in more)
 
-    return set(blobs_of([(log, lambda log=log: entries(log)) for log in replica.heads()], lambda name: True))
+    def blob(name: str) -> bytes:
+        return stage.opening if name == sha256(stage.opening).hexdigest() else b"a delta, say"
+
+    return set(blobs_of([(log, lambda log=log: entries(log)) for log in replica.heads()], blob))
 
 
 def test_records_that_every_member_may_have_go_along_and_those_for_some_do_not() -> None:
@@ -57,3 +60,14 @@ def test_calling_them_something_else_takes_nothing_along(called: str) -> None:
         "an opening of nothing": Opening(**fields, peer=thief.self_id, challenge=0, opened=digest, opened_bytes=size),
     }[called]  # fmt: skip
     assert digest not in carried(stage, entry)
+
+
+def test_nobody_keeps_a_delta_out_of_bundles_by_calling_it_records_for_some() -> None:
+    stage = opened_stage(AUDITORS)
+    thief, replica = stage.swarm.peers[TRAINER], stage.replica
+    assert thief.machine is not None
+    log = thief.self_id
+    delta = next(e.delta for seq in range(replica.size(log)) if isinstance(e := replica.entry(log, seq), Update))
+    fields = chain(thief.machine._author.draft())
+    assert delta in carried(stage)
+    assert delta in carried(stage, Opening(**fields, peer=log, challenge=0, opened=delta, opened_bytes=9))

@@ -43,7 +43,7 @@ def contents_of(swarm: Swarm, peer: Peer | None = None, *, model_hash: Hash | No
     for log, size in sorted(replica.heads().items()):
         entries = entries_of(replica, log)
         logs.append(BundleLog(log, size, holder.note(log, size, names[peer_of(log)]), stream_of(entries)))
-    used = set(blobs_of([(log.peer, log.entries) for log in logs], holder.blobs.__contains__))
+    used = set(blobs_of([(log.peer, log.entries) for log in logs], holder.blobs.get))
     blobs = {name: data for name, data in holder.blobs.items() if name in used}
     return BundleContents(
         swarm=swarm.swarm, founder=swarm.founder_id, model_hash=model_hash or holder.model_hash(),
