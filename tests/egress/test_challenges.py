@@ -7,14 +7,15 @@ from hashlib import sha256
 import pytest
 
 from gossip.egress import Receiver, Records, Released, Withheld, ZoneSetting, release
-from gossip.events import OpenRecords, Received
+from gossip.events import Append, OpenRecords, Received, RecordsOpened, Timer
 from gossip.peer.author import chain
 from gossip.sim.station import commitment
 from gossip.wire.codec import encode
 from ledger.canonical import encode_entry
-from ledger.entry import Data
+from ledger.entry import Challenge, Data
 from ledger.replica import InvalidEntry
 from tests.egress.stage import AUDITOR, FOUNDER, OBSERVER, TRAINER, VICTIM, Stage, opened_stage
+from tests.peer.bench import only
 
 AUDITORS = ZoneSetting("public", ("auditor",))
 
@@ -126,3 +127,30 @@ def test_naming_somebody_elses_opening_opens_it_to_nobody_and_keeps_its_author_f
         for_thief = machine._serving.leave(digest, stolen.opening, stolen.swarm.peers[TRAINER].self_id)
         assert isinstance(for_thief, Withheld)
     assert shown(stolen, VICTIM)[AUDITOR]
+
+
+# ------------------------------------------------------------------ the machine asks the gate, too
+
+
+@pytest.fixture
+def asked() -> tuple[Stage, Challenge]:
+    """A machine that was told of a challenge by the trainer, which no ledger would admit."""
+    stage = Stage(AUDITORS)
+    challenge = stage.challenge(stage.swarm.peers[TRAINER])
+    assert stage.victim.machine is not None
+    stage.victim.machine._inspection._answering.learn(stage.swarm.peers[TRAINER].self_id, 99, challenge)
+    return stage, challenge
+
+
+def test_the_machine_asks_for_no_records_that_the_gate_would_withhold(asked: tuple[Stage, Challenge]) -> None:
+    stage, _ = asked
+    assert only(stage.feed(Timer("nothing")), OpenRecords) == []
+
+
+def test_what_a_shell_opened_by_mistake_is_not_written_down(asked: tuple[Stage, Challenge]) -> None:
+    stage, challenge = asked
+    thief = stage.swarm.peers[TRAINER].self_id
+    assert stage.victim.machine is not None
+    answering = stage.victim.machine._inspection._answering
+    answering._waiting[thief, 99], answering._opening = challenge, ((thief, 99), 1e12)
+    assert only(stage.feed(RecordsOpened(thief, 99, b"records")), Append) == []
