@@ -112,6 +112,7 @@ def _check(files: list[Path], place: Path | None, policy_file: Path | None, lice
     from datetime import UTC, datetime
 
     from cli.model import read_declaration
+    from cli.policy import read_policy
     from gossip.egress import ZoneSetting
     from gossip.filterlists.split import suffixes
     from gossip.quality.findings import verdict_on
@@ -122,7 +123,7 @@ def _check(files: list[Path], place: Path | None, policy_file: Path | None, lice
 
     swarm = None if place is None else _swarm(place, files)
     if policy_file is not None:
-        against, policy = f"the policy {policy_file}", _read_policy(policy_file)
+        against, policy = f"the policy {policy_file}", read_policy(policy_file)
     elif swarm is not None:
         against, policy = f"policy {swarm.rules.number} of {plain(swarm.rules.name, 40)}", swarm.rules.policy
     else:
@@ -134,6 +135,7 @@ def _check(files: list[Path], place: Path | None, policy_file: Path | None, lice
     verdict = verdict_on(
         quality, policy, spec.feature_spec, suffixes() if isinstance(spec.features, UrlGrams) else "",
         swarm.zone if swarm else ZoneSetting(), _overlaps(quality, swarm), datetime.now(UTC).date(),
+        _labelled_again(quality, policy, place),
     )  # fmt: skip
     return Checked(against, policy, quality, verdict)
 
@@ -145,6 +147,7 @@ def _swarm(place: Path, files: list[Path]) -> Swarm | None:
     from gossip import zones
     from gossip.directory import store_path
     from gossip.published import published
+    from gossip.quality.measure import kind_of
     from ledger.canonical import decode_entry
     from ledger.entry import Genesis
     from ledger.store import Store
@@ -157,7 +160,28 @@ def _swarm(place: Path, files: list[Path]) -> Swarm | None:
             return None
         others = tuple(published(store, but=store.meta("self").decode()))
     with opened(str(place)) as source:
-        return Swarm(in_force_of(source), genesis.model, zones.setting(place, files), others)
+        data = [file for file in files if kind_of(file) != "list"]
+        return Swarm(in_force_of(source), genesis.model, zones.setting(place, data), others)
+
+
+def _labelled_again(quality: Quality, policy: Policy, place: Path | None) -> dict[str, int]:
+    """What others would find of the labels: only if all lists that the policy pins are kept here, and can be read."""
+    from gossip.filterlists.engine import engine_of, is_installed
+    from gossip.filterlists.inspect import inspect
+    from gossip.pinned import held, pinned_path
+
+    if place is None or not policy.lists or not quality.sample:
+        return {}
+    kept = [(label, held(pinned_path(place), digest)) for _, label, digest in policy.lists]
+    files = [(label, file) for label, file in kept if file is not None]
+    if len(files) < len(kept) or not is_installed():
+        why = "adblock is not installed: pip install 'gossip-swarm[lists]'" if len(files) == len(kept) else (
+            "not all lists that the policy names are here: gossip policy pin FILE..."
+        )  # fmt: skip
+        render.complain(f"labels were not held against the swarm's lists: {why}")
+        return {}
+    found = inspect(((row.key, row.value) for row in quality.sample), engine_of(files))
+    return {fact: found[fact] for fact in ("opened.malformed", "opened.wrong_labels_permille")}
 
 
 def _overlaps(quality: Quality, swarm: Swarm | None) -> Iterator[Overlap]:
@@ -168,19 +192,6 @@ def _overlaps(quality: Quality, swarm: Swarm | None) -> Iterator[Overlap]:
         for other in swarm.published:
             share = overlap_permille(quality.keys, other.sketch)
             yield Overlap(other.peer, plain(other.name, 24) or other.peer[:8], other.records, share)
-
-
-def _read_policy(path: Path) -> Policy:
-    from ledger.policy import MAX_POLICY_BYTES, Policy
-
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_POLICY_BYTES + 1)
-        return Policy.parse(text.decode("utf-8"))
-    except OSError as error:
-        raise LocalError(f"cannot read {path}", why=error.strerror or "", next_step="check the path") from None
-    except UnicodeDecodeError:
-        raise LocalError(f"{path} is no policy", why="it is not UTF-8 text") from None
 
 
 # ------------------------------------------------------------------ showing

@@ -11,7 +11,7 @@ day of today is an argument. It refuses to know how things were counted, and how
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
@@ -90,20 +90,24 @@ class Verdict:
 
 def verdict_on(
     quality: Quality, policy: Policy, features: str, suffixes: str, zone: ZoneSetting, overlaps: Iterable[Overlap],
-    today: date,
+    today: date, measured: Mapping[str, int],
 ) -> Verdict:  # fmt: skip
+    """`measured`: what others would find in opened records (facts of strength O), as far as that can be told here."""
     entry = entry_of(quality, features, suffixes, zone)
     ruling = policy.rule_on_data(entry)
     if all(file.kind == "list" for file in quality.files):  # nothing that could be trained on: judged as sources only
         ruling = Ruling(tuple(ruled for ruled in ruling.readings if ruled.rule.fact in _OF_SOURCES))
+    seen = policy.judge(measured)
     shared = tuple(overlaps)
     found = [
         *map(_broken, (ruled for ruled in ruling.readings if ruled.broken)),
+        *(_opened(ruled, entry.zone) for ruled in seen.readings if ruled.broken),
         *_of_rows(quality),
         *_of_files(quality, policy, today),
         *_of_others(shared),
         *(Finding("note", note, "set their zones again: gossip data zone FILE public|private") for note in zone.notes),
     ]
+    ruling = Ruling((*ruling.readings, *seen.readings))
     return Verdict(entry, ruling, shared, tuple(sorted(found, key=lambda finding: _ORDER.index(finding.level))))
 
 
@@ -124,6 +128,13 @@ def _broken(ruled: Ruled) -> Finding:
     if FACTS[rule.fact].unit == "words":
         what += f" (welcome: {say_rule(rule).rpartition(': ')[2]})"
     return Finding(level, what, _ADVICE.get(rule.fact, "see: gossip policy explain"), rule.name)
+
+
+def _opened(ruled: Ruled, zone: str) -> Finding:
+    """Of public data any member may find it; private data are not opened, and the labels no better."""
+    level: Level = "refused" if ruled.rule.on_fail == "reject" and zone == "public" else "warning"
+    what = say_breach(ruled.breach).replace("the shown records", "a sample of these rows")
+    return Finding(level, what, "label the data with the very lists that the policy names", ruled.rule.name)
 
 
 def _of_rows(quality: Quality) -> Iterator[Finding]:

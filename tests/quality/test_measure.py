@@ -153,6 +153,18 @@ def test_names_are_counted_in_a_table_of_bounded_size(tmp_path: Path, monkeypatc
     assert found.rows == 419
 
 
+def test_the_sample_is_spread_evenly_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "MAX_SAMPLE", 64)
+    rows = requests(2_000)
+    found = measure(SPEC, [write(tmp_path / "a.jsonl", rows)])
+    places = [next(i for i, row in enumerate(rows) if row["url"] == each.url) for each in found.sample]
+    assert 16 < len(places) <= 64
+    assert places == sorted(places)
+    assert places[0] < 200
+    assert places[-1] > 1_800
+    assert not any(is_held_out(site_of(row.page), SPEC.validation_share) for row in found.sample)
+
+
 def test_progress_reaches_the_end(tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     paths = [write(tmp_path / "a.jsonl", requests(2_000)), write(tmp_path / "b.jsonl", requests(2_000, 5_000))]
