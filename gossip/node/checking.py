@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 from gossip.events import Inspect, Inspected, Judge, Judged, OpenRecords, RecordsOpened
 from gossip.node.learning import Learning, Replaced
 from gossip.node.own_data import Own
-from gossip.pinned import pinned_path
+from gossip.pinned import pinned_path, pins_of
 from gossip.training import protocol
 from gossip.training.worker_client import TrainerProcess
 from ledger.errors import GossipError, LinkError
@@ -67,6 +67,13 @@ class Checking:
                 self._tasks.create_task(self._inspect(effect), name="inspect records")
             case Judge():
                 self._tasks.create_task(self._judge(effect), name="judge updates")
+
+    def pins_missing(self) -> list[str]:
+        """Names of the files that the policy in force names and that are not in their place here; they are hashed when
+        they are used."""
+        if not self._replica.has_genesis:
+            return []
+        return [pin.name for pin in pins_of(self._policy()) if not (self._folder / pin.sha256).is_file()]
 
     async def close(self) -> None:
         if self._idle is not None:

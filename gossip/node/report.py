@@ -8,20 +8,23 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gossip.node.learning import Learning
-from gossip.peer.status import PeerStatus
+from gossip.peer.status import Looked, PeerStatus
 from gossip.transport.pool import LinkPool
 
 
 def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
     peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
+    pins_missing: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
+    looked = peer.looked if peer else Looked()
     loading = learning.state if learning else ""
     state = phase or ("training" if peer and peer.state == "resting" else peer.state if peer else "starting")
     if loading and state == "observing":
@@ -67,6 +70,19 @@ def report(
         "drained": bool(peer and peer.drained),
         "witnessed": peer.witnessed if peer else 0,
         "witnesses": list(peer.witnesses) if peer else [],
+        "policy": {
+            "number": peer.policy_number if peer else 0,
+            "hash": peer.policy if peer else "",
+            "pins_missing": list(pins_missing),
+        },
+        "challenges": {
+            "made": looked.asked,
+            "answered": looked.shown,
+            "received": looked.asked_of_us,
+            "open": looked.asked_of_us - looked.shown_by_us,
+        },
+        "verdicts": {"given": looked.given, "received": looked.received},
+        "refusals": list(peer.refusals) if peer else [],
         "final_at": peer.final_at if peer else None,
         "first_merge_at": peer.first_merge_at if peer else None,
         "started_at": started_at,

@@ -113,6 +113,7 @@ class Node:
             transport=self._backend, duty_percent=self._config.duty_percent,
             peer=self._peer.status() if self._peer else None, learning=self._learning, pool=self._pool,
             checker=self._checking.pid if self._checking else None,
+            pins_missing=self._checking.pins_missing() if self._checking else (),
         )  # fmt: skip
 
     # -------------------------------------------------------------- start

@@ -11,9 +11,20 @@ from collections import deque
 from typing import Final
 
 from gossip.peer.outbox import Outbox
-from gossip.peer.status import TailLine, refusals_of, told
+from gossip.peer.status import Looked, TailLine, refusals_of, told
 from ledger.chain import LogId, peer_of
-from ledger.entry import GRID_ONE, AnyEntry, Enrol, Member, PeerId, Recover, Rotate, Verdict
+from ledger.entry import (
+    GRID_ONE,
+    AnyEntry,
+    Challenge,
+    Enrol,
+    Member,
+    Opening,
+    PeerId,
+    Recover,
+    Rotate,
+    Verdict,
+)
 from ledger.policy_words import say_breach
 from ledger.replica import Checked, Replica
 
@@ -35,6 +46,7 @@ class Chronicle:
         self.first_merge_at: float | None = None
         self.tail: deque[TailLine] = deque(maxlen=TAIL)
         self.refusals: deque[str] = deque(maxlen=TOLD)
+        self.looked = Looked()
         self._judges: dict[tuple[int, str], dict[PeerId, None]] = {}  # of own entries: who said so, by decision
         self._gone: set[tuple[LogId, int]] = set()  # updates that were told to have left the model
 
@@ -53,6 +65,12 @@ class Chronicle:
                 self.keys[bytes.fromhex(entry.key)] = log
             case Member():
                 self.members.add(entry.peer)
+            case Challenge():
+                self.looked.asked += peer_of(log) == self._own
+                self.looked.asked_of_us += entry.peer == self._own
+            case Opening():
+                self.looked.shown += entry.peer == self._own
+                self.looked.shown_by_us += peer_of(log) == self._own
             case Verdict():
                 self._count(log, entry)
             case _:
@@ -94,8 +112,11 @@ class Chronicle:
     # -------------------------------------------------------------- verdicts
 
     def _count(self, log: LogId, verdict: Verdict) -> None:
+        if peer_of(log) == self._own:
+            self.looked.given += sum(judgement.decision != "scored" for judgement in verdict.judgements)
         for judgement in verdict.judgements:
             if judgement.peer == self._own and judgement.decision != "scored":
+                self.looked.received += 1
                 for seq in judgement.seqs:
                     self._judges.setdefault((seq, judgement.decision), {})[peer_of(log)] = None
 

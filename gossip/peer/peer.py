@@ -14,6 +14,7 @@ events give the same effects. The shell (gossip/node) and the simulator (gossip/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final, assert_never
 
@@ -370,6 +371,8 @@ class Peer:
                 for live in self._links
             ),
             tail=tuple(self._chronicle.tail),
-            policy=replica.policy_now().hash if replica.has_genesis else "",
+            policy=replica.policy_standing()[1] if replica.has_genesis else "",
+            policy_number=replica.policy_standing()[0] if replica.has_genesis else 0,
+            looked=replace(self._chronicle.looked),
             refusals=tuple(self._chronicle.refusals),
         )

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ledger.entry import (
@@ -64,6 +64,18 @@ class TailLine:
     text: str
 
 
+@dataclass(slots=True)
+class Looked:
+    """How often this peer asked others to show records and judged their entries, and they its own."""
+
+    asked: int = 0  # challenges of ours
+    shown: int = 0  # of these, answered
+    asked_of_us: int = 0
+    shown_by_us: int = 0
+    given: int = 0  # refusals, doubts and condemnations in our verdicts
+    received: int = 0  # and of our entries, in those of others
+
+
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
     """A peer at one moment."""
@@ -91,6 +103,8 @@ class PeerStatus:
     links: tuple[LinkStatus, ...]
     tail: tuple[TailLine, ...]
     policy: Hash = ""  # in force now
+    policy_number: int = 0  # 0: that of genesis
+    looked: Looked = field(default_factory=Looked)
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
 
 
