@@ -22,6 +22,7 @@ from ledger.errors import LocalError
 from ledger.in_force import in_force, said_in
 from ledger.policy import OPENED, Breach, Policy, Ruled, Ruling
 from ledger.policy_facts import FACTS
+from ledger.policy_text import Rule
 from ledger.policy_words import amount, say_breach
 from ledger.replica import Replica
 
@@ -51,6 +52,7 @@ class Explained:
     weight: int | None  # of an update in the fold or once in it
     counts: bool  # whether it is in the sum of all that is here
     condemned: bool  # by as many as it takes
+    zone: str  # of the data
     needed: int  # peers that have to condemn it; 0 where nobody can: it was not let in
     name: str
 
@@ -86,7 +88,7 @@ def explain(read: Opened, wanted: str) -> Explained:
         policy.rule_on(entry, data) if isinstance(entry, Update) else policy.rule_on_data(data),
         tuple(_opinions(read, log, {seq, data_seq} if update else {seq})),
         replica.weight_of(log, seq) if update else None, counts, replica.condemned(log, seq),
-        _needed(replica, log, seq),
+        data.zone, _needed(replica, log, seq),
         read.names().get(log, peer_of(log)[:8]),
     )  # fmt: skip
 
@@ -148,20 +150,35 @@ def _row(found: Explained, at: int) -> dict[str, Any]:
     rule = found.policy.rules[at]
     row: dict[str, Any] = policy_rules.facts(rule)
     ruled = next((one for one in found.ruling.readings if one.rule is rule), None)
-    by = [(one, reading) for one in found.opinions for reading in one.said.readings if reading.rule == rule.name]
+    by = [(one, value) for one in found.opinions if (value := _found_by(one, rule)) is not None]
     if ruled is not None:
         row |= {"value": ruled.value, "broken": ruled.broken, "why": _why(ruled)}
     else:
         row |= {
-            "value": max((reading.value for _, reading in by), default=None),
-            "broken": any(rule.broken_by(reading.value) for _, reading in by) if by else None,
-            "why": "; ".join(f"{one.judge}: {say_breach(reading)}" for one, reading in by)
-            or _silence(found, rule.fact),
+            "value": max((value for _, value in by), default=None),
+            "broken": any(rule.broken_by(value) for _, value in by) if by else None,
+            "why": "; ".join(_said(rule, one, value) for one, value in by) or _silence(found, rule.fact),
         }
-    row["by"] = [
-        {"name": one.judge, "log": one.log, "seq": one.seq, "value": reading.value} for one, reading in by
-    ]  # fmt: skip
+    row["by"] = [{"name": one.judge, "log": one.log, "seq": one.seq, "value": value} for one, value in by]
     return row
+
+
+def _found_by(one: Opinion, rule: Rule) -> int | None:
+    """What this peer found on the rule's fact. Of a judgement that only scores, the scores tell."""
+    for reading in one.said.readings:
+        if reading.rule == rule.name:
+            return reading.value
+    for measured in one.said.measured:
+        if rule.fact == f"{measured.on}.harm_permille" and measured.given.examples:
+            more = measured.given.fp + measured.given.fn - measured.without.fp - measured.without.fn
+            return max(0, 1000 * more // measured.given.examples)
+    return None
+
+
+def _said(rule: Rule, one: Opinion, value: int) -> str:
+    if not rule.broken_by(value):
+        return f"{one.judge} says so"
+    return f"{one.judge}: {say_breach(Breach(rule.name, value, rule.limit))}"
 
 
 def _why(ruled: Ruled) -> str:
@@ -171,6 +188,8 @@ def _why(ruled: Ruled) -> str:
 def _silence(found: Explained, fact: str) -> str:
     if fact == OPENED:
         return "a request"
+    if fact.startswith("opened.") and found.zone == "private":
+        return "private data are never opened"
     if fact.startswith("update.") or (isinstance(found.entry, Data) and not fact.startswith("opened.")):
         return "of updates only"
     return "nobody has reported anything"
