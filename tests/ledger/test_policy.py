@@ -279,7 +279,7 @@ def test_the_default_leaves_out(update: dict[str, int], data: dict[str, int], ru
         ("opened.duplicates_permille", 250, "pass"), ("opened.duplicates_permille", 251, "reject"),
         ("opened.unanswered", 1, "quarantine"),
         ("crossed.copied", 1, "reject"),
-        ("crossed.cosine_permille", 950, "pass"), ("crossed.cosine_permille", 951, "quarantine"),
+        ("crossed.cosine_permille", 900, "pass"), ("crossed.cosine_permille", 901, "quarantine"),
         ("crossed.overlap_permille", 900, "pass"), ("crossed.overlap_permille", 901, "quarantine"),
         ("holdout.harm_permille", 20, "pass"), ("holdout.harm_permille", 21, "quarantine"),
     ],
