@@ -257,6 +257,11 @@ def test_leaves_that_are_none_and_records_that_are_too_long() -> None:
     with pytest.raises(LocalError, match="too long to be opened"):
         make_opening(kept, long, SWARM, signed(1, 4), 4)
     assert len(make_opening(kept, long, SWARM, signed(1, 3), 3)) < MAX_OPENING_BYTES
+    salt = plain.salt_of(SWARM)
+    rows = plain.ordered(salt, long)
+    blob = plain.opening([plain.leaf(salt, row) for row in rows], dict(enumerate(rows)), range(4))
+    with pytest.raises(RemoteError, match="too long"):  # true as it is
+        verify_opening(blob, plain.claims_of(salt, rows), SWARM, signed(1, 4), 4)
 
 
 def test_a_sketch_is_never_longer_than_an_entry_may_say() -> None:
@@ -423,6 +428,21 @@ def test_false_structure_is_found_always(lie: Any) -> None:
             continue
         with pytest.raises(RemoteError):
             verify_opening(blob, claims, SWARM, signature, COUNT)
+
+
+def test_copies_that_were_announced_are_no_fault() -> None:
+    """A hundred rows, each ten times over, and said so: within 59 of them many are equal, and none is held against it."""
+    records = [(b"%d" % (number % 100), b"ad") for number in range(1_000)]
+    commitment, leaves = committed(records)
+    assert commitment.duplicates == 900
+    equal = []
+    for seed in range(SEEDS):
+        signature = signed(seed, COUNT)
+        blob = make_opening(leaves, records, SWARM, signature, COUNT)
+        opened = verify_opening(blob, commitment, SWARM, signature, COUNT)
+        assert opened.duplicates_permille <= 100
+        equal.append(COUNT - len({record.key for record in opened.records}))
+    assert sum(equal) > 10 * SEEDS
 
 
 def test_records_that_repeat_beyond_the_claim_show_in_their_neighbours() -> None:

@@ -173,9 +173,9 @@ class Examining:
         self.give_up(place)
         if event.measured is None or found.verified is None:
             return  # it could not be looked at: no opinion
-        measured = {"opened.unanswered": 0, **event.measured}
-        seen = measured.get("opened.duplicates_permille", 0)
-        measured["opened.duplicates_permille"] = max(seen, found.verified.duplicates_permille)
+        # Equal records within the sample are no fault of who announced copies; the proof counts those beyond that.
+        beyond = found.verified.duplicates_permille
+        measured = {"opened.unanswered": 0, **event.measured, "opened.duplicates_permille": beyond}
         policy = office.policy
         finding = opinion(policy.judge(measured), policy, log, (found.challenge.data,), concurs=found.concurs)
         blob = office.blobs.find(found.opening.opened)
