@@ -183,7 +183,7 @@ class _Seen:
             return
         number = 0
         try:
-            for part in read_table(path, self.spec):
+            for part in read_table(path, self.spec, fault=self.fault):
                 keys = np.ascontiguousarray(part.inputs, "<f4")
                 for key, label in zip(keys, part.labels.tolist(), strict=True):
                     out = _held(str(number), self.spec.validation_share)

@@ -27,6 +27,9 @@ ROWS_AT_ONCE: Final = 4_096
 MAX_LABEL_BYTES: Final = 1_024  # of one stored label; an array of longer strings is a mistake
 
 
+Fault = Callable[[LocalError], None] | None
+
+
 @dataclass(frozen=True, slots=True)
 class TableRows:
     """Some rows in file order, not scaled yet."""
@@ -35,8 +38,11 @@ class TableRows:
     labels: NDArray[np.uint8]
 
 
-def read_table(path: Path, spec: ModelSpec, at: Callable[[int], None] = lambda at: None) -> Iterator[TableRows]:
-    """All rows of one file. Raises LocalError naming the file, the row and what to do.
+def read_table(
+    path: Path, spec: ModelSpec, at: Callable[[int], None] = lambda at: None, *, fault: Fault = None
+) -> Iterator[TableRows]:
+    """All rows of one file. Raises LocalError naming the file, the row and what to do; with `fault`, that is told what
+    is wrong with single rows, which are left out, and the reading goes on.
 
     Now and then `at` hears how many bytes of the file lie behind.
     """
@@ -45,9 +51,9 @@ def read_table(path: Path, spec: ModelSpec, at: Callable[[int], None] = lambda a
         raise LocalError(f"{path}: this kind of file is not known", next_step="give numbers as .csv or .npz")
     try:
         if path.suffix.lower() == ".csv":
-            yield from _csv(path, spec, spec.features, at)
+            yield from _csv(path, spec, spec.features, at, fault)
         else:
-            yield from _npz(path, spec, spec.features, at)
+            yield from _npz(path, spec, spec.features, at, fault)
     except OSError as error:
         raise LocalError(
             f"{path}: cannot be read", why=error.strerror or str(error), next_step="check the path after --data"
@@ -57,18 +63,18 @@ def read_table(path: Path, spec: ModelSpec, at: Callable[[int], None] = lambda a
 # ------------------------------------------------------------------ csv
 
 
-def _csv(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None]) -> Iterator[TableRows]:
+def _csv(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None], fault: Fault) -> Iterator[TableRows]:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = csv.reader(file)
         try:
-            for rows in _csv_rows(path, spec, wanted, lines):
+            for rows in _csv_rows(path, spec, wanted, lines, fault):
                 at(cast(BinaryIO, file.buffer).tell())
                 yield rows
         except csv.Error as error:
             raise _bad(path, lines.line_num, str(error)) from error
 
 
-def _csv_rows(path: Path, spec: ModelSpec, wanted: Numbers, lines: Any) -> Iterator[TableRows]:
+def _csv_rows(path: Path, spec: ModelSpec, wanted: Numbers, lines: Any, fault: Fault) -> Iterator[TableRows]:
     header = [name.strip() for name in next(lines, [])]
     if wanted.label not in header:
         raise LocalError(
@@ -86,10 +92,14 @@ def _csv_rows(path: Path, spec: ModelSpec, wanted: Numbers, lines: Any) -> Itera
     for row in lines:
         if not row:
             continue
-        if len(row) != len(header):
-            raise _bad(path, lines.line_num, f"it has {len(row)} fields, the header {len(header)}")
-        labels.append(_label(path, lines.line_num, row.pop(at).strip(), numbers))
-        inputs.append([_number(path, lines.line_num, text, wanted, at) for text in row])
+        try:
+            if len(row) != len(header):
+                raise _bad(path, lines.line_num, f"it has {len(row)} fields, the header {len(header)}")
+            label = _label(path, lines.line_num, row.pop(at).strip(), numbers)
+            inputs.append([_number(path, lines.line_num, text, wanted, at) for text in row])
+            labels.append(label)
+        except LocalError as error:
+            _tell(fault, error)
         if len(inputs) == ROWS_AT_ONCE:
             yield TableRows(np.array(inputs, np.float32), np.array(labels, np.uint8))
             inputs, labels = [], []
@@ -110,11 +120,11 @@ def _number(path: Path, line: int, text: str, wanted: Numbers, at: int) -> float
 # ------------------------------------------------------------------ npz
 
 
-def _npz(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None]) -> Iterator[TableRows]:
+def _npz(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None], fault: Fault) -> Iterator[TableRows]:
     try:
         with zipfile.ZipFile(path) as archive, archive.open("x.npy") as x, archive.open("y.npy") as y:
             size = path.stat().st_size
-            for rows, share in _npz_rows(path, spec, wanted, x, y):
+            for rows, share in _npz_rows(path, spec, wanted, x, y, fault):
                 at(int(share * size))
                 yield rows
     except KeyError as error:
@@ -124,7 +134,7 @@ def _npz(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None]
 
 
 def _npz_rows(
-    path: Path, spec: ModelSpec, wanted: Numbers, x: IO[bytes], y: IO[bytes]
+    path: Path, spec: ModelSpec, wanted: Numbers, x: IO[bytes], y: IO[bytes], fault: Fault
 ) -> Iterator[tuple[TableRows, float]]:
     shape, kind = _header(path, x)
     label_shape, label_kind = _header(path, y)
@@ -136,14 +146,22 @@ def _npz_rows(
     for begin in range(0, shape[0], ROWS_AT_ONCE):
         count = min(ROWS_AT_ONCE, shape[0] - begin)
         inputs = _piece(x, kind, count * shape[1]).reshape(count, shape[1]).astype(np.float32)
-        if not np.isfinite(inputs).all():
-            row = begin + int(np.flatnonzero(~np.isfinite(inputs).all(1))[0])
-            raise _bad(path, row, "it holds a number that is not finite")
         names = [
             name.decode() if isinstance(name, bytes) else str(name) for name in _piece(y, label_kind, count).tolist()
         ]
-        labels = [_label(path, begin + i, name, numbers) for i, name in enumerate(names)]
-        yield TableRows(inputs, np.array(labels, np.uint8)), (begin + count) / shape[0]
+        kept: list[int] = []
+        labels: list[int] = []
+        broken = set(np.flatnonzero(~np.isfinite(inputs).all(1)).tolist())
+        for i, name in enumerate(names):
+            try:
+                if i in broken:
+                    raise _bad(path, begin + i, "it holds a number that is not finite")
+                labels.append(_label(path, begin + i, name, numbers))
+                kept.append(i)
+            except LocalError as error:
+                _tell(fault, error)
+        sound = inputs if len(kept) == count else inputs[kept]
+        yield TableRows(sound, np.array(labels, np.uint8)), (begin + count) / shape[0]
 
 
 def _header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -163,6 +181,12 @@ def _piece(file: IO[bytes], kind: np.dtype[Any], count: int) -> NDArray[Any]:
 
 
 # ------------------------------------------------------------------ both
+
+
+def _tell(fault: Fault, error: LocalError) -> None:
+    if fault is None:
+        raise error
+    fault(error)
 
 
 def _numbers_of(spec: ModelSpec) -> dict[str, int]:

@@ -122,10 +122,22 @@ def test_tables_of_numbers_are_counted_too(tmp_path: Path) -> None:
     found = measure(NUMBERS, [table, packed])
     assert found.labels == {"setosa": 2, "iris": 3}
     assert (found.repeats.all.duplicates, found.repeats.all.conflicts, found.repeats.near) == (1, 1, 0)
-    table.write_text("x,y,label\n1,2,setosa\n1,zwei,iris\n")
-    broken = measure(NUMBERS, [table])
-    assert broken.malformed == 1
-    assert "'zwei' is no number" in broken.faults[0]
+
+
+def test_bad_rows_of_a_table_are_named_and_the_reading_goes_on(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("x,y,label\n1,2,setosa\n1,zwei,iris\n1,2\n1,2,rose\n1,nan,iris\n3,4,iris\n")
+    found = measure(NUMBERS, [table])
+    assert (found.rows, found.malformed, found.labels) == (2, 4, {"setosa": 1, "iris": 1})
+    for number, (fault, why) in enumerate(zip(found.faults, ("'zwei'", "2 fields", "'rose'", "'nan'"), strict=True)):
+        assert f"row {number + 3} " in fault
+        assert why in fault
+    packed = tmp_path / "b.npz"
+    np.savez(
+        packed, x=np.array([[5.0, 6.0], [np.inf, 0.0], [7.0, 8.0], [9.0, 1.0]]), y=np.array(["iris"] * 3 + ["rose"])
+    )
+    found = measure(NUMBERS, [packed])
+    assert (found.rows, found.malformed, found.labels) == (2, 2, {"iris": 2})
 
 
 def test_files_that_the_model_does_not_take_are_named(tmp_path: Path) -> None:
