@@ -431,7 +431,7 @@ def test_false_structure_is_found_always(lie: Any) -> None:
 
 
 def test_copies_that_were_announced_are_no_fault() -> None:
-    """A hundred rows, each ten times over, and said so: within 59 of them many are equal, and none is held against it."""
+    """A hundred rows, each ten times over, and said so: of 59 many are equal, and none is held against it."""
     records = [(b"%d" % (number % 100), b"ad") for number in range(1_000)]
     commitment, leaves = committed(records)
     assert commitment.duplicates == 900
