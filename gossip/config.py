@@ -75,8 +75,9 @@ class PeerConfig:
     """Seconds between two own verdicts, at least: what is found meanwhile is said together. An entry costs all members
     some 500 bytes, whatever it says."""
 
-    judge_s: float = 60.0
-    """Seconds between two judgements of others' updates on rows of our own, at least: each is two passes over them."""
+    judge_s: float = 10.0
+    """Seconds between two judgements of others' updates on rows of our own, at least: each is two passes over them. A
+    peer is asked for three judgements in the time in which everybody publishes 16 updates."""
 
     answer_s: float = 600.0
     """Seconds that the author of public data has to show the records that we asked for, if it writes at all ..."""

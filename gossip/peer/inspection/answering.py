@@ -19,6 +19,7 @@ from gossip.peer.author import chain
 from gossip.peer.inspection.office import Office
 from ledger.chain import LogId, peer_of
 from ledger.entry import MAX_OPENING_BYTES, AnyEntry, Challenge, Data, Opening, PeerId
+from ledger.opening import is_opening
 
 MAX_OTHERS: Final = 5  # beside the receivers: who knew of other members when it asked
 MAX_WAITING: Final = 64  # requests
@@ -95,7 +96,9 @@ class Answering:
         if data is None or not self._may_have(event.challenger, data, challenge.data):
             del self._waiting[asked]
             return
-        if not 0 < len(event.blob) <= MAX_OPENING_BYTES:
+        if not 0 < len(event.blob) <= MAX_OPENING_BYTES or not is_opening(
+            event.blob
+        ):  # by that it is known when served
             del self._waiting[asked]
             office.out.note(
                 "trouble",

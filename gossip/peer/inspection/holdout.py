@@ -7,9 +7,9 @@ Why 16 together: one update moves a model by less than any holdout can measure, 
 would be half of the ledger. Batches are counted by the ledger (updates 1-16, 17-32, ... of a log, as far as the policy
 let them in), so all know who judges which.
 
-Rules kept here: at most one batch each `judge_s`; the two models are the exact fold and the exact fold less these
-terms, rounded once; what does not count any more is not judged. It refuses to know rows: the shell measures, and what
-it says is an opinion that others check with rows of theirs.
+Rules kept here: at most one batch each `judge_s`, of each peer the newest; the two models are the exact fold and the
+exact fold less these terms, rounded once; what does not count any more is not judged. It refuses to know rows: the
+shell measures, and what it says is an opinion that others check with rows of theirs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Holdout:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._growing: dict[LogId, list[int]] = {}
-        self._waiting: dict[Batch, bool] = {}  # whether to concur
+        self._waiting: dict[tuple[LogId, bool], Batch] = {}  # by whose, and whether to concur: the newest
         self._judged: set[tuple[PeerId, int]] = set()  # peer and last seq of what we have said; asked, never iterated
         self._open: tuple[int, Batch, bool, float] | None = None  # number, batch, concurs, until when
         self._next_at = 0.0
@@ -61,9 +61,9 @@ class Holdout:
                 pass
 
     def want(self, batch: Batch, *, concurs: bool) -> None:
-        """Judge these updates, if it is for us to do: later, in turn."""
-        if batch not in self._waiting and len(self._waiting) < MAX_WAITING:
-            self._waiting[batch] = concurs
+        """Judge these updates, if it is for us to do: later, in turn. Who falls behind judges the newest."""
+        if concurs or (batch[0], concurs) in self._waiting or len(self._waiting) < MAX_WAITING:
+            self._waiting[batch[0], concurs] = batch
 
     # -------------------------------------------------------------- measuring
 
@@ -76,8 +76,8 @@ class Holdout:
                 return
             if not self._office.may_speak:
                 return
-            batch = next(iter(self._waiting))
-            self._begin(batch, self._waiting.pop(batch), now)
+            log, concurs = next(iter(self._waiting))
+            self._begin(self._waiting.pop((log, concurs)), concurs, now)
 
     def _begin(self, batch: Batch, concurs: bool, now: float) -> None:
         office, (log, seqs) = self._office, batch
