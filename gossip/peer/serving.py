@@ -2,12 +2,12 @@
 
     WantBlob --leave--> Released --> pieces            Withheld --> Lacks, as if we did not hold it
 
-Rules kept here: a blob that an opening names is served only if every opening that names it says that this member may
-have it, and where its challenge or data entry is not here, to nobody; of blobs that we opened ourselves our own entries
-decide alone. So somebody else's entry, which names the same blob, opens nothing, and keeps no author from answering. We
-serve openings of our own only while our newest data entry is public, too: what others hold by then they hold. Records
-fetched as a receiver are passed on under the rule that binds their author. No other blob is made of records. It refuses
-to know how blobs travel.
+Rules kept here: opened records are known by how they begin, so no entry makes them anything else, nor anything else of
+them. They are served only if every opening that names them says that this member may have them, and where its challenge
+or data entry is not here, to nobody; of what we opened ourselves our own entries decide alone. So somebody else's
+entry, which names the same blob, opens nothing, and keeps no author from answering. We serve openings of our own only
+while our newest data entry is public, too: what others hold by then they hold. Records fetched as a receiver are passed
+on under the rule that binds their author. No other blob is made of records. It refuses to know how blobs travel.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Final
 from gossip.egress import Kind, Ledger, Receiver, Records, Released, Sketch, Withheld, ZoneSetting, release
 from ledger.chain import LogId, peer_of
 from ledger.entry import AnyEntry, Challenge, Data, Hash, Opening, PeerId
+from ledger.opening import is_opening
 from ledger.replica import Replica
 
 PRIVATE: Final = ZoneSetting()
-OPENING: Final = b"gossip-opening/"  # how openings of any version begin (ledger/opening.py): these are never mistaken
 
 
 class Serving:
@@ -49,12 +49,12 @@ class Serving:
     def leave(self, digest: Hash, blob: bytes, to: PeerId | None) -> Released[Kind] | Withheld:
         """Whether the far end of a link may have a blob; `to` is None if it is no member that we know."""
         receiver = Receiver(to or "", self._replica.role_of(to) if to else "")
-        openings = self._openings.get(digest, [])
-        if not openings and not blob.startswith(OPENING):
+        if not is_opening(blob):
             if digest in self._sketches:
                 return release(self._sketches[digest], Sketch, of=digest, to=receiver)
             return release(PRIVATE, Ledger, of=digest, to=receiver)
-        openings = [pair for pair in openings if peer_of(pair[0]) == self._own] or openings
+        named = self._openings.get(digest, [])
+        openings = [pair for pair in named if peer_of(pair[0]) == self._own] or named
         settings = [setting for log, entry in openings for setting in self._settings(log, entry)]
         given = [release(setting, Records, of=digest, to=receiver) for setting in settings or [PRIVATE]]
         return next((one for one in given if isinstance(one, Withheld)), given[0])

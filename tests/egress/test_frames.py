@@ -3,6 +3,9 @@ digest of one, unless the owner named the receiver. With the gate taken out the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from hashlib import sha256
+
 import pytest
 
 from gossip import egress
@@ -16,8 +19,6 @@ AUDITORS = ZoneSetting("public", ("auditor",))
 
 def private() -> Stage:
     """Private rows, which by some mistake lie on the victim's disk as if they had been opened."""
-    from hashlib import sha256
-
     stage = Stage(ZoneSetting())
     stage.opening = b"gossip-opening/1\n" + b"".join(key + value for key, value in stage.secrets.records)
     stage.victim.memory.blobs[sha256(stage.opening).hexdigest()] = stage.opening
@@ -39,14 +40,27 @@ def others(stage: Stage) -> list[bytes]:
     return [key for told in stage.told if (key := told.key) not in (auditor, b"")]
 
 
-def test_of_private_rows_nothing_leaves_to_anybody_and_no_effect_at_all_holds_them() -> None:
+@pytest.fixture
+def gate_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Take the gate out."""
+    return lambda: monkeypatch.setattr(egress, "_objection", lambda setting, kind, to: "")
+
+
+def test_of_private_rows_nothing_leaves_to_anybody_and_no_effect_at_all_holds_them(
+    gate_out: Callable[[], None],
+) -> None:
     stage = private()
     assert fuzz(stage, FRAMES, seed=1) > FRAMES // 4
     assert len(stage.told) > FRAMES // 2  # it did answer
     assert stage.secrets.found_in(stage.heard()) == []
+    gate_out()
+    fuzz(stage, FEW, seed=4)
+    assert stage.secrets.found_in(stage.heard())
 
 
-def test_of_restricted_rows_the_named_get_what_they_asked_for_and_nobody_else_gets_a_byte() -> None:
+def test_of_restricted_rows_the_named_get_what_they_asked_for_and_nobody_else_gets_a_byte(
+    gate_out: Callable[[], None],
+) -> None:
     stage = for_auditors()
     fuzz(stage, FRAMES, seed=2)
     assert stage.secrets.found_in(stage.heard(others(stage))) == []
@@ -55,19 +69,17 @@ def test_of_restricted_rows_the_named_get_what_they_asked_for_and_nobody_else_ge
     opened = {host for host in hosts if host in stage.opening}
     assert hosts & set(found) == opened
     assert len(opened) >= 12  # as many as were asked for
+    gate_out()
+    fuzz(stage, FEW, seed=4)
+    assert stage.secrets.found_in(stage.heard(others(stage)))
 
 
-def test_what_was_opened_is_served_to_nobody_once_its_owner_says_private() -> None:
+def test_what_was_opened_is_served_to_nobody_once_its_owner_says_private(gate_out: Callable[[], None]) -> None:
     stage = private_again()
+    assert stage.opening
     stage.told.clear()  # what the auditor got before, it has
     fuzz(stage, FRAMES, seed=3)
     assert stage.secrets.found_in(stage.heard()) == []
-
-
-@pytest.mark.parametrize("make", [private, for_auditors, private_again])
-def test_with_the_gate_taken_out_the_same_look_finds_the_secrets(make, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    stage = make()
-    stage.told.clear()
-    monkeypatch.setattr(egress, "_objection", lambda setting, kind, to: "")
+    gate_out()
     fuzz(stage, FEW, seed=4)
-    assert stage.secrets.found_in(stage.heard(others(stage)))
+    assert stage.secrets.found_in(stage.heard())
