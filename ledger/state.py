@@ -184,9 +184,10 @@ def spelled_final(log: Log, final: FinalPast) -> list[Any]:
         if ranges != ((0, branch[1]),):
             counted.append([slot, [list(part) for part in ranges]])
         ranges = condemned_of(branch, final.condemned)
+        if log.base is None or final.seq >= log.base.upto:  # (others were spelled so when this log was opened)
+            ranges = spelled(*branch, ranges)
         if ranges:
-            told = log.base is not None and final.seq < log.base.upto
-            gone.append([slot, [list(part) for part in (ranges if told else spelled(*branch, ranges))]])
+            gone.append([slot, [list(part) for part in ranges]])
     return [final.seq, final.snapshot, list(sizes), counted, gone]
 
 

@@ -115,6 +115,7 @@ class Peer:
     blobs: dict[Hash, bytes] = field(default_factory=dict)
     fold: Fold[ArrayDelta, Model] | None = None
     views: dict[LogId, int] = field(default_factory=dict)  # what it last trained from
+    learns_from: int | None = None  # own data entry, if not the first
 
     @property
     def keys(self) -> int:
@@ -223,6 +224,8 @@ class Peer:
         return self.write(msgspec.structs.replace(body, weight=self.replica.weigh(self.id, fields, known, body)))
 
     def _data_entry(self) -> int:
+        if self.learns_from is not None:
+            return self.learns_from
         seqs = range(self.replica.size(self.id))
         return next(seq for seq in seqs if isinstance(self.replica.entry(self.id, seq), Data))
 
