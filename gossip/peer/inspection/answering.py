@@ -96,9 +96,7 @@ class Answering:
         if data is None or not self._may_have(event.challenger, data, challenge.data):
             del self._waiting[asked]
             return
-        if not 0 < len(event.blob) <= MAX_OPENING_BYTES or not is_opening(
-            event.blob
-        ):  # by that it is known when served
+        if len(event.blob) > MAX_OPENING_BYTES or not is_opening(event.blob):  # the gate knows records by that
             del self._waiting[asked]
             office.out.note(
                 "trouble",
