@@ -1,6 +1,6 @@
 """The quality of a data set as one page: what it comes to, what to do, and plots of labels, domains and repeats.
 
-Facts come as they are printed by the command (cli/quality.py); here they become markup. What a file says (names,
+Facts come as they are printed by the command (cli/quality_told.py); here they become markup. What a file says (names,
 titles, addresses) goes through `text`, which cleans and escapes it. A plot is a row of parts beside a list that names
 them with their figures: nothing is told by colour alone, and the page needs no script.
 """
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from cli import render
 from cli.page.parts import scroll, section, table, text
 from cli.page.shell import document, figures, verdict_box, write
-from cli.quality import counted, headline
+from cli.quality_told import counted, headline
 
 if TYPE_CHECKING:
-    from cli.quality import Checked
+    from cli.quality_told import Checked
 
 _COLOURS: Final = (0, 7, 4, 1, 2, 6, 5)  # of labels in order; further ones share the last
 _REST: Final = 8

@@ -111,7 +111,7 @@ def _read(spec: ModelSpec, path: Path, seen: _Seen, licence: str, at: Callable[[
         return FileFacts(path.name, kind, _rules(path), 0, source_of(path), read_header(path))
     before, bad = seen.rows, seen.malformed
     if kind == "table":
-        seen.table(path)
+        seen.table(path, at)
     else:
         for row in scan_requests(path, at):
             if isinstance(row, LocalError):
@@ -173,7 +173,7 @@ class _Seen:
             self.sample = self.sample[::2]
             self.every *= 2
 
-    def table(self, path: Path) -> None:
+    def table(self, path: Path, at: Callable[[int], None] | None) -> None:
         import numpy as np
 
         from gossip.training.tables import read_table
@@ -183,7 +183,7 @@ class _Seen:
             return
         number = 0
         try:
-            for part in read_table(path, self.spec, fault=self.fault):
+            for part in read_table(path, self.spec, at or (lambda _: None), fault=self.fault):
                 keys = np.ascontiguousarray(part.inputs, "<f4")
                 for key, label in zip(keys, part.labels.tolist(), strict=True):
                     out = _held(str(number), self.spec.validation_share)
