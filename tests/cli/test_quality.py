@@ -118,6 +118,18 @@ def test_lists_say_version_and_licence(tmp_path: Path) -> None:
     assert found["rules"] == []  # of the default policy none is about sources, and there are no rows to judge
 
 
+def test_what_files_say_reaches_a_terminal_as_plain_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [*requests(9), json.dumps({**requests(1)[0], "type": "\x1b[2J\u202ex"})])
+    fields = tmp_path / "fields.txt"
+    fields.write_text(
+        "! Title: \u202e\x1b[2J\n! Version: [red]\x1b]0;x\x07\u2066v7\n! Licence: [bold]\u2066see\n||a.test^\n"
+    )
+    told = gossip("data", "check", str(path), str(fields), code=exits.FINDINGS)
+    assert "v7" in told
+    assert all(char.isprintable() or char == "\n" for char in told)
+    assert "[red]" not in told
+
+
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", requests(3))
     for words in (
