@@ -196,7 +196,7 @@ def judged(judgement: Judgement = JUDGEMENT, **fields: object) -> list[Any]:
 
 
 def measured(**counts: int) -> dict[str, Any]:
-    return msgspec.to_builtins(SCORED.measured[0]) | {"given": msgspec.to_builtins(HALF) | counts}
+    return dict(msgspec.to_builtins(SCORED.measured[0]), given=dict(msgspec.to_builtins(HALF), **counts))
 
 
 OTHER = "cd" * 32
