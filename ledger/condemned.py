@@ -24,12 +24,12 @@ from a snapshot on it knows what was judged by two or more, and says NeedsHistor
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 from ledger.canonical import encode
-from ledger.chain import Condemnation, Log, LogId, Ranges, lineage
+from ledger.chain import Condemnation, Log, LogId, Ranges
 from ledger.entry import PeerId, Verdict
 from ledger.errors import LocalError
 from ledger.ranges import merged, within
@@ -174,16 +174,14 @@ def _clipped(begin: int, end: int, may: Ranges) -> Iterator[tuple[int, int]]:
 
 
 def _runs(log: Log, data: int) -> Runs:
-    """Of a log's own updates that cite an entry; kept, and gone on with as the log grows."""
-    runs = log.runs.get(data)
+    """Of the updates of a whole branch that cite an entry; kept, and gone on with as the log grows."""
+    runs, base = log.runs.get(data), log.base
     if runs is None:
-        first, base = log.folded[log.fork], log.base
-        runs = log.runs[data] = Runs(max(first, base.folded) if base is not None else first)
+        runs = log.runs[data] = Runs(base.folded if base is not None else 0)
         for named in base.named if base is not None else ():
-            if named.end > log.fork:
-                runs.add(max(named.begin, log.fork), named.active if named.data == data else 0)
-                if base is not None and named.end < base.upto:  # (otherwise what comes next decides)
-                    runs.add(named.end, 0)
+            runs.add(named.begin, named.active if named.data == data else 0)
+            if base is not None and named.end < base.upto:  # (otherwise what comes next decides)
+                runs.add(named.end, 0)
     for number in range(runs.numbers, log.folded[-1]):
         runs.add(log.folded_at[number], log.active[number] if log.cites[number] == data else 0)
     runs.numbers = log.folded[-1]
@@ -201,14 +199,15 @@ def _update_at(log: Log, seq: int, by: Judges) -> Named | None:
         if log.folded[seq + 1] == number:
             return None
         return Named(seq, seq + 1, log.cites[number], log.active[number])
-    told = base.judged.get(seq, 0)
-    if told:
+    if seq in base.judged:
         for named in base.named:
             if named.begin == seq:
                 return named
-        if told > 1 and not within(seq, tuple(base.spared)):
-            return None
-    if len(by[seq].union(*(those for data, those in by.items() if data < seq and is_data(log, data)))) > 1:
+    bear = [at for at in by if at == seq or (at < seq and is_data(log, at))]
+    told = len(base.judged.get(seq, ())) > 1 or all(by[at] <= base.judged.get(at, set()) for at in bear)
+    if told and not within(seq, tuple(base.spared)):
+        return None  # it would have been named
+    if len(set().union(*(by[at] for at in bear))) > 1:
         raise NeedsHistory(log.id, f"how entry {seq} was weighed")
     return None
 
@@ -219,7 +218,7 @@ def _require_runs(log: Log, data: int, by: Judges, may: Ranges) -> None:
     if base is None or data >= base.upto or len(by[data]) < 2:
         return
     for begin, end in may:
-        for least, most in base.spared if base.judged.get(data, 0) > 1 else ((0, base.upto),):
+        for least, most in base.spared if len(base.judged.get(data, ())) > 1 else ((0, base.upto),):
             low, high = max(begin, least, data), min(end, most, base.upto)
             if low < high and log.folded[high] > log.folded[low]:
                 raise NeedsHistory(log.id, f"which updates cite entry {data}")
@@ -234,30 +233,23 @@ def spelled(log: Log, size: int, ranges: Iterable[tuple[int, int]]) -> Ranges:
     return merged(edges)
 
 
-def named(log: Log, size: int, past: Mapping[LogId, int], may: Callable[[Log, int], Ranges]) -> list[Named]:
+def named(log: Log, size: int, past: Mapping[LogId, int], may: Ranges) -> list[Named]:
     """The updates of a whole branch that two or more condemn, in runs of one data entry and one number of active.
 
-    A run is cut before and after an update that is condemned by itself. `may` gives those indices of a log's own
-    entries, below a size, that no final holds.
+    A run is cut before and after an update that is condemned by itself. `may` are the indices that no final holds.
     """
     by = judges(log, size, past)
     found: list[tuple[int, int, int, int]] = []
     cut: set[int] = set()
-    at: Log | None = log
-    for shared in lineage(log).values() if by else ():
-        assert at is not None
-        limit = min(size, shared)
-        open_to = may(at, limit) if at.fork < limit else ()
-        for seq in by:
-            if is_data(log, seq):
-                _require_runs(at, seq, by, open_to)
-                for begin, end, active in _runs(at, seq).upto(limit) if len(by[seq]) > 1 else ():
-                    found += [(*part, seq, active) for part in _clipped(begin, end, open_to)]
-            elif at.fork <= seq < limit and (known := _update_at(at, seq, by)) is not None:
-                cut.update((seq, update_from(log, known.end, size)))
-                if within(seq, open_to) and len(by[seq] | by.get(known.data, set())) > 1:
-                    found.append((seq, known.end, known.data, known.active))
-        at = at.parent
+    for seq in by:
+        if is_data(log, seq):
+            _require_runs(log, seq, by, may)
+            for begin, end, active in _runs(log, seq).upto(size) if len(by[seq]) > 1 else ():
+                found += [(*part, seq, active) for part in _clipped(begin, end, may)]
+        elif within(seq, may) and (known := _update_at(log, seq, by)) is not None:
+            cut.update((seq, update_from(log, known.end, size)))
+            if len(by[seq] | by.get(known.data, set())) > 1:
+                found.append((seq, known.end, known.data, known.active))
     pieces = {
         (update_from(log, begin, size), update_from(log, end, size), data, active) for begin, end, data, active in found
     }
@@ -276,7 +268,7 @@ def update_from(log: Log, index: int, size: int) -> int:
 
 
 def _joined(pieces: Iterable[tuple[int, int, int, int]], cut: list[int]) -> list[Named]:
-    """Pieces cut there, and joined where nothing cuts them: those of a branch and of what it shares with another."""
+    """Pieces cut there, each once, and joined where nothing cuts them."""
     found: list[Named] = []
     for begin, end, data, active in pieces:
         inner = cut[bisect_left(cut, begin + 1) : bisect_left(cut, end)]

@@ -607,10 +607,11 @@ class Replica:
                     whole = ((log.fork, author.seen_at(snapshot, log)),)
                     standing.require_ranges(log, cut.get(name, whole), self._cuts)
             case Verdict() if any(ballot.on.base is not None for ballot in ballots):
-                judge = self._logs[checked.log]
-                new = [vote for ballot in ballots for vote in cast(judge, ballot)]
+                judge = owner(self._logs[checked.log], checked.seq - 1)  # as if its last entry had said so
+                votes = [replace(ballot, said=replace(ballot.said, seq=checked.seq - 1)) for ballot in ballots]
+                new = [vote for ballot in votes for vote in cast(judge, ballot)]
                 try:
-                    cut = standing.cuts(self._logs, {**self.heads(), judge.id: checked.seq + 1})
+                    cut = standing.cuts(self._logs, self.heads())
                     for log in self._logs.values():
                         standing.require_difference(log, self._cuts, cut)
                 finally:

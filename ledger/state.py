@@ -18,7 +18,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import itemgetter
@@ -183,7 +183,7 @@ def spelled_final(log: Log, final: FinalPast) -> list[Any]:
         ranges = counted_of(branch, final.cuts)
         if ranges != ((0, branch[1]),):
             counted.append([slot, [list(part) for part in ranges]])
-        ranges = condemned_of(branch, final.condemned)
+        ranges = along(branch, lambda at: final.condemned.get(at.id, ()))
         if log.base is None or final.seq >= log.base.upto:  # (others were spelled so when this log was opened)
             ranges = spelled(*branch, ranges)
         if ranges:
@@ -193,25 +193,19 @@ def spelled_final(log: Log, final: FinalPast) -> list[Any]:
 
 def counted_of(branch: Branch, cuts: Mapping[LogId, Ranges]) -> Ranges:
     """What counts of a whole branch, the entries that it shares with others included."""
-    log, size = branch
-    ranges: Ranges = ()
-    at: Log | None = log
-    for name, shared in lineage(log).items():
-        assert at is not None
-        assert at.id == name
-        upto = min(size, shared)
-        mine = cuts.get(name, ((at.fork, upto),) if at.fork < upto else ())
-        ranges = union(ranges, tuple((begin, min(end, upto)) for begin, end in mine if begin < upto))
-        at = at.parent
-    return ranges
+    return along(branch, lambda at: cuts.get(at.id, ((at.fork, branch[1]),)))
 
 
-def condemned_of(branch: Branch, gone: Mapping[LogId, Ranges]) -> Ranges:
-    """What is condemned of a whole branch, the entries that it shares with others included."""
+def along(branch: Branch, mine: Callable[[Log], Ranges]) -> Ranges:
+    """Ranges of a whole branch, from those of each log's own entries along it."""
     log, size = branch
     parts: Ranges = ()
-    for name, shared in lineage(log).items():
-        parts = union(parts, tuple((a, min(b, size, shared)) for a, b in gone.get(name, ()) if a < min(size, shared)))
+    at: Log | None = log
+    for shared in lineage(log).values():
+        assert at is not None
+        upto = min(size, shared)
+        parts = union(parts, tuple((begin, min(end, upto)) for begin, end in mine(at) if begin < upto))
+        at = at.parent
     return parts
 
 
@@ -280,11 +274,10 @@ def _judged(logs: Mapping[LogId, Log], past: Mapping[LogId, int], knot: _Knot) -
     if not any(is_judged(log) for log, _ in knot.branches):
         return [[] for _ in knot.branches]
     finals = finals_in(logs, past)
-
-    def may(log: Log, size: int) -> Ranges:
-        return difference(((log.fork, size),), held_by(finals, log))
-
-    return [named(log, size, past, may) for log, size in knot.branches]
+    return [
+        named(log, size, past, difference(((0, size),), along((log, size), lambda at: held_by(finals, at))))
+        for log, size in knot.branches
+    ]
 
 
 def _knots(branches: Sequence[Branch]) -> list[_Knot]:

@@ -47,7 +47,7 @@ from ledger.ranges import difference, union
 from ledger.rebuild import tip_at
 from ledger.replica import Replica
 from ledger.standing import Branch, count, finals_in, held_by
-from ledger.state import CHECKS_HELD, DATA_HELD, NO_ROW, OWN, sorted_branches, state_hash
+from ledger.state import CHECKS_HELD, DATA_HELD, NO_ROW, OWN, along, sorted_branches, state_hash
 from ledger.state_document import FORMAT, MAX_STATE_BYTES, Knot, StateBranch, StateDocument, spell
 from ledger.tail import Base, Named, Tail, TailBytes
 from ledger.weights import Row, row_hash
@@ -345,8 +345,8 @@ class _Opening:
         for log in self._logs:
             assert log.base is not None
             by = judges(log, log.base.upto, past)
-            log.base.judged.update({seq: len(those) for seq, those in by.items()})
-            log.base.spared.extend(held_by(finals, log) if by else ())
+            log.base.judged.update(by)
+            log.base.spared.extend(along((log, log.base.upto), lambda at: held_by(finals, at)) if by else ())
 
     # ------------------------------------------------------------------ bytes
 

@@ -143,5 +143,5 @@ class Base:
     spared: list[tuple[int, int]] = field(
         default_factory=list
     )  # ... and those among which none is named: finals hold them
-    judged: dict[int, int] = field(default_factory=dict)  # entry -> how many had condemned it then
+    judged: dict[int, set[str]] = field(default_factory=dict)  # entry -> who had condemned it then, if two had any
     heads: dict[int, bytes] = field(default_factory=dict)  # peer || size || root of a few sizes before `size`
