@@ -139,7 +139,7 @@ def show(checked: Checked) -> None:
         render.table(("public data of", "records", "of yours in it"), shared, (1, 2))
         render.say()
     if verdict.ruling.readings:
-        render.table(("", f"rules of {checked.against}", ""), [_rule_row(ruled) for ruled in verdict.ruling.readings])
+        render.table(("", "rule", checked.against), [_rule_row(ruled) for ruled in verdict.ruling.readings])
         render.say()
     for finding in verdict.findings:
         render.say(f"{finding.level:<8} {plain(finding.what)}")
@@ -153,4 +153,4 @@ def show(checked: Checked) -> None:
 def _rule_row(ruled: Ruled) -> tuple[str, str, str]:
     from ledger.policy_words import say_rule
 
-    return ("broken" if ruled.broken else "holds", say_rule(ruled.rule), ruled.rule.name)
+    return ("broken" if ruled.broken else "holds", ruled.rule.name, say_rule(ruled.rule))
