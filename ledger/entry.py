@@ -196,7 +196,7 @@ class Update(Entry, frozen=True, tag="update"):
     scores: Scores
     norm: int  # floor of the delta's Euclidean norm, grid 2^-24
     weight: int  # 0..65536
-    epsilon: int = 0  # thousandths: privacy spent on its data set up to here, if its data entry claims any
+    epsilon: int = 0  # thousandths: privacy spent up to here, of what its data entry claims; 0 if that is nothing
 
 
 class Snapshot(Entry, frozen=True, tag="snapshot"):

@@ -12,6 +12,8 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     member     written by an admin; of a peer that it has seen enrol, once, with a key no other member has
     role       data and updates by admitted trainers, snapshots by admitted members
     data       an update cites a data entry of its own log
+    privacy    an update says what it has spent of the epsilon that its data entry claims: something, and no more than
+               that; of no claim, nothing
     snapshot   every `snapshot_every` updates at most; its state and count follow from its past
     delta      size and norm that the codec allows; view within what was seen; and, once the blob is held,
                the bytes, norm and format that the entry announced (replica.open_delta)
@@ -358,6 +360,9 @@ def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcom
     data = data_at(own, tip.size, entry.data)
     if data is None:
         raise wrong("data", f"cites entry {entry.data}, which is no data entry of its log")
+    claimed = data.privacy.epsilon
+    if entry.epsilon > claimed or (claimed and not entry.epsilon):
+        raise wrong("privacy", f"has spent an epsilon of {entry.epsilon} thousandths, its data entry claims {claimed}")
     if tip.unsnapped >= charter.constants.snapshot_every:
         raise wrong("snapshot", f"is update {tip.unsnapped + 1} since the last snapshot")
     if not HEADER_BYTES <= entry.bytes <= max_blob_bytes(charter.parameters):

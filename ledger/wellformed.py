@@ -124,6 +124,8 @@ def _check_data(entry: Data) -> None:
         raise _wrong(entry, "sketch_bytes", "0 where there is no sketch")
     _natural(entry, "privacy", entry.privacy.epsilon)
     _natural(entry, "privacy", entry.privacy.delta)
+    if bool(entry.privacy.epsilon) is not bool(entry.privacy.delta):
+        raise _wrong(entry, "privacy", "an epsilon without a delta, or the other way round, promises nothing")
 
 
 def _check_update(entry: Update) -> None:

@@ -37,12 +37,15 @@ def published(text: str, changes: dict[str, Any]) -> tuple[Peer, Checked, str, s
 
 def drafted(peer: Peer, data: int, weight: int | None = None) -> Update:
     assert peer.fold is not None
+    cited = peer.replica.entry(peer.id, data)
+    assert isinstance(cited, Data)
     arithmetic, digest = peer.fold.arithmetic, sha256(BLOB).hexdigest()
     peer.blobs[digest] = BLOB
     fields, known = peer.replica.draft(peer.id), peer.replica.heads()
     body = Update(
         **CHAIN, delta=digest, bytes=len(BLOB), codec="gossip-delta/1", view=peer.replica.view(peer.id, fields, known),
-        data=data, steps=32, examples=2048, scores=Scores(examples=412, tp=96, fp=11, fn=20), weight=0, epsilon=1500,
+        data=data, steps=32, examples=2048, scores=Scores(examples=412, tp=96, fp=11, fn=20), weight=0,
+        epsilon=1500 if cited.privacy.epsilon else 0,
         norm=arithmetic.norm(arithmetic.decode(BLOB, peer.fold.parameters)),
     )  # fmt: skip
     weight = peer.replica.weigh(peer.id, fields, known, body) if weight is None else weight
@@ -102,3 +105,23 @@ def test_who_claims_the_weight_that_a_rule_took_away_is_refused_by_everybody() -
     with pytest.raises(InvalidEntry) as caught:
         peer.take(peer.id, encode_entry(peer.replica.draft(peer.id).stamp(greedy, NOW)))
     assert caught.value.rule == "weight"
+
+
+@pytest.mark.parametrize(("claimed", "spent"), [(8000, 8001), (8000, 0), (0, 1)])
+def test_an_update_that_spends_other_privacy_than_its_data_claim_ends_its_log(claimed: int, spent: int) -> None:
+    """More than was promised, nothing of a promise, something of none: each is its author's word against its own."""
+    peer = Swarm([]).founder
+    claim = Claim(epsilon=claimed, delta=10_000) if claimed else Claim()
+    data = peer.write(Data(**CHAIN, root="11" * 32, **{**FACTS_OF_DATA, "privacy": claim}))
+    update = msgspec.structs.replace(drafted(peer, data.seq), epsilon=spent)
+    with pytest.raises(InvalidEntry) as caught:
+        peer.take(peer.id, encode_entry(peer.replica.draft(peer.id).stamp(update, NOW)))
+    assert caught.value.rule == "privacy"
+
+
+@pytest.mark.parametrize("spent", [1, 8000])
+def test_an_update_within_its_claim_is_taken(spent: int) -> None:
+    peer = Swarm([]).founder
+    data = peer.write(Data(**CHAIN, root="11" * 32, **FACTS_OF_DATA))
+    update = msgspec.structs.replace(drafted(peer, data.seq), epsilon=spent)
+    assert peer.take(peer.id, encode_entry(peer.replica.draft(peer.id).stamp(update, NOW))).weight
