@@ -1,7 +1,7 @@
 """The slow half of an audit: every entry admitted as a peer would admit it, and the model folded on the way.
 
     log streams --each entry after its past--> Replica.check --blob opened--> admit
-                                                  `-- a snapshot: the sum moves to its past, and is hashed
+                                                  `-- a snapshot: the sum moves to its past, and is hashed (refold.py)
 
 Why in one pass: a snapshot's past is near everything admitted when it comes in, so the sum moves by a few terms, and
 neither entries nor pasts need to be kept. Branches of a log (chain.py) come in after the log that they left; an entry
@@ -19,7 +19,6 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final, Generic, Literal
 
-from ledger.breach import LeftOut
 from ledger.bundle import BundleContents, BundleError, BundleLog, LongBlob
 from ledger.chain import LogId, fork_of, peer_of
 from ledger.entry import (
@@ -41,11 +40,12 @@ from ledger.entry import (
     Update,
 )
 from ledger.errors import LocalError, RemoteError
-from ledger.fold import Arithmetic, D, Fold, T, parameters
+from ledger.fold import Arithmetic, D, T, parameters
 from ledger.inspection_rules import check_sketch
 from ledger.names import HashSet
 from ledger.policy import MAX_POLICY_BYTES
-from ledger.replica import Checked, Disputed, InvalidEntry, Replica, Waiting, open_delta
+from ledger.refold import Refold
+from ledger.replica import Checked, Disputed, InvalidEntry, Replica, Waiting
 from ledger.report import Final as FinalSnapshot
 from ledger.report import Findings
 from ledger.rules import check_token
@@ -55,7 +55,6 @@ from ledger.structure import Progress
 MAX_OPEN: Final = 64  # streams of logs that wait; beyond it they are opened again when they go on
 READ_BLOCK: Final = 32  # entries
 READ_BLOCKS: Final = 8  # of the entries that are looked up again
-MAX_CACHED_BYTES: Final = 2 << 20  # of decoded deltas, as blobs: they take up to nine times that
 PROGRESS_EVERY: Final = 256  # entries
 MAX_MISSING: Final = 10_000  # missing blobs that are named
 _RULE_OF_BLOB: Final[dict[type, str]] = {Accuse: "accuse", Anchor: "token", PolicyChange: "policy", Data: "sketch"}
@@ -94,19 +93,14 @@ class Admission(Generic[D, T]):
         on_progress: Progress | None,
     ) -> None:
         self._bundle = bundle
-        self._arithmetic = arithmetic
         self._findings = findings
         self._most_parameters = most_parameters
         self._declared = declared
         self._on_progress = on_progress
         self._logs = {log.peer: log for log in bundle.logs}
         self.replica = Replica(bundle.swarm, bundle.founder, Entries(self._logs), SpillFile().column)
-        self._fold: Fold[D, T] | None = None
-        self._at: dict[LogId, int] = {}  # the past that the fold is of
-        self._decoded: OrderedDict[Hash, tuple[D, int]] = OrderedDict()
-        self._cached = 0
+        self._refold = Refold(self.replica, arithmetic, bundle.blob, self._lose)
         self._missing: list[Hash] = []  # the first of them
-        self._gaps: dict[LogId, int] = {}  # the first update of each log whose delta is missing
         self._named = HashSet()  # blobs that some admitted entry names
         self._lost = HashSet()  # those of them that are missing
         self._held_up = False  # a log does not go on, for want of the evidence that it names
@@ -116,12 +110,10 @@ class Admission(Generic[D, T]):
         self._parents: Mapping[LogId, LogId] = {}
         self._cut: Mapping[LogId, int] = {}
         self.people: dict[str, str] = {}  # names that peers chose, by log and by peer
-        self._left_out = LeftOut()
         self._false: list[tuple[LogId, int]] = []  # openings that are
         self.openings = 0
         self.unopened = 0  # openings whose records are not here: nobody but the challenger need have them
         self.admitted = 0
-        self.replayed = 0
         self.too_large = ""
 
     @property
@@ -264,10 +256,10 @@ class Admission(Generic[D, T]):
                     check_sketch(log, entry, sketch)
             elif isinstance(entry, Update):
                 self._named.add(entry.delta)
-                if checked.weight is not None:
-                    self._open(checked, entry)
-                elif checked.refused:
-                    self._left_out.note(log, seq, [breach.rule for breach in checked.refused])
+                if checked.weight is None:
+                    self._refold.leave_out(checked)
+                elif self._refold.is_begun:
+                    self._refold.open(checked, entry, self._blob(entry.delta, entry.bytes, checked))
             replica.admit(checked, evidence)
         except Disputed:
             self._held.pop(log, None)
@@ -286,16 +278,18 @@ class Admission(Generic[D, T]):
 
     def _after(self, checked: Checked) -> None:
         match checked.entry:
-            case Genesis(layout=layout, seed=seed):
-                count = parameters(layout)
+            case Genesis() as genesis:
+                count = parameters(genesis.layout)
                 if count > self._most_parameters:
                     self.too_large = f"the model has {count} parameters, this audit allows {self._most_parameters}"
                 else:
-                    self._fold = Fold(layout, seed, self._arithmetic)
+                    self._refold.begin(genesis)
             case Enrol(name=name):
                 self.people[checked.log] = name
             case Snapshot(model=model):
-                self._replay(checked.log, checked.seq, model)
+                wrong = self._refold.judge(checked.log, checked.seq, model)
+                if wrong is not None:
+                    self._findings.entry(self._logs[checked.log], checked.seq, *wrong)
             case Opening() as opening:
                 self._look_into(checked.log, opening)
             case Finality(snapshot=snapshot):
@@ -330,16 +324,6 @@ class Admission(Generic[D, T]):
         return True
 
     # -------------------------------------------------------------- blobs
-
-    def _open(self, checked: Checked, entry: Update) -> None:
-        """Hold the delta to what its entry says of it. It is needed again soon: at the next snapshot."""
-        if self._fold is None:
-            return
-        blob = self._blob(entry.delta, entry.bytes, checked)
-        if blob is None:
-            self._gaps.setdefault(checked.log, checked.seq)
-        else:
-            self._keep(entry.delta, open_delta(checked, blob, self._fold), len(blob))
 
     def _evidence(self, checked: Checked, entry: Accuse | PolicyChange) -> bytes | None:
         """What the entry cannot be judged without."""
@@ -383,84 +367,20 @@ class Admission(Generic[D, T]):
         if self._lost.add(name) and len(self._missing) < MAX_MISSING:
             self._missing.append(name)
 
-    def _keep(self, name: Hash, decoded: D, size: int) -> None:
-        if size <= MAX_CACHED_BYTES and name not in self._decoded:
-            self._decoded[name] = (decoded, size)
-            self._cached += size
-            while self._cached > MAX_CACHED_BYTES:
-                _, (_, freed) = self._decoded.popitem(last=False)
-                self._cached -= freed
-
-    def _delta(self, name: Hash, fold: Fold[D, T]) -> D | None:
-        found = self._decoded.get(name)
-        if found is not None:
-            return found[0]
-        try:
-            blob = self._bundle.blob(name)
-        except RemoteError:
-            blob = None
-        if blob is None:  # it was there a moment ago
-            self._lose(name)
-            return None
-        decoded = self._arithmetic.decode(blob, fold.parameters)
-        self._keep(name, decoded, len(blob))
-        return decoded
-
     # -------------------------------------------------------------- the model
 
-    def _replay(self, log: LogId, seq: int, claimed: Hash) -> None:
-        past = self.replica.past(log, seq + 1)
-        if not self._move(past):
-            return  # not replayable, so neither right nor wrong
-        self.replayed += 1
-        model = self._fold.model_hash() if self._fold is not None else ""
-        if model != claimed:
-            why = f"says model {claimed}, its past gives {model}"
-            assert self._fold is not None
-            more = self._left_out.explain(self._fold, self.replica.left_out(past), claimed, self._refused)
-            if more:
-                self._findings.entry(self._logs[log], seq, "policy-breach", f"{why}; with {more} it is what it says")
-            else:
-                self._findings.entry(self._logs[log], seq, "model", why)
-
-    def _refused(self, place: tuple[LogId, int]) -> tuple[D, int] | None:
-        """The delta and weight of an update that the policy leaves out; None if it is not here, or is none."""
-        entry = self.replica.entry(*place)
-        assert isinstance(entry, Update)
-        assert self._fold is not None
-        try:
-            blob = self._bundle.blob(entry.delta, entry.bytes)
-            return None if blob is None else (self._arithmetic.decode(blob, self._fold.parameters), entry.weight)
-        except RemoteError:
-            return None
-
-    def _move(self, past: Mapping[LogId, int]) -> bool:
-        """Add and remove terms until the fold is that of `past`. False if a delta of it is missing."""
-        fold = self._fold
-        if fold is None or any(seq < past.get(log, 0) for log, seq in self._gaps.items()):
-            return False
-        change = self.replica.change(self._at, past)
-        for terms, move in ((change.removed, fold.remove), (change.added, fold.add)):
-            for _, _, name, weight in terms:
-                decoded = self._delta(name, fold)
-                if decoded is None:
-                    self._fold = None  # half moved: no model can be told any more
-                    return False
-                move(decoded, weight)
-        self._at = dict(past)
-        return True
+    @property
+    def replayed(self) -> int:
+        """Snapshots whose model was recomputed."""
+        return self._refold.replayed
 
     def model_hash(self) -> Hash:
         """Of everything admitted; "" if it cannot be replayed."""
-        if self._gaps or self._held_up or not self._move(self.replica.heads()) or self._fold is None:
-            return ""
-        return self._fold.model_hash()
+        return "" if self._held_up else self._refold.model_hash()
 
     def model_bytes(self, past: Mapping[LogId, int]) -> bytes | None:
         """The model of a past as it is hashed; None if it cannot be replayed."""
-        if not self._move(past) or self._fold is None:
-            return None
-        return self._arithmetic.model_bytes(self._fold.theta)
+        return self._refold.model_bytes(past)
 
 
 __all__ = ["Admission", "BundleError", "Entries"]
