@@ -266,6 +266,8 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (DATA, {"privacy": {"delta": 0, "epsilon": -1}}),
     (DATA, {"privacy": {"delta": -1, "epsilon": 0}}),
     (DATA, {"privacy": {"epsilon": 0}}),
+    (DATA, {"privacy": {"delta": 0, "epsilon": 3000}}),
+    (DATA, {"privacy": {"delta": 100_000, "epsilon": 0}}),
     (PRIVATE, {"opens": ["admin"]}),
     (PRIVATE, {"sketch": H, "sketch_bytes": 128}),
     (SKETCHED, {"opens": ["admin"]}),
