@@ -16,11 +16,23 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from tests.bench import codec, data, demo, ledger, machine, million, replay, startup, store, traffic, transport
+from tests.bench import codec, data, demo, ledger, machine, million, policy, replay, startup, store, traffic, transport
 from tests.bench.figures import Section, rows_of
 
 SEEDS: Final = 5
-SECTIONS: Final = ("codec", "startup", "ledger", "long", "replay", "data", "store", "traffic", "transport", "demo")
+SECTIONS: Final = (
+    "codec",
+    "startup",
+    "ledger",
+    "long",
+    "replay",
+    "data",
+    "store",
+    "traffic",
+    "transport",
+    "policy",
+    "demo",
+)
 
 
 def main() -> None:
@@ -41,6 +53,7 @@ def main() -> None:
         "store": store.measure,
         "traffic": lambda: traffic.measure(quick=given.quick),
         "transport": transport.measure,
+        "policy": lambda: policy.measure(quick=given.quick),
         "demo": lambda: demo.measure(seeds, _progress),
     }
     begun, when = perf_counter(), datetime.now(UTC)

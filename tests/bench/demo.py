@@ -56,7 +56,7 @@ class Watched:
             return
         said = status["status"]
         self.domains = said.get("groups", {}).get("domains") or self.domains
-        for pid in (said["pid"], *_children(said["pid"])):
+        for pid in (said["pid"], *children_of(said["pid"])):
             self.peaks_kb[pid] = max(self.peaks_kb.get(pid, 0), _peak_kb(pid))
 
     @property
@@ -195,7 +195,7 @@ def _closed(alone: float, swarm: float, pooled: float) -> float:
     return (swarm - alone) / (pooled - alone)
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     """The training process of a node. Linux only; elsewhere none, and the demo's own figure stands."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
