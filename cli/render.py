@@ -57,10 +57,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Container[i
     out = console()
     grid = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
     cells = [[Text(cell) for cell in row] for row in rows]
+    room = out.width  # for the last column; rich itself would take from all of them, down to nothing
     for number, title in enumerate(head):
-        kept = number in right or number < len(head) - 1
-        widest = max([len(title), *(row[number].cell_len for row in cells)]) if kept else None
-        grid.add_column(title, justify="right" if number in right else "left", no_wrap=True, min_width=widest)
+        justify: Any = "right" if number in right else "left"
+        if number in right or number < len(head) - 1:
+            widest = max([len(title), *(row[number].cell_len for row in cells)])
+            room -= widest + 2
+            grid.add_column(title, justify=justify, no_wrap=True, min_width=widest)
+        else:
+            grid.add_column(title, justify=justify, no_wrap=True, max_width=max(8, room) if out.is_terminal else None)
     for row in cells:
         grid.add_row(*row)
     if not out.is_terminal:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli import exits
+from cli import exits, render
 from cli.page.shell import document
 from gossip import directory as places
 from gossip.setup import EMPTY_HEADS
@@ -128,6 +128,17 @@ def test_what_files_say_reaches_a_terminal_as_plain_text(tmp_path: Path) -> None
     assert "v7" in told
     assert all(char.isprintable() or char == "\n" for char in told)
     assert "[red]" not in told
+
+
+def test_a_narrow_terminal_cuts_the_last_column_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "50")
+    render.table(("", "rule", "says"), [("broken", "data.records.min", "at least " + "many " * 30)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "broken" in line]
+    assert line.startswith("broken  data.records.min  at least many")
+    assert len(line) <= 50
 
 
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
