@@ -3,8 +3,8 @@
     open, leave_out --> what is known of updates      judge(snapshot) --> the sum moves to its past, and is hashed
 
 Rules kept here: a delta that is not here makes what needs it unknown, never right or wrong; decoded deltas are kept
-only as far as there is room. A model that is not that of its past may be that of a past in which the policy was not enforced
-(breach.py): then it is called so. It refuses to know which entries are admitted, and where blobs are kept.
+only as far as there is room. A model that is not that of its past may be that of a past in which the policy was not
+enforced (breach.py): then it is called so. It refuses to know which entries are admitted, and where blobs are kept.
 """
 
 from __future__ import annotations
