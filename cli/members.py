@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,12 +96,11 @@ def read_through(wanted: Wishes) -> None:
 
     with Progress() as progress:
         for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
-            if path.suffix in TABLES:
-                continue
-            size, name = path.stat().st_size, path.name
-            for row in scan_requests(path, lambda done, size=size, name=name: progress(done, size, f"bytes of {name}")):
-                if isinstance(row, LocalError):
-                    raise row
+            if path.suffix not in TABLES:
+                at = partial(progress, total=path.stat().st_size, what=f"bytes of {path.name}")
+                for row in scan_requests(path, at):
+                    if isinstance(row, LocalError):
+                        raise row
 
 
 def named_interface(place: Path) -> str:
