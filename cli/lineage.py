@@ -7,6 +7,7 @@ What counts is `ledger.lineage`'s and `ledger.without`'s business; scores on dat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +20,13 @@ from cli.plain import plain
 from ledger.chain import peer_of
 from ledger.entry import GRID_ONE, MODEL_ONE, Data
 from ledger.errors import LocalError
-from ledger.lineage import DataPart, Lineage, Part, lineage
+from ledger.lineage import CondemnedPart, DataPart, Lineage, Part, condemned_parts, lineage
 from ledger.without import Model, Without, model_file, without
 
 BAR: Final = 24  # characters of a whole
 COUNTS: Final = ("tp", "fp", "fn")
 NOT_NAMED: Final = "(none named)"
+OUT: Final = "what a quorum condemns is out of the sum, unless a final snapshot holds it; why is the judges' opinion"
 ADDS_UP: Final = "an update counts for every licence that its data name: these may add up to more than 100%"
 
 
@@ -35,7 +37,8 @@ def of(opened: Opened, snapshot: str | None) -> tuple[Lineage, dict[str, Any]]:
     """The lineage of everything admitted, or of a snapshot; and as JSON facts."""
     require(opened)
     past = opened.past(snapshot)
-    found = lineage(opened.terms(past), opened.replica.entry)
+    terms = opened.terms(past)
+    found = replace(lineage(terms, opened.replica.entry), condemned=_condemned(opened, past, terms))
     names = opened.names()
 
     def part(item: Part, **more: Any) -> dict[str, Any]:
@@ -50,6 +53,7 @@ def of(opened: Opened, snapshot: str | None) -> tuple[Lineage, dict[str, Any]]:
         "peers": [part(item, peer=item.peer, name=names.get(item.peer, "")) for item in found.peers],
         "data": [part(item, **_data_facts(item, names)) for item in found.data],
         "licences": [part(item, licence=item.licence, data_sets=item.data_sets) for item in found.licences],
+        "condemned": [_condemned_facts(item, names) for item in found.condemned],
         "findings": damaged.listed(opened.report.findings),
     }
     return found, facts
@@ -89,6 +93,18 @@ def show(found: Lineage, facts: Mapping[str, Any]) -> None:
         right=(1, 2, 3),
     )  # fmt: skip
     render.say(f"({ADDS_UP})")
+    if facts["condemned"]:
+        render.say()
+        render.table(
+            ("condemned", "updates", "weight", "still in it", "by", "because of"),
+            [
+                (f"{row['name'] or NOT_NAMED} {row['log'][:8]}/{row['first']}-{row['last']}", f"{row['updates']:,}",
+                 _weight(row["weight"]), f"{row['held']:,}", ", ".join(row["judges"]), ", ".join(row["reasons"]))
+                for row in facts["condemned"]
+            ],
+            right=(1, 2, 3),
+        )  # fmt: skip
+        render.say(f"({OUT})")
 
 
 def bar(share: float) -> str:
@@ -212,6 +228,34 @@ def _data_facts(part: DataPart, names: Mapping[str, str]) -> dict[str, Any]:
         "log": part.log, "seq": part.seq, "peer": peer_of(part.log), "name": names.get(peer_of(part.log), ""),
         "records": data.records, "labels": data.labels, "duplicates": data.duplicates, "zone": data.zone,
         "features": data.features, "sources": [msgspec.to_builtins(source) for source in data.sources],
+    }  # fmt: skip
+
+
+def _condemned(
+    opened: Opened, past: Mapping[str, int], terms: Sequence[tuple[str, int, str, int]]
+) -> tuple[CondemnedPart, ...]:
+    """What a quorum condemns in a past, why, and by whom."""
+    replica = opened.replica
+    rules: dict[tuple[str, int], set[str]] = {}  # by peer and seq: on whichever branch
+    found = list(replica.condemnations(past))
+    for peer in {peer_of(log) for log, *_ in found}:
+        for judge, at, judgement in replica.judgements(peer):
+            if judgement.decision == "condemned" and at < past.get(judge, 0):
+                for seq in judgement.seqs:
+                    rules.setdefault((peer, seq), set()).update(reading.rule for reading in judgement.readings)
+
+    def reasons(log: str, seq: int, data: int) -> set[str]:
+        return rules.get((peer_of(log), seq), set()) | rules.get((peer_of(log), data), set())
+
+    return condemned_parts(found, terms, replica.entry, reasons)
+
+
+def _condemned_facts(part: CondemnedPart, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "log": part.log, "peer": peer_of(part.log), "name": names.get(peer_of(part.log), ""), "data": part.data,
+        "first": part.first, "last": part.last, "updates": part.updates, "weight": part.weight, "held": part.held,
+        "judges": [names.get(judge) or judge[:8] for judge in part.judges], "judge_ids": list(part.judges),
+        "reasons": [plain(rule, 64) for rule in part.reasons],
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
     terms of the sum --by author--> peers            shares add up to the whole
                      --by data entry--> data sets    shares add up to the whole
                      --by licence named in it--> licences    an update counts for each: these may add up to more
+    updates condemned in the past, by author, data entry and judges: what would be in it otherwise
 
 Why it exists: every term of the sum names its author and its data entry, so this is counting, not estimation. What a
 share is *not*: an influence on what the model says. An update of little weight can matter more than one of much;
@@ -15,7 +16,7 @@ entries are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +58,19 @@ class LicencePart(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class CondemnedPart(Part):
+    """Updates of one log on one data set that the same peers condemn, the data set itself included."""
+
+    log: str
+    data: int  # seq of the data entry
+    first: int  # seqs of the first and last of them
+    last: int
+    judges: tuple[PeerId, ...]  # sorted
+    reasons: tuple[str, ...]  # rules that these give for it, sorted: opinions
+    held: int  # how many of them count all the same: a final snapshot holds them
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """Each list by falling weight, ties by name."""
 
@@ -65,6 +79,7 @@ class Lineage:
     peers: tuple[PeerPart, ...]
     data: tuple[DataPart, ...]
     licences: tuple[LicencePart, ...]
+    condemned: tuple[CondemnedPart, ...] = ()  # not in `updates` and `weight`, but for what is held
 
     def share(self, part: Part) -> float:
         """0..1. For showing; the integers are the facts."""
@@ -111,6 +126,33 @@ def lineage(terms: Iterable[Term], entry: Callable[[str, int], AnyEntry]) -> Lin
             )
         ),
     )
+
+
+def condemned_parts(
+    condemned: Iterable[tuple[str, int, int, tuple[PeerId, ...]]],
+    terms: Collection[Term],
+    entry: Callable[[str, int], AnyEntry],
+    reasons: Callable[[str, int, int], Iterable[str]],
+) -> tuple[CondemnedPart, ...]:
+    """Count what is `condemned`: (log, seq, weight, judges) of each. `terms` are in the sum.
+
+    `reasons` gives the rules by which one of them (or the data entry that it cites: log, seq, data) is condemned.
+    """
+    counting = {(log, seq) for log, seq, _, _ in terms}
+    alike: dict[tuple[str, int, tuple[PeerId, ...]], list[tuple[int, int]]] = {}
+    for log, seq, weight, judges in condemned:
+        update = entry(log, seq)
+        assert isinstance(update, Update)
+        alike.setdefault((log, update.data, judges), []).append((seq, weight))
+    found = [
+        CondemnedPart(
+            len(members), sum(weight for _, weight in members), log, data, members[0][0], members[-1][0], judges,
+            tuple(sorted({rule for seq, _ in members for rule in reasons(log, seq, data)})),
+            sum((log, seq) in counting for seq, _ in members),
+        )
+        for (log, data, judges), members in alike.items()
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda part: (-part.weight, part.log, part.first)))
 
 
 def licences_of(data: Data) -> tuple[str, ...]:
