@@ -47,6 +47,9 @@ class Arithmetic(Protocol[D, T]):
     def norm(self, delta: D) -> int:
         """Floor of the Euclidean norm, grid 2^-24."""
 
+    def product(self, one: D, other: D) -> int:
+        """The inner product of two deltas, grid 2^-48."""
+
     def start(self, layout: Sequence[Tensor], seed: Hash) -> T:
         """The starting weights, grid 2^-40."""
 
@@ -71,6 +74,10 @@ class PlainArithmetic:
 
     def norm(self, delta: Delta) -> int:
         return delta_format.norm(delta)
+
+    def product(self, one: Delta, other: Delta) -> int:
+        values = dict(one.terms())
+        return sum(value * values.get(index, 0) for index, value in other.terms())
 
     def start(self, layout: Sequence[Tensor], seed: Hash) -> array[int]:
         theta = array("q")

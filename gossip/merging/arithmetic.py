@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gossip.merging.product import product
 from ledger import delta as delta_format
 from ledger.delta import BLOCK, HEADER_BYTES, MAX_EXPONENT, MAX_VALUE, MIN_EXPONENT
 from ledger.entry import Hash, Tensor
@@ -69,6 +70,9 @@ class NumpyArithmetic:
         for shift in np.unique(shifts).tolist():  # exact: int64 within one exponent, Python integers across them
             total += int(sums[shifts == shift].sum(dtype=np.int64)) << 2 * shift
         return isqrt(total)
+
+    def product(self, one: ArrayDelta, other: ArrayDelta) -> int:
+        return product(one, other)
 
     def start(self, layout: Sequence[Tensor], seed: Hash) -> Model:
         theta = np.zeros(sum(prod(tensor.shape) for tensor in layout), dtype=np.int64)
