@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.concerns import concerns
 from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.render import NONE, leading, many, score, size, span
@@ -170,8 +171,9 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
     if len(board.peers) == 1:
         own = board.peers[0]
         seal = [Text(plain(line, width), style="dim") for line in _witnessed(own)]
-        parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), *seal, Text()]
-        used += 3 + 2 + max(1, len(own.get("links", ()))) + len(seal)
+        worries = [Text(line, style="yellow") for line in concerns(own, width)]
+        parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), *seal, *worries, Text()]
+        used += 3 + 2 + max(1, len(own.get("links", ()))) + len(seal) + len(worries)
     else:
         parts += [_peers(board, width, unicode), Text()]
         used += 2 + len(board.peers)

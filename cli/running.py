@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 Mode = Literal["live", "plain", "json"]
 REDRAW_S: Final = 0.25
 LINE_EVERY_S: Final = 5.0
-TOLD: Final = ("link_up", "link_down", "refused", "admitted", "snapshot", "trouble")  # worth a line of their own
+TOLD: Final = (
+    "link_up",
+    "link_down",
+    "refused",
+    "admitted",
+    "snapshot",
+    "trouble",
+    "verdict",
+    "condemned",
+)  # worth a line of their own
 WORDS_STAY_S: Final = 8.0
 
 
@@ -115,7 +124,7 @@ class _Shown:
         if self.mode == "json":
             render.event({"event": note.kind, "time": round(time.time(), 3), **note.fields})
             return
-        if note.kind not in TOLD:
+        if note.kind not in TOLD or (note.kind == "verdict" and not note.fields.get("own")):
             return
         text = told(note.kind, note.fields)
         if self.mode == "plain":
@@ -178,6 +187,8 @@ def told(kind: str, fields: dict[str, Any]) -> str:
         case "snapshot":
             model = render.short(plain(fields.get("model", "")))
             return f"snapshot: {render.many(int(fields.get('updates', 0)), 'update')} folded, model {model}"
+        case "verdict" | "condemned":
+            return plain(fields.get("text", ""))
         case "trouble":  # whole: what to do stands at its end
             return f"trouble: {plain(fields.get('text', ''))}"
     facts = ", ".join(plain(value, 100) for value in fields.values())

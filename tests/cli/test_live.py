@@ -153,6 +153,33 @@ def test_a_peer_that_reads_its_data_says_how_far_it_is() -> None:
         assert "%" not in live.headline(other)
 
 
+REFUSED = (
+    "2 peers condemn your data set (entry 1): 91.2% of the records it showed have a label that the lists do not give"
+)
+
+
+def test_what_others_have_against_a_contribution_stays_in_view_with_what_to_do() -> None:
+    policy = {"number": 1, "hash": "5d" * 32, "pins_missing": ["easylist", "\x1b[31mcanary"]}
+    worried = status(1, "alder", refusals=["older", "old", REFUSED], policy=policy, tail=TAIL)
+    shown = drawn(board((worried,)))
+    words = " ".join(shown.split())
+    assert f"! {REFUSED}" in words
+    assert "older" not in words
+    assert "2 files that this peer lacks to check others: easylist, " in words
+    assert "gossip policy pin FILE" in words
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) <= 24
+    assert "!" not in drawn(board((status(1, "alder", refusals=[], policy=policy | {"pins_missing": []}),)))
+
+
+def test_a_verdict_on_an_own_contribution_is_a_line_of_its_own_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = running._Shown("plain")
+    shown.note(Note("verdict", {"own": False, "text": "condemns birch's update"}))
+    assert capsys.readouterr().out == ""
+    shown.note(Note("verdict", {"own": True, "text": REFUSED}))
+    assert REFUSED in capsys.readouterr().out
+
+
 TROUBLE = (
     "alder does not let us in: this invite was used up by another peer, or its node was started anew meanwhile; ask "
     "for a new invite, stop this node, and enter with it: gossip join INVITE"

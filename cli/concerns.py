@@ -1,0 +1,29 @@
+"""What the owner of a peer should look at, of all that its status says: what others have against its contributions, and
+files that the swarm's policy names and this machine lacks.
+
+It decides nothing: refusals come in words from the node (gossip/peer/status.py).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cli.plain import plain
+from cli.render import many
+
+SHOWN: Final = 2  # refusals, the newest
+LINES: Final = 3  # of each
+
+
+def concerns(status: Mapping[str, Any], width: int) -> list[str]:
+    """Lines of at most `width`; none if all is well."""
+    said = [plain(text) for text in list(status.get("refusals") or ())[-SHOWN:]]
+    missing = [plain(name, 24) for name in (status.get("policy") or {}).get("pins_missing", ())]
+    if missing:
+        said.append(
+            f"the policy names {many(len(missing), 'file')} that this peer lacks to check others: "
+            f"{', '.join(missing)}; bring what you have with: gossip policy pin FILE"
+        )
+    return [line for text in said for line in textwrap.wrap(f"! {text}", width, subsequent_indent="  ")[:LINES]]
