@@ -90,6 +90,9 @@ class Trained:
     examples: int
     scores: Scores
     seconds: float
+    epsilon: int = (
+        0  # thousandths: privacy spent with this delta and all before it, charged already; 0: none is claimed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +300,7 @@ class Train:
 
     round: int
     theta: np.ndarray  # float32[parameters], read-only: the fold's model, rounded once
+    spent: int = 0  # thousandths of epsilon in our newest update: an account that knows of less is an old copy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ without it fast peers drown out or ignore the others (two of two runs on MNIST n
 slow or dead peer stops all. A duty below 100% lengthens it.
 
 Rules kept here: trained is only from the fold of everything admitted; an update says which of what it has seen was
-not yet in its view; after Drain nothing new begins. It refuses to know JAX and what the data are.
+not yet in its view; after Drain nothing new begins; a peer claims an epsilon (differential privacy) for all that it
+publishes, or for nothing of it, and publishes no update that has spent more. It refuses to know JAX, what the data are
+and how an epsilon is counted (training/budget.py).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
 from ledger.chain import TRAINING_ROLES
 from ledger.delta import CODEC
-from ledger.entry import GRID_ONE, AnyEntry, Data, PeerId, Scores, Snapshot, Update
+from ledger.entry import GRID_ONE, AnyEntry, Claim, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
 from ledger.replica import ChainFields, Checked
 
@@ -63,6 +65,7 @@ class Rounds:
         self.staleness = 0.0  # tau of the last own update
         self.weight = 0  # of the last own update, 0..65536
         self.scores: Scores | None = None
+        self.spent = 0  # thousandths of epsilon, as the last own update says
         self._read_own_log()
 
     def _read_own_log(self) -> None:
@@ -80,6 +83,7 @@ class Rounds:
                 self._since_snapshot += 1
                 self.weight = update.weight
                 self.scores = update.scores
+                self.spent = update.epsilon
             case Snapshot():
                 self._since_snapshot = 0
             case _:
@@ -115,6 +119,9 @@ class Rounds:
             norm = fold.arithmetic.norm(fold.arithmetic.decode(event.blob, fold.parameters))
         except RemoteError as error:
             self.failed(f"the trainer made no valid delta: {error}")
+            return
+        if self._data is None or not within(self._data, self.spent, event.epsilon):
+            self.failed(f"an epsilon of {event.epsilon / 1000:g} is not what this peer's data entry claims")
             return
         self.done += 1
         self.epoch_s = event.seconds
@@ -153,11 +160,13 @@ class Rounds:
             scores=event.scores,
             norm=norm,
             weight=0,
+            epsilon=event.epsilon,
         )
         weight = replica.weigh(own, fields, self._view, body)
         checked = self._author.write(fields, msgspec.structs.replace(body, weight=weight), now, event.blob)
         self.published += 1
         self._since_snapshot += 1
+        self.spent = event.epsilon
         self.weight = weight
         self.staleness = self._unviewed / replica.constants.eta
         self._out.note(
@@ -215,6 +224,9 @@ class Rounds:
             return
         if self.training or not self.can_train or self._author.stored < self._author.size:
             return
+        if self._data is not None and (broken := broken_promise(self._data.privacy, self.published, self.spent)):
+            self.failed(broken)
+            return
         if self._data_changed or self._data_seq is None:
             self._publish_data(now)
             return  # train once it is stored
@@ -238,7 +250,26 @@ class Rounds:
         self._unviewed = 0
         self._began_at = now
         self.training = True
-        self._out.put(Train(self.done + 1, self._book.theta()))
+        self._out.put(Train(self.done + 1, self._book.theta(), self.spent))
+
+
+def broken_promise(claim: Claim, published: int, spent: int) -> str:
+    """Why a peer with so many updates in its log, the last of which says `spent`, may not train under this claim (all 0:
+    under none), as a clause for its owner; "" if it may. What it has published is made of rows that it may train on again:
+    nobody can tell, so an epsilon holds for all updates of a peer or for none."""
+    if published and spent and not claim.epsilon:
+        return "this peer has promised an epsilon for all that it publishes, and would break that now"
+    if published and claim.epsilon and not spent:
+        return "this peer has published updates without an epsilon, and none can be promised for them now"
+    return ""
+
+
+def within(data: Data, before: int, epsilon: int) -> bool:
+    """Whether an update may say that it has spent `epsilon`: what was spent does not become less, and stays below the
+    claim."""
+    if not data.privacy.epsilon:
+        return epsilon == 0
+    return max(before, 1) <= epsilon <= data.privacy.epsilon
 
 
 def _same(a: Data, b: Data) -> bool:
@@ -247,4 +278,5 @@ def _same(a: Data, b: Data) -> bool:
 
 
 def _essence(data: Data) -> tuple[object, ...]:
-    return data.root, data.records, data.features, data.zone, data.opens, [source.licence for source in data.sources]
+    licences = [source.licence for source in data.sources]
+    return data.root, data.records, data.features, data.zone, data.opens, data.privacy, licences

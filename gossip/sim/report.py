@@ -104,6 +104,8 @@ class Scenario:
     """Of public data: roles and peer ids that may have records, where not all members may."""
     flipped: Mapping[int, float] = field(default_factory=dict)
     """Peers of whose labels this share is wrong, in what they commit to and in what they learn from."""
+    epsilon: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Peers that promise privacy: the epsilon that they claim, and what a round of theirs spends, in thousandths."""
     faults: Mapping[int, Fault] = field(default_factory=dict)
     """Peers whose shells cheat; their machines are as honest as any."""
     policy: str = DEFAULT_POLICY
@@ -126,6 +128,7 @@ class Scenario:
             *self.public,
             *self.opens,
             *self.flipped,
+            *self.epsilon,
             *self.faults,
             *(c.peer for c in self.crashes),
         ]

@@ -50,6 +50,7 @@ from gossip.events import (
     Timer,
     Train,
     Trained,
+    TrainingFailed,
     WitnessedStored,
 )
 from gossip.merging.codec import ErrorFeedback
@@ -59,7 +60,7 @@ from gossip.sim.disk import Memory
 from gossip.sim.network import Station
 from gossip.sim.toy import Keeper
 from ledger.chain import peer_of
-from ledger.entry import FORMAT_VERSION, Data, Measured, PeerId
+from ledger.entry import FORMAT_VERSION, Claim, Data, Measured, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.keys import PrivateKey, key_digest
 from ledger.opening import public_salt
@@ -106,6 +107,7 @@ class SimPeer:
         self._leaves = bytearray()  # of the tree over its data
         self._commitment: Data | None = None
         self.acknowledged = 0  # own entries that the disk answered for
+        self._spent = 0  # of its privacy: on its disk, too
 
     # -------------------------------------------------------------- life
 
@@ -267,8 +269,10 @@ class SimPeer:
     def _data_ready(self) -> DataReady:
         """Commit to what this peer trains on, as the training process does."""
         scenario, trainer = self._swarm.scenario, self._swarm.trainer
+        claimed, _ = scenario.epsilon.get(self.alike, (0, 0))
+        claim = Claim(epsilon=claimed, delta=100_000) if claimed else Claim()
         if not isinstance(trainer, Keeper):
-            return DataReady(commitment(self.alike), scenario.round_s)
+            return DataReady(msgspec.structs.replace(commitment(self.alike), privacy=claim), scenario.round_s)
         is_public = self.alike in scenario.public
         setting = ZoneSetting("public" if is_public else "private", tuple(sorted(scenario.opens.get(self.alike, ()))))
         records = trainer.records(self.alike)
@@ -282,6 +286,7 @@ class SimPeer:
             commitment(self.alike), root=made.root, records=made.records, duplicates=made.duplicates,
             conflicts=made.conflicts, labels=dict(sorted(labels.items())), zone=setting.zone,
             opens=list(setting.opens), sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
+            privacy=claim,
         )  # fmt: skip
         self._commitment = data
         return DataReady(data, scenario.round_s, sketch)
@@ -329,13 +334,18 @@ class SimPeer:
     def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         swarm = self._swarm
         assert self._feedback is not None
+        claimed, cost = swarm.scenario.epsilon.get(self.alike, (0, 0))
+        if self._spent + cost > claimed:
+            self.deliver(TrainingFailed(number, "the privacy budget is spent"))
+            return
+        self._spent += cost
         new, steps, examples, scores = swarm.trainer.train(theta, self.alike, number)
         step = np.asarray(new, dtype=np.float32) - theta
         blob = self._feedback.compress(-3 * step if self._fault == "harms" else step)
         if self._fault == "copies":
             blob = self._copied() or blob
         seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.alike, 1.0) * swarm.luck.uniform(0.9, 1.1)
-        self._later(seconds, Trained(number, blob, steps, examples, scores, seconds))
+        self._later(seconds, Trained(number, blob, steps, examples, scores, seconds, self._spent))
 
 
 def commitment(index: int) -> Data:
