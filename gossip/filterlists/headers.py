@@ -28,7 +28,7 @@ from typing import BinaryIO, Final
 
 from gossip.filterlists.licences import spdx
 from gossip.filterlists.requests import file_digest, opened
-from ledger.entry import Source
+from ledger.entry import Hash, Source
 from ledger.errors import LocalError
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # the longest header known has 3 KB
@@ -92,14 +92,32 @@ def source_of(path: Path) -> Source:
     """A list as a data entry names it: `retrieved` is the day the file was written here, the version its date if it
     has none of its own, the name its file's if it has no title."""
     header = read_header(path)
-    try:
-        digest, day = file_digest(path), datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
-    except (OSError, OverflowError, ValueError) as error:
-        raise LocalError(f"{path}: cannot be read", why=str(error), next_step="check the path") from error
+    digest, day = _digest_and_day(path)
     return Source(
         name=header.title or _tidy(path.name), sha256=digest, licence=header.licence, url=header.url or header.homepage,
         retrieved=day, version=header.version or header.modified,
     )  # fmt: skip
+
+
+def source_of_data(path: Path, licence: str, digest: Hash = "") -> Source:
+    """A data file as a data entry names it: nothing in it says of what version it is, so that is the day on which it
+    was last changed. `digest` is its SHA-256, if the caller knows it."""
+    found, day = ("", _day(path)) if digest else _digest_and_day(path)
+    return Source(name=path.name, sha256=digest or found, licence=licence, url="", retrieved=day, version=day)
+
+
+def _digest_and_day(path: Path) -> tuple[Hash, str]:
+    try:
+        return file_digest(path), _day(path)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be read", why=str(error), next_step="check the path") from error
+
+
+def _day(path: Path) -> str:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
+    except (OSError, OverflowError, ValueError) as error:
+        raise LocalError(f"{path}: cannot be read", why=str(error), next_step="check the path") from error
 
 
 # ------------------------------------------------------------------ lines and dates

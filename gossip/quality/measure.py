@@ -20,8 +20,8 @@ from hmac import digest
 from pathlib import Path
 from typing import Final, Literal
 
-from gossip.filterlists.headers import ListHeader, is_list, read_header, source_of
-from gossip.filterlists.requests import CLASSES, Request, file_digest, opened, scan_requests
+from gossip.filterlists.headers import ListHeader, is_list, read_header, source_of, source_of_data
+from gossip.filterlists.requests import CLASSES, Request, opened, scan_requests
 from gossip.filterlists.split import is_held_out, registrable, site_of
 from gossip.quality.near import near_key
 from gossip.quality.repeats import HELD_OUT, Repeats, Rows
@@ -118,8 +118,7 @@ def _read(spec: ModelSpec, path: Path, seen: _Seen, licence: str, at: Callable[[
                 seen.fault(row)
             else:
                 seen.request(row)
-    source = Source(name=path.name, sha256=file_digest(path), licence=licence, url="", retrieved="", version="")
-    return FileFacts(path.name, kind, seen.rows - before, seen.malformed - bad, source, None)
+    return FileFacts(path.name, kind, seen.rows - before, seen.malformed - bad, source_of_data(path, licence), None)
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.egress import ANYBODY, Receiver, Records, Released, Sketch, ZoneSetting, release
+from gossip.filterlists.headers import source_of_data
 from gossip.filterlists.requests import file_digest
 from gossip.filterlists.split import suffixes
 from gossip.openings import open_records, sketch_of
@@ -119,10 +120,7 @@ def read_data(
         groups=judged.groups(),
         labels={spec.classes[number]: count for number, count in sorted(counts.items())},
         commitment=commitment,
-        sources=tuple(
-            Source(name=path.name, sha256=digest, licence=licence, url="", retrieved="", version="")
-            for path, digest in zip(files, digests, strict=True)
-        ),
+        sources=tuple(source_of_data(path, licence, digest) for path, digest in zip(files, digests, strict=True)),
         generator=generator(),
         suffixes=suffixes() if isinstance(spec.features, UrlGrams) else "",
         sketch=sketch,
