@@ -66,7 +66,7 @@ from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.witnessing import Witnessing
 from ledger.chain import LogId
-from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Role, Rotate
+from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Role, Rotate, Verdict
 from ledger.keys import PrivateKey
 from ledger.promise import Promise
 from ledger.replica import Checked
@@ -284,6 +284,8 @@ class Peer:
         self._witnessing.grew(log, self._now)
         self._chronicle.tell(checked)
         self._inspection.admitted(checked, self._now)
+        if isinstance(entry, Verdict):
+            self._chronicle.left(self._inspection.left(entry))
         if isinstance(entry, Member):
             self._rumour.look_again()
         is_founder = isinstance(entry, Enrol) and log == self._book.replica.founder

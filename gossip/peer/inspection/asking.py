@@ -4,9 +4,10 @@
                                                |
                                                `-- no answer, though its author goes on --> opened.unanswered = 1
 
-Who has not answered: the author's log grew by 64 entries since, or 10 minutes passed and it wrote something after our
-request. A peer that is away is not blamed for that: it writes nothing then. The same holds of an opening whose blob
-does not come. What was said stays said, so patience comes first: a condemnation is never taken back.
+Who has not answered: the author's log grew by 64 entries since, or it wrote something after our request, something
+more 10 minutes later, and another minute passed. A peer that is away is not blamed for that: it writes nothing then,
+and answers when it comes back. The same holds of an opening whose blob does not come. What was said stays said, so
+patience comes first: a condemnation is never taken back.
 
 Rules kept here: one request of a data entry; of one peer's data sets one each CHALLENGE_S, the newest MAX_NEW, and
 MAX_ASKED in all, so nobody makes our log grow by announcing data sets. What was asked is read back from the own log.
@@ -44,8 +45,10 @@ class Watch:
     log: LogId  # whose data
     size: int  # of that log when it was asked
     concurs: bool
-    since: float = 0.0  # when this run began to wait
     place: Place | None = None  # of the answer, once it is admitted
+    awake_at: float | None = None  # when its author first wrote after that
+    size_late: int | None = None  # of the log when the time was over
+    late_at: float | None = None  # when its author wrote after that, too
 
 
 class Asking:
@@ -169,18 +172,18 @@ class Asking:
 
     def _is_settled(self, asked: Asked, watch: Watch, now: float) -> bool:
         office = self._office
-        watch.since = watch.since or now
         if not office.is_alien(watch.log):
             return True
         if watch.place is None:
             watch.place = self._answers.get((peer_of(asked[0]), asked[1]))
             if watch.place is not None:
+                watch.size, watch.awake_at, watch.size_late, watch.late_at = watch.place[1] + 1, None, None, None
                 if watch.concurs:
                     return True
                 if not self._examining.begin(watch.place, watch.challenge, now, concurs=False):
                     watch.place = None
                 return False
-        elif self._examining.lacks(watch.place) is None:
+        elif not self._examining.awaits(watch.place):
             return True  # looked at
         if self._is_overdue(watch, now):
             self._blame(watch, now)
@@ -188,14 +191,25 @@ class Asking:
         return False
 
     def _is_overdue(self, watch: Watch, now: float) -> bool:
-        config, grown = self._office.config, self._office.replica.size(watch.log) - watch.size
-        since = watch.since
-        if watch.place is not None:  # it says that it answered: the blob has as long to come as the answer had
-            since = max(since, self._examining.lacks(watch.place) or since)
-            grown = self._office.replica.size(watch.log) - watch.place[1] - 1
-        elif grown >= config.answer_entries:
+        """Whether its author was there all the time and did not answer; or says that it did, and the blob came not."""
+        config, size = self._office.config, self._office.replica.size(watch.log)
+        if watch.place is None and size - watch.size >= config.answer_entries:
             return True
-        return grown > 0 and now >= since + config.answer_s
+        if watch.awake_at is None and size > watch.size:
+            watch.awake_at = now
+        if watch.awake_at is not None and watch.size_late is None:
+            if now >= watch.awake_at + config.answer_s:
+                watch.size_late = size
+            else:
+                self._office.later(watch.awake_at + config.answer_s)
+        if watch.size_late is not None and watch.late_at is None and size > watch.size_late:
+            watch.late_at = now
+        if watch.late_at is None:
+            return False
+        due = watch.late_at + config.answer_s / 10
+        if now < due:
+            self._office.later(due)
+        return now >= due
 
     def _blame(self, watch: Watch, now: float) -> None:
         policy = self._office.policy

@@ -61,7 +61,7 @@ class Concurring:
             return ()
         doubts: list[Doubt] = []
         for judgement in verdict.judgements:
-            log = self._branch(judgement)
+            log = self.branch(judgement)
             if judgement.decision == "condemned" and log is not None and self._office.is_alien(log):
                 for group in dict.fromkeys(reading.rule.partition(".")[0] for reading in judgement.readings):
                     doubt = Doubt(peer_of(judge), log, tuple(judgement.seqs), group)
@@ -82,7 +82,7 @@ class Concurring:
         for doubt in tuple(self._of_data.get((log, data), {}).values()):
             self._put(doubt, now)
 
-    def _branch(self, judgement: Judgement) -> LogId | None:
+    def branch(self, judgement: Judgement) -> LogId | None:
         """The branch that a judgement names by the hash of its last entry."""
         replica, last = self._office.replica, judgement.seqs[-1]
         for log in replica.strands(judgement.peer):

@@ -93,10 +93,10 @@ class Examining:
         office.later(now)
         return True
 
-    def lacks(self, place: Place) -> float | None:
-        """Since when the blob of an opening is awaited; None if it is not."""
+    def awaits(self, place: Place) -> bool:
+        """Whether the blob of an opening has not come yet."""
         found = self._open.get(place)
-        return found.since if found is not None and not found.number else None
+        return found is not None and not found.number
 
     def give_up(self, place: Place) -> None:
         self._open.pop(place, None)

@@ -228,6 +228,27 @@ class Inspection:
 
     # -------------------------------------------------------------- for others
 
+    def left(self, verdict: Verdict) -> list[tuple[LogId, int]]:
+        """Updates that a verdict condemns and that are not in the model now, for people: (log, seq)."""
+        found: dict[tuple[LogId, int], None] = {}
+        replica = self._office.replica
+        for judgement in verdict.judgements:
+            log = self._concurring.branch(judgement) if judgement.decision == "condemned" else None
+            if log is None:
+                continue
+            held = replica.branches.get(log)
+            for seq in judgement.seqs:
+                for number in range(len(held.folded_at)):
+                    at = held.folded_at[number]
+                    if seq in (at, held.cites[number]) and replica.condemned(log, at):
+                        found[log, at] = None
+        if found:  # what a final holds stays in the model, whoever condemns it
+            logs = {log for log, _ in found}
+            for log, seq, _, _ in replica.updates:
+                if log in logs:
+                    found.pop((log, seq), None)
+        return list(found)
+
     def relay(self, digest: Hash) -> None:
         """A member asked us for an opening that is not here: get it, so that it comes through us where the two who
         need it are not linked. Only what may come to us."""
