@@ -10,6 +10,7 @@ import pytest
 from gossip.egress import Receiver, Records, Released, Withheld, ZoneSetting, release
 from gossip.events import Append, OpenRecords, Received, RecordsOpened, Timer
 from gossip.peer.author import chain
+from gossip.peer.serving import Serving
 from gossip.sim.station import commitment
 from gossip.wire.codec import encode
 from ledger.canonical import encode_entry
@@ -127,6 +128,33 @@ def test_naming_somebody_elses_opening_opens_it_to_nobody_and_keeps_its_author_f
         for_thief = machine._serving.leave(digest, stolen.opening, stolen.swarm.peers[TRAINER].self_id)
         assert isinstance(for_thief, Withheld)
     assert shown(stolen, VICTIM)[AUDITOR]
+
+
+def test_whichever_entry_came_first_the_stricter_one_counts(stolen: Stage) -> None:
+    digest = sha256(stolen.opening).hexdigest()
+    auditor, thief = stolen.swarm.peers[AUDITOR], stolen.swarm.peers[TRAINER]
+    assert auditor.machine is not None
+    named = auditor.machine._serving._openings[digest]
+    for order in (named, named[::-1]):
+        serving = Serving(auditor.self_id, stolen.replica)
+        for log, opening in order:
+            serving.learn(log, opening)
+        assert isinstance(serving.leave(digest, stolen.opening, thief.self_id), Withheld)
+        assert isinstance(serving.leave(digest, stolen.opening, auditor.self_id), Released)
+
+
+def test_an_entry_that_answers_nothing_keeps_no_author_from_answering() -> None:
+    """Others who hold the records are careful; the author goes by its own entries."""
+    stage = opened_stage(ZoneSetting("public"))
+    digest, thief = sha256(stage.opening).hexdigest(), stage.swarm.peers[TRAINER]
+    (log, opening), *_ = stage.victim.machine._serving._openings[digest]  # type: ignore[union-attr]
+    for number, is_served in ((VICTIM, True), (FOUNDER, False)):
+        serving = Serving(stage.swarm.peers[number].self_id, stage.replica)
+        serving.learn(stage.victim.self_id, stage.data_entry()[2])
+        serving.learn(log, opening)
+        assert isinstance(serving.leave(digest, stage.opening, thief.self_id), Released)
+        serving.learn(thief.self_id, msgspec.structs.replace(opening, peer=thief.self_id, challenge=0))
+        assert isinstance(serving.leave(digest, stage.opening, thief.self_id), Released) is is_served
 
 
 # ------------------------------------------------------------------ the machine asks the gate, too

@@ -29,7 +29,10 @@ from gossip.egress import (
     release,
     require,
 )
+from gossip.openings import open_records, sketch_of
 from ledger.errors import LocalError
+from ledger.opening import is_opening, public_salt
+from ledger.provenance import commit_records
 from tests.egress.policies import disagreements
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +154,28 @@ opens(given)
 
 
 # ------------------------------------------------------------------ and everybody must ask for it
+
+
+def test_openings_and_sketches_are_made_of_the_very_data_that_the_gate_was_asked_about() -> None:
+    swarm, signature = "2a" * 32, "9f" * 64
+    records = [(b"page %d" % number, b"ad") for number in range(300)]
+    leaves = bytearray()
+    root = commit_records(records, public_salt(swarm), keep=leaves.extend).root
+    setting = ZoneSetting("public")
+    right = leave_for_records(of=root)
+    blob = open_records(right, AUDITOR, bytes(leaves), records, swarm=swarm, signature=signature, count=5)
+    assert is_opening(blob)
+    for leave, to in ((leave_for_records(), AUDITOR), (right, Receiver("bb" * 32, "auditor"))):
+        with pytest.raises(LocalError, match="something else would leave"):
+            open_records(leave, to, bytes(leaves), records, swarm=swarm, signature=signature, count=5)
+    for of, is_made in ((root, True), (OF, False)):
+        for_all = release(setting, Sketch, of=of, to=ANYBODY)
+        assert isinstance(for_all, Released)
+        if is_made:
+            assert len(sketch_of(for_all, bytes(leaves))) > 256 * 64
+        else:
+            with pytest.raises(LocalError, match="something else would leave"):
+                sketch_of(for_all, bytes(leaves))
 
 
 def test_only_what_demands_leave_makes_openings_and_sketches() -> None:
