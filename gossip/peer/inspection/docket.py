@@ -107,14 +107,16 @@ class Docket:
             if not self._still_holds(finding):
                 continue
             group, peer = _group(finding, groups), peer_of(finding.log)
-            room -= _size(finding, is_new=group not in groups)
-            if finding.basis != basis or room < 0:
+            size = _size(finding, is_new=group not in groups)
+            if finding.basis != basis or size > room:
                 rest.append(finding)
             elif group in groups:
                 self._join(groups[group], finding, rest)
+                room -= size
             elif len(groups) < MAX_IN_ONE and about.get(peer, 0) < MAX_ABOUT_IN_ONE:
                 about[peer] = about.get(peer, 0) + 1
                 groups[group] = [finding]
+                room -= size
             else:
                 rest.append(finding)
         judgements = [self._judgement(found) for found in groups.values()]
