@@ -55,7 +55,7 @@ def test_starting_weights(arithmetic):
         assert fold.model_hash() == case["model_hash"] == plain_fold.model_hash(case["layout"], case["theta40"])
 
 
-SWARMS = ["fold-swarm.json", "fold-forks.json"]
+SWARMS = ["fold-swarm.json", "fold-forks.json", "fold-verdicts.json"]
 
 
 @pytest.mark.parametrize("name", SWARMS)
@@ -107,3 +107,18 @@ def test_the_vectors_reach_the_corners():
     assert set(case["terms"]) == set(case["weights"])
     assert {"accuse", "rotate", "recover", "final"} < {json.loads(entry)["kind"] for entry in forks["entries"]}
     assert set(forks["terms"]) < set(forks["weights"])
+
+
+def test_the_vectors_of_verdicts_condemn_and_spare():
+    """Somebody condemns, a quorum does, a final holds some of it, and a log that was signed twice judges too."""
+    case = read("fold-verdicts.json")
+    blobs = {name: bytes.fromhex(blob) for name, blob in case["blobs"].items()}
+    entries = [entry.encode() for entry in case["entries"]]
+    history = plain_fold.History(entries, case["founder"], set(case["left_out"]), blobs)
+    everything = set(history.entry)
+    condemned = history.condemned(everything)
+    assert condemned - set(case["terms"])
+    assert condemned & set(case["terms"])
+    spoken = {name for name in everything if history.entry[name]["kind"] == "verdict"}
+    assert {said["decision"] for name in spoken for said in history.entry[name]["judgements"]} > {"condemned"}
+    assert any(len(history.ends(everything, history.author[name])) > 1 for name in spoken)
