@@ -27,6 +27,7 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
                size. Whose it is, and of what time, is for those who trust some authority (timestamp.py)
     policy     a change of the policy, by an admin, with the number that comes next in its past; and, once the blob is
                held, a policy (in_force.py)
+    verdict    by a member, on entries of others that it has seen (verdicts.py)
     final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
                the witnesses that genesis names
 
