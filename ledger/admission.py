@@ -21,6 +21,7 @@ from typing import Final, Generic, Literal
 
 from ledger.bundle import BundleContents, BundleError, BundleLog, LongBlob
 from ledger.chain import LogId, fork_of, peer_of
+from ledger.checks import Checking
 from ledger.entry import (
     MAX_EVIDENCE_BYTES,
     MAX_OPENING_BYTES,
@@ -42,6 +43,7 @@ from ledger.entry import (
 from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, D, T, parameters
 from ledger.inspection_rules import check_sketch
+from ledger.looked import Checks
 from ledger.names import HashSet
 from ledger.policy import MAX_POLICY_BYTES
 from ledger.refold import Refold
@@ -49,6 +51,7 @@ from ledger.replica import Checked, Disputed, InvalidEntry, Replica, Waiting
 from ledger.report import Final as FinalSnapshot
 from ledger.report import Findings
 from ledger.rules import check_token
+from ledger.shown import Inspectors
 from ledger.spill import SpillFile
 from ledger.structure import Progress
 
@@ -91,6 +94,7 @@ class Admission(Generic[D, T]):
         most_parameters: int,
         declared: Callable[[Genesis], str] | None,
         on_progress: Progress | None,
+        inspectors: Inspectors | None = None,
     ) -> None:
         self._bundle = bundle
         self._findings = findings
@@ -100,6 +104,7 @@ class Admission(Generic[D, T]):
         self._logs = {log.peer: log for log in bundle.logs}
         self.replica = Replica(bundle.swarm, bundle.founder, Entries(self._logs), SpillFile().column)
         self._refold = Refold(self.replica, arithmetic, bundle.blob, self._lose)
+        self._checking = Checking(self.replica, arithmetic, bundle.blob, most_parameters, inspectors)
         self._missing: list[Hash] = []  # the first of them
         self._named = HashSet()  # blobs that some admitted entry names
         self._lost = HashSet()  # those of them that are missing
@@ -123,6 +128,10 @@ class Admission(Generic[D, T]):
     @property
     def finals(self) -> tuple[FinalSnapshot, ...]:
         return tuple(self._finals)
+
+    def checks(self) -> Checks:
+        """What peers did about the policy, and what became of it when it was looked at again."""
+        return self._checking.told()
 
     def names(self, blob: Hash) -> bool:
         """Whether an admitted entry names that blob."""
@@ -277,6 +286,9 @@ class Admission(Generic[D, T]):
         return "admitted"
 
     def _after(self, checked: Checked) -> None:
+        untrue = self._checking.take(checked)
+        if untrue:
+            self._findings.entry(self._logs[checked.log], checked.seq, "verdict", untrue)
         match checked.entry:
             case Genesis() as genesis:
                 count = parameters(genesis.layout)
@@ -341,6 +353,7 @@ class Admission(Generic[D, T]):
         except RemoteError as error:
             self._findings.add("", -1, "blob", f"blobs/{entry.opened}", str(error))
             blob = None
+        self._checking.take_opening(log, entry.seq, blob)
         if blob is None:
             self.unopened += 1
         elif self.replica.opens_falsely(log, entry.seq, blob):

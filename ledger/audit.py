@@ -2,7 +2,8 @@
 
     structure.py                bytes, chains, trees, signatures, pasts                   or a finding
     admission.py                every entry through Replica.check                         or a finding
-      and, on the way,          every delta opened, every snapshot's model computed       or a finding
+      and, on the way,          every delta opened, every snapshot's model computed,
+      (recheck.py)              every verdict looked at again                             or a finding
     vouched.py, held.py         cosignatures; what the auditor knows from elsewhere       or a finding
     findings  >  inconclusive (no anchor of the auditor's own, or blobs missing)  >  clean
 
@@ -33,6 +34,7 @@ from ledger.fold import Arithmetic, D, T
 from ledger.held import Held
 from ledger.replica import Replica
 from ledger.report import Anchors, Finding, Findings, LogReport, Report, Verdict
+from ledger.shown import Inspectors
 from ledger.structure import Progress, Structure, check_structure
 from ledger.vouched import final_witnesses, witnessed
 
@@ -53,6 +55,7 @@ class AuditOptions:
     parameters: int = DEFAULT_PARAMETERS  # a larger model is not replayed
     declared: Callable[[Genesis], str] | None = None  # why the layout is not that of the declared model; "" if it is
     on_progress: Progress | None = None
+    inspectors: Inspectors | None = None  # how opened records are read; None: they are not looked into
 
 
 def audit_path(
@@ -98,8 +101,9 @@ class _Audit(Generic[D, T]):
         self._options = options
         self._findings = Findings()
         self._admission = Admission(
-            bundle, arithmetic, self._findings, options.parameters, options.declared, options.on_progress
-        )
+            bundle, arithmetic, self._findings, options.parameters, options.declared, options.on_progress,
+            options.inspectors,
+        )  # fmt: skip
         self.replica = self._admission.replica
 
     def run(self) -> Report:
@@ -136,6 +140,7 @@ class _Audit(Generic[D, T]):
             too_large=admission.too_large,
             openings=admission.openings,
             unopened=admission.unopened,
+            checks=admission.checks(),
         )
 
     def _log(self, log: str, size: int, structure: Structure, folded: dict[str, int], held: Held) -> LogReport:

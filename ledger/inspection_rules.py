@@ -118,8 +118,13 @@ def find_false(charter: Charter, tip: Tip, past: Past, entry: Accuse, blob: byte
 
 def is_false(charter: Charter, past: Past, log: Log, opening: Opening, blob: bytes) -> bool:
     """Whether an admitted opening, whose blob this is, is false for every challenge that it may answer."""
-    asked = list(_asked(_past_of(past.logs, log, opening.seq), (log, opening.seq), opening))
+    asked = answered_by(past, log, opening)
     return all(_is_false(charter, opening, data, challenge, blob) for data, challenge in asked)
+
+
+def answered_by(past: Past, log: Log, opening: Opening) -> list[tuple[Data, Challenge]]:
+    """What an admitted opening may answer, each with the data entry that it asks about: nearly always one."""
+    return list(_asked(_past_of(past.logs, log, opening.seq), (log, opening.seq), opening))
 
 
 # ------------------------------------------------------------------ what belongs together

@@ -57,6 +57,7 @@ from ledger.entry import (
     Accuse,
     AnyEntry,
     Challenge,
+    Data,
     Enrol,
     Finality,
     FoldConstants,
@@ -74,7 +75,7 @@ from ledger.entry import (
     Verdict,
 )
 from ledger.errors import LocalError, RemoteError
-from ledger.inspection_rules import is_false
+from ledger.inspection_rules import answered_by, is_false
 from ledger.merkle import Column, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.ranges import difference
@@ -232,6 +233,12 @@ class Replica:
         if opening is None or sha256(blob).hexdigest() != opening.opened:
             raise LocalError(f"this is not what entry {seq} of log {log[:12]} opens")
         return is_false(self._charter, Past(held, self._logs), held, opening, blob)
+
+    def answers(self, log: LogId, seq: int) -> list[tuple[Data, Challenge]]:
+        """What the opening at that place may answer: the challenge, and the data entry that it asks about."""
+        held = self._held.get(log)
+        opening = next((opening for at, opening in held.openings if at == seq), None)
+        return [] if opening is None else answered_by(Past(held, self._logs), held, opening)
 
     @property
     def updates(self) -> Iterator[Term]:

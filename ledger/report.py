@@ -7,7 +7,7 @@ alone. It refuses to know how they were found (audit.py) and how they are shown.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from ledger.bundle import BundleError, BundleLog
 from ledger.chain import LogId
 from ledger.entry import Hash
 from ledger.errors import RemoteError
+from ledger.looked import Checks
 from ledger.tiles import TILE_WIDTH, Tile
 from ledger.timeline import Witnessed
 
@@ -43,7 +44,8 @@ class Finding:
     """One thing wrong. `log` and `index` are "" and -1 where it concerns the bundle as a whole.
 
     `rule` is one word, for tables: those of rules.py; of whoever made the bundle file, checkpoint, cosignature, blob,
-    model, claim, policy, past, truncated, fork; and anchor, for what the auditor knows from elsewhere.
+    model, claim, policy, past, truncated, fork, opening, verdict; and anchor, for what the auditor knows from
+    elsewhere.
     """
 
     log: LogId
@@ -114,6 +116,7 @@ class Report:
     structure_only: bool = False
     openings: int = 0  # answers to challenges
     unopened: int = 0  # of these the ones whose records are not here: nobody but the challenger need have them
+    checks: Checks = field(default_factory=Checks)  # what peers did about the policy, looked at again
 
     @property
     def verdict(self) -> Verdict:
