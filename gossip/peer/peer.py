@@ -135,7 +135,7 @@ class Peer:
         )  # fmt: skip
         self._inspection = Inspection(
             config, self._author, book, self._blobs, out, luck, lambda: self._members,
-            lambda peer: peer in self._rumour.forked,
+            lambda peer: peer in self._rumour.forked, self._serving.is_for_all,
         )  # fmt: skip
         self._lawmaking = Lawmaking(book, self._author, out)
         self._reception = Reception(

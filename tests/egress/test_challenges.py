@@ -14,7 +14,7 @@ from gossip.peer.serving import Serving
 from gossip.sim.station import commitment
 from gossip.wire.codec import encode
 from ledger.canonical import encode_entry
-from ledger.entry import Challenge, Data, Opening, Update
+from ledger.entry import Accuse, Challenge, Data, Opening, Update, Verdict
 from ledger.replica import InvalidEntry
 from tests.egress.stage import AUDITOR, FOUNDER, OBSERVER, TRAINER, VICTIM, Stage, opened_stage
 from tests.peer.bench import only
@@ -83,7 +83,7 @@ def test_records_whose_challenge_is_not_here_are_served_to_nobody(monkeypatch: p
     assert not any(shown(stage, FOUNDER).values())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stolen() -> Stage:
     """The trainer, who is not to have the records, publishes data for all, is asked for them by the auditor, and
     answers with the name of the victim's opening."""
@@ -143,18 +143,64 @@ def test_whichever_entry_came_first_the_stricter_one_counts(stolen: Stage) -> No
         assert isinstance(serving.leave(digest, stolen.opening, auditor.self_id), Released)
 
 
-def test_an_entry_that_answers_nothing_keeps_no_author_from_answering() -> None:
-    """Others who hold the records are careful; the author goes by its own entries."""
+def test_a_theft_is_condemned_and_never_accused_for_the_proof_would_be_the_records(stolen: Stage) -> None:
+    """What the thief named is no opening of its own data. An accusation would hand it to everybody."""
+    digest, auditor = sha256(stolen.opening).hexdigest(), stolen.swarm.peers[AUDITOR]
+    assert auditor.machine is not None
+    assert not auditor.machine._serving.is_for_all(digest, stolen.opening)
+    written = [stolen.replica.entry(auditor.self_id, seq) for seq in range(stolen.replica.size(auditor.self_id))]
+    assert [entry for entry in written if isinstance(entry, Accuse)] == []
+    said = [judgement for entry in written if isinstance(entry, Verdict) for judgement in entry.judgements]
+    thief = stolen.swarm.peers[TRAINER].self_id
+    assert ("condemned", "opened.invalid") in [(j.decision, j.readings[0].rule) for j in said if j.peer == thief]
+
+
+def served(
+    stage: Stage, holder: int, blob: bytes, *named: tuple[str, Opening], proof: Accuse | None = None
+) -> list[int]:
+    """Whom a holder that knows of these entries would serve a blob to."""
+    serving, own = Serving(stage.swarm.peers[holder].self_id, stage.replica), stage.swarm.peers[holder].self_id
+    serving.learn(stage.victim.self_id, stage.data_entry()[2])
+    digest = sha256(blob).hexdigest()
+    for log, opening in named:
+        serving.learn(log, msgspec.structs.replace(opening, opened=digest))
+    if proof is not None:
+        serving.learn(own, msgspec.structs.replace(proof, evidence=digest))
+    given = [serving.leave(digest, blob, peer.self_id) for peer in stage.swarm.peers]
+    return [number for number, leave in enumerate(given) if isinstance(leave, Released)]
+
+
+def test_an_entry_that_answers_nothing_keeps_nobody_from_serving_what_all_may_have() -> None:
     stage = opened_stage(ZoneSetting("public"))
-    digest, thief = sha256(stage.opening).hexdigest(), stage.swarm.peers[TRAINER]
-    (log, opening), *_ = stage.victim.machine._serving._openings[digest]  # type: ignore[union-attr]
-    for number, is_served in ((VICTIM, True), (FOUNDER, False)):
-        serving = Serving(stage.swarm.peers[number].self_id, stage.replica)
-        serving.learn(stage.victim.self_id, stage.data_entry()[2])
-        serving.learn(log, opening)
-        assert isinstance(serving.leave(digest, stage.opening, thief.self_id), Released)
-        serving.learn(thief.self_id, msgspec.structs.replace(opening, peer=thief.self_id, challenge=0))
-        assert isinstance(serving.leave(digest, stage.opening, thief.self_id), Released) is is_served
+    (true,) = named_by(stage, stage.victim.self_id)[:1]
+    nothing = (stage.swarm.peers[TRAINER].self_id, msgspec.structs.replace(true[1], peer=stage.victim.self_id))
+    for holder in (VICTIM, FOUNDER):
+        for order in ((true, nothing), (nothing, true)):
+            assert served(stage, holder, stage.opening, *order) == list(range(6))
+
+
+def named_by(stage: Stage, log: str) -> list[tuple[str, Opening]]:
+    entries = [stage.replica.entry(log, seq) for seq in range(stage.replica.size(log))]
+    return [(log, entry) for entry in entries if isinstance(entry, Opening)]
+
+
+def test_a_false_opening_goes_to_whom_any_entry_allows_and_a_friend_cannot_hide_it(stolen: Stage) -> None:
+    """The thief of `stolen` now lies about data for all, and has the victim name the lie in data for few."""
+    lie = stolen.opening[:-1] + bytes([stolen.opening[-1] ^ 1])
+    (few,), (for_all,) = (named_by(stolen, stolen.swarm.peers[number].self_id) for number in (VICTIM, TRAINER))
+    assert served(stolen, FOUNDER, lie, few) == [AUDITOR]
+    assert served(stolen, FOUNDER, lie, few, for_all) == list(range(6))
+    assert served(stolen, FOUNDER, lie) == []
+
+
+def test_what_a_peer_put_on_record_as_a_proof_it_gives_to_everybody(stolen: Stage) -> None:
+    """Else its own log would stop: nobody takes an accusation in without its evidence."""
+    (few,) = named_by(stolen, stolen.victim.self_id)
+    assert stolen.victim.machine is not None
+    fields = chain(stolen.victim.machine._author.draft())
+    proof = Accuse(**fields, peer=few[0], charge="opening", index=1, evidence="", bytes=1)
+    assert served(stolen, FOUNDER, stolen.opening, few) == [AUDITOR]
+    assert served(stolen, FOUNDER, stolen.opening, few, proof=proof) == list(range(6))
 
 
 # ------------------------------------------------------------------ the machine asks the gate, too

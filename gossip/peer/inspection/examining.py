@@ -144,7 +144,8 @@ class Examining:
         """The author opened what it had not committed to."""
         office, (log, seq) = self._office, place
         peer = peer_of(log)
-        if found.data.opens:  # the proof would be the records, which are for few
+        digest = sha256(blob).hexdigest()
+        if found.data.opens or not office.is_for_all(digest, blob):  # the proof would be records, which are for few
             self.give_up(place)
             finding = Finding(
                 log, (found.challenge.data,), "condemned", (FALSE,), basis=office.policy.hash, concurs=found.concurs
@@ -159,9 +160,7 @@ class Examining:
         self.give_up(place)
         fields = office.author.draft()
         office.out.note("refused", peer=peer, name="", log=log, seq=seq, rule="opening", text=str(error))
-        body = Accuse(
-            **chain(fields), peer=peer, charge="opening", index=seq, evidence=sha256(blob).hexdigest(), bytes=len(blob)
-        )
+        body = Accuse(**chain(fields), peer=peer, charge="opening", index=seq, evidence=digest, bytes=len(blob))
         office.author.write(fields, body, now, blob)
 
     def inspected(self, event: Inspected, now: float) -> None:

@@ -64,8 +64,9 @@ class Inspection:
     def __init__(
         self, config: PeerConfig, author: Author, book: Book, blobs: Blobs, out: Outbox, luck: Luck,
         members: Callable[[], Collection[PeerId]], is_forked: Callable[[PeerId], bool],
+        is_for_all: Callable[[Hash, bytes], bool],
     ) -> None:  # fmt: skip
-        self._office = office = Office(config, author, book, blobs, out, luck, members, is_forked)
+        self._office = office = Office(config, author, book, blobs, out, luck, members, is_forked, is_for_all)
         self._docket = Docket(office)
         self._examining = Examining(office, self._examined)
         self._asking = Asking(office, self._docket, self._examining)

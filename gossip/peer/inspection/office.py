@@ -45,7 +45,8 @@ class Finding:
 
 @dataclass(slots=True)
 class Office:
-    """`members` are all peers let in so far, `is_forked` tells of those that signed two histories."""
+    """`members` are all peers let in so far, `is_forked` tells of those that signed two histories, `is_for_all` whether
+    every member may have an opening (by its hash, and the blob)."""
 
     config: PeerConfig
     author: Author
@@ -55,6 +56,7 @@ class Office:
     luck: Luck
     members: Callable[[], Collection[PeerId]]
     is_forked: Callable[[PeerId], bool]
+    is_for_all: Callable[[Hash, bytes], bool]
 
     @property
     def own(self) -> PeerId:
