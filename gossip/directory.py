@@ -6,6 +6,7 @@
     DIR/witnessed    and what it has cosigned of others' logs
     DIR/lock         held by the running node; holds its pid
     DIR/compiled/    XLA's cache, safe to delete
+    DIR/privacy.json what was promised and spent of it (epsilon): without it nothing more is published
     DIR/leaves       of the commitment to a public data set; safe to delete while no node runs
 
 The control socket lives in DIR too, unless the path is too long for a socket address.
@@ -62,6 +63,10 @@ def cache_path(directory: Path) -> Path:
 
 def leaves_path(directory: Path) -> Path:
     return directory / "leaves"
+
+
+def account_path(directory: Path) -> Path:
+    return directory / "privacy.json"
 
 
 def control_path(directory: Path) -> Path:

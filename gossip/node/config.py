@@ -28,6 +28,9 @@ class NodeConfig:
     task: Task | None = None
     """Own data in place of files (Python only)."""
 
+    epsilon: float = 0.0
+    """Differential privacy promised for all that this peer ever publishes; 0: none. A promise once begun stays."""
+
     validation: Path | None = None
     """A file to judge the model by; none: a share of `data` is held out, as the model declares."""
 

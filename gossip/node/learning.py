@@ -5,7 +5,8 @@
     train(effect)      one round                                 --> Trained | TrainingFailed
 
 A process that dies is replaced and told everything again, RESTARTS times in one run; data that cannot be read is
-the user's to mend and ends the node. This file refuses to know when to train, and what zone data have (own_data.py).
+the user's to mend and ends the node. A privacy budget that is spent ends training, and the peer goes on observing.
+This file refuses to know when to train, and what zone data have (own_data.py).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from gossip.events import DataReady, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.config import NodeConfig
 from gossip.node.own_data import Own, commitment
+from gossip.training.budget import NothingLeft
 from gossip.training.protocol import Judge, Judged, Progress, Result
 from gossip.training.spec import Metric, ModelSpec
 from gossip.training.worker_client import TrainerProcess
-from ledger.entry import Genesis
+from ledger.entry import Claim, Genesis
 from ledger.errors import LinkError, LocalError
 
 RESTARTS: Final = 3
@@ -58,6 +60,8 @@ class Learning:
         self.alone: Result | None = None
         self.swarm: Result | None = None
         self.groups: dict[str, tuple[Result, Result]] = {}
+        self.claim = Claim()  # of privacy; all 0: none
+        self.spent = 0  # of it, thousandths of epsilon
 
     @property
     def wanted(self) -> bool:
@@ -129,9 +133,11 @@ class Learning:
             own, arithmetic.to_float32(arithmetic.start(genesis.layout, genesis.seed)),
             cache=places.cache_path(self._config.directory), keep=self._config.directory / "training.npz",
             licence=self._config.licence, lists=self._config.lists,
+            epsilon=self._config.epsilon, account=places.account_path(self._config.directory),
         )  # fmt: skip
         self.state, self.reading = "", None
         self._records = loaded.records
+        self.claim, self.spent = loaded.privacy, loaded.spent
         await self._post(DataReady(commitment(own, loaded, sketch), loaded.epoch_s, sketch))
 
     async def _ask(self, question: Callable[[TrainerProcess], Awaitable[T]]) -> T:
@@ -146,15 +152,18 @@ class Learning:
 
     async def _round(self, effect: Train) -> None:
         try:
-            result = await self._ask(lambda trainer: trainer.train(effect.round, effect.theta))
-        except Replaced as error:
+            result = await self._ask(lambda trainer: trainer.train(effect.round, effect.theta, spent=effect.spent))
+        except (Replaced, NothingLeft) as error:
             await self._post(TrainingFailed(effect.round, str(error)))
             return
         self.alone, self.swarm, self.groups = result.scores_alone, result.scores_swarm, result.groups
         self._examples += result.examples
+        self.spent = result.epsilon
         self._tell("scores", alone=self.shown(self.alone), swarm=self.shown(self.swarm), round=effect.round)
         await self._post(
-            Trained(effect.round, result.blob, result.steps, result.examples, result.counts, result.seconds)
+            Trained(
+                effect.round, result.blob, result.steps, result.examples, result.counts, result.seconds, result.epsilon
+            )
         )
 
     async def _replace(self, error: LinkError) -> None:

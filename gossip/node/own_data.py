@@ -69,4 +69,5 @@ def commitment(own: OwnData, loaded: Loaded, sketch: bytes) -> Data:
         labels=loaded.labels, duplicates=loaded.duplicates, features=loaded.features, zone=own.zone,
         sources=loaded.sources, conflicts=loaded.conflicts, generator=loaded.generator, suffixes=loaded.suffixes,
         opens=own.opens, sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
+        privacy=loaded.privacy,
     )  # fmt: skip

@@ -254,9 +254,9 @@ class Rounds:
 
 
 def broken_promise(claim: Claim, published: int, spent: int) -> str:
-    """Why a peer with so many updates in its log, the last of which says `spent`, may not train under this claim (all 0:
-    under none), as a clause for its owner; "" if it may. What it has published is made of rows that it may train on again:
-    nobody can tell, so an epsilon holds for all updates of a peer or for none."""
+    """Why a peer with so many updates in its log, the last of which says `spent`, may not train under this claim (all
+    0: under none), as a clause for its owner; "" if it may. Nobody can tell whether the rows are those of before, so an
+    epsilon holds for all updates of a peer or for none."""
     if published and spent and not claim.epsilon:
         return "this peer has promised an epsilon for all that it publishes, and would break that now"
     if published and claim.epsilon and not spent:

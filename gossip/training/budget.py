@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,10 @@ MAX_EPSILON: Final = 20.0  # e^20: beyond it the promise is empty
 MILLION: Final = 1_000_000
 MAX_FILE_BYTES: Final = 1 << 20
 _MAX_NOISE: Final = 64.0
+
+
+class NothingLeft(LocalError):
+    """Training on would break the promise: the peer stops training, and what it has published stays good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +63,8 @@ def make_plan(epsilon: float, *, records: int, batch: int, steps: int) -> Plan:
 
     LocalError if that cannot be promised: too few records, or an epsilon that is none.
     """
-    if not 0 < epsilon <= MAX_EPSILON:
-        raise LocalError(
-            f"an epsilon of {epsilon:g} promises nothing", next_step=f"choose one above 0 and at most {MAX_EPSILON:g}"
-        )
-    if records < MIN_RECORDS:
-        raise LocalError(
-            f"no honest epsilon exists for {records:,} records",
-            why=f"below about {MIN_RECORDS:,} the noise that hides one record hides what the others teach",
-            next_step="add data, or leave --epsilon out: then nothing is claimed",
-        )
+    claim = make_claim(epsilon, records)
     rate = min(1.0, batch / records)
-    claim = Claim(epsilon=math.floor(epsilon * 1000), delta=10 * records)
     low, high = 0.3, _MAX_NOISE
     count = PLANNED_ROUNDS * steps
     if epsilon_of([(rate, high, count)], claim.delta) * 1000 > claim.epsilon:
@@ -81,6 +76,36 @@ def make_plan(epsilon: float, *, records: int, batch: int, steps: int) -> Plan:
         fits = epsilon_of([(rate, middle, count)], claim.delta) * 1000 <= claim.epsilon
         low, high = (low, middle) if fits else (middle, high)
     return Plan(claim, math.ceil(rate * MILLION) / MILLION, math.ceil(high * MILLION) / MILLION, batch)
+
+
+def make_claim(epsilon: float, records: int) -> Claim:
+    """What a data entry of so many records may claim. LocalError as above."""
+    check_epsilon(epsilon)
+    if records < MIN_RECORDS:
+        raise LocalError(
+            f"no honest epsilon exists for {records:,} records",
+            why=f"below about {MIN_RECORDS:,} the noise that hides one record hides what the others teach",
+            next_step="add data, or run with --epsilon 0: then nothing is claimed",
+        )
+    return Claim(epsilon=round(epsilon * 1000), delta=10 * records)
+
+
+def check_epsilon(epsilon: float) -> None:
+    if not 0.001 <= epsilon <= MAX_EPSILON:
+        raise LocalError(
+            f"an epsilon of {epsilon:g} promises nothing",
+            next_step=f"choose one from 0.001 to {MAX_EPSILON:g}; 8 is loose, 2 is strict",
+        )
+
+
+def check_installed() -> None:
+    """LocalError if this machine cannot train so. Imports nothing."""
+    missing = [name for name in ("jax_privacy", "dp_accounting") if find_spec(name) is None]
+    if missing:
+        raise LocalError(
+            "private training needs jax-privacy", why=f"there is no {' and no '.join(missing)}",
+            next_step='pip install "gossip-swarm[peer,private]"',
+        )  # fmt: skip
 
 
 class Budget:
@@ -110,7 +135,7 @@ class Budget:
     def charge(self, plan: Plan, steps: int) -> int:
         """Count these steps, durably, before they are taken. Returns what is spent then, in thousandths.
 
-        LocalError if that is more than was promised: then nothing is counted, and nothing may be trained.
+        NothingLeft if that is more than was promised: then nothing is counted, and nothing may be trained.
         """
         rate, noise = round(plan.rate * MILLION), round(plan.noise * MILLION)
         after = [*self._spent, (rate, noise, steps)]
@@ -118,7 +143,7 @@ class Budget:
             after[-2:] = [(rate, noise, after[-2][2] + steps)]
         cost = self._cost(after)
         if cost > self.claim.epsilon:
-            raise LocalError(
+            raise NothingLeft(
                 f"the privacy budget is spent: epsilon {self.spent / 1000:g} of {self.claim.epsilon / 1000:g}",
                 why="another update would break the promise in this peer's data entry",
                 next_step="the peer goes on without training; its earlier updates stay in the model",
@@ -150,11 +175,16 @@ class Budget:
 
 def spent_in(path: Path) -> tuple[Claim, int] | None:
     """What was promised and spent by the peer whose account this is; None if it has none."""
+    claim = promised_in(path)
+    return None if claim is None else (claim, Budget(path, claim).spent)
+
+
+def promised_in(path: Path) -> Claim | None:
+    """What was promised by the peer whose account this is; None if it has none. Imports nothing."""
     if not path.exists():
         return None
     kept = _read(path)
-    claim = Claim(epsilon=kept.epsilon, delta=kept.delta)
-    return claim, Budget(path, claim).spent
+    return Claim(epsilon=kept.epsilon, delta=kept.delta)
 
 
 def _read(path: Path) -> _Kept:
@@ -168,13 +198,14 @@ def _read(path: Path) -> _Kept:
     except (OSError, ValueError) as error:
         raise LocalError(
             f"{path}: this peer's privacy account cannot be read", why=str(error),
-            next_step="restore it from a backup, or run without --epsilon: without it nothing can be promised",
+            next_step="restore it from a backup, or join as a new peer: without it nothing more can be promised",
         ) from None  # fmt: skip
     return kept
 
 
 def epsilon_of(parts: list[tuple[float, float, int]], delta: int) -> float:
     """Of steps composed: (rate, noise, how many)."""
+    check_installed()
     from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
     from dp_accounting.rdp import RdpAccountant
 

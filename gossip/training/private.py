@@ -99,14 +99,3 @@ def _private_round_of(spec: ModelSpec, plan: Plan) -> Callable[..., jax.Array]:
         return theta
 
     return run
-
-
-def check_installed() -> None:
-    """LocalError if this machine cannot train so."""
-    try:
-        import dp_accounting  # noqa: F401 - asked for, not used
-        import jax_privacy  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise LocalError(
-            "private training needs jax-privacy", why=str(error), next_step='pip install "gossip-swarm[peer,private]"'
-        ) from None

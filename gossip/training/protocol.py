@@ -23,9 +23,10 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from gossip.training.budget import NothingLeft
 from gossip.training.metrics import Scored
 from gossip.training.spec import Metric
-from ledger.entry import Hash, Measured, PeerId, Scores, Source
+from ledger.entry import Claim, Hash, Measured, PeerId, Scores, Source
 from ledger.errors import GossipError, LinkError, LocalError
 
 LENGTH_BYTES: Final = 4
@@ -34,6 +35,7 @@ MAX_PAYLOAD_BYTES: Final = 1 << 29  # two models of MAX_PARAMETERS as float32
 
 State = Literal["reading data", "importing jax", "compiling"]
 Zone = Literal["public", "private"]
+Fault = Literal["local", "world", "spent"]
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
@@ -78,12 +80,15 @@ class Load(_Message, frozen=True, tag="load"):
     keep: str  # file for what should survive a restart, "" for none
     licence: str  # of all the files, "" if their owner names none
     lists: list[str]  # filter lists that labelled the files; their headers become sources
+    epsilon: float  # to be promised for all that is ever published; 0: nothing is
+    account: str  # file that counts what is spent of it; "" if nothing is promised
 
 
 class Train(_Message, frozen=True, tag="train"):
     """One round. Payload: the weights to start from."""
 
     round: int
+    spent: int  # thousandths of epsilon, as this peer's newest update says
 
 
 class Evaluate(_Message, frozen=True, tag="evaluate"):
@@ -146,6 +151,8 @@ class Loaded(_Message, frozen=True, tag="loaded"):
     parameters: int
     epoch_s: float  # one measured round
     seconds: float  # since loading began
+    privacy: Claim  # all 0: nothing is promised
+    spent: int  # thousandths of epsilon, before the first round
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,6 +185,7 @@ class Trained(_Message, frozen=True, tag="trained"):
     swarm: Result | None
     groups: dict[str, tuple[Result, Result]]
     seconds: float
+    epsilon: int  # thousandths: spent with this delta and all before it; 0 if nothing is promised
 
 
 class Evaluated(_Message, frozen=True, tag="evaluated"):
@@ -200,16 +208,17 @@ class Judged(_Message, frozen=True, tag="judged"):
 
 
 class Failed(_Message, frozen=True, tag="failed"):
-    """The last question has no answer. `fault` is "local" if the user must change something."""
+    """The last question has no answer. `fault` is "local" if the user must change something, "spent" if one more round
+    would break a promise of privacy."""
 
-    fault: Literal["local", "world"]
+    fault: Fault
     what: str
     why: str
     next_step: str
 
     def error(self) -> GossipError:
-        kind = LocalError if self.fault == "local" else LinkError
-        return kind(self.what, why=self.why, next_step=self.next_step)
+        kinds: dict[Fault, type[GossipError]] = {"local": LocalError, "world": LinkError, "spent": NothingLeft}
+        return kinds[self.fault](self.what, why=self.why, next_step=self.next_step)
 
 
 Answer = Progress | Loaded | Trained | Evaluated | Opened | Inspected | Judged | Failed

@@ -11,6 +11,11 @@ It keeps what must live from round to round: the part of earlier changes that wa
 and the `alone` model, which takes the same batches and the same number of steps from the same start, and never
 sees anybody else's work: the honest answer to "what did the swarm give me?". Both can be kept in a file, so
 that a restart does not begin the comparison anew.
+
+Where an epsilon is promised (differential privacy), what is published is made by PrivateLearner (private.py), and each
+round is charged to the peer's account (budget.py), on disk, before it is trained: a process that is killed in between
+has spent it. The `alone` model is trained without noise then, on batches of its own, as its owner would do who needs
+nobody: it costs no epsilon, for nothing that is made of it is ever published.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,10 +37,12 @@ from gossip.filterlists.headers import source_of
 from gossip.merging.codec import ErrorFeedback
 from gossip.training import dataset, memory
 from gossip.training.blocks import Block, Sampler
+from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, make_plan
 from gossip.training.checks import few
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.protocol import Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
 from gossip.training.spec import ModelSpec
+from ledger.entry import Claim
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:  # importing it imports jax, which a process may want to begin elsewhere
@@ -45,13 +53,25 @@ KEEP_EVERY: Final = 16  # rounds
 TELL_EVERY_S: Final = 0.2  # of reading
 
 
-class Session:
-    """Made by `load`. Not safe for several threads."""
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What this peer publishes is made under `plan`, and `budget` counts it."""
 
-    def __init__(self, spec: ModelSpec, data: DataSet, learner: Learner, start: Theta, *, seed: int, keep: Path | None):
+    plan: Plan
+    budget: Budget
+
+
+class Session:
+    """Made by `load`. Not safe for several threads. `learner` makes what is published; `free` what is not."""
+
+    def __init__(
+        self, spec: ModelSpec, data: DataSet, learner: Learner, start: Theta, *, seed: int, keep: Path | None,
+        promise: Promise | None = None, free: Learner | None = None,
+    ) -> None:  # fmt: skip
         from gossip.training.learner import padding_of, width_of
 
         self.spec, self.data, self._learner, self._keep = spec, data, learner, keep
+        self._promise, self._free = promise, free or learner
         self._sampler = Sampler(data.rows, width=width_of(spec), padding=padding_of(spec), seed=seed)
         self._feedback = ErrorFeedback(spec.parameters, spec.density)
         self._alone: Theta = start
@@ -69,13 +89,18 @@ class Session:
         keep: Path | None = None,
         licence: str = "",
         lists: Sequence[Path] = (),
+        epsilon: float = 0.0,
+        account: Path | None = None,
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> tuple[Session, Loaded, bytes]:
         """The session, what was loaded, and the sketch of a public data set, b"" if it has none.
 
-        Raises LocalError about the declaration, the data, the lists or the starting weights.
+        Raises LocalError about the declaration, the data, the lists, the starting weights, or a promise that cannot be
+        made or kept: of `epsilon`, with what is spent of it in the file `account`.
         """
         begun = time.monotonic()
+        if epsilon:
+            check_installed()
         spec = ModelSpec.parse(own.model)
         _check_length(spec, start)
         salt = bytes.fromhex(own.salt)
@@ -86,12 +111,22 @@ class Session:
             setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves) if own.leaves else None, licence=licence,
             progress=_Paced(progress),
         )  # fmt: skip
+        try:
+            promise = _promise(spec, data, epsilon, account)
+        except LocalError:
+            data.rows.close()
+            raise
         progress(Progress(state="importing jax"))
         from gossip.training.learner import Learner
 
+        learner = free = Learner(spec, cache=cache)
+        if promise is not None:
+            from gossip.training.private import PrivateLearner
+
+            learner = PrivateLearner(spec, data.rows.read(0, len(data.rows)), promise.plan, cache=cache)
         progress(Progress(state="compiling"))
         seed = int.from_bytes(hashlib.sha256(b"gossip/order/1\n" + salt).digest()[:8], "little")
-        session = cls(spec, data, Learner(spec, cache=cache), start, seed=seed, keep=keep)
+        session = cls(spec, data, learner, start, seed=seed, keep=keep, promise=promise, free=free)
         epoch_s = session._warm_up(start)
         session._recall()
         return (
@@ -110,17 +145,25 @@ class Session:
                 parameters=spec.parameters,
                 epoch_s=epoch_s,
                 seconds=time.monotonic() - begun,
+                privacy=promise.budget.claim if promise else Claim(),
+                spent=promise.budget.spent if promise else 0,
             ),
             data.sketch,
         )
 
-    def train(self, number: int, theta: Theta) -> tuple[Trained, bytes]:
-        """One round from `theta`. Raises LocalError if training diverges."""
+    def train(self, number: int, theta: Theta, *, spent: int = 0) -> tuple[Trained, bytes]:
+        """One round from `theta`. `spent`: what this peer's newest update says, thousandths of epsilon.
+
+        Raises LocalError if training diverges; NothingLeft, and nothing is trained, if a promise would be broken.
+        """
         _check_length(self.spec, theta)
         begun = time.monotonic()
+        epsilon = self._charge(spent)
         batches = self._learner.sample(self._sampler)
         blob = self._feedback.compress(self._learner.round(theta, batches) - theta)
-        self._alone = self._learner.round(self._alone, batches)
+        if self._promise is not None:
+            batches = self._free.sample(self._sampler)
+        self._alone = self._free.round(self._alone, batches)
         self._alone_rounds += 1
         if self._alone_rounds % KEEP_EVERY == 0:
             self.remember()
@@ -135,7 +178,21 @@ class Session:
                 for name, rows in self._groups.items()
             },
             seconds=time.monotonic() - begun,
+            epsilon=epsilon,
         ), blob
+
+    def _charge(self, spent: int) -> int:
+        """Count the round that follows, on disk; what is spent with it, 0 if nothing was promised."""
+        if self._promise is None:
+            return 0
+        budget = self._promise.budget
+        if budget.spent < spent:
+            raise NothingLeft(
+                "this peer's privacy account is an old copy",
+                why=f"it knows of an epsilon of {budget.spent / 1000:g}, the newest update has spent {spent / 1000:g}",
+                next_step="put the newest privacy.json back into the peer's folder; until then it only observes",
+            )
+        return budget.charge(self._promise.plan, self.spec.local_steps)
 
     def evaluate(self, theta: Theta) -> Evaluated:
         _check_length(self.spec, theta)
@@ -143,9 +200,9 @@ class Session:
         return Evaluated(swarm=self._score(theta), groups=groups)
 
     def fit(self, theta: Theta, rounds: int) -> Evaluated:
-        """Train from `theta` for some rounds with nobody else, and score where that ends."""
+        """Train from `theta` for some rounds with nobody else, and score where that ends; for its owner alone."""
         for _ in range(rounds):
-            theta = self._learner.round(theta, self._learner.sample(self._sampler))
+            theta = self._free.round(theta, self._free.sample(self._sampler))
         return self.evaluate(theta)
 
     def close(self) -> None:
@@ -161,7 +218,10 @@ class Session:
         new = self._keep.with_suffix(".new")
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            np.savez(file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds))
+            np.savez(
+                file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds),
+                noisy=np.bool_(self._promise is not None),
+            )  # fmt: skip
         os.replace(new, self._keep)  # noqa: PTH105 - one word for one system call
 
     def _recall(self) -> None:
@@ -171,14 +231,19 @@ class Session:
         try:
             with np.load(self._keep, allow_pickle=False) as kept:
                 alone, residual, rounds = kept["alone"], kept["residual"], int(kept["rounds"])
+                noisy = "noisy" in kept and bool(kept["noisy"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return
         if alone.shape == residual.shape == (self.spec.parameters,) and alone.dtype == residual.dtype == np.float32:
-            self._alone, self._feedback.residual, self._alone_rounds = alone, residual, rounds
+            self._alone, self._alone_rounds = alone, rounds
+            if noisy or self._promise is None:  # what was trained without noise must not be sent under a promise
+                self._feedback.residual = residual
 
     def _warm_up(self, start: Theta) -> float:
-        """Compile, and measure one round."""
+        """Compile, and measure one round, which is thrown away."""
         self._learner.compile(self._sampler)
+        if self._free is not self._learner:
+            self._free.compile(self._sampler)
         memory.return_freed()
         begun = time.monotonic()
         self._learner.round(start, self._learner.sample(self._sampler))
@@ -197,6 +262,15 @@ def open_own(asked: Open) -> bytes:
         setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root,
         to=Receiver(asked.peer, asked.role), signature=asked.signature, count=asked.count,
     )  # fmt: skip
+
+
+def _promise(spec: ModelSpec, data: DataSet, epsilon: float, account: Path | None) -> Promise | None:
+    if not epsilon:
+        return None
+    if account is None:
+        raise LocalError("an epsilon needs a file that counts what is spent of it")
+    plan = make_plan(epsilon, records=len(data.rows), batch=spec.batch, steps=spec.local_steps)
+    return Promise(plan, Budget(account, plan.claim))
 
 
 def _setting(own: OwnData) -> ZoneSetting:

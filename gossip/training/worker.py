@@ -20,13 +20,14 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, assert_never
+from typing import BinaryIO, Final, assert_never
 
 import numpy as np
 import numpy.random  # lazy otherwise, and then imported beside jax
 from numpy.typing import NDArray
 
 from gossip.training import memory, protocol
+from gossip.training.budget import NothingLeft
 from gossip.training.checks import Checks
 from gossip.training.session import Session, open_own
 from ledger.errors import GossipError, LinkError, LocalError
@@ -75,6 +76,8 @@ class Worker:
                 break  # the other end is gone or is no node
             try:
                 self._answer(request, payload)
+            except NothingLeft as error:
+                self._fail("spent", error.what, error.why, error.next_step)
             except GossipError as error:
                 self._fail(
                     "local" if isinstance(error, LocalError) else "world", error.what, error.why, error.next_step
@@ -88,8 +91,8 @@ class Worker:
         match request:
             case protocol.Load():
                 self._load(request, _theta(payload))
-            case protocol.Train(round=number):
-                self._say(*self._loaded().train(number, _theta(payload)))
+            case protocol.Train(round=number, spent=spent):
+                self._say(*self._loaded().train(number, _theta(payload), spent=spent))
             case protocol.Evaluate():
                 self._say(self._loaded().evaluate(_theta(payload)))
             case protocol.Open():
@@ -120,6 +123,8 @@ class Worker:
             keep=Path(request.keep) if request.keep else None,
             licence=request.licence,
             lists=[Path(file) for file in request.lists],
+            epsilon=request.epsilon,
+            account=Path(request.account) if request.account else None,
             progress=self._progress,
         )
         gc.freeze()
@@ -133,7 +138,7 @@ class Worker:
         if progress.state == "importing jax" and self._importing is not None:
             self._importing.join()
 
-    def _fail(self, fault: Literal["local", "world"], what: str, why: str, next_step: str) -> None:
+    def _fail(self, fault: protocol.Fault, what: str, why: str, next_step: str) -> None:
         self._say(protocol.Failed(fault=fault, what=what, why=why, next_step=next_step))
 
     def _say(self, message: protocol.Answer, payload: bytes = b"") -> None:

@@ -73,6 +73,7 @@ class TrainedResult:
     groups: dict[str, tuple[Result, Result]]
     counts: Scores  # of the weights trained from, as the update entry states them
     seconds: float
+    epsilon: int  # thousandths: spent with this delta and all before it; 0 if nothing is promised
 
 
 class TrainerProcess:
@@ -111,24 +112,25 @@ class TrainerProcess:
 
     async def load(
         self, own: OwnData, start: Theta, *, cache: Path | None = None, keep: Path | None = None, licence: str = "",
-        lists: Sequence[Path] = (),
+        lists: Sequence[Path] = (), epsilon: float = 0.0, account: Path | None = None,
     ) -> tuple[Loaded, bytes]:  # fmt: skip
         """Have data read and the model compiled. `start`: the swarm's starting weights. Gives the sketch, too: b"" for
-        data that have none."""
+        data that have none. With an `epsilon` every round is charged to `account` before it is trained."""
         request = Load(
             own=own, cache=str(cache) if cache else "", keep=str(keep) if keep else "", licence=licence,
-            lists=[str(path) for path in lists],
+            lists=[str(path) for path in lists], epsilon=epsilon, account=str(account) if account else "",
         )  # fmt: skip
         answer, sketch = await self._ask(request, _bytes(start))
         return self._expect(answer, Loaded), sketch
 
-    async def train(self, round_number: int, theta: Theta) -> TrainedResult:
-        answer, blob = await self._ask(Train(round=round_number), _bytes(theta))
+    async def train(self, round_number: int, theta: Theta, *, spent: int = 0) -> TrainedResult:
+        """`spent`: thousandths of epsilon, as the newest update says. NothingLeft if a round would break a promise."""
+        answer, blob = await self._ask(Train(round=round_number, spent=spent), _bytes(theta))
         trained = self._expect(answer, Trained)
         return TrainedResult(
             blob=blob, steps=trained.steps, examples=trained.examples, scores_alone=trained.alone,
             scores_swarm=trained.swarm, groups=trained.groups, counts=protocol.counts(trained.swarm),
-            seconds=trained.seconds,
+            seconds=trained.seconds, epsilon=trained.epsilon,
         )  # fmt: skip
 
     async def evaluate(self, theta: Theta) -> Evaluated:

@@ -1,4 +1,4 @@
-"""Peers with privacy budgets in a whole swarm: what they have spent stands in the ledger, and a policy can ask for it."""
+"""Peers with privacy budgets in a whole swarm: what they have spent is on record, and a policy can ask for it."""
 
 from __future__ import annotations
 
