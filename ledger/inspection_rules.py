@@ -167,9 +167,8 @@ def _asked(branches: Iterable[Branch], own: Branch, opening: Opening) -> Iterato
             if (log.peer, seq) != (opening.peer, opening.challenge) or seq >= size or challenge in told:
                 continue
             told.append(challenge)
-            if challenge.peer == own[0].peer:
-                for _, data in _data_of((own,), challenge):
-                    yield data, challenge
+            for _, data in _data_of((own,), challenge):
+                yield data, challenge
 
 
 def _accused(tip: Tip, past: Past, entry: Accuse) -> list[tuple[Log, Opening, list[tuple[Data, Challenge]]]]:

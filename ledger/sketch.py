@@ -13,8 +13,11 @@ Why it exists: of public data all peers key records alike (opening.py: public_sa
 sets are a fair sample of both, and show how much the one has of the other: bottom-k (Cohen and Kaplan 2007), whose
 error goes with the root of the number of keys compared. A data entry names this blob, and waits for it.
 
-Rules kept here: exactly the bytes that the number of records demands; leaves in order, none twice; root and count
-are the data entry's. It refuses to know whether the leaves are of real records: openings show that.
+Rules kept here: exactly the bytes that the number of records demands; leaves in order, none twice; the root is the
+data entry's. It refuses to know whether the leaves are of real records: openings show that.
+
+Limit: of more than 256 records a sketch does not show how many there are, only between which powers of two (a
+consistency proof from 256 leaves is the same for 400 and 500). A count that is a lie is found when records are opened.
 """
 
 from __future__ import annotations

@@ -153,6 +153,17 @@ def test_where_the_delta_is_not_here_it_cannot_be_shown_and_is_a_wrong_model():
         assert found(anchored(swarm, other)) == [("model", bob.id, bob.replica.size(bob.id))]
 
 
+def test_what_is_shown_is_shown_of_all_that_broke_the_rule_or_not_at_all():
+    """Of two that one rule leaves out one was folded, and the delta of the other is not here."""
+    swarm, bob, left = breached()
+    other = swarm["ann"].publish(CHANGE**2, steps=5000)
+    swarm.exchange()
+    lie = snapshot(bob, model=folded_against_the_policy(bob, left))
+    contents = forged(swarm, contents_of(swarm), "bob", [*entries_of(bob.replica, bob.id), lie])
+    for held in (contents, without(contents, other.entry.delta)):
+        assert found(anchored(swarm, held)) == [("model", bob.id, bob.replica.size(bob.id))]
+
+
 def test_who_lets_one_rule_go_is_told_from_who_lets_all_go():
     """Two are left out, for other reasons: the model is that of who enforces all rules but one, or none."""
     swarm = Swarm(["ann", "bob"])

@@ -20,7 +20,15 @@ from ledger.replica import Checked, InvalidEntry, NeedsHistory, Waiting
 from ledger.standing import NEVER, void_from
 from ledger.state import CHECKS_HELD
 from tests.fold.public import Shown, accuse, announce, answer, challenge, inspected_swarm, opened, records
-from tests.fold.stories import checked_entries, history_of, model_of, named_terms, named_weights, shuffled_delivery
+from tests.fold.stories import (
+    SHORT,
+    checked_entries,
+    history_of,
+    model_of,
+    named_terms,
+    named_weights,
+    shuffled_delivery,
+)
 from tests.fold.test_state import after, go_on, joiner
 from tests.fold.test_state import opened as opened_from
 from tests.fold.toy import CHAIN, NOW, Peer, Swarm, enrol, key_of
@@ -391,6 +399,39 @@ def test_only_the_branch_that_holds_the_data_entry_is_void():
         assert void_from((held, held.tip.size), (), charges) == (shown.seq if mine else NEVER)
 
 
+def test_what_was_said_before_a_fork_is_said_on_both_branches():
+    """The founder hears of ann's and bob's logs first as they are, then of what follows from their other branches."""
+    swarm = Swarm(["ann", "bob", "cyd"], admins=["ann"])
+    ann, bob, cyd, founder = (swarm[name] for name in ("ann", "bob", "cyd", "founder"))
+    shown = announce(ann, ROWS)
+    ann.ask_for(SHORT)
+    swarm.exchange()
+    asked = challenge(bob, ann, shown.seq)
+    ann.fetch(bob)
+    given = answer(ann, shown, asked, blob=b"nothing")
+    second = challenge(bob, ann, shown.seq, number=3)
+    halves = {peer.name: peer.twin() for peer in (ann, bob)}
+    ann.publish(CHANGE, steps=3)
+    bob.publish(CHANGE, steps=3)
+    founder.fetch(ann)
+    founder.fetch(bob)
+    for peer in halves.values():
+        peer.publish(-CHANGE, steps=3)
+    twin = halves["ann"]
+    twin.fetch(halves["bob"])
+    answered = answer(twin, shown, second)
+    cyd.fetch(twin)
+    left = cyd.publish(CHANGE)  # beyond the policy that ann asked for
+    assert left.refused
+    charged = accuse(cyd, twin, given)
+    assert answered.seq > given.seq
+    founder.fetch(cyd)
+    assert len(founder.replica.strands(ann.id)) == len(founder.replica.strands(bob.id)) == 2
+    assert founder.replica.size(cyd.id) == charged.seq + 1
+    assert founder.replica.weight_of(cyd.id, left.seq) is None
+    assert all(founder.replica.void_from(log) == shown.seq for log in founder.replica.strands(ann.id))
+
+
 # ------------------------------------------------------------------ all of it, in any order, and from a state
 
 
@@ -463,3 +504,21 @@ def test_an_answer_to_a_challenge_from_long_before_is_not_guessed_at(story: Stor
         reader.replica.check(ann.id, given.data)
     whole = joiner("eve", swarm.founder, swarm.founder.id, snapshot, 64)
     assert isinstance(whole.replica.check(ann.id, given.data), Checked)
+
+
+def test_an_accusation_of_an_opening_from_long_before_is_not_guessed_at(story: Story):
+    swarm, ann, bob = story.swarm, story.ann, story.bob
+    asked = [challenge(bob, ann, story.shown.seq, number=count) for count in range(1, CHECKS_HELD + 2)]
+    ann.fetch(bob)
+    given = [answer(ann, story.shown, one, blob=b"nothing" if one is asked[0] else b"") for one in asked]
+    for _ in range(12):
+        ann.publish(CHANGE)
+    swarm.exchange()
+    snapshot = swarm.founder.snapshot().seq
+    reader = joiner("eve", swarm.founder, swarm.founder.id, snapshot, 8)
+    charged = accuse(bob, ann, given[0])
+    with pytest.raises(NeedsHistory):
+        reader.replica.check(bob.id, charged.data)
+    assert isinstance(
+        joiner("eve", swarm.founder, swarm.founder.id, snapshot, 64).replica.check(bob.id, charged.data), Checked
+    )

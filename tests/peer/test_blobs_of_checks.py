@@ -49,7 +49,7 @@ def test_a_public_data_set_is_admitted_with_its_sketch() -> None:
     assert bench.book.replica.size(member.log) == 2
 
 
-@pytest.mark.parametrize("lie", [{"root": "22" * 32}, {"records": 399}])
+@pytest.mark.parametrize("lie", [{"root": "22" * 32}, {"records": 2000}])
 def test_a_sketch_of_other_data_ends_its_authors_log(lie: dict[str, Any]) -> None:
     bench = Bench()
     member = guest(bench, 1, 1)
