@@ -88,7 +88,7 @@ class Train(_Message, frozen=True, tag="train"):
     """One round. Payload: the weights to start from."""
 
     round: int
-    spent: int  # thousandths of epsilon, as this peer's newest update says
+    spent: int = 0  # thousandths of epsilon, as this peer's newest update says
 
 
 class Evaluate(_Message, frozen=True, tag="evaluate"):
