@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from gossip.config import PeerConfig
-from gossip.events import Inspected, Judged, RecordsOpened
+from gossip.events import Inspected, Judged, Keep, RecordsOpened
 from gossip.peer.author import Author
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book
@@ -115,6 +115,8 @@ class Inspection:
         entry, log = checked.entry, checked.log
         if isinstance(entry, Verdict):
             self._concurring.heard(log, entry, now)
+            if log == self._office.own:
+                self._keep_grounds(entry)
         if not self._office.is_alien(log):
             return
         if isinstance(entry, Update):
@@ -126,6 +128,17 @@ class Inspection:
             self._concurring.cited(log, entry.data, now)
         elif isinstance(entry, Data) and entry.sketch and self._office.receives(log, checked.seq):
             self._crossed.append((log, checked.seq))
+
+    def _keep_grounds(self, verdict: Verdict) -> None:
+        """What we have said of opened records others check with the records, auditors long after: they stay here."""
+        office = self._office
+        for judgement in verdict.judgements:
+            if any(reading.rule.startswith("opened.") for reading in judgement.readings):
+                for (log, seq), _ in self._asking.openings(judgement.peer, judgement.seqs[-1]):
+                    opening = office.replica.entry(log, seq)
+                    blob = office.blobs.find(opening.opened) if isinstance(opening, Opening) else None
+                    if blob is not None:
+                        office.out.put(Keep(log, seq, office.replica.data(log, seq), blob))
 
     def _refuse(self, checked: Checked, update: Update, now: float) -> None:
         """The policy leaves an update out, here as everywhere: those who received its data tell its author so."""
