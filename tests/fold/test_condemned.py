@@ -539,7 +539,8 @@ def test_an_audit_follows_condemnations_and_takes_the_rest_of_a_peer_out(swarm: 
     founder.snapshot()
     swarm.exchange()
     report = audit(contents_of(swarm), PlainArithmetic(), Anchors(swarm=swarm.swarm))
-    assert (report.findings, report.model_hash) == ((), founder.model_hash())
+    assert {finding.rule for finding in report.findings} == {"verdict"}  # why they condemn is made up here
+    assert report.model_hash == founder.model_hash()
     genesis = founder.replica.genesis
     found = without(
         lambda: Fold(genesis.layout, genesis.seed, NumpyArithmetic()), founder.replica.updates, cyd.id,
