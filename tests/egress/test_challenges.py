@@ -164,6 +164,7 @@ def served(
     digest = sha256(blob).hexdigest()
     for log, opening in named:
         serving.learn(log, msgspec.structs.replace(opening, opened=digest))
+        serving.leave(digest, blob, None)  # what was found out so far must not stick
     if proof is not None:
         serving.learn(own, msgspec.structs.replace(proof, evidence=digest))
     given = [serving.leave(digest, blob, peer.self_id) for peer in stage.swarm.peers]
