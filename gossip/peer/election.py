@@ -78,10 +78,13 @@ class Election:
         return entry
 
     def _model(self, proposal: Proposal) -> Hash:
-        """The hash of the model of the snapshot's past; "" if it is too far back, or a delta is not here."""
+        """The hash of the model of the snapshot's past; "" if it is too far back, a delta is not here, or it holds for
+        ever what a quorum has condemned since."""
         book, replica = self._book, self._book.replica
         fold = book.require_fold()
         change = replica.change(replica.heads(), replica.past(proposal.log, proposal.size))
+        if any(replica.condemned(log, seq) for log, seq, _, _ in change.added):
+            return ""
         moves = [(fold.arithmetic.subtract, term) for term in change.removed]
         moves += [(fold.arithmetic.add, term) for term in change.added]
         if not moves:

@@ -12,7 +12,9 @@ import pytest
 from gossip.config import PeerConfig
 from gossip.events import Timer
 from gossip.peer.author import chain
+from gossip.peer.election import Election
 from gossip.peer.inspection.receivers import receivers
+from gossip.peer.vouches import Proposal
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm, ToyTrainer
 from gossip.sim.station import SimPeer
 from gossip.sim.toy import Record
@@ -25,6 +27,7 @@ from ledger.entry import (
     Opening,
     PeerId,
     Reading,
+    Snapshot,
     Update,
     Verdict,
 )
@@ -228,6 +231,20 @@ def test_who_is_away_is_not_blamed_for_silence() -> None:
     assert counting(swarm, BAD) == published(swarm, BAD) != []
 
 
+def test_openings_come_through_members_that_are_linked_where_the_two_are_not() -> None:
+    sparse = PeerConfig(verdict_s=4.0, full_mesh=2, links=2, own_links=1, rotate_s=1000.0)
+    swarm, _ = lived(peers=9, seconds=7.0, round_s=3.0, public=(BAD,), config=sparse, seed=5)
+    opened = [entry for log, _, entry in entries(swarm) if isinstance(entry, Opening)]
+    assert len(opened) >= 3
+    author = swarm.peers[BAD].machine
+    assert author is not None
+    linked = {link.peer for link in author.status().links}
+    assert {entry.peer for entry in opened} - linked  # or there was nothing to pass on
+    for entry in opened:
+        asker = next(peer for peer in swarm.peers if peer.self_id == entry.peer)
+        assert asker.memory.blobs.get(entry.opened)
+
+
 # ------------------------------------------------------------------ beside others
 
 
@@ -252,6 +269,24 @@ def test_likeness_that_the_policy_only_shows_takes_nothing_out() -> None:
     assert rules(swarm, "condemned") == set()
     assert {reading.value for _, one in judgements(swarm) for reading in one.readings} == {1000}
     assert counting(swarm, BAD) == published(swarm, BAD)
+
+
+@pytest.mark.parametrize("fault", [{}, {BAD: "copies"}])
+def test_no_witness_votes_for_a_snapshot_that_holds_what_is_condemned_by_now(fault: dict[int, str]) -> None:
+    """A final would keep it in the model for ever."""
+    swarm, _ = lived(faults=fault, seconds=9.0)
+    book, memory = swarm.peers[1].book, swarm.peers[1].memory
+    assert book is not None
+    replica = book.replica
+    kept = {(log, seq) for log, seq, _, _ in replica.updates}
+    condemned = 0
+    for log, seq, entry in entries(swarm):
+        if isinstance(entry, Snapshot):
+            holds = any(term[:2] not in kept for term in replica.terms(replica.past(log, seq + 1)))
+            proposal = Proposal(log, seq + 1, replica.root(log, seq + 1), bytes(64), True)
+            assert (Election(book, memory.blob, None).vote(proposal) is None) is holds
+            condemned += holds
+    assert bool(condemned) is bool(fault)
 
 
 class Borrower(ToyTrainer):
