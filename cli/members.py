@@ -1,7 +1,7 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, pace) lie in the store's meta as one JSON text. They are this machine's
+labelled them, interface, port, addresses, duty, pace, epsilon) lie in the store's meta as one JSON text. They are this machine's
 business and are never sent, but for the licence and what the lists say of themselves, which the ledger keeps.
 """
 
@@ -31,7 +31,7 @@ LOOPBACK: Final = "lo"  # used until an interface is named
 TABLES: Final = (".csv", ".npz")
 OURS: Final = (
     "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "witnessed",
-    "leaves", "pinned", "zones", "lock", "control.sock",
+    "leaves", "pinned", "zones", "privacy.json", "privacy.new", "lock", "control.sock",
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class Wishes:
     address: list[str] | None = None
     duty: int | None = None
     every: float | None = None
+    epsilon: float | None = None
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ class Remembered(msgspec.Struct, frozen=True):
     every: float = 10.0
     """Seconds from one round to the next. Faster teaches no more after the first minutes, and every update is kept for
     ever by everybody: 5 KB, so at 10 s a peer costs each machine 40 MB a day."""
+    epsilon: float = 0.0
 
 
 def new_name() -> str:
@@ -72,7 +74,8 @@ def new_name() -> str:
 
 
 def check(wanted: Wishes) -> None:
-    """LocalError if a file or the interface is not there, or the licence cannot be one: a slip is not remembered."""
+    """LocalError if a file or the interface is not there, or the licence or the epsilon cannot be one: a slip is not
+    remembered."""
     for path in [*(wanted.data or ()), *(wanted.lists or ()), *([wanted.validation] if wanted.validation else ())]:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
@@ -80,6 +83,11 @@ def check(wanted: Wishes) -> None:
         from gossip.training.licence import check_licence
 
         check_licence(wanted.licence)
+    if wanted.epsilon:
+        from gossip.training.budget import check_epsilon, check_installed
+
+        check_epsilon(wanted.epsilon)
+        check_installed()
     if wanted.interface is not None:
         from gossip.transport.discovery import addresses_of
 
@@ -94,6 +102,7 @@ def read_through(wanted: Wishes) -> None:
     from cli.progress import Progress
     from gossip.filterlists.requests import scan_requests
 
+    rows = 0
     with Progress() as progress:
         for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
             if path.suffix not in TABLES:
@@ -101,6 +110,11 @@ def read_through(wanted: Wishes) -> None:
                 for row in scan_requests(path, at):
                     if isinstance(row, LocalError):
                         raise row
+                    rows += path != wanted.validation
+    if wanted.epsilon and wanted.data and not any(path.suffix in TABLES for path in wanted.data):
+        from gossip.training.budget import make_claim
+
+        make_claim(wanted.epsilon, rows)
 
 
 def named_interface(place: Path) -> str:
@@ -152,6 +166,8 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
     with Store(store_path(place)) as store:
         now = _merged(wanted, _remembered(store.find_meta(REMEMBERED)))
         dial = tuple(split_address(text) for text in now.address)
+        if now.data:
+            _check_promise(place, store, now.epsilon)
         invited = store.find_meta("ticket")  # a join that was cut off goes on with the invitation it began with
         store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
     return NodeConfig(
@@ -165,6 +181,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         dial=dial,
         duty_percent=now.duty,
         min_round_s=now.every,
+        epsilon=now.epsilon,
         ticket=ticket or (Ticket.parse(invited.decode()) if invited else None),
         passphrase=passphrase,
     )
@@ -212,7 +229,38 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         address=before.address if wanted.address is None else wanted.address,
         duty=wanted.duty or before.duty,
         every=before.every if wanted.every is None else wanted.every,
+        epsilon=before.epsilon if wanted.epsilon is None else wanted.epsilon,
     )
+
+
+def _check_promise(place: Path, store: Store, epsilon: float) -> None:
+    """LocalError if training under this epsilon (0: none) would break what this peer has promised, or could not be kept
+    for what it has published. The machine knows the same (gossip/peer/rounds.py); this says it before anything starts."""
+    from gossip.directory import account_path
+    from gossip.peer.rounds import broken_promise
+    from gossip.training.budget import check_installed, promised_in
+    from ledger.canonical import decode_entry
+    from ledger.entry import Claim, Update
+
+    if epsilon:
+        check_installed()
+    begun = promised_in(account_path(place))
+    if begun is not None and begun.epsilon != round(epsilon * 1000):
+        raise LocalError(
+            f"this peer has promised an epsilon of {begun.epsilon / 1000:g}",
+            why="what it publishes counts against that promise for ever, whatever the files",
+            next_step=f"go on with --epsilon {begun.epsilon / 1000:g}, or join as a new peer with other data",
+        )
+    claim = Claim(epsilon=round(epsilon * 1000), delta=1 if epsilon else 0)
+    for data in store.entries(store.meta("self").decode()):
+        if b'"kind":"update"' in data and isinstance(update := decode_entry(data), Update):
+            if broken := broken_promise(claim, 1, update.epsilon):
+                how_to = "with the --epsilon of before" if update.epsilon else "without --epsilon (or with --epsilon 0)"
+                raise LocalError(
+                    broken, why="nobody can tell whether these data are those that it trained on before",
+                    next_step=f"run {how_to}, or join as a new peer with other data",
+                )  # fmt: skip
+            return  # all others are like the first
 
 
 def _remembered(text: bytes | None) -> Remembered:

@@ -66,6 +66,13 @@ Duty = Annotated[
     int | None,
     typer.Option("--duty", metavar="PERCENT", min=1, max=100, help="Share of the time spent training. At first: 100."),
 ]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(
+        "--epsilon", metavar="E", min=0,
+        help="Differential privacy: what all updates ever may tell of one record, such as 8. At first: 0, no promise.",
+    ),
+]  # fmt: skip
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
 Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
 UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
@@ -155,6 +162,7 @@ def run(
     address: Address = None,
     duty: Duty = None,
     every: Every = None,
+    epsilon: Epsilon = None,
     directory: Dir = None,
     passphrase_file: passphrase.File = None,
     plain_view: Plain = False,
@@ -166,7 +174,7 @@ def run(
     refuse_second_node(place)
     wanted = members.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
-        address=address, duty=duty, every=every,
+        address=address, duty=duty, every=every, epsilon=epsilon,
     )  # fmt: skip
     members.check(wanted)
     members.read_through(wanted)
@@ -194,6 +202,7 @@ def join(
     address: Address = None,
     duty: Duty = None,
     every: Every = None,
+    epsilon: Epsilon = None,
     directory: Dir = None,
     peer_name: PeerName = "",
     key: Annotated[
@@ -213,7 +222,7 @@ def join(
     ticket = Ticket.parse(invitation)
     wanted = members.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
-        address=address, duty=duty, every=every,
+        address=address, duty=duty, every=every, epsilon=epsilon,
     )  # fmt: skip
     members.check(wanted)
     members.read_through(wanted)

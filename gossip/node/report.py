@@ -86,6 +86,13 @@ def report(
         "final_at": peer.final_at if peer else None,
         "first_merge_at": peer.first_merge_at if peer else None,
         "started_at": started_at,
+        "privacy": {
+            "epsilon": learning.claim.epsilon / 1000,
+            "delta": 1 / learning.claim.delta,
+            "spent": learning.spent / 1000,
+        }
+        if learning and learning.claim.epsilon
+        else None,
         "up_s": round(time.time() - started_at, 1),
         "tail": [
             {"peer": line.peer, "name": line.name, "seq": line.seq, "kind": line.kind, "text": line.text}
