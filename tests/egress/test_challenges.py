@@ -113,7 +113,7 @@ def stolen() -> Stage:
     after(0.1, publish)
     after(2.0, ask)
     after(4.0, answer)
-    end = stage.swarm.clock.now + 8.0
+    end = stage.swarm.clock.now + 50.0  # the machine says what it finds every thirty seconds
     while stage.swarm.clock.step(end):
         pass
     return stage
