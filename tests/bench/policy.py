@@ -6,8 +6,8 @@ empty one, the same data, model and seed.
 
 Side by side, because what else a machine does meanwhile then hits both in the same second. The demo's data for three
 peers, the largest share public, rounds as fast as they go, on loopback. The clock starts when all have trained for some
-rounds: what is looked at once, when data are published (a process of 0.3 s for each who asks, and one for who shows), is
-over by then; comparisons and judgements on own rows go on. Wall time is what a person waits; of processor time a busy
+rounds: what is looked at once, when data are published (a process of 0.3 s each for who asks and who shows), is over
+by then; comparisons and judgements on own rows go on. Wall time is what a person waits; of processor time a busy
 machine takes nothing away.
 """
 
