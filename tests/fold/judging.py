@@ -16,11 +16,11 @@ from tests.fold.toy import CHAIN, POLICY, Peer, Swarm
 
 Decision = Literal["scored", "refused", "quarantined", "condemned"]
 
-WHY: Final = [Reading(rule="holdout.harm_permille.max", value=80, limit=20)]
+WHY: Final = [Reading(rule="holdout.harm_permille.max", value=160, limit=20)]
 SCORED: Final = Measured(
     on="holdout", given=Scores(examples=50, tp=20, fp=6, fn=4), without=Scores(examples=50, tp=24, fp=2, fn=0)
 )
-BASIS: Final = "ab" * 32
+HARM: Final = POLICY + "\n[holdout.harm_permille]\nmax = 20\n"  # by which that is a reason
 
 
 def judgement(judge: Peer, log: LogId, seqs: Sequence[int], decision: Decision = "condemned") -> Judgement:
@@ -28,12 +28,12 @@ def judgement(judge: Peer, log: LogId, seqs: Sequence[int], decision: Decision =
     scored = decision == "scored"
     return Judgement(
         peer=peer_of(log), seqs=list(seqs), hash=judge.replica.leaf(log, seqs[-1]), decision=decision,
-        readings=[] if scored else WHY, measured=[SCORED] if scored else [],
+        readings=[] if scored else WHY, measured=[SCORED],
     )  # fmt: skip
 
 
 def verdict(judge: Peer, *judgements: Judgement) -> Checked:
-    return judge.write(Verdict(**CHAIN, basis=BASIS, judgements=list(judgements)))
+    return judge.write(Verdict(**CHAIN, basis=judge.replica.policy_now().hash, judgements=list(judgements)))
 
 
 def condemn(judge: Peer, author: Peer | LogId, *seqs: int) -> Checked:
