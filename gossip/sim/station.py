@@ -10,7 +10,6 @@ What gossip/node does with sockets, processes and SQLite, in a page. It decides 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -281,12 +280,11 @@ class SimPeer:
         made = commit_records(records, salt, keep=self._leaves.extend)
         leave = release(setting, Sketch, of=made.root, to=ANYBODY)
         sketch = sketch_of(leave, self._leaves) if isinstance(leave, Released) else b""
-        labels = Counter(value.decode() for _, value in records)
         data = msgspec.structs.replace(
             commitment(self.alike), root=made.root, records=made.records, duplicates=made.duplicates,
-            conflicts=made.conflicts, labels=dict(sorted(labels.items())), zone=setting.zone,
-            opens=list(setting.opens), sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
-            privacy=claim,
+            conflicts=made.conflicts, labels=dict(trainer.labels(self.alike)), features=trainer.features,
+            zone=setting.zone, opens=list(setting.opens), sketch=sha256(sketch).hexdigest() if sketch else "",
+            sketch_bytes=len(sketch), privacy=claim,
         )  # fmt: skip
         self._commitment = data
         return DataReady(data, scenario.round_s, sketch)

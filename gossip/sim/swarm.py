@@ -40,7 +40,7 @@ from ledger.keys import PrivateKey, key_digest
 from ledger.policy import Policy
 
 if TYPE_CHECKING:
-    from gossip.training.task import Task
+    from gossip.training.task import FileTask, Task
 
 MAX_REFUSALS: Final = 100
 ROUND_MARGIN: Final = 1.1  # a round and the pause after it, in rounds
@@ -239,7 +239,7 @@ def simulate(
     *,
     trainer: Trainer | None = None,
     on_event: OnEvent | None = None,
-    tasks: Sequence[Task] = (),
+    tasks: Sequence[Task | FileTask] = (),
     model: str = "",
     rounds: int = 20,
     seed: int = 0,

@@ -8,6 +8,7 @@ one label, so nobody learns the whole alone. Plain NumPy: a simulation of twenty
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
@@ -48,8 +49,17 @@ class Trainer(Protocol):
 class Keeper(Protocol):
     """A trainer whose peers have data that can be committed to, looked at, and measured on."""
 
+    @property
+    def features(self) -> str:
+        """What a data entry names as the kind of its rows."""
+        ...
+
     def records(self, peer: int) -> Sequence[Record]:
         """What peer number `peer` trains on."""
+        ...
+
+    def labels(self, peer: int) -> Mapping[str, int]:
+        """How many of them carry which label."""
         ...
 
     def inspect(self, records: Sequence[Record]) -> dict[str, int]:
@@ -63,6 +73,8 @@ class Keeper(Protocol):
 
 class ToyTrainer:
     """Logistic regression on two clouds, unevenly shared out. Of `flipped` peers this share of labels is wrong."""
+
+    features: Final = "toy/1"
 
     def __init__(self, peers: int, seed: int, flipped: Mapping[int, float] | None = None) -> None:
         luck = np.random.default_rng([seed, 7])
@@ -102,6 +114,9 @@ class ToyTrainer:
     def records(self, peer: int) -> list[Record]:
         points, labels = self._shares[peer]
         return [(point.tobytes(), _LABELS[int(label)]) for point, label in zip(points, labels, strict=True)]
+
+    def labels(self, peer: int) -> dict[str, int]:
+        return dict(sorted(Counter(value.decode() for _, value in self.records(peer)).items()))
 
     def inspect(self, records: Sequence[Record]) -> dict[str, int]:
         """As an engine with pinned lists would: it knows the right label of every point."""

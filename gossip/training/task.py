@@ -1,6 +1,7 @@
 """What a peer trains on: a `Task` turns somebody's data into rows, a few thousand at a time.
 
     Task          for your own data: give `train()` and, if you like, `validation()` as arrays
+    FileTask      the same as files that are there already, for simulations
     chunks_of     files, as the model's features ask: labelled requests (.jsonl, plain or gzip;
                   gossip/filterlists/requests.py) or numbers with a label column (.csv, .npz; tables.py)
     records_of    of the same files the records alone, as they were committed to
@@ -74,6 +75,15 @@ class Task(ABC):
             np.savez(path, x=inputs, y=labels)
             paths.append(path)
         return paths[0], paths[1]
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """Files as they lie on disk, in place of a Task: labelled requests, or tables."""
+
+    files: tuple[Path, ...]
+    held_out: Path | None = None
+    """What the model is judged by. None: a share of `files` is held out, as the model declares."""
 
 
 @dataclass(frozen=True, slots=True)
