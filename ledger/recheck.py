@@ -166,7 +166,7 @@ class Recheck:
             if own != reading.value:
                 raise Untrue(f"says {reading.rule} {reading.value}, its own counts give {own}")
             return "opinion", OWN_ROWS
-        stated, certain, why = False, True, ""
+        seen, certain, why = set[int](), True, ""
         for seq in judgement.seqs:
             values = self._values(rule.fact, on, seq, past, policy)
             if isinstance(values, str):
@@ -178,11 +178,12 @@ class Recheck:
                 raise Untrue(f"says {reading.rule} {reading.value}, entry {seq} gives {_listed(found)}")
             if breaking and not lacks and all(_further(rule, value, reading.value) for value in breaking):
                 raise Untrue(f"says {reading.rule} {reading.value}, entry {seq} gives {_listed(found)}")
-            stated, certain = stated or reading.value in breaking, certain and bool(breaking)
-        if stated and certain:
+            seen |= breaking
+            certain = certain and bool(breaking)
+        if reading.value in seen and certain:
             return "true", ""
         if not why:
-            raise Untrue(f"says {reading.rule} {reading.value}, which none of the entries gives")
+            raise Untrue(f"says {reading.rule} {reading.value}, the entries give {_listed(seen)}")
         return "unchecked", why
 
     # -------------------------------------------------------------- one fact of one entry
