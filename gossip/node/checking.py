@@ -32,6 +32,7 @@ from ledger.replica import Replica
 
 IDLE_S: Final = 60.0  # an engine of large lists takes seconds to build, and 60 MB while it waits
 PATIENCE_S: Final = 300.0  # to read a million records again
+MAX_TOLD: Final = 64  # reasons remembered; what others send may make a process die with ever new words
 
 Post = Callable[[RecordsOpened | Inspected | Judged], Coroutine[Any, Any, None]]
 T = TypeVar("T")
@@ -161,5 +162,7 @@ class Checking:
 
     def _tell(self, text: str) -> None:
         if text and text not in self._told:
+            if len(self._told) == MAX_TOLD:
+                self._told.clear()
             self._told.add(text)
             self._trouble(text)
