@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import quality, zones
+from cli import privacy, quality, zones
 from cli.group import Gossip
 
 app = typer.Typer(cls=Gossip, help="Your own data: their quality, and who may see what of them.")
@@ -19,4 +19,5 @@ def _group() -> None:
 
 
 app.command("check")(quality.check)
+app.command("privacy")(privacy.privacy)
 app.command("zone")(zones.zone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cli.opened import Opened, opened, require
 from cli.plain import plain
 from cli.sources import is_bundle
 from ledger.audit import Anchors, examine
-from ledger.entry import Snapshot
+from ledger.entry import Hash, Snapshot
 from ledger.errors import LocalError
 from ledger.export import float32_bytes, make_header, write_model
 from ledger.fold import parameters
@@ -24,6 +25,25 @@ from ledger.fold import parameters
 
 class NotFinal(LocalError):
     """Only a final snapshot will do, and there is none, or the one that is named is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The model of a snapshot, folded again and found to be what it says."""
+
+    log: str
+    seq: int
+    model_hash: Hash
+    updates: int
+    values: bytes  # float32, little-endian
+    model: str  # the declaration
+
+
+def newest(source: str | None) -> Folded:
+    """The model of the newest snapshot. LocalError if there is none, or it cannot be folded."""
+    with _read(source) as read:
+        require(read)
+        return _folded(read, *_newest(read))
 
 
 def export(source: str | None, out: Path, snapshot: str | None, *, final: bool = False) -> dict[str, Any]:
@@ -34,8 +54,7 @@ def export(source: str | None, out: Path, snapshot: str | None, *, final: bool =
     with _read(source) as read:
         require(read)
         log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
-        entry = read.replica.entry(log, seq)
-        if not isinstance(entry, Snapshot):
+        if not isinstance(read.replica.entry(log, seq), Snapshot):
             raise LocalError(
                 f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
             )
@@ -45,19 +64,8 @@ def export(source: str | None, out: Path, snapshot: str | None, *, final: bool =
                 why="a majority of the swarm's witnesses has not signed it" if snapshot is not None else "",
                 next_step="wait for the witnesses, or leave --final out to export one that is not final",
             )
-        fold = read.fold()
-        terms = read.terms(read.replica.past(log, seq + 1))
-        for _, _, delta, weight in terms:
-            fold.add(read.delta(delta), weight)
-        found = fold.model_hash()
-        if found != entry.model:
-            raise LocalError(
-                f"snapshot {log[:8]}/{seq} is not the model of its own past",
-                why=f"it says {entry.model[:12]}, its entries give {found[:12]}",
-                next_step="export another snapshot; gossip ledger verify says what is wrong with this one",
-            )
-        values = float32_bytes(fold.arithmetic.model_bytes(fold.theta))
-        write_model(out, make_header(read.replica, log, seq, found), values)
+        found = _folded(read, log, seq)
+        write_model(out, make_header(read.replica, log, seq, found.model_hash), found.values)
         return {
             "file": str(out.resolve()),
             "bytes": out.stat().st_size,
@@ -65,10 +73,27 @@ def export(source: str | None, out: Path, snapshot: str | None, *, final: bool =
             "log": log,
             "seq": seq,
             "final": (log, seq) in _finals(read),
-            "model_hash": found,
-            "updates": len(terms),
+            "model_hash": found.model_hash,
+            "updates": found.updates,
             "parameters": parameters(read.replica.genesis.layout),
         }
+
+
+def _folded(read: Opened, log: str, seq: int) -> Folded:
+    fold, entry = read.fold(), read.replica.entry(log, seq)
+    assert isinstance(entry, Snapshot)
+    terms = read.terms(read.replica.past(log, seq + 1))
+    for _, _, delta, weight in terms:
+        fold.add(read.delta(delta), weight)
+    found = fold.model_hash()
+    if found != entry.model:
+        raise LocalError(
+            f"snapshot {log[:8]}/{seq} is not the model of its own past",
+            why=f"it says {entry.model[:12]}, its entries give {found[:12]}",
+            next_step="name another snapshot; gossip ledger verify says what is wrong with this one",
+        )
+    values = float32_bytes(fold.arithmetic.model_bytes(fold.theta))
+    return Folded(log, seq, found, len(terms), values, read.replica.genesis.model)
 
 
 def _newest(read: Opened) -> tuple[str, int]:

@@ -1,8 +1,8 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, pace, epsilon) lie in the store's meta as one JSON text. They are this machine's
-business and are never sent, but for the licence and what the lists say of themselves, which the ledger keeps.
+labelled them, interface, port, addresses, duty, pace, epsilon) lie in the store's meta as one JSON text. They are this
+machine's business and are never sent, but for the licence and what the lists say of themselves, which the ledger keeps.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
 
 def _check_promise(place: Path, store: Store, epsilon: float) -> None:
     """LocalError if training under this epsilon (0: none) would break what this peer has promised, or could not be kept
-    for what it has published. The machine knows the same (gossip/peer/rounds.py); this says it before anything starts."""
+    for what it has published. The machine knows the same (gossip/peer/rounds.py); this tells before anything starts."""
     from gossip.directory import account_path
     from gossip.peer.rounds import broken_promise
     from gossip.training.budget import check_installed, promised_in

@@ -104,7 +104,7 @@ def check_installed() -> None:
     if missing:
         raise LocalError(
             "private training needs jax-privacy", why=f"there is no {' and no '.join(missing)}",
-            next_step='pip install "gossip-swarm[peer,private]"',
+            next_step="install the extra named private, or: pip install jax-privacy",
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gossip.training.blocks import Block, join
+from gossip.training.blocks import Block, Spool, join
 from gossip.training.budget import Plan, epsilon_of
 from gossip.training.scoring import Theta, probabilities
 from gossip.training.spec import ModelSpec
@@ -28,6 +28,7 @@ CANARIES: Final = 400
 SIGNIFICANCE: Final = 0.05  # the bound holds in 19 of 20 audits of a true claim
 _LEAST: Final = 1e-12  # a probability that numpy rounds to 0
 _FALSE_ALARMS: Final = 0.01
+_ROWS_AT_ONCE: Final = 1 << 14  # of members: their losses alone stay in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,13 @@ def attack(spec: ModelSpec, theta: Theta, members: Block, others: Block) -> Atta
             next_step="give more data, or name a held-out file with --validation",
         )  # fmt: skip
     return compare(-losses(spec, theta, members), -losses(spec, theta, others))
+
+
+def attack_all(spec: ModelSpec, theta: Theta, members: Spool, others: Block) -> Attack:
+    """The attack on rows that lie on disk: as `attack`, in 8 bytes of memory a row."""
+    ends = range(0, len(members), _ROWS_AT_ONCE)
+    found = [losses(spec, theta, members.read(at, min(at + _ROWS_AT_ONCE, len(members)))) for at in ends]
+    return compare(-np.concatenate(found), -losses(spec, theta, others))
 
 
 def compare(members: NDArray[np.float64], others: NDArray[np.float64]) -> Attack:

@@ -226,16 +226,9 @@ class Session:
 
     def _recall(self) -> None:
         """Go on with what `remember` left. A file that does not fit is ignored: nothing true depends on it."""
-        if self._keep is None or not self._keep.exists():
-            return
-        try:
-            with np.load(self._keep, allow_pickle=False) as kept:
-                alone, residual, rounds = kept["alone"], kept["residual"], int(kept["rounds"])
-                noisy = "noisy" in kept and bool(kept["noisy"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return
-        if alone.shape == residual.shape == (self.spec.parameters,) and alone.dtype == residual.dtype == np.float32:
-            self._alone, self._alone_rounds = alone, rounds
+        kept = None if self._keep is None else _kept(self._keep, self.spec)
+        if kept is not None:
+            self._alone, residual, self._alone_rounds, noisy = kept
             if noisy or self._promise is None:  # what was trained without noise must not be sent under a promise
                 self._feedback.residual = residual
 
@@ -251,6 +244,25 @@ class Session:
 
     def _score(self, theta: Theta) -> Result | None:
         return None if self.data.held_out is None else Result.of(self._learner.score(theta, self.data.held_out))
+
+
+def kept_alone(file: Path, spec: ModelSpec) -> Theta | None:
+    """The `alone` model of the last process; None if it left none that fits."""
+    kept = _kept(file, spec)
+    return None if kept is None else kept[0]
+
+
+def _kept(file: Path, spec: ModelSpec) -> tuple[Theta, NDArray[np.float32], int, bool] | None:
+    if not file.exists():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            alone, residual, rounds = kept["alone"], kept["residual"], int(kept["rounds"])
+            noisy = "noisy" in kept and bool(kept["noisy"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    fits = alone.shape == residual.shape == (spec.parameters,) and alone.dtype == residual.dtype == np.float32
+    return (alone, residual, rounds, noisy) if fits else None
 
 
 def open_own(asked: Open) -> bytes:

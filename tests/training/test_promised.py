@@ -20,22 +20,13 @@ from gossip.training.session import Session
 from gossip.training.spec import ModelSpec
 from gossip.training.worker_client import TrainerProcess
 from ledger.errors import LocalError
+from tests.training.small import MODEL, table
 
 pytestmark = pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")  # jax_privacy
-MODEL = """{"model":1,"features":{"kind":"numbers/1","columns":4},"classes":["a","b"],"validation_share":0.1,
-"layers":[{"kind":"dense","units":2}],"optimiser":{"kind":"sgd","rate":1.0},"batch":32,"local_steps":4}"""
 SPEC = ModelSpec.parse(MODEL)
 START = NumpyArithmetic().to_float32(NumpyArithmetic().start(SPEC.layout(), "22" * 32))
 Begin = Callable[..., tuple[Session, Loaded]]
 planned = functools.cache(make_plan)
-
-
-def table(path: Path, rows: int) -> Path:
-    luck = np.random.default_rng(7)
-    inputs = luck.normal(size=(rows, 4))
-    lines = [",".join([*(f"{x:.4f}" for x in row), "a" if row[0] > 0 else "b"]) for row in inputs]
-    path.write_text("\n".join(["w,x,y,z,label", *lines]) + "\n")
-    return path
 
 
 @pytest.fixture(scope="module")
