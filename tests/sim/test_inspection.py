@@ -148,6 +148,20 @@ def test_who_joins_later_looks_for_itself_so_that_growth_lets_nothing_back_in() 
     assert set(judges.values()) == {1}
 
 
+def test_a_majority_gathers_where_only_three_receive() -> None:
+    """The others look when one has found something, each for itself and once."""
+    swarm, _ = lived(
+        peers=9, seconds=10.0, round_s=2.0, public=(BAD,), flipped={BAD: 0.5}, late={BAD: 3.0},
+        config=PeerConfig(verdict_s=1.0), settle_s=120.0,
+    )  # fmt: skip
+    asked = {log for log, _, entry in entries(swarm) if isinstance(entry, Challenge)}
+    assert asked == set(receivers(swarm.peers[BAD].self_id, 1, [peer.self_id for peer in swarm.peers]))
+    judges = Counter(judge for judge, _ in judgements(swarm))
+    assert len(judges) >= 5 > len(asked)
+    assert set(judges.values()) == {1}
+    only_the_bad_one_lost(swarm)
+
+
 def test_whoever_is_refused_is_told_by_how_many_and_why() -> None:
     swarm, _ = flipped()
     told = [f for _, index, kind, f in swarm.notes if (index, kind) == (BAD, "verdict") and f["own"]]
