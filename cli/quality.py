@@ -57,6 +57,10 @@ def check(
     licence: Annotated[
         str, typer.Option("--licence", metavar="SPDX", help="Licence of the data files, as you would name it to run.")
     ] = "",
+    epsilon: Annotated[
+        float | None,
+        typer.Option("--epsilon", metavar="E", min=0, help="Privacy that you would promise with gossip run --epsilon."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page, too.")
     ] = None,
@@ -67,7 +71,11 @@ def check(
 
     check_licence(licence)
     files, name = files_and_name(words)
-    checked = _check(files, _place(name, directory, policy), policy, licence)
+    if epsilon:
+        from gossip.training.budget import check_epsilon
+
+        check_epsilon(epsilon)
+    checked = _check(files, _place(name, directory, policy), policy, licence, epsilon)
     if html is not None:
         from cli.page.quality import write_page
 
@@ -99,7 +107,9 @@ def _place(name: str | None, directory: Path | None, policy: Path | None) -> Pat
     return settings.existing_directory(name, directory)
 
 
-def _check(files: list[Path], place: Path | None, policy_file: Path | None, licence: str) -> Checked:
+def _check(
+    files: list[Path], place: Path | None, policy_file: Path | None, licence: str, epsilon: float | None
+) -> Checked:
     from datetime import UTC, datetime
 
     from cli.model import read_declaration
@@ -126,9 +136,18 @@ def _check(files: list[Path], place: Path | None, policy_file: Path | None, lice
     verdict = verdict_on(
         quality, policy, spec.feature_spec, suffixes() if isinstance(spec.features, UrlGrams) else "",
         swarm.zone if swarm else ZoneSetting(), _overlaps(quality, swarm), datetime.now(UTC).date(),
-        _labelled_again(quality, policy, place),
+        _labelled_again(quality, policy, place), _promised(epsilon, place),
     )  # fmt: skip
     return Checked(against, policy, quality, verdict)
+
+
+def _promised(epsilon: float | None, place: Path | None) -> float:
+    """What is named now, else what the peer was run with last."""
+    from cli.members import remembered
+
+    if epsilon is not None or place is None:
+        return epsilon or 0.0
+    return remembered(place).epsilon
 
 
 def _swarm(place: Path, files: list[Path]) -> Swarm | None:

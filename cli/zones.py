@@ -199,6 +199,13 @@ def _preview(place: Path, asked: Asked, opens: tuple[str, ...], json: bool) -> N
     render.say()
     rows = [(line.kind.text, _audience(line.to, names) or f"nobody: {line.why}") for line in said]
     render.table(("what", "to whom"), rows)
+    render.say()
+    promised = entry["privacy"]["epsilon"]
+    render.say(
+        f"What updates tell of a record is bound by an epsilon of {promised / 1000:g}; counts are as they are."
+        if promised
+        else "Changes of weights are made of the rows: gossip data privacy FILE says how much can be told from them."
+    )
 
 
 def _entry(place: Path, file: Path, wanted: ZoneSetting) -> dict[str, Any]:
@@ -212,7 +219,7 @@ def _entry(place: Path, file: Path, wanted: ZoneSetting) -> dict[str, Any]:
     told = remembered(place)
     validation = Path(told.validation) if told.validation else None
     with Store.open_readonly(store_path(place)) as store:
-        data = data_entry(store, [file], validation, wanted, licence=told.licence)
+        data = data_entry(store, [file], validation, wanted, licence=told.licence, epsilon=told.epsilon)
     chain = ("v", "swarm", "seq", "prev", "time", "meets", "seen", "heads")
     return {name: value for name, value in msgspec.to_builtins(data).items() if name not in chain}
 

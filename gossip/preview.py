@@ -27,7 +27,7 @@ from gossip.egress import (
     release,
 )
 from ledger.canonical import decode_entry
-from ledger.entry import Data, Genesis, PeerId
+from ledger.entry import Claim, Data, Genesis, PeerId
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -78,12 +78,15 @@ def _why(setting: ZoneSetting, kind: type[Kind]) -> str:
 
 
 def data_entry(
-    store: Store, files: Sequence[Path], validation: Path | None, setting: ZoneSetting, *, licence: str
-) -> Data:
+    store: Store, files: Sequence[Path], validation: Path | None, setting: ZoneSetting, *, licence: str,
+    epsilon: float = 0.0,
+) -> Data:  # fmt: skip
     """The data entry that training on `files` alone would publish, without its place in the chain. Reads every row.
 
-    `store` is the peer's. LocalError at the first row that cannot be used, or if no model is known yet.
+    `store` is the peer's. LocalError at the first row that cannot be used, if no model is known yet, or if `epsilon`
+    (0: none) cannot be promised for so few records.
     """
+    from gossip.training.budget import make_claim
     from gossip.training.dataset import read_data
     from gossip.training.spec import ModelSpec
 
@@ -104,4 +107,5 @@ def data_entry(
         sources=list(found.sources), conflicts=made.conflicts,
         generator=found.generator, suffixes=found.suffixes, opens=list(setting.opens),
         sketch=sha256(found.sketch).hexdigest() if found.sketch else "", sketch_bytes=len(found.sketch),
+        privacy=make_claim(epsilon, made.records) if epsilon else Claim(),
     )  # fmt: skip

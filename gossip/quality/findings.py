@@ -19,7 +19,8 @@ from typing import Final, Literal
 from gossip.egress import ZoneSetting
 from gossip.pinned import Pin, pins_of
 from gossip.quality.measure import FileFacts, Quality
-from ledger.entry import FORMAT_VERSION, Data, PeerId
+from gossip.training.budget import MIN_RECORDS, make_claim
+from ledger.entry import FORMAT_VERSION, Claim, Data, PeerId
 from ledger.policy import Policy, Ruled, Ruling
 from ledger.policy_facts import FACTS
 from ledger.policy_words import say_breach, say_rule
@@ -46,8 +47,8 @@ _ADVICE: Final = {
     "data.suffixes": "install the version of tldextract that the others use",
     "data.public": "make the files public, if they may be seen: gossip data zone FILE public",
     "data.private": "make the files private: gossip data zone FILE private",
-    "data.privacy": "train with a privacy budget, see gossip run --help",
-    "data.epsilon_milli": "choose another privacy budget",
+    "data.privacy": "train with a privacy budget: gossip run --epsilon E, from the first update on",
+    "data.epsilon_milli": "choose another privacy budget: gossip run --epsilon E",
 }
 
 
@@ -90,10 +91,11 @@ class Verdict:
 
 def verdict_on(
     quality: Quality, policy: Policy, features: str, suffixes: str, zone: ZoneSetting, overlaps: Iterable[Overlap],
-    today: date, measured: Mapping[str, int],
+    today: date, measured: Mapping[str, int], epsilon: float = 0.0,
 ) -> Verdict:  # fmt: skip
-    """`measured`: what others would find in opened records (facts of strength O), as far as that can be told here."""
-    entry = entry_of(quality, features, suffixes, zone)
+    """`measured`: what others would find in opened records (facts of strength O), as far as that can be told here.
+    `epsilon`: what the owner would promise; 0: nothing."""
+    entry = entry_of(quality, features, suffixes, zone, epsilon)
     ruling = policy.rule_on_data(entry)
     if all(file.kind == "list" for file in quality.files):  # nothing that could be trained on: judged as sources only
         ruling = Ruling(tuple(ruled for ruled in ruling.readings if ruled.rule.fact in _OF_SOURCES))
@@ -103,6 +105,7 @@ def verdict_on(
         *map(_broken, (ruled for ruled in ruling.readings if ruled.broken)),
         *(_opened(ruled, entry.zone) for ruled in seen.readings if ruled.broken),
         *_of_rows(quality),
+        *_of_promise(entry, epsilon),
         *_of_files(quality, policy, today),
         *_of_others(shared),
         *(Finding("note", note, "set their zones again: gossip data zone FILE public|private") for note in zone.notes),
@@ -111,14 +114,22 @@ def verdict_on(
     return Verdict(entry, ruling, shared, tuple(sorted(found, key=lambda finding: _ORDER.index(finding.level))))
 
 
-def entry_of(quality: Quality, features: str, suffixes: str, zone: ZoneSetting) -> Data:
+def entry_of(quality: Quality, features: str, suffixes: str, zone: ZoneSetting, epsilon: float = 0.0) -> Data:
     """What the data entry would say, but for what only a commitment knows."""
     trained = quality.repeats.trained
+    promised = epsilon and trained.rows >= MIN_RECORDS
     return Data(
         v=FORMAT_VERSION, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="", root="", records=trained.rows,
         labels=quality.trained_labels, duplicates=trained.duplicates, conflicts=trained.conflicts, features=features,
         zone=zone.zone, opens=list(zone.opens), sources=[file.source for file in quality.files], suffixes=suffixes,
+        privacy=make_claim(epsilon, trained.rows) if promised else Claim(),
     )  # fmt: skip
+
+
+def _of_promise(entry: Data, epsilon: float) -> Iterator[Finding]:
+    if epsilon and not entry.privacy.epsilon:
+        what = f"no honest epsilon exists for {entry.records:,} records: gossip run --epsilon refuses them"
+        yield Finding("refused", what, f"add data, up to {MIN_RECORDS:,} records or more, or promise none")
 
 
 def _broken(ruled: Ruled) -> Finding:

@@ -104,6 +104,18 @@ def test_too_few_rows_are_refused_with_value_and_limit(tmp_path: Path, strict: s
     }  # fmt: skip
 
 
+def test_a_promise_of_privacy_is_checked_as_a_run_would_make_it(tmp_path: Path) -> None:
+    asks = tmp_path / "asks.toml"
+    asks.write_text("policy = 1\n[data.privacy]\npresent = 1\n[data.epsilon_milli]\nmax = 4000\n")
+    many = write(tmp_path / "many.jsonl", requests(1_700))
+    for epsilon, broken in ((0, {"data.privacy.present"}), (4, set()), (8, {"data.epsilon_milli.max"})):
+        found = check(many, "--policy", asks, "--epsilon", str(epsilon), code=exits.FINDINGS if broken else exits.OK)
+        assert {finding["rule"] for finding in found["findings"] if finding["level"] == "refused"} == broken
+    few = write(tmp_path / "few.jsonl", requests(300))
+    refused = check(few, "--epsilon", "4", code=exits.FINDINGS)["findings"][0]
+    assert "no honest epsilon exists" in refused["what"]
+
+
 def test_lists_say_version_and_licence(tmp_path: Path) -> None:
     good, bare = tmp_path / "fields.txt", tmp_path / "bare.txt"
     good.write_text(LIST)

@@ -88,6 +88,7 @@ def test_a_dry_run_shows_the_data_entry_and_who_gets_what_and_changes_nothing(pl
     assert sum(public["data"]["labels"].values()) == public["data"]["records"] > 0
     assert public["data"]["sources"][0]["name"] == file.name
     told = gossip("data", "zone", str(file), "--dry-run")
+    assert "gossip data privacy FILE says how much can be told from them" in told
     assert "nobody: its zone is private" in told
     assert private["data"]["root"] in told
     assert "nothing is sent" in told
