@@ -25,6 +25,7 @@ from ledger.entry import Genesis
 from ledger.errors import LocalError
 from ledger.fold import Arithmetic, PlainArithmetic
 from ledger.seals import head_proof
+from ledger.shown import Inspectors
 from ledger.store import Store
 from ledger.structure import Progress
 from ledger.vouched import final_witnesses
@@ -42,12 +43,14 @@ def arithmetic() -> tuple[Arithmetic[Any, Any], str]:
     return NumpyArithmetic(), NUMPY
 
 
-def options_of(*, parameters: int | None = None, on_progress: Progress | None = None) -> AuditOptions:
+def options_of(
+    *, parameters: int | None = None, on_progress: Progress | None = None, inspectors: Inspectors | None = None
+) -> AuditOptions:
     """How to audit. LocalError if the most parameters that a model may have are no positive number."""
     most = DEFAULT_PARAMETERS if parameters is None else parameters
     if most < 1:
         raise LocalError("--parameters is not a positive number", next_step="leave it out for the usual limit")
-    return AuditOptions(most, not_as_declared, on_progress)
+    return AuditOptions(most, not_as_declared, on_progress, inspectors)
 
 
 def not_as_declared(genesis: Genesis) -> str:

@@ -16,6 +16,7 @@ from cli.causal import Line
 from cli.damaged import Damaged
 from cli.plain import name as plain_name
 from cli.plain import plain
+from cli.said import says
 from cli.sources import Source
 from ledger.canonical import decode_entry
 from ledger.chain import fork_of, peer_of
@@ -55,14 +56,16 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
             return f"admits {_who(entry.peer, names)} as {entry.role}"
         case Data():
             labels = ", ".join(f"{plain(label, 16)} {count:,}" for label, count in sorted(entry.labels.items())[:4])
-            return f"{render.many(entry.records, 'record')} ({labels}), {entry.zone}, {entry.duplicates:,} duplicates"
+            told = f"{render.many(entry.records, 'record')} ({labels}), {zone(entry)}, {entry.duplicates:,} duplicates"
+            return told + _licences(entry) + _privacy(entry)
         case Update():
             weight = render.score(entry.weight / GRID_ONE, 2)
             return f"{render.size(entry.bytes)}, {render.many(entry.steps, 'step')}, weight {weight}"
         case Snapshot():
             return f"{render.many(entry.updates, 'update')} folded, model {render.short(entry.model)}"
         case Accuse():
-            return f"accuses {_who(entry.peer, names)} of a {entry.charge} at entry {entry.index:,}"
+            charge = "signing two entries" if entry.charge == "fork" else "opening what it never committed to"
+            return f"accuses {_who(entry.peer, names)} of {charge}: entry {entry.index:,}"
         case Rotate():
             return f"changes to its next key {render.short(entry.key)}"
         case Recover():
@@ -74,13 +77,35 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
         case PolicyChange():
             return f"wants policy {render.short(entry.policy)} as number {entry.number:,}"
         case Verdict():
-            return f"judges {render.many(len(entry.judgements), 'time')}"
+            return " | ".join(says(entry, names))
         case Challenge():
-            return f"asks {_who(entry.peer, names)} to open {render.many(entry.count, 'record')}"
+            return (
+                f"asks {_who(entry.peer, names)} to open {render.many(entry.count, 'record')} of entry {entry.data:,}"
+            )
         case Opening():
-            return f"opens records to {_who(entry.peer, names)}, {render.size(entry.opened_bytes)}"
+            size = render.size(entry.opened_bytes)
+            return f"opens records to {_who(entry.peer, names)}, who asked in entry {entry.challenge:,} ({size})"
         case Anchor():
             return f"time stamp from outside over its first {render.many(entry.size, 'entry')}"
+
+
+def zone(data: Data) -> str:
+    """Who may have records of a data set opened."""
+    if data.zone != "public":
+        return "private"
+    return (
+        f"public, opened to {' and '.join(plain(who[:12], 12) for who in data.opens)} only" if data.opens else "public"
+    )
+
+
+def _licences(data: Data) -> str:
+    named = sorted({plain(source.licence, 24) for source in data.sources if source.licence})
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return f", licence {', '.join(named[:3])}{more}" if named else ""
+
+
+def _privacy(data: Data) -> str:
+    return f", claims epsilon {data.privacy.epsilon / 1000:g}" if data.privacy.epsilon else ""
 
 
 def label(log: str, seq: int) -> str:

@@ -19,7 +19,7 @@ from cli import exits
 from cli.render import complain
 from ledger.errors import GossipError
 
-SPREADING: Final = ("--data", "--list", "--address", "--to")
+SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
 PEER_MODULES: Final = ("aiohttp", "aiortc", "jax", "numpy", "optax", "tldextract", "zeroconf")  # of the extra [peer]
 

@@ -102,6 +102,8 @@ def show(
 
     render.say(f"log   {found.log}")
     render.say(f"index {found.seq}")
+    for number, words in enumerate(entries.told(found, opened.names())["says"].split(" | ")):
+        render.say(f"{'' if number else 'says':5} {words}")
     render.say(f"hash  {found.hash}  (SHA-256 of the {render.many(len(found.data), 'byte')} of the entry)")
     render.say(jsonlib.dumps(facts["entry"], indent=2, ensure_ascii=True))
     raise typer.Exit(damaged.code(opened.findings))
@@ -129,6 +131,10 @@ def verify(
     structure: Annotated[
         bool, typer.Option("--structure", help="Only whether it hangs together: fast, and never clean.")
     ] = False,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option("--lists", metavar="FILE...", help="Filter lists that the policy pins: to label opened records."),
+    ] = None,
     parameters: Parameters = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the audit as one page, too.")
@@ -136,7 +142,8 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check all of it against what you know from elsewhere."""
-    from cli import auditing, known, verdict
+    from cli import auditing, judged, known, verdict
+    from cli.inspecting import Lists
     from cli.opened import opened
     from cli.progress import Progress
     from ledger.audit import structure_path
@@ -145,24 +152,35 @@ def verify(
         swarm=swarm, model_hash=model_hash, witnesses=witness or (), checkpoints=checkpoint or (), model=model
     )
     roots = known.roots(root or ())
-    whole = {"--html": html, "--root": roots, "--witness": witness, "--model": model, "--model-hash": model_hash}
+    whole = {
+        "--html": html,
+        "--lists": lists,
+        "--root": roots,
+        "--witness": witness,
+        "--model": model,
+        "--model-hash": model_hash,
+    }
     for option, given in whole.items():
         if structure and given:
             raise LocalError(f"{option} needs a whole audit", next_step="leave --structure out")
     used = ""
+    told, named = judged.Told(), Lists(lists or ())
     with Progress() as progress:
         if structure:
             report = structure_path(bundle, anchors, auditing.options_of(parameters=parameters, on_progress=progress))
         else:
-            with opened(bundle, anchors, parameters=parameters, on_progress=progress, roots=roots) as read:
-                report, used = read.report, read.arithmetic_name
+            with opened(
+                bundle, anchors, parameters=parameters, on_progress=progress, roots=roots, inspectors=named.inspectors
+            ) as read:
+                report, used, told = read.report, read.arithmetic_name, judged.Told.of(read, named)
                 if html is not None:
                     from cli.page import write_page
 
                     write_page(read, anchors, html)
     if json:
-        render.document(verdict.as_json(report, used))
+        render.document({**verdict.as_json(report, used), **told.as_json()})
     else:
+        told.show()
         verdict.show(report, anchors, stamps=roots is not None)
         if html is not None:
             render.say(f"wrote   {html}")

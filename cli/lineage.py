@@ -38,7 +38,7 @@ def of(opened: Opened, snapshot: str | None) -> tuple[Lineage, dict[str, Any]]:
     require(opened)
     past = opened.past(snapshot)
     terms = opened.terms(past)
-    found = replace(lineage(terms, opened.replica.entry), condemned=_condemned(opened, past, terms))
+    found = replace(lineage(terms, opened.replica.entry), condemned=condemned_in(opened, past, terms))
     names = opened.names()
 
     def part(item: Part, **more: Any) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def of(opened: Opened, snapshot: str | None) -> tuple[Lineage, dict[str, Any]]:
         "peers": [part(item, peer=item.peer, name=names.get(item.peer, "")) for item in found.peers],
         "data": [part(item, **_data_facts(item, names)) for item in found.data],
         "licences": [part(item, licence=item.licence, data_sets=item.data_sets) for item in found.licences],
-        "condemned": [_condemned_facts(item, names) for item in found.condemned],
+        "condemned": [condemned_facts(item, names) for item in found.condemned],
         "findings": damaged.listed(opened.report.findings),
     }
     return found, facts
@@ -231,7 +231,17 @@ def _data_facts(part: DataPart, names: Mapping[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _condemned(
+def condemned(opened: Opened) -> list[dict[str, Any]]:
+    """What a quorum condemns by everything admitted, as facts."""
+    if not opened.replica.has_genesis:
+        return []
+    past, names = opened.past(None), opened.names()
+    if next(opened.replica.condemnations(past), None) is None:
+        return []  # (the terms of a long ledger are not listed for nothing)
+    return [condemned_facts(item, names) for item in condemned_in(opened, past, opened.terms(past))]
+
+
+def condemned_in(
     opened: Opened, past: Mapping[str, int], terms: Sequence[tuple[str, int, str, int]]
 ) -> tuple[CondemnedPart, ...]:
     """What a quorum condemns in a past, why, and by whom."""
@@ -250,7 +260,7 @@ def _condemned(
     return condemned_parts(found, terms, replica.entry, reasons)
 
 
-def _condemned_facts(part: CondemnedPart, names: Mapping[str, str]) -> dict[str, Any]:
+def condemned_facts(part: CondemnedPart, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "log": part.log, "peer": peer_of(part.log), "name": names.get(peer_of(part.log), ""), "data": part.data,
         "first": part.first, "last": part.last, "updates": part.updates, "weight": part.weight, "held": part.held,

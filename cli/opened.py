@@ -26,6 +26,7 @@ from ledger.errors import LocalError, RemoteError
 from ledger.fold import Arithmetic, Fold, PlainArithmetic, parameters
 from ledger.lineage import Term
 from ledger.replica import Replica
+from ledger.shown import Inspectors
 from ledger.structure import Progress
 from ledger.timestamp import Roots
 
@@ -131,15 +132,16 @@ def opened(
     parameters: int | None = None,
     on_progress: Progress | None = None,
     roots: Roots | None = None,
+    inspectors: Inspectors | None = None,
 ) -> Iterator[Opened]:
     """Audit the bundle at `path`, and keep what was admitted: nothing, of one that cannot be read at all.
 
-    With `roots`, the time stamps in it are held against them.
+    With `roots`, the time stamps in it are held against them; with `inspectors`, opened records are read.
 
     `plain_integers` is the second opinion: the fold in nothing but Python, whatever is installed.
     """
     sums, called = (PlainArithmetic(), auditing.PLAIN) if plain_integers else auditing.arithmetic()
-    options = auditing.options_of(parameters=parameters, on_progress=on_progress)
+    options = auditing.options_of(parameters=parameters, on_progress=on_progress, inspectors=inspectors)
     with ExitStack() as stack:
         try:
             contents = stack.enter_context(open_bundle(path))

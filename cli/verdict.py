@@ -170,9 +170,10 @@ def _verdict(report: Report) -> str:
     counts = f"{render.many(report.entries, 'entry')}, {render.many(report.snapshots, 'snapshot')} recomputed"
     match report.verdict:
         case "clean":
-            longer = sum(log.elsewhere > 0 for log in report.logs)
-            return f"CLEAN  {counts}" + (
-                f"; of {render.many(longer, 'log')} more is signed than is here" if longer else ""
+            longer, unchecked = sum(log.elsewhere > 0 for log in report.logs), report.checks.unchecked
+            more = f"; of {render.many(longer, 'log')} more is signed than is here" if longer else ""
+            return f"CLEAN  {counts}{more}" + (
+                f"; {render.many(unchecked, 'judgement')} not checkable here" if unchecked else ""
             )
         case "findings":
             return f"FINDINGS  {len(report.findings):,}: {what_does_not_hold(report)}"

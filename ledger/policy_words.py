@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.entry import Reading
+from ledger.entry import Judgement, Reading
 from ledger.policy import OPENED, Breach
 from ledger.policy_facts import FACTS, Strength, Unit
 from ledger.policy_text import Rule
@@ -23,6 +23,7 @@ KNOWN: Final[dict[Strength, tuple[str, str]]] = {
     "L": ("measured", "by receivers, on rows of their own or on the canary rows: an opinion"),
 }
 ANSWERS: Final = "opened.unanswered"
+_OPENED: Final = {"opened.invalid": "an opening that is false"}  # no rule: what nobody may do
 _ONE_VALUE: Final = 1 << 24
 
 
@@ -87,6 +88,15 @@ def say_breach(breach: Breach | Reading) -> str:
             bound = "at least" if word == "min" else "at most"
             found = amount(fact.unit, breach.value)
             return f"{found} {fact.about} (allowed: {bound} {amount(fact.unit, breach.limit)})"
+
+
+def say_judged(judgement: Judgement) -> tuple[str, str]:
+    """What a judgement is about, and its reasons with values and limits: ("update (entry 12)", "91.2% of its ...")."""
+    readings, seqs = judgement.readings, judgement.seqs
+    reasons = "; ".join(_OPENED.get(reading.rule) or say_breach(reading) for reading in readings)
+    is_data = any(reading.rule.startswith(("opened.", "crossed.overlap")) for reading in readings)
+    which = f"entry {seqs[0]}" if len(seqs) == 1 else f"{len(seqs)} updates (entries {seqs[0]} to {seqs[-1]})"
+    return f"data set ({which})" if is_data else f"update ({which})" if len(seqs) == 1 else which, reasons
 
 
 def say_outcome(rule: Rule) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from typing import Final
 from ledger.bundle import Blob
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import LogId, peer_of
-from ledger.entry import MAX_OPENING_BYTES, Challenge, Data, Hash, Opening
+from ledger.entry import MAX_OPENING_BYTES, Challenge, Data, Genesis, Hash, Opening
 from ledger.errors import RemoteError
 from ledger.looked import OpenedSet
 from ledger.opening import OpenedRecord, VerifiedOpening, verify_opening
@@ -29,7 +29,7 @@ from ledger.policy import Policy
 from ledger.replica import Replica
 
 Inspector = Callable[[Sequence[tuple[bytes, bytes]]], Mapping[str, int]]  # (key, value) of records -> facts
-Inspectors = Callable[[Policy], Inspector | None]  # by the lists that a policy pins; None: records cannot be read here
+Inspectors = Callable[[Genesis, Policy], Inspector | None]  # with the lists of a policy; None: they cannot be read here
 
 MALFORMED: Final = "opened.malformed"
 WRONG: Final = "opened.wrong_labels_permille"
@@ -112,7 +112,7 @@ class Shown:
             return None
 
     def _inspected(self, records: Sequence[OpenedRecord], policy: Policy) -> Mapping[str, int]:
-        inspect = self._inspectors(policy) if self._inspectors is not None else None
+        inspect = self._inspectors(self._replica.genesis, policy) if self._inspectors is not None else None
         return inspect([(record.key, record.value) for record in records]) if inspect is not None else {}
 
     # -------------------------------------------------------------- for who looks at a verdict

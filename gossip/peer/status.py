@@ -35,7 +35,7 @@ from ledger.entry import (
     Update,
     Verdict,
 )
-from ledger.policy_words import say_breach
+from ledger.policy_words import say_judged
 from ledger.replica import Checked
 
 State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
@@ -109,17 +109,11 @@ class PeerStatus:
 
 
 _DECIDED: Final = {"refused": "refuses", "quarantined": "has doubts about", "condemned": "condemns"}
-_OPENED: Final = {"opened.invalid": "an opening that is false"}
 
 
 def refusals_of(judgement: Judgement, *, is_own: bool, judges: int, name: str) -> str:
     """What a judgement says, with values and limits: `2 peers condemn your update 12: 91.2% of its rows ...`"""
-    reasons = "; ".join(_OPENED.get(reading.rule) or say_breach(reading) for reading in judgement.readings)
-    facts = {reading.rule.partition(".")[0] for reading in judgement.readings}
-    is_data = bool(facts & {"opened"}) or any(r.rule.startswith("crossed.overlap") for r in judgement.readings)
-    seqs = judgement.seqs
-    which = f"entry {seqs[0]}" if len(seqs) == 1 else f"{len(seqs)} updates (entries {seqs[0]} to {seqs[-1]})"
-    what = f"data set ({which})" if is_data else f"update ({which})" if len(seqs) == 1 else which
+    what, reasons = say_judged(judgement)
     verb = _DECIDED[judgement.decision]
     if not is_own:
         return f"{verb} {name or judgement.peer[:8]}'s {what}: {reasons}"

@@ -30,7 +30,7 @@ CHANGE = np.linspace(-0.1, 0.1, 16)
 
 
 def looked_at(
-    swarm: Swarm, contents: BundleContents | None = None, *, inspectors: Inspectors | None = lambda policy: inspector,
+    swarm: Swarm, contents: BundleContents | None = None, *, inspectors: Inspectors | None = lambda genesis, policy: inspector,
     parameters: int = 1 << 20, plain: bool = False,
 ) -> Report:  # fmt: skip
     swarm.exchange()
@@ -345,7 +345,8 @@ def test_even_a_false_verdict_is_not_called_so_where_the_records_are_not_here():
 
 
 @pytest.mark.parametrize(
-    ("inspectors", "why"), [(None, NO_READER), (lambda policy: None, NO_READER), (lambda policy: reader_only, NO_LISTS)]
+    ("inspectors", "why"),
+    [(None, NO_READER), (lambda genesis, policy: None, NO_READER), (lambda genesis, policy: reader_only, NO_LISTS)],
 )
 def test_without_the_lists_labels_are_unchecked_and_all_else_is_not(inspectors: Inspectors | None, why: str):
     story = golden()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.sim import ToyTrainer
 from ledger.audit import Anchors, AuditOptions, Report, audit
 from ledger.fold import PlainArithmetic
 from ledger.shown import NOT_HERE
@@ -22,7 +23,9 @@ def looked_at(*, plain: bool = False, **scenario: Any) -> Report:
     """An audit of what the founder holds after a life; it has the lists that everybody has."""
     swarm, _ = lived(**scenario)
     contents = contents_of(swarm)
-    options = AuditOptions(inspectors=lambda policy: swarm.trainer.inspect)
+    assert isinstance(swarm.trainer, ToyTrainer)
+    inspect = swarm.trainer.inspect
+    options = AuditOptions(inspectors=lambda genesis, policy: inspect)
     anchors = Anchors(swarm=contents.swarm)
     if plain:
         report = audit(contents, PlainArithmetic(), anchors, options)
