@@ -35,6 +35,7 @@ from ledger.witness import witnesses_of
 from tests.peer.bench import only
 
 AUTHOR = 1  # in the swarm; the machine under test is one of its three witnesses
+PLAIN = "policy = 1\n"  # whose words do not change: another swarm id means other witnesses
 QUIET = {"vouch_s": 10_000.0, "vouch_entries": 10_000, "vote_s": 60.0}
 
 
@@ -42,7 +43,8 @@ QUIET = {"vouch_s": 10_000.0, "vouch_entries": 10_000, "vote_s": 60.0}
 def past(seconds: float, forked: bool = False) -> SimSwarm:
     """A swarm of five that has run a while without any cosigning but votes. Its founder observes."""
     scenario = Scenario(
-        peers=5, seconds=seconds, round_s=1.0, seed=5, observers=(0,), config=PeerConfig(**QUIET),  # type: ignore[arg-type]
+        peers=5, seconds=seconds, round_s=1.0, seed=5, observers=(0,), policy=PLAIN,
+        config=PeerConfig(**QUIET),  # type: ignore[arg-type]
     )  # fmt: skip
     if forked:  # the author's disk is copied, and both run, each in one half
         scenario = replace(scenario, twins=(Twin(AUTHOR, 4.0),), cuts=(Cut(4.0, seconds, (5, 2, 3)),), settle_s=20.0)
