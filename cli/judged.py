@@ -164,11 +164,12 @@ def opened_line(one: OpenedSet, names: Names) -> str:
 
 
 def condemned_line(row: Mapping[str, Any]) -> str:
-    held = f" ({row['held']:,} stay: a final snapshot holds them)" if row["held"] else ""
+    held, gone = row["held"], row["updates"] - row["held"]
+    end = f"{gone:,} out of the model, {held:,} held by a final snapshot" if held else "out of the model"
     span = f"{label(row['log'], row['first'])}" + (f"-{row['last']}" if row["last"] != row["first"] else "")
     return (
         f"{row['name'] or row['peer'][:8]} {span}: {render.many(row['updates'], 'update')}, weight "
-        f"{row['weight'] / GRID_ONE:,.2f}, out of the model{held}; by {', '.join(row['judges'])} "
+        f"{row['weight'] / GRID_ONE:,.2f}, {end}; by {', '.join(row['judges'])} "
         f"({', '.join(row['reasons'])})"
     )
 

@@ -77,7 +77,8 @@ def show(found: Lineage, facts: Mapping[str, Any]) -> None:
         ("data set, as its author says", "updates", "share", "", "records", "zone", "sources"),
         [
             (f"{row['name'] or NOT_NAMED} {row['log'][:8]}/{row['seq']}", f"{row['updates']:,}", _percent(row["share"]),
-             bar(row["share"]), f"{row['records']:,}", row["zone"], _sources(row["sources"]))
+             bar(row["share"]), f"{row['records']:,}", row["zone"] + (" to few" if row["opens"] else ""),
+             _sources(row["sources"]))
             for row in facts["data"]
         ],
         right=(1, 2, 4),
@@ -227,7 +228,8 @@ def _data_facts(part: DataPart, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "log": part.log, "seq": part.seq, "peer": peer_of(part.log), "name": names.get(peer_of(part.log), ""),
         "records": data.records, "labels": data.labels, "duplicates": data.duplicates, "zone": data.zone,
-        "features": data.features, "sources": [msgspec.to_builtins(source) for source in data.sources],
+        "opens": list(data.opens), "features": data.features,
+        "sources": [msgspec.to_builtins(source) for source in data.sources],
     }  # fmt: skip
 
 

@@ -90,6 +90,12 @@ def say_breach(breach: Breach | Reading) -> str:
             return f"{found} {fact.about} (allowed: {bound} {amount(fact.unit, breach.limit)})"
 
 
+def say_fact(rule: str) -> str:
+    """What the rule of that name is about; its name, if no policy can have it."""
+    fact = FACTS.get(rule.rpartition(".")[0])
+    return fact.about if fact is not None else _OPENED.get(rule, rule)
+
+
 def say_judged(judgement: Judgement) -> tuple[str, str]:
     """What a judgement is about, and its reasons with values and limits: ("update (entry 12)", "91.2% of its ...")."""
     readings, seqs = judgement.readings, judgement.seqs

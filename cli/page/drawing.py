@@ -19,7 +19,11 @@ from ledger.entry import GRID_ONE
 WIDTH: Final = 1120
 LEFT, RIGHT, TOP, BOTTOM = 128, 26, 16, 26
 LANE: Final = 38
-_WORDS: Final = {"final": "final snapshot", "rotate": "new key", "recover": "recovery", "accuse": "accusation"}
+_WORDS: Final = {
+    "final": "final snapshot", "rotate": "new key", "recover": "recovery", "accuse": "accusation",
+    "refusal": "verdict against others", "verdict": "scores", "challenge": "request for records",
+    "opening": "records opened", "policy": "another policy wanted",
+}  # fmt: skip
 
 
 def graph(facts: Facts) -> str:
@@ -68,12 +72,18 @@ def _marks(cell: Cell, x: float, y: float, heaviest: int) -> str:
         radius = 1.5 + 4.5 * sqrt(cell.weight / heaviest) if cell.weight else 2.5
         kind = "dot" if cell.weight else "lost"
         parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
-    if cell.marks & {"genesis", "enrol", "member", "data", "anchor"}:
+    if cell.marks & {"genesis", "enrol", "member", "data", "anchor", "verdict"}:
         parts.append(f'<path class="tick" d="M{x:.1f} {y - 6:.1f}V{y + 6:.1f}"/>')
     if "snapshot" in cell.marks:
         parts.append(f'<rect class="snapshot" x="{x - 3:.1f}" y="{y - 14:.1f}" width="6" height="6"/>')
     if cell.marks & {"rotate", "recover"}:
         parts.append(f'<path class="key" d="M{x:.1f} {y + 7:.1f}l4 4-4 4-4-4z"/>')
+    if cell.marks & {"challenge", "opening"}:
+        parts.append(f'<circle class="asked" cx="{x:.1f}" cy="{y + 11:.1f}" r="3"/>')
+    if "refusal" in cell.marks:
+        parts.append(f'<path class="refusal" d="M{x - 3.5:.1f} {y + 7.5:.1f}l7 7m0-7l-7 7"/>')
+    if "policy" in cell.marks:
+        parts.append(f'<path class="policy" d="M{x - 4:.1f} {y - 17:.1f}h8v5l-4 4-4-4z"/>')
     if "final" in cell.marks:
         parts.append(f'<path class="final" d="M{x:.1f} {y - 18:.1f}l5 5-5 5-5-5z"/>')
     if "accuse" in cell.marks:

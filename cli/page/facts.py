@@ -26,18 +26,22 @@ from ledger.chain import fork_of, peer_of
 from ledger.entry import (
     Accuse,
     Anchor,
+    AnyEntry,
     Enrol,
     Finality,
     Genesis,
     Hash,
     Member,
     PeerId,
+    PolicyChange,
     Recover,
     Rotate,
     Snapshot,
     Update,
+    Verdict,
 )
 from ledger.lineage import Lineage
+from ledger.policy import Policy
 from ledger.timeline import Interval, Timeline
 
 COLUMNS: Final = 200  # places along the ledger; more are not told apart on a page
@@ -45,7 +49,7 @@ MAX_LANES: Final = 24  # logs drawn; a swarm may have thousands
 MAX_LINKS: Final = 1500  # citations drawn
 MAX_ROWS: Final = 200  # findings and moments in words
 COLOURS: Final = 8  # peers with a colour of their own, by weight; the rest share grey
-_TOLD: Final = (Genesis, Enrol, Member, Snapshot, Accuse, Rotate, Recover, Finality, Anchor)  # in the table of moments
+_TOLD: Final = (Genesis, Enrol, Member, Snapshot, Accuse, Rotate, Recover, Finality, Anchor, PolicyChange)  # as moments
 
 
 @dataclass(slots=True)
@@ -96,6 +100,7 @@ class Facts:
     colours: Mapping[PeerId, int]
     lineage: Lineage | None
     lineage_facts: Mapping[str, object]
+    policies: Mapping[Hash, Policy]  # that entries name
     total: int  # entries
     columns: int
     per_column: int
@@ -134,6 +139,7 @@ def gather(opened: Opened, anchors: Anchors) -> Facts:
         colours=colours,
         lineage=lineage,
         lineage_facts=told,
+        policies=replica.policies,
         total=total,
         columns=max(1, -(-total // drawing.per_column)),
         per_column=drawing.per_column,
@@ -151,6 +157,12 @@ def gather(opened: Opened, anchors: Anchors) -> Facts:
 def _reader(log: BundleLog, size: int) -> Callable[[], Iterator[bytes]]:
     """The admitted entries of a log, as a stream of their own: looked up one by one, logs would be read many times."""
     return lambda: islice(log.entries(), size)
+
+
+def _mark(entry: AnyEntry) -> str:
+    """Its kind; of a verdict that refuses something, that."""
+    refuses = isinstance(entry, Verdict) and any(one.decision != "scored" for one in entry.judgements)
+    return "refusal" if refuses else kind(entry)
 
 
 class _Drawing:
@@ -206,7 +218,7 @@ class _Drawing:
             cell.updates += 1
             cell.weight += weight
         else:
-            cell.marks.add(kind(line.entry))
+            cell.marks.add(_mark(line.entry))
         roster = self._follow(line, column)
         for slot, size in line.entry.seen:
             cited = roster[slot] if slot < len(roster) else ""

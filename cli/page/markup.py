@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from cli import render
 from cli.page import drawing
+from cli.page.checks import checks
 from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
 from cli.page.parts import bar, chip, legend, percent, scroll, section, sources, table, text, who
 from cli.page.shell import document, figures, verdict_box
@@ -26,6 +27,9 @@ _SHAPES: Final = (
     ("snapshot", '<g class="s8"><rect class="snapshot" x="4" y="4" width="6" height="6"/></g>'),
     ("final snapshot", '<path class="final" d="M7 2l5 5-5 5-5-5z"/>'),
     ("accusation", '<path class="accuse" d="M7 2l6 10h-12z"/>'),
+    ("verdict against others", '<path class="refusal" d="M3.5 3.5l7 7m0-7l-7 7"/>'),
+    ("records asked for or opened", '<circle class="asked" cx="7" cy="7" r="3"/>'),
+    ("another policy wanted", '<path class="policy" d="M3 3h8v5l-4 4-4-4z"/>'),
     ("change of key", '<path class="key" d="M7 3l4 4-4 4-4-4z"/>'),
 )
 
@@ -40,6 +44,7 @@ def page(facts: Facts) -> str:
             _findings(facts),
             _graph(facts),
             _lineage(facts),
+            checks(facts),
             _weights(facts),
             _scores(facts),
             _moments(facts),
@@ -173,7 +178,7 @@ def _lineage(facts: Facts) -> str:
         (
             f"{who(facts, row['log'])} <span class=\"mono\">/{row['seq']}</span>", f"{row['updates']:,}",
             percent(row["share"]), bar(row["share"], facts.colours.get(row["peer"], COLOURS)),
-            f"{row['records']:,}", text(row["zone"], 20), sources(row["sources"]),
+            f"{row['records']:,}", _zone(facts, row), sources(row["sources"]),
         )
         for row in told["data"][:MAX_ROWS]
     ]  # fmt: skip
@@ -199,6 +204,11 @@ def _lineage(facts: Facts) -> str:
         )
         + scroll(table((("licence", "w"), ("data sets", "n"), ("updates", "n"), share, ("", "")), licences)),
     )
+
+
+def _zone(facts: Facts, row: Any) -> str:
+    opens = ", ".join(facts.names.get(name, name[:12]) for name in row["opens"])
+    return text(f"{row['zone']}, opened to {opens} only" if opens else row["zone"], 80)
 
 
 def _weights(facts: Facts) -> str:

@@ -67,6 +67,11 @@ def bar(share: float, colour: int) -> str:
     )
 
 
+def level(kind: str, word: str) -> str:
+    """A word that says how things stand. `kind`: good, note, warning or refused."""
+    return f'<span class="level {kind}">{word}</span>'
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
