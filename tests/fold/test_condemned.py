@@ -19,6 +19,7 @@ from ledger.errors import RemoteError
 from ledger.fold import Fold, PlainArithmetic
 from ledger.lineage import condemned_parts
 from ledger.replica import InvalidEntry, NeedsHistory, fork_of, peer_of
+from ledger.state import imprint
 from ledger.state_document import state_document
 from ledger.state_opening import open_state
 from ledger.without import without
@@ -430,6 +431,14 @@ def test_every_changed_word_of_a_judged_document_is_found():
     assert {"knots.judged", "knots.heard", "branches.condemned"} <= tried
 
 
+def test_imprints_of_judges_are_the_same_whether_remembered_or_not():
+    swarm = judged_swarm(2, events=80)
+    for log in swarm.founder.replica.branches.logs.values():
+        remembered = [imprint(log, size) for size in range(log.tip.size + 1)]
+        log.imprints, log.stretch = {}, None
+        assert [imprint(log, size) for size in range(log.tip.size + 1)] == remembered
+
+
 # ------------------------------------------------------------------ who was opened from a state
 
 
@@ -466,6 +475,26 @@ def test_a_joiner_does_not_guess_at_updates_from_before(swarm: Swarm):
     with pytest.raises(NeedsHistory, match="entry"):
         eve.take(swarm["bob"].id, data)
     assert (eve.replica.heads(), eve.model_hash()) == (held, model)
+
+
+def test_a_vote_that_makes_the_quorum_on_what_is_not_held_changes_nothing_here(swarm: Swarm):
+    """Two votes of three are in the state, with who was active: the joiner knows that the third takes out what it has
+    not, and takes in no half of that."""
+    round_of(swarm, 3)
+    ann, bob, cyd, founder = swarm["ann"], swarm["bob"], swarm["cyd"], swarm.founder
+    bad = counting(cyd, cyd)[0]
+    condemn_by([ann, bob], cyd, bad)
+    swarm.exchange()
+    snapshot = ann.snapshot().seq
+    swarm.exchange()
+    eve = joiner("eve", founder, ann.id, snapshot, 8)
+    eve.fetch(founder)
+    third = condemn(founder, cyd, bad)
+    held, model = eve.replica.heads(), eve.model_hash()
+    with pytest.raises(NeedsHistory, match="condemned now"):
+        eve.take(founder.id, third.data)
+    assert (eve.replica.heads(), eve.model_hash()) == (held, model)
+    assert not eve.replica.branches.get(founder.id).condemns
 
 
 def test_so_it_is_of_data_from_before(swarm: Swarm):
