@@ -20,6 +20,7 @@ from ledger.replica import Checked
 from ledger.without import without
 from tests.cli.test_ledger import facts, gossip, stored
 from tests.fold import toy
+from tests.fold.judging import condemn
 
 LICENCES = {"birch": ("CC0-1.0",), "cedar": ("GPL-3.0-only", "CC0-1.0"), "founder": ()}
 
@@ -208,3 +209,25 @@ def test_scores_without_what_a_peer_trains_with_are_refused_in_one_line(
 def test_only_updates_are_terms(swarm: toy.Swarm) -> None:
     with pytest.raises(LocalError, match="only updates are terms"):
         lineage([(swarm.founder_id, 0, "", 1)], swarm.founder.replica.entry)
+
+
+def test_a_lineage_says_what_was_condemned_by_whom_and_why(tmp_path: Path):
+    swarm = toy.Swarm(["birch", "cedar"])
+    cedar = swarm["cedar"]
+    bad, good = [cedar.publish(np.linspace(-1, 1, 16) * size).seq for size in (0.9, 0.01)]
+    swarm.exchange()
+    for judge in ("birch", "founder"):
+        condemn(swarm[judge], cedar, bad)
+    swarm.exchange()
+    stored(tmp_path / "peer", swarm)
+    gossip("ledger", "bundle", "--dir", str(tmp_path / "peer"), "--out", str(tmp_path / "bundle"))
+    told = facts("ledger", "lineage", str(tmp_path / "bundle"), code=exits.FINDINGS)  # the toys' reasons are made up
+    (row,) = told["condemned"]
+    assert (row["name"], row["first"], row["last"], row["updates"], row["held"]) == ("cedar", bad, bad, 1, 0)
+    assert sorted(row["judges"]) == ["birch", "founder"]
+    assert row["reasons"] == ["holdout.harm_permille.max"]
+    assert [peer["updates"] for peer in told["peers"] if peer["name"] == "cedar"] == [1]
+    page = gossip("ledger", "lineage", str(tmp_path / "bundle"), code=exits.FINDINGS)
+    assert f"{bad}-{bad}" in page
+    assert "birch, founder" in page or "founder, birch" in page
+    assert good > bad
