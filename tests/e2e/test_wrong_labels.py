@@ -82,8 +82,12 @@ def test_turned_labels_are_opened_condemned_and_leave_the_model_of_everybody(mac
 
     bundle = anna.gossip("ledger", "bundle", "--json").document["bundle"]
     swarm = last[0]["swarm"]
-    audit = anna.gossip("ledger", "verify", bundle, "--swarm", swarm, "--model-hash", last[0]["model_hash"], "--json")
+    known = ("--swarm", swarm, "--model-hash", last[0]["model_hash"])
+    audit = anna.gossip("ledger", "verify", bundle, *known, "--lists", anna.home / "list.txt", "--json")
     assert audit.code == exits.OK, audit.out
+    verdicts = audit.document["verdicts"]  # the auditor labels what anna was shown with the list that she had
+    assert (verdicts["true"], verdicts["false"], verdicts["unchecked"]) == (2, 0, 0)
+    assert [row["wrong_labels"] for row in audit.document["opened"] if row["name"] == "carl"] == [20]
     logs = {log["peer"]: log for log in audit.document["logs"]}
     assert logs[peer]["updates"] == 0 < logs[peer]["admitted"]  # all of it is there, and none of it counts
     shares = {row["name"]: row["share"] for row in anna.gossip("ledger", "lineage", bundle, "--json").document["peers"]}
