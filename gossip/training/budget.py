@@ -116,6 +116,7 @@ class Budget:
         self._path = path
         self.claim = claim
         self._spent: list[tuple[int, int, int]] = []
+        self._cost_now: int | None = None  # of these, once it was asked for
         if path.exists():
             kept = _read(path)
             if kept.epsilon != claim.epsilon:
@@ -130,7 +131,9 @@ class Budget:
     @property
     def spent(self) -> int:
         """Epsilon so far, in thousandths, rounded up."""
-        return self._cost(self._spent)
+        if self._cost_now is None:
+            self._cost_now = self._cost(self._spent)
+        return self._cost_now
 
     def charge(self, plan: Plan, steps: int) -> int:
         """Count these steps, durably, before they are taken. Returns what is spent then, in thousandths.
@@ -149,7 +152,7 @@ class Budget:
                 next_step="the peer goes on without training; its earlier updates stay in the model",
             )
         self._write(after)
-        self._spent = after
+        self._spent, self._cost_now = after, cost
         return cost
 
     def _cost(self, spent: list[tuple[int, int, int]]) -> int:

@@ -16,7 +16,11 @@ from cli.app import app
 from cli.privacy import verdict_of
 from gossip.training.budget import FORMAT
 from gossip.training.spec import ModelSpec
+from ledger.canonical import encode_entry
+from ledger.entry import FORMAT_VERSION, Scores, Update
+from ledger.errors import LocalError
 from ledger.export import Header, write_model
+from ledger.store import PutEntry, Store
 from tests.training.small import MODEL, table
 
 SPEC = ModelSpec.parse(MODEL)
@@ -157,6 +161,25 @@ def test_an_epsilon_is_remembered_and_a_promise_once_begun_is_not_another(place:
         assert "has promised an epsilon of 8" in said
         assert "go on with --epsilon 8, or join as a new peer" in said
     assert members.remembered(place).epsilon == 8.0, "a slip is not remembered"
+
+
+@pytest.mark.parametrize(("spent", "epsilon", "why"), [(0, 8.0, "without an epsilon"), (500, 0.0, "break that now")])
+def test_a_promise_is_for_all_updates_of_a_peer_or_for_none(
+    place: Path, rows: Path, spent: int, epsilon: float, why: str
+) -> None:
+    """Also where the account is gone: the log says it."""
+    pytest.importorskip("jax_privacy")
+    with Store(place / "peer.db") as store:
+        own, swarm = store.meta("self").decode(), store.meta("swarm").decode()
+        update = Update(
+            v=FORMAT_VERSION, swarm=swarm, seq=2, prev="11" * 32, time=0, meets=[], seen=[], heads="22" * 32,
+            delta="33" * 32, bytes=100, codec="gossip-delta/1", view=[], data=1, steps=4, examples=128,
+            scores=Scores(examples=0, tp=0, fp=0, fn=0), norm=1, weight=1, epsilon=spent,
+        )  # fmt: skip
+        store.commit([PutEntry(own, 2, encode_entry(update))])
+    with pytest.raises(LocalError, match=why):
+        wishes(place, rows, epsilon)
+    assert wishes(place, rows, 8.0 if spent else 0.0) == (8.0 if spent else 0.0)
 
 
 def test_the_extra_is_missed_before_anything_starts(

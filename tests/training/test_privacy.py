@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gossip.training.blocks import Numbers
-from gossip.training.privacy import attack, audit, compare
+from gossip.training.blocks import Numbers, NumberSpool
+from gossip.training.privacy import attack, attack_all, audit, compare
 from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
 
@@ -27,6 +27,15 @@ def test_a_model_that_knows_nothing_gives_nothing_away():
     found = attack(SPEC, np.zeros(SPEC.parameters, np.float32), rows(300, 1), rows(300, 2))
     assert found.auc == 0.5
     assert (found.members, found.others, found.caught) == (300, 300, 0.0)
+
+
+def test_rows_on_disk_give_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossip.training.privacy._ROWS_AT_ONCE", 7)
+    theta = np.random.default_rng(3).normal(size=SPEC.parameters).astype(np.float32)
+    spool = NumberSpool(None, 32)
+    spool.append(rows(300, 1))
+    assert attack_all(SPEC, theta, spool, rows(200, 2)) == attack(SPEC, theta, rows(300, 1), rows(200, 2))
+    spool.close()
 
 
 def test_scores_that_tell_all_are_an_auc_of_one_and_ties_are_half():

@@ -115,7 +115,7 @@ def test_when_the_budget_is_spent_nothing_is_trained(begin: Begin, monkeypatch: 
                 break
             steps = 1
     monkeypatch.setattr(PrivateLearner, "round", lambda *_: pytest.fail("trained without leave"))
-    budget._spent = [(*budget._spent[0][:2], budget._spent[0][2] + 640)]  # and those
+    budget._spent, budget._cost_now = [(*budget._spent[0][:2], budget._spent[0][2] + 640)], None  # and those
     with pytest.raises(NothingLeft, match=r"the privacy budget is spent: .* of 2"):
         session.train(9, START)
 
