@@ -25,11 +25,12 @@ from ledger.chain import Log, LogId, peer_of
 from ledger.entry import MAX_SKETCH_BYTES, Data, Hash, Update
 from ledger.errors import RemoteError
 from ledger.fold import Arithmetic, D, T, parameters
-from ledger.likeness import cosine_permille
+from ledger.likeness import permille
 from ledger.opening import Sketch, overlap_permille, verify_sketch
 from ledger.replica import Replica
 
 NEWEST: Final = 4  # updates of each other log
+MAX_FOUND: Final = 256  # updates and data sets whose comparisons are remembered: several judge the same
 MAX_CACHED: Final = 4 << 20  # bytes of blobs whose deltas are kept decoded
 MAX_WORK: Final = 1 << 14  # comparisons for one verdict, those of more than 64 KB as several: 256 updates x 16 logs x 4
 _PIECE_BITS: Final = 16
@@ -47,7 +48,8 @@ class Comparing(Generic[D, T]):
         self._arithmetic = arithmetic
         self._blob = blob
         self._most = most_parameters
-        self._kept: OrderedDict[Hash, tuple[D, int]] = OrderedDict()
+        self._kept: OrderedDict[Hash, tuple[D, int, int]] = OrderedDict()  # delta, its product with itself, bytes
+        self._found: OrderedDict[tuple[LogId, int], tuple[set[int], bool]] = OrderedDict()
         self._size = 0
         self._work = MAX_WORK
 
@@ -78,10 +80,13 @@ class Comparing(Generic[D, T]):
 
     def likenesses(self, log: LogId, seq: int, update: Update) -> tuple[set[int], bool]:
         """Each of them once; and whether that is all, or some delta is not here."""
+        known = self._found.get((log, seq))
+        if known is not None:
+            return known
         own = self._delta(update.delta, update.bytes) if update.norm else None
         if own is None:
             return set(), not update.norm
-        found, whole = set[int](), True
+        (delta, square), found, whole = own, set[int](), True
         for other, size in self._others(log, seq):
             count = other.folded[size]
             for number in range(max(0, count - NEWEST), count):
@@ -90,13 +95,20 @@ class Comparing(Generic[D, T]):
                 if theirs is None:
                     whole = False
                 else:
-                    found.add(cosine_permille(self._arithmetic.product, own, theirs))
+                    found.add(permille(self._arithmetic.product(delta, theirs[0]), square, theirs[1]))
+        return self._remember(log, seq, found, whole)
+
+    def _remember(self, log: LogId, seq: int, found: set[int], whole: bool) -> tuple[set[int], bool]:
+        self._found[log, seq] = found, whole
+        if len(self._found) > MAX_FOUND:
+            self._found.popitem(last=False)
         return found, whole
 
-    def _delta(self, name: Hash, limit: int | None = None) -> D | None:
+    def _delta(self, name: Hash, limit: int | None = None) -> tuple[D, int] | None:
+        """A delta, and its product with itself."""
         kept = self._kept.get(name)
         if kept is not None:
-            return kept[0]
+            return kept[0], kept[1]
         count = parameters(self._replica.genesis.layout)
         if count > self._most:
             return None
@@ -107,17 +119,21 @@ class Comparing(Generic[D, T]):
             decoded = self._arithmetic.decode(blob, count)
         except RemoteError:
             return None
-        self._kept[name] = (decoded, len(blob))
+        square = self._arithmetic.product(decoded, decoded)
+        self._kept[name] = (decoded, square, len(blob))
         self._size += len(blob)
         while self._size > MAX_CACHED:
-            _, (_, freed) = self._kept.popitem(last=False)
+            _, (_, _, freed) = self._kept.popitem(last=False)
             self._size -= freed
-        return decoded
+        return decoded, square
 
     # -------------------------------------------------------------- data sets
 
     def overlaps(self, log: LogId, seq: int, data: Data) -> tuple[set[int], bool]:
         """Each of them once; and whether that is all, or some sketch is not here."""
+        known = self._found.get((log, seq))
+        if known is not None:
+            return known
         own = self._sketch(data)
         if own is None:
             return set(), not data.sketch
@@ -131,7 +147,7 @@ class Comparing(Generic[D, T]):
                     whole = False
                 else:
                     found.add(overlap_permille(own, sketch))
-        return found, whole
+        return self._remember(log, seq, found, whole)
 
     def _sketch(self, data: Data) -> Sketch | None:
         if not data.sketch:

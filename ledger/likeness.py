@@ -16,7 +16,9 @@ from ledger.fold import D
 
 def cosine_permille(product: Callable[[D, D], int], one: D, other: D) -> int:
     """0..1000, rounded down; 0 for what is orthogonal, opposite, or nothing at all."""
-    both = product(one, other)
-    if both <= 0:
-        return 0
-    return isqrt(1_000_000 * both * both // (product(one, one) * product(other, other)))
+    return permille(product(one, other), product(one, one), product(other, other))
+
+
+def permille(product: int, one: int, other: int) -> int:
+    """The same, of the product of two deltas, and of each with itself."""
+    return isqrt(1_000_000 * product * product // (one * other)) if product > 0 else 0

@@ -12,10 +12,12 @@ from dataclasses import replace
 from random import Random
 from time import perf_counter
 from typing import Final
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.audit import audit
+from ledger.checks import Checking
 from ledger.entry import PeerId
 from ledger.fold import PlainArithmetic
 from ledger.keys import PrivateKey
@@ -24,6 +26,7 @@ from ledger.structure import check_structure
 from ledger.weights import START, Row, Sight, row_hash, weigh
 from tests.bench.busy import PEERS, busy_swarm
 from tests.bench.figures import Figure, Goal, Section, median_s
+from tests.bench.judged import judged_swarm
 from tests.fold.bundles import contents_of
 from tests.fold.toy import constants
 from tests.ledger.skeleton import Skeleton
@@ -70,8 +73,35 @@ def measure() -> Section:
             Figure("one Ed25519 verification per entry", signed, "entries/s", digits=0),
             Figure("structural pass / Ed25519 verifications", fast / signed, "x", Goal(5, at_most=False), digits=2),
             Figure("whole audit without deltas", rate, "entries/s", digits=0),
+            *_verdicts(),
             Figure(f"weights at {LOGS} logs, per update", 1e6 * per_update_s, "us", digits=0),
         ),
+    )
+
+
+def _verdicts() -> tuple[Figure, ...]:
+    """A whole audit that looks at verdicts again, and the same without that look."""
+    swarm, judged = judged_swarm()
+    bundle = contents_of(swarm)
+    entries = len(swarm.everything())
+
+    def rate() -> float:
+        def whole_audit() -> None:
+            report = audit(bundle, PlainArithmetic(), Anchors(swarm=swarm.swarm))
+            assert (report.entries, report.findings) == (entries, ()), "the audit did not reach every entry"
+            assert report.checks.true in (judged, 0)
+
+        return entries / median_s(whole_audit, 3)
+
+    looking = rate()
+    with patch.object(Checking, "_take_verdict", lambda *_: ""):
+        blind = rate()
+    each = 1e3 * entries * (1 / looking - 1 / blind) / judged
+    name = f"whole audit, deltas and {judged} judgements in {entries:,} entries"
+    return (
+        Figure(name, looking, "entries/s", digits=0),
+        Figure("... without looking at verdicts again", blind, "entries/s", digits=0),
+        Figure("looking at one judgement again (28 comparisons)", each, "ms", digits=2),
     )
 
 
