@@ -223,7 +223,7 @@ def show(found: Explained) -> None:
 
 def _scores(said: Judgement) -> str:
     return "; ".join(
-        f"{measured.on}: {measured.given.fp + measured.given.fn} of {measured.given.examples} wrong with it, "
+        f"{measured.on}: {measured.given.fp + measured.given.fn} of {measured.given.examples} wrong with more of it, "
         f"{measured.without.fp + measured.without.fn} without"
         for measured in said.measured
     )

@@ -38,9 +38,9 @@ def spoken(judgement: Judgement, names: Names) -> str:
 
 
 def counted(judgement: Judgement) -> str:
-    """What its judge measured: wrong rows with the updates, and without."""
+    """What its judge measured: wrong rows with more of the updates, and without more."""
     told = [
-        f"{one.given.fp + one.given.fn:,} of {one.given.examples:,} {_ROWS[one.on]} wrong with them, "
+        f"{one.given.fp + one.given.fn:,} of {one.given.examples:,} {_ROWS[one.on]} wrong with more of them, "
         f"{one.without.fp + one.without.fn:,} without"
         for one in judgement.measured
     ]

@@ -324,7 +324,7 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Compare two models, the second without the updates that are judged, on rows of our own; answer Judged(number)."""
+    """Compare two models, the first with more of the updates judged, on rows of our own; answer Judged(number)."""
 
     number: int
     given: np.ndarray  # float32[parameters], read-only

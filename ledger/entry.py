@@ -95,7 +95,7 @@ class Reading(_Value, frozen=True):
 
 
 class Measured(_Value, frozen=True):
-    """How the model does with the updates judged and without them, on rows of the judge's: counts, and an opinion."""
+    """How the model does with more of the updates judged, and without more, on rows of the judge's: an opinion."""
 
     on: Literal["holdout", "canary"]
     given: Scores

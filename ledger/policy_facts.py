@@ -73,10 +73,10 @@ FACTS: Final[dict[str, Fact]] = {
     "crossed.cosine_permille": Fact("X", "permille", "likeness (cosine) to a change of another peer"),
     "crossed.overlap_permille": Fact("X", "permille", "of the records are in another peer's public data set, too"),
     "holdout.harm_permille": Fact(
-        "L", "permille", "more wrong answers with it than without it, on rows of the receiver"
+        "L", "permille", "more wrong answers when the model goes further its way, on rows of the receiver"
     ),
     "canary.harm_permille": Fact(
-        "L", "permille", "more wrong answers with it than without it, on the pinned canary rows"
+        "L", "permille", "more wrong answers when the model goes further its way, on the pinned canary rows"
     ),
 }
 

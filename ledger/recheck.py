@@ -259,7 +259,7 @@ def _require_consequence(judgement: Judgement, rules: Mapping[str, Rule]) -> Non
 
 
 def _harm(measured: Measured) -> int:
-    """How many more of a thousand rows are wrong with the updates than without, by the judge's own counts."""
+    """How many more of a thousand rows are wrong with more of the updates than without, by the judge's own counts."""
     given, without = measured.given, measured.without
     if given.examples != without.examples or not given.examples:
         raise Untrue("compares counts of different rows, or of none")

@@ -143,8 +143,8 @@ class Book:
         theta.flags.writeable = False
         return theta
 
-    def theta_without(self, terms: Sequence[tuple[Hash, int]]) -> NDArray[np.float32] | None:
-        """The model less these (delta, weight), rounded once; None if the blob of one is not here."""
+    def theta_with(self, terms: Sequence[tuple[Hash, int]]) -> NDArray[np.float32] | None:
+        """The model and these (delta, weight) more, rounded once; None if the blob of one is not here."""
         fold = self.require_fold()
         blobs = [(self.find(delta), weight) for delta, weight in terms]
         decoded = [
@@ -153,10 +153,10 @@ class Book:
         if len(decoded) < len(terms):
             return None
         for delta, weight in decoded:
-            fold.remove(delta, weight)
+            fold.add(delta, weight)
         theta = self.arithmetic.to_float32(fold.theta)
         for delta, weight in decoded:  # exact, so the sum is just what it was
-            fold.add(delta, weight)
+            fold.remove(delta, weight)
         theta.flags.writeable = False
         return theta
 

@@ -103,6 +103,9 @@ def test_a_false_verdict_is_a_finding_and_the_bundle_exits_with_one(tmp_path: Pa
     about = story.swarm["cyd"].id[:12]
     line = f"FINDING log {wrong.log[:12]} entry {wrong.seq}: verdict: of log {about}: says data.records.min"
     assert any(row.startswith(line) for row in told.splitlines())
+    shares = facts("ledger", "lineage", str(place))  # what follows from the entries is told all the same
+    assert [found["rule"] for found in shares["findings"]] == ["verdict"]
+    assert facts("ledger", "replay", str(place))["replayed"]
 
 
 def test_entries_are_read_in_plain_words(bundle: Path):
@@ -113,7 +116,7 @@ def test_entries_are_read_in_plain_words(bundle: Path):
         "opens records to bob, who asked in entry 5",
         "as number 1",
         "labelled unlike the pinned lists (allowed: at most 10%)",
-        "measured 1 update of founder: 10 of 50 own rows wrong with them, 2 without",
+        "measured 1 update of founder: 10 of 50 own rows wrong with more of them, 2 without",
     ):
         assert words in out
     assert "\nsays  refuses cyd's 2 updates" in gossip("ledger", "show", "ann/7", str(bundle))

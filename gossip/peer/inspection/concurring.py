@@ -18,7 +18,7 @@ from typing import Final
 
 from gossip.peer.inspection.office import Office
 from ledger.chain import LogId, peer_of
-from ledger.entry import Judgement, PeerId, Verdict
+from ledger.entry import PeerId, Verdict
 
 MAX_OF_ONE: Final = 16  # condemnations by one judge that wait for us to look
 MAX_OF_DATA: Final = 4  # condemnations of one data entry that are remembered
@@ -61,7 +61,7 @@ class Concurring:
             return ()
         doubts: list[Doubt] = []
         for judgement in verdict.judgements:
-            log = self.branch(judgement)
+            log = self._office.branch(judgement)
             if judgement.decision == "condemned" and log is not None and self._office.is_alien(log):
                 for group in dict.fromkeys(reading.rule.partition(".")[0] for reading in judgement.readings):
                     doubt = Doubt(peer_of(judge), log, tuple(judgement.seqs), group)
@@ -81,14 +81,6 @@ class Concurring:
         """An update came that learned from those data, and counts: more may have to look than when it was condemned."""
         for doubt in tuple(self._of_data.get((log, data), {}).values()):
             self._put(doubt, now)
-
-    def branch(self, judgement: Judgement) -> LogId | None:
-        """The branch that a judgement names by the hash of its last entry."""
-        replica, last = self._office.replica, judgement.seqs[-1]
-        for log in replica.strands(judgement.peer):
-            if last < replica.size(log) and replica.tree(log).leaf(last).hex() == judgement.hash:
-                return log
-        return None
 
     def _put(self, doubt: Doubt, now: float) -> None:
         key = doubt.key

@@ -1,27 +1,40 @@
-"""A peer's updates judged by leaving them out: is the model better or worse on rows of our own without them?
+"""Where a peer's updates pull the model: does it get worse on rows of our own if it goes further their way?
 
-    16 updates of one peer --are we a receiver of the last?--> Judge(model, model without them) --> Judged: counts
-                                                                    harm = 1000 * (wrong with - wrong without) / rows
+    16 updates of one peer --are we a receiver of the last?--> Judge(model and a quarter of them again, model)
+    Judged: counts of both --> harm = 1000 * (wrong with more - wrong as it is) / rows
+
+Why not the model without them: everybody trains from the sum, and so against whatever somebody puts into it. Leaving
+one side of that out makes any model worse, and most of all where the others had most to make up for: on real requests,
+updates from turned labels looked like the best of all (16 of them out: 10% more wrong answers). One step further is
+what nobody has answered yet. Figures: docs/benchmarks.md, "A poisoned peer".
 
 Why 16 together: one update moves a model by less than any holdout can measure, and three opinions on every update
 would be half of the ledger. Batches are counted by the ledger (updates 1-16, 17-32, ... of a log, as far as the policy
 let them in), so all know who judges which.
 
-Rules kept here: at most one batch each `judge_s`, of each peer the newest; the two models are the exact fold and the
-exact fold less these terms, rounded once; what does not count any more is not judged. It refuses to know rows: the
-shell measures, and what it says is an opinion that others check with rows of theirs.
+What a quorum then takes out would come back with the next updates, so who has condemned a batch that a quorum condemns
+says the same of the data that all of it learned from: no update that cites them counts any more. Never before: one look
+in a hundred finds harm in an honest batch, and what is said of data adds up for ever.
+
+Rules kept here: at most one batch each `judge_s`, of each peer the newest; the two models are the exact fold, and the
+exact fold with each of these terms once more at a quarter of its weight, rounded once; what does not count any more is
+not judged; who has few rows measures, and holds it against nobody. It refuses to know rows: the shell measures, and
+what it says is an opinion that others check with rows of theirs.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from gossip.events import Judge, Judged
 from gossip.peer.inspection.office import Finding, Office, opinion
 from ledger.chain import LogId, peer_of
-from ledger.entry import AnyEntry, Measured, PeerId, Scores, Update, Verdict
+from ledger.entry import AnyEntry, Hash, Judgement, Measured, PeerId, Scores, Update, Verdict
 
 BATCH: Final = 16  # updates
+FURTHER: Final = 4  # a quarter of them: half as much is lost in the noise, twice as much harms with honest updates
+MIN_ROWS: Final = 50  # to say that something is wrong: of 24 rows one is 42 permille
 MAX_WAITING: Final = 256  # batches
 SHELL_S: Final = 300.0  # a shell that has not measured by then will not
 
@@ -37,6 +50,7 @@ class Holdout:
         self._waiting: dict[tuple[LogId, bool], Batch] = {}  # by whose, and whether to concur: the newest
         self._judged: set[tuple[PeerId, int]] = set()  # peer and last seq of what we have said; asked, never iterated
         self._open: tuple[int, Batch, bool, float] | None = None  # number, batch, concurs, until when
+        self._against: dict[Batch, Finding] = {}  # batches that we have condemned, and of their data not yet
         self._next_at = 0.0
         self._count = 0
 
@@ -57,13 +71,36 @@ class Holdout:
                 for judgement in entry.judgements:
                     if judgement.measured:
                         self._judged.add((judgement.peer, judgement.seqs[-1]))
+                        self._keep(entry.basis, judgement)
             case _:
                 pass
+
+    def _keep(self, basis: Hash, judgement: Judgement) -> None:
+        branch = self._office.branch(judgement) if judgement.decision == "condemned" else None
+        if branch is None:
+            return
+        batch = (branch, tuple(judgement.seqs))
+        if self._office.data_of(branch, batch[1][-1]) is None:
+            readings, measured = tuple(judgement.readings), tuple(judgement.measured)
+            self._against[batch] = Finding(branch, batch[1], "condemned", readings, measured, basis)
 
     def want(self, batch: Batch, *, concurs: bool) -> None:
         """Judge these updates, if it is for us to do: later, in turn. Who falls behind judges the newest."""
         if concurs or (batch[0], concurs) in self._waiting or len(self._waiting) < MAX_WAITING:
             self._waiting[batch[0], concurs] = batch
+
+    def due(self) -> list[Finding]:
+        """The data behind batches of which others have found what we have."""
+        found: list[Finding] = []
+        for (log, seqs), finding in tuple(self._against.items()):
+            if all(self._office.replica.condemned(log, seq) for seq in seqs):
+                del self._against[log, seqs]
+                cited = {update.data for seq in seqs if (update := self._office.update_of(log, seq)) is not None}
+                for data in cited if len(cited) == 1 else ():
+                    if (peer_of(log), data) not in self._judged:
+                        self._judged.add((peer_of(log), data))
+                        found.append(replace(finding, seqs=(data,), concurs=True))
+        return found
 
     # -------------------------------------------------------------- measuring
 
@@ -88,21 +125,25 @@ class Holdout:
             return
         if not concurs and not office.receives(log, seqs[-1]):
             return
-        replica = office.replica
-        taken_back = replica.branches.get(log).recovers
-        counting = [
-            seq for seq in seqs
-            if replica.weight_of(log, seq) and not replica.condemned(log, seq)
-            and not any(since <= seq < at for at, since in taken_back)
-        ]  # fmt: skip
-        terms = [(office.update_of(log, seq), replica.weight_of(log, seq) or 0) for seq in counting]
-        without = office.book.theta_without([(update.delta, weight) for update, weight in terms if update is not None])
-        if not counting or without is None:
+        terms = [(delta, weight // FURTHER) for delta, weight in self._counting(log, seqs)]
+        further = office.book.theta_with(terms)
+        if not terms or further is None:
             return
         self._count += 1
         self._next_at = now + office.config.judge_s
         self._open = (self._count, batch, concurs, now + SHELL_S)
-        office.out.put(Judge(self._count, office.book.theta(), without))
+        office.out.put(Judge(self._count, further, office.book.theta()))
+
+    def _counting(self, log: LogId, seqs: tuple[int, ...]) -> list[tuple[Hash, int]]:
+        """(delta, weight) of those that are in the model; of a data entry, of the newest that learned from it."""
+        of_data = self._office.data_of(log, seqs[-1]) is not None
+        found: list[tuple[Hash, int]] = []
+        for name, seq, delta, weight in self._office.replica.updates:
+            if name == log and not self._office.replica.condemned(log, seq):
+                update = self._office.update_of(log, seq) if of_data else None
+                if seq in seqs or (update is not None and update.data == seqs[-1]):
+                    found.append((delta, weight))
+        return found[-BATCH:]
 
     def judged(self, event: Judged) -> Finding | None:
         """What the shell measured, as an opinion; None if there is none."""
@@ -115,7 +156,7 @@ class Holdout:
             return None
         self._judged.add((peer_of(log), seqs[-1]))
         policy = self._office.policy
-        facts = {f"{one.on}.harm_permille": harm_permille(one) for one in measured}
+        facts = {f"{one.on}.harm_permille": harm_permille(one) for one in measured if one.given.examples >= MIN_ROWS}
         finding = opinion(policy.judge(facts), policy, log, seqs, measured, concurs=concurs)
         if finding is None and not concurs:
             finding = Finding(log, seqs, "scored", (), measured, policy.hash)
@@ -123,7 +164,7 @@ class Holdout:
 
 
 def harm_permille(measured: Measured) -> int:
-    """How many more of a thousand rows are wrong with the updates than without; never below 0."""
+    """How many more of a thousand rows are wrong with more of the updates than without; never below 0."""
     more = _wrong(measured.given) - _wrong(measured.without)
     return max(0, 1000 * more // measured.given.examples)
 

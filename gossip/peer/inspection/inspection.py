@@ -191,6 +191,8 @@ class Inspection:
         self._examining.tick(now)
         self._answering.tick(now)
         self._holdout.tick(now)
+        for finding in self._holdout.due():
+            self._docket.add(finding, now)
         self._docket.is_last = is_last
         self._docket.tick(now)
         for digest in tuple(self._relayed):
@@ -247,7 +249,7 @@ class Inspection:
         found: dict[tuple[LogId, int], None] = {}
         replica = self._office.replica
         for judgement in verdict.judgements:
-            log = self._concurring.branch(judgement) if judgement.decision == "condemned" else None
+            log = self._office.branch(judgement) if judgement.decision == "condemned" else None
             if log is None:
                 continue
             held = replica.branches.get(log)

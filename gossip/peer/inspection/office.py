@@ -21,7 +21,7 @@ from gossip.peer.inspection.receivers import RECEIVING, receivers
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from ledger.chain import LogId, peer_of
-from ledger.entry import Data, Hash, Measured, PeerId, Reading, Update
+from ledger.entry import Data, Hash, Judgement, Measured, PeerId, Reading, Update
 from ledger.policy import Breach, Policy, Ruling
 from ledger.replica import Replica
 
@@ -101,6 +101,14 @@ class Office:
     def update_of(self, log: LogId, seq: int) -> Update | None:
         entry = self.replica.entry(log, seq) if seq < self.replica.size(log) else None
         return entry if isinstance(entry, Update) else None
+
+    def branch(self, judgement: Judgement) -> LogId | None:
+        """The branch that a judgement names by the hash of its last entry."""
+        last = judgement.seqs[-1]
+        for log in self.replica.strands(judgement.peer):
+            if last < self.replica.size(log) and self.replica.tree(log).leaf(last).hex() == judgement.hash:
+                return log
+        return None
 
     def later(self, at: float) -> None:
         self.out.timer(TIMER, at)
