@@ -197,7 +197,7 @@ def replay(
     json: Json = False,
 ) -> None:
     """Recompute the model, and every snapshot, from the deltas."""
-    from cli import verdict
+    from cli import damaged, verdict
     from cli.opened import opened
     from cli.progress import Progress
 
@@ -207,7 +207,7 @@ def replay(
     ):
         report, used = read.report, read.arithmetic_name
     loaded = [name for name in ("jax", "numpy") if name in sys.modules]  # looked up, not promised
-    replayed = bool(report.model_hash) and not report.findings
+    replayed = bool(report.model_hash) and not damaged.damaging(report.findings)
     if json:
         told = verdict.as_json(report, used)
         del told["verdict"], told["anchored"]  # it is held against nothing here: `verify` does that
@@ -218,7 +218,9 @@ def replay(
         counts = f"{render.many(report.updates, 'update')} and {render.many(report.snapshots, 'snapshot')}"
         word = "replayed" if replayed else "not all replayed:"
         render.say(f"{word} {counts} with {used}, {'after jax was loaded' if 'jax' in loaded else 'without jax'}")
-    raise typer.Exit(exits.OK if replayed else exits.FINDINGS if report.findings else exits.INCONCLUSIVE)
+    raise typer.Exit(
+        exits.OK if replayed else exits.FINDINGS if damaged.damaging(report.findings) else exits.INCONCLUSIVE
+    )
 
 
 @app.command()

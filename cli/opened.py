@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import auditing
-from cli.damaged import Damaged
+from cli.damaged import Damaged, damaging
 from cli.plain import name as plain_name
 from cli.plain import plain
 from ledger.anchors import stamped
@@ -81,7 +81,7 @@ class Opened:
 
     def require_whole(self) -> None:
         """Damaged if anything is wrong here: what is asked for may be lost by that."""
-        if self.report.findings:
+        if damaging(self.report.findings):
             raise Damaged(self.report.findings)
 
     def matching(self, peer: str) -> list[str]:

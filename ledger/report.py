@@ -59,6 +59,12 @@ class Finding:
         """Whether it differs from what the auditor knows from elsewhere, and not from another part of the bundle."""
         return self.rule == "anchor" or (self.rule == "truncated" and "you hold a checkpoint" in self.detail)
 
+    @property
+    def of_a_word(self) -> bool:
+        """Whether a member said of others, or showed, what is not so: the entries stand, and all that follows from
+        them is as it would be."""
+        return self.rule in ("verdict", "opening")
+
 
 @dataclass(frozen=True, slots=True)
 class LogReport:

@@ -30,8 +30,8 @@ CHANGE = np.linspace(-0.1, 0.1, 16)
 
 
 def looked_at(
-    swarm: Swarm, contents: BundleContents | None = None, *, inspectors: Inspectors | None = lambda genesis, policy: inspector,
-    parameters: int = 1 << 20, plain: bool = False,
+    swarm: Swarm, contents: BundleContents | None = None, *,
+    inspectors: Inspectors | None = lambda genesis, policy: inspector, parameters: int = 1 << 20, plain: bool = False,
 ) -> Report:  # fmt: skip
     swarm.exchange()
     options = AuditOptions(parameters=parameters, inspectors=inspectors)
@@ -164,6 +164,7 @@ LIES: Final[dict[str, tuple[str, Callable[[Said, Golden], Said], str]]] = {
         "labels", lambda said, story: said.changed(
             about="cyd", seqs=story.seqs["many"], readings=REFUSED[1:]), "by which everybody decides alike",
     ),
+    "another limit of an opinion": ("overlap", lambda said, _: said.reading(limit=499), "max is 499, it is 500"),
     "an overlap one off": ("overlap", lambda said, _: said.reading(999), "gives 1000"),
     "an overlap of who was first": (
         "overlap", lambda said, story: said.changed(about="ann", judge="bob", seqs=story.seqs["shown"]),
