@@ -24,11 +24,16 @@ _MARKUP: Final = re.compile(r"\\*\[[a-zA-Z#/@][^\[\]]*\]|\\+(?=\[)")  # what ric
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, format (bidi, zero width), private
 
 
-def plain(text: object, limit: int | None = None) -> str:
-    """One line of visible characters: no control characters, no escape sequences, no rich markup."""
+def visible(text: object) -> str:
+    """One line of visible characters: no control characters, no escape sequences. For what rich does not print."""
     kept = _ESCAPES.sub("", str(text))
     kept = "".join(" " if c in "\t\r\n" else c for c in kept if c in "\t\r\n" or unicodedata.category(c) not in _UNSEEN)
-    before = ""
+    return " ".join(kept.split())
+
+
+def plain(text: object, limit: int | None = None) -> str:
+    """One line of visible characters, without rich markup."""
+    kept, before = visible(text), ""
     while before != kept:  # taking one tag out may close up another: [re[b]d]
         before, kept = kept, _MARKUP.sub("", kept)
     kept = " ".join(kept.split())

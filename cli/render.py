@@ -12,7 +12,7 @@ import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.plain import plain
+from cli.plain import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ def say(text: str = "") -> None:
 
 def complain(text: object) -> None:
     """One line for people on stderr."""
-    sys.stderr.write(f"gossip: {plain(text)}\n")
+    sys.stderr.write(f"gossip: {visible(text)}\n")  # not by rich: "[data.rows]" is no tag here
     sys.stderr.flush()
 
 
