@@ -71,9 +71,10 @@ class PeerConfig:
     """Seconds that cosignatures may take to come together at the author before others are told of what there is. The
     whole set usually goes round within ten; what is told earlier is told twice."""
 
-    verdict_s: float = 30.0
+    verdict_s: float = 15.0
     """Seconds between two own verdicts, at least: what is found meanwhile is said together. An entry costs all members
-    some 500 bytes, whatever it says."""
+    some 500 bytes, whatever it says. Two such pauses, in which a majority gathers, are less than the minute from one final
+    snapshot to the next (vote_s): what is final holds what it holds, whoever condemns it later."""
 
     judge_s: float = 10.0
     """Seconds between two judgements of others' updates on rows of our own, at least: each is two passes over them. A
