@@ -16,7 +16,21 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from tests.bench import codec, data, demo, ledger, machine, million, policy, replay, startup, store, traffic, transport
+from tests.bench import (
+    codec,
+    data,
+    demo,
+    ledger,
+    machine,
+    million,
+    poison,
+    policy,
+    replay,
+    startup,
+    store,
+    traffic,
+    transport,
+)
 from tests.bench.figures import Section, rows_of
 
 SEEDS: Final = 5
@@ -31,6 +45,7 @@ SECTIONS: Final = (
     "traffic",
     "transport",
     "policy",
+    "poison",
     "demo",
 )
 
@@ -54,6 +69,7 @@ def main() -> None:
         "traffic": lambda: traffic.measure(quick=given.quick),
         "transport": transport.measure,
         "policy": lambda: policy.measure(quick=given.quick),
+        "poison": lambda: poison.measure(quick=given.quick),
         "demo": lambda: demo.measure(seeds, _progress),
     }
     begun, when = perf_counter(), datetime.now(UTC)
