@@ -364,7 +364,7 @@ def test_what_a_quorum_has_found_harmful_does_not_come_back_with_the_next_update
 
 def test_turned_labels_in_private_data_are_seen_by_where_they_pull() -> None:
     """The others have made up for them long ago: without these updates the model would be worse, not better."""
-    text = "policy = 1\n[holdout.harm_permille]\nmax = 50\n"
+    text = "policy = 1\n[holdout.harm_permille]\nmax = 15\n"
     swarm, report = lived(flipped={BAD: 1.0}, policy=text, seconds=40.0)
     only_the_bad_one_lost(swarm)
     assert report.accuracy is not None

@@ -1,6 +1,6 @@
 """Where a peer's updates pull the model: does it get worse on rows of our own if it goes further their way?
 
-    16 updates of one peer --are we a receiver of the last?--> Judge(model and a quarter of them again, model)
+    16 updates of one peer --are we a receiver of the last?--> Judge(model and their mean once more, model)
     Judged: counts of both --> harm = 1000 * (wrong with more - wrong as it is) / rows
 
 Why not the model without them: everybody trains from the sum, and so against whatever somebody puts into it. Leaving
@@ -17,7 +17,8 @@ says the same of the data that all of it learned from: no update that cites them
 in a hundred finds harm in an honest batch, and what is said of data adds up for ever.
 
 Rules kept here: at most one batch each `judge_s`, of each peer the newest; the two models are the exact fold, and the
-exact fold with each of these terms once more at a quarter of its weight, rounded once; what does not count any more is
+exact fold with their mean delta once more, each by its weight as if its author had been alone (so the step is the same
+in a swarm of three and of thirty, and what was clipped stays clipped), rounded once; what does not count any more is
 not judged; who has few rows measures, and holds it against nobody. It refuses to know rows: the shell measures, and
 what it says is an opinion that others check with rows of theirs.
 """
@@ -30,10 +31,9 @@ from typing import Final
 from gossip.events import Judge, Judged
 from gossip.peer.inspection.office import Finding, Office, opinion
 from ledger.chain import LogId, peer_of
-from ledger.entry import AnyEntry, Hash, Judgement, Measured, PeerId, Scores, Update, Verdict
+from ledger.entry import GRID_ONE, AnyEntry, Hash, Judgement, Measured, PeerId, Scores, Update, Verdict
 
 BATCH: Final = 16  # updates
-FURTHER: Final = 4  # a quarter of them: half as much is lost in the noise, twice as much harms with honest updates
 MIN_ROWS: Final = 50  # to say that something is wrong: of 24 rows one is 42 permille
 MAX_WAITING: Final = 256  # batches
 SHELL_S: Final = 300.0  # a shell that has not measured by then will not
@@ -125,7 +125,7 @@ class Holdout:
             return
         if not concurs and not office.receives(log, seqs[-1]):
             return
-        terms = [(delta, weight // FURTHER) for delta, weight in self._counting(log, seqs)]
+        terms = self._mean(log, seqs)
         further = office.book.theta_with(terms)
         if not terms or further is None:
             return
@@ -134,16 +134,21 @@ class Holdout:
         self._open = (self._count, batch, concurs, now + SHELL_S)
         office.out.put(Judge(self._count, further, office.book.theta()))
 
-    def _counting(self, log: LogId, seqs: tuple[int, ...]) -> list[tuple[Hash, int]]:
-        """(delta, weight) of those that are in the model; of a data entry, of the newest that learned from it."""
+    def _mean(self, log: LogId, seqs: tuple[int, ...]) -> list[tuple[Hash, int]]:
+        """(delta, weight) of the mean of those that are in the model; of a data entry, of the newest that learned from
+        it. One delta in all: half a one is lost in the noise of some hundred rows, and two harm when they are honest.
+        """
         of_data = self._office.data_of(log, seqs[-1]) is not None
+        held, eta = self._office.replica.branches.get(log), self._office.replica.genesis.fold.eta
         found: list[tuple[Hash, int]] = []
         for name, seq, delta, weight in self._office.replica.updates:
             if name == log and not self._office.replica.condemned(log, seq):
                 update = self._office.update_of(log, seq) if of_data else None
                 if seq in seqs or (update is not None and update.data == seqs[-1]):
-                    found.append((delta, weight))
-        return found[-BATCH:]
+                    alone = min(GRID_ONE, weight * held.active[held.folded[seq]] * GRID_ONE // eta)
+                    found.append((delta, alone))
+        found = found[-BATCH:]
+        return [(delta, alone // len(found)) for delta, alone in found]
 
     def judged(self, event: Judged) -> Finding | None:
         """What the shell measured, as an opinion; None if there is none."""
