@@ -11,6 +11,7 @@ import re
 import unicodedata
 from typing import Final
 
+MAX_CHARS: Final = 2_000  # of a text with markup to take out, which takes the square of its length; no line is so long
 MAX_NAME: Final = 24  # characters shown of a name: a column of the live view
 NO_NAME: Final = "(no name)"
 
@@ -33,11 +34,12 @@ def visible(text: object) -> str:
 
 def plain(text: object, limit: int | None = None) -> str:
     """One line of visible characters, without rich markup."""
-    kept, before = visible(text), ""
+    kept, before = visible(text)[: MAX_CHARS + 1], ""
     while before != kept:  # taking one tag out may close up another: [re[b]d]
         before, kept = kept, _MARKUP.sub("", kept)
     kept = " ".join(kept.split())
-    if limit is not None and len(kept) > limit:
+    limit = MAX_CHARS if limit is None else limit
+    if len(kept) > limit:
         kept = kept[: limit - 1] + "…"
     return kept
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.plain import NO_NAME, name, plain
+from cli.plain import MAX_CHARS, NO_NAME, name, plain
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,10 @@ def test_no_text_gets_through_that_moves_the_cursor_or_styles_anything(text: str
     rendered = paper.render_str(shown, markup=True, highlight=False)
     assert rendered.plain == shown  # rich, asked to obey markup, finds none
     assert rendered.spans == []
+
+
+@pytest.mark.parametrize("piece", ["[a", "\\", "]", "\x1b]", "\x1b[", "[/", "\\["])
+def test_a_text_that_only_makes_work_is_cut(piece: str) -> None:
+    shown = plain(piece * 500_000 + "]" * 500_000)  # the square of this would take hours
+    assert len(shown) <= MAX_CHARS
+    assert not shown or shown[-1] == "…" or len(shown) < MAX_CHARS
