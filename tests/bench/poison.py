@@ -8,8 +8,8 @@ The real machine, ledger, fold and learner in virtual time; the labels of the pa
 made them. A peer holds back a quarter of its sites: it judges others by these, and PR-AUC is of sites that nobody has.
 
     loss      PR-AUC of the swarm in which nobody is poisoned, less that of the same swarm with one that is
-    refused   under the default policy: a quorum that finds harm on rows of its own takes updates out
-    shown     under the same, where harm is only shown
+    shown     under the default policy, where harm to others' rows is only shown
+    refused   under the same with harm refused: a quorum takes updates out
 
 It plants a fault and looks; what a peer does about one is gossip/peer/inspection's.
 """
@@ -53,10 +53,10 @@ SIZES: Final = {"largest": 1, "middle": 4, "smallest": 7}  # peers
 LOSS: Final = Goal(0.01)
 TITLE: Final = f"poison: one peer of {PEERS} calls its {DOMAINS} most frequent ad and tracker domains benign"
 
-REFUSED: Final = shipped("filterlist")
-_RULE: Final = "[holdout.harm_permille]\nmax = 50\n"
-SHOWN: Final = REFUSED.replace(_RULE, _RULE + 'on_fail = "quarantine"\n')
-PINNED: Final = f'{REFUSED}\n[labels.ad]\neasylist = "{"ab" * 32}"\n[opened.wrong_labels_permille]\nmax = 50\n'
+SHOWN: Final = shipped("filterlist")
+_RULE: Final = "[holdout.harm_permille]\nmax = 50\non_fail = "
+REFUSED: Final = SHOWN.replace(f'{_RULE}"quarantine"', f'{_RULE}"reject"')
+PINNED: Final = f'{SHOWN}\n[labels.ad]\neasylist = "{"ab" * 32}"\n[opened.wrong_labels_permille]\nmax = 50\n'
 
 
 @dataclass(frozen=True, slots=True)

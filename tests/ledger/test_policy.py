@@ -281,7 +281,7 @@ def test_the_default_leaves_out(update: dict[str, int], data: dict[str, int], ru
         ("crossed.copied", 1, "reject"),
         ("crossed.cosine_permille", 900, "pass"), ("crossed.cosine_permille", 901, "quarantine"),
         ("crossed.overlap_permille", 900, "pass"), ("crossed.overlap_permille", 901, "quarantine"),
-        ("holdout.harm_permille", 50, "pass"), ("holdout.harm_permille", 51, "reject"),
+        ("holdout.harm_permille", 50, "pass"), ("holdout.harm_permille", 51, "quarantine"),
     ],
 )  # fmt: skip
 def test_the_default_judges_what_was_measured(fact: str, value: int, outcome: str) -> None:
