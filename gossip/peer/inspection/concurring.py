@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gossip.peer.inspection.office import Office
+from gossip.peer.inspection.office import Office, group_of
 from ledger.chain import LogId, peer_of
 from ledger.entry import PeerId, Verdict
 
@@ -36,7 +36,7 @@ class Doubt:
     judge: PeerId
     log: LogId
     seqs: tuple[int, ...]
-    group: str  # of facts: opened, crossed, holdout, canary
+    group: str  # of facts: opened, unanswered, crossed, holdout, canary
 
     @property
     def key(self) -> Key:
@@ -63,7 +63,7 @@ class Concurring:
         for judgement in verdict.judgements:
             log = self._office.branch(judgement)
             if judgement.decision == "condemned" and log is not None and self._office.is_alien(log):
-                for group in dict.fromkeys(reading.rule.partition(".")[0] for reading in judgement.readings):
+                for group in dict.fromkeys(group_of(reading.rule) for reading in judgement.readings):
                     doubt = Doubt(peer_of(judge), log, tuple(judgement.seqs), group)
                     doubts.append(doubt)
                     if self._office.data_of(log, doubt.seqs[-1]) is not None:

@@ -6,10 +6,12 @@ Why not at once: an entry costs some 500 bytes whatever it holds, and a peer tha
 not make a thousand entries grow in everybody's log. Findings of one peer that give the same reasons are one judgement,
 with the worst value of each.
 
-Bounds kept here, for what one other peer does: in a verdict 4 judgements about it, each of 256 entries at most; in all
-MAX_ABOUT refusals, quarantines and condemnations, ever. Beyond that we are silent, and say once to our person that an
-admin should look at it. Scores do not count: of these there is one for 16 updates and receiver (holdout.py). What was
-said is read back from the own log after a restart, and so is when.
+Bounds kept here, for what one other peer does: in a verdict 4 judgements about it, each of 256 entries at most, the
+condemnations first; in all MAX_ABOUT refusals, MAX_ABOUT quarantines, and MAX_ABOUT condemnations, ever. Each by
+itself: a refusal is what everybody decides alike without us, and who collects refusals would else wear us out before it
+does what only we can say. Beyond that we are silent, and say once to our person that an admin should look at it. Scores
+do not count: of these there is one for 16 updates and receiver (holdout.py). What was said is read back from the own
+log after a restart, and so is when.
 
 It refuses to know how anything was found.
 """
@@ -28,9 +30,11 @@ MAX_IN_ONE: Final = 32  # judgements
 MAX_ABOUT_IN_ONE: Final = 4  # of them about one peer
 MAX_SEQS: Final = 256  # entries in one judgement, as the format has it; 5 to 9 bytes each
 MAX_BYTES: Final = 40 * 1024  # of one verdict, estimated: an entry has 63 KiB
-MAX_ABOUT: Final = 256  # judgements about one peer, scores not counted, as long as the own log lasts
+MAX_ABOUT: Final = 256  # judgements about one peer of each kind but scores, as long as the own log lasts
 MAX_WAITING: Final = 1024  # findings: what does not fit is not said
 GATHER_S: Final = 2.0  # at most, from a first finding to the entry: others may come with it
+
+_URGENCY: Final[Mapping[Decision, int]] = {"condemned": 0, "quarantined": 1, "scored": 1, "refused": 2}
 
 Group = tuple[LogId, Decision, tuple[str, ...], int]
 
@@ -43,8 +47,8 @@ class Docket:
         self._waiting: list[Finding] = []
         self._due: float | None = None
         self._said_at = 0.0  # the time of the last verdict
-        self._about: dict[PeerId, int] = {}
-        self._silent: set[PeerId] = set()  # asked, never iterated
+        self._about: dict[tuple[PeerId, Decision], int] = {}
+        self._silent: set[tuple[PeerId, Decision]] = set()  # asked, never iterated
         self.is_last = False  # nothing new begins in this run: what is here is said without waiting
 
     def __len__(self) -> int:
@@ -55,27 +59,33 @@ class Docket:
         if isinstance(entry, Verdict):
             self._said_at = max(self._said_at, float(entry.time))
             for judgement in entry.judgements:
-                if judgement.decision != "scored":
-                    self._about[judgement.peer] = self._about.get(judgement.peer, 0) + 1
+                kind = (judgement.peer, judgement.decision)
+                self._about[kind] = self._about.get(kind, 0) + 1
 
     def add(self, finding: Finding, now: float) -> None:
-        if len(self._waiting) < MAX_WAITING and not self._is_worn(finding):
+        if self._has_room(finding) and not self._is_worn(finding):
             self._waiting.append(finding)
             if self._due is None:
                 pause = self._office.luck.uniform(0.1, 1.0) * GATHER_S
                 self._due = max(now + pause, self._said_at + self._office.config.verdict_s)
 
+    def _has_room(self, finding: Finding) -> bool:
+        """Refusals leave half of it to what nobody else says."""
+        if finding.decision == "refused":
+            return sum(1 for one in self._waiting if one.decision == "refused") < MAX_WAITING // 2
+        return len(self._waiting) < MAX_WAITING
+
     def _is_worn(self, finding: Finding) -> bool:
         """Whether we have said so much about that peer that we say no more."""
-        peer = peer_of(finding.log)
-        if finding.decision == "scored" or self._about.get(peer, 0) < MAX_ABOUT:
+        peer, decision = kind = peer_of(finding.log), finding.decision
+        if decision == "scored" or self._about.get(kind, 0) < MAX_ABOUT:
             return False
-        if peer not in self._silent:
-            self._silent.add(peer)
+        if kind not in self._silent:
+            self._silent.add(kind)
             self._office.out.note(
                 "trouble",
-                text=f"{MAX_ABOUT} refusals of what peer {peer[:8]} does are in this peer's log, and no more will be: "
-                "an admin should ask it what is wrong",
+                text=f"this peer's log says {MAX_ABOUT} times that what peer {peer[:8]} does is {decision}, and no "
+                "more than that: an admin should ask it what is wrong",
             )
         return True
 
@@ -98,6 +108,7 @@ class Docket:
             self._due = now + self._office.config.verdict_s
             self._office.later(self._due)
             return
+        self._waiting.sort(key=lambda finding: _URGENCY[finding.decision])
         basis = self._waiting[0].basis
         groups: dict[Group, list[Finding]] = {}
         rest: list[Finding] = []

@@ -26,6 +26,7 @@ from ledger.chain import LogId, peer_of
 from ledger.entry import MAX_OPENING_BYTES, Accuse, AnyEntry, Challenge, Data, Opening, PeerId, Reading
 from ledger.errors import RemoteError
 from ledger.opening import VerifiedOpening, verify_opening
+from ledger.tail import NeedsHistory
 
 MAX_OPEN: Final = 32  # looked at side by side
 LOOK_S: Final = 2.0  # between two looks whether a blob has come
@@ -37,15 +38,19 @@ Place = tuple[LogId, int]  # of an opening: the log of the data's author, and it
 
 @dataclass(slots=True)
 class Examination:
-    """One opening under way."""
+    """One opening under way. `asked`: what it may answer; more than one if a challenger has signed two histories."""
 
     opening: Opening
-    challenge: Challenge
-    data: Data
+    asked: list[tuple[Data, Challenge]]
     since: float
     concurs: bool
     number: int = 0  # of Inspect; 0 while the blob is awaited
     verified: VerifiedOpening | None = None
+
+    @property
+    def data(self) -> int:
+        """The seq of the data entry that is looked at."""
+        return min(data.seq for data, _ in self.asked)
 
 
 class Examining:
@@ -73,7 +78,7 @@ class Examining:
         leave = release(ZoneSetting.of_entry(data), Records, of=data.root, to=self._office.receiver(self._office.own))
         return isinstance(leave, Released)
 
-    def begin(self, place: Place, challenge: Challenge, now: float, *, concurs: bool) -> bool:
+    def begin(self, place: Place, now: float, *, concurs: bool) -> bool:
         """Look at an opening, once. False if there is no room now."""
         office = self._office
         if place in self._done or place in self._open:
@@ -81,11 +86,11 @@ class Examining:
         if len(self._open) >= MAX_OPEN:
             return False
         log, seq = place
-        opening, data = office.replica.entry(log, seq), office.data_of(log, challenge.data)
-        if not isinstance(opening, Opening) or data is None or not self.may_look(data):
+        opening, asked = office.replica.entry(log, seq), self._asked(place)
+        if not isinstance(opening, Opening) or not asked or not all(self.may_look(data) for data, _ in asked):
             self._done.add(place)
             return True
-        found = Examination(opening, challenge, data, now, concurs)
+        found = Examination(opening, asked, now, concurs)
         if not concurs and self._was_looked_at(found):
             self._done.add(place)
             self._found(place, None, now)
@@ -93,6 +98,14 @@ class Examining:
         self._open[place] = found
         office.later(now)
         return True
+
+    def _asked(self, place: Place) -> list[tuple[Data, Challenge]]:
+        """What an opening may answer, as its own past tells: so whoever looks, and whoever is shown a proof, takes the
+        same, whichever history of a challenger came to it first."""
+        try:
+            return self._office.replica.answers(*place)
+        except NeedsHistory:
+            return []
 
     def _was_looked_at(self, found: Examination) -> bool:
         """Whether an earlier run has found nothing wrong with it. What somebody else opened is kept, too, and deltas:
@@ -105,11 +118,16 @@ class Examining:
             return False
 
     def _verify(self, found: Examination, blob: bytes) -> VerifiedOpening:
-        """RemoteError if the blob is no opening of what was asked for."""
+        """RemoteError if the blob is no opening of anything that it may answer."""
         if len(blob) != found.opening.opened_bytes:
             raise RemoteError("an opening is not as long as its entry says", why=f"{len(blob)} bytes")
-        challenge, swarm = found.challenge, self._office.replica.swarm
-        return verify_opening(blob, found.data, swarm, challenge.signature, challenge.count)
+        wrong: RemoteError | None = None
+        for data, challenge in found.asked:
+            try:
+                return verify_opening(blob, data, self._office.replica.swarm, challenge.signature, challenge.count)
+            except RemoteError as error:
+                wrong = wrong or error
+        raise wrong or RemoteError("an opening answers nothing")
 
     def awaits(self, place: Place) -> bool:
         """Whether the blob of an opening has not come yet."""
@@ -158,10 +176,11 @@ class Examining:
         office, (log, seq) = self._office, place
         peer = peer_of(log)
         digest = sha256(blob).hexdigest()
-        if found.data.opens or not office.is_for_all(digest, blob):  # the proof would be records, which are for few
+        is_for_few = any(data.opens for data, _ in found.asked)
+        if is_for_few or not office.is_for_all(digest, blob):  # the proof would be records, which are for few
             self.give_up(place)
             finding = Finding(
-                log, (found.challenge.data,), "condemned", (FALSE,), basis=office.policy.hash, concurs=found.concurs
+                log, (found.data,), "condemned", (FALSE,), basis=office.policy.hash, concurs=found.concurs
             )
             self._found(place, finding, now)
             return
@@ -189,7 +208,7 @@ class Examining:
         beyond = found.verified.duplicates_permille
         measured = {"opened.unanswered": 0, **event.measured, "opened.duplicates_permille": beyond}
         policy = office.policy
-        finding = opinion(policy.judge(measured), policy, log, (found.challenge.data,), concurs=found.concurs)
+        finding = opinion(policy.judge(measured), policy, log, (found.data,), concurs=found.concurs)
         blob = office.blobs.find(found.opening.opened)
         if blob is not None and finding is None:
             office.out.put(Keep(log, seq, office.replica.data(log, seq), blob))

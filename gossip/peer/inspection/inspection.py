@@ -34,7 +34,7 @@ from gossip.peer.inspection.crossing import COPIED, COSINE, OVERLAP, Crossing
 from gossip.peer.inspection.docket import Docket
 from gossip.peer.inspection.examining import Examining, Place
 from gossip.peer.inspection.holdout import Holdout
-from gossip.peer.inspection.office import Finding, Office, opinion, readings
+from gossip.peer.inspection.office import Finding, Office, group_of, opinion, readings
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from ledger.chain import LogId, peer_of
@@ -69,7 +69,7 @@ class Inspection:
         self._office = office = Office(config, author, book, blobs, out, luck, members, is_forked, is_for_all)
         self._docket = Docket(office)
         self._examining = Examining(office, self._examined)
-        self._asking = Asking(office, self._docket, self._examining)
+        self._asking = Asking(office, self._examining, self._unanswered)
         self._answering = Answering(office)
         self._crossing = Crossing(office)
         self._holdout = Holdout(office)
@@ -108,7 +108,7 @@ class Inspection:
                 if update is not None:
                     self._refused.add((judgement.peer, update.data, rules))
             for seq in judgement.seqs if judgement.decision == "condemned" else ():
-                self._condemned.update((judgement.peer, seq, rule.partition(".")[0]) for rule in rules)
+                self._condemned.update((judgement.peer, seq, group_of(rule)) for rule in rules)
 
     def admitted(self, checked: Checked, now: float) -> None:
         """Something was admitted just now, own entries included."""
@@ -134,7 +134,7 @@ class Inspection:
         office = self._office
         for judgement in verdict.judgements:
             if any(reading.rule.startswith("opened.") for reading in judgement.readings):
-                for (log, seq), _ in self._asking.openings(judgement.peer, judgement.seqs[-1]):
+                for log, seq in self._asking.openings(judgement.peer, judgement.seqs[-1]):
                     opening = office.replica.entry(log, seq)
                     blob = office.blobs.find(opening.opened) if isinstance(opening, Opening) else None
                     if blob is not None:
@@ -165,6 +165,9 @@ class Inspection:
     def _examined(self, place: Place, finding: Finding | None, now: float) -> None:
         if finding is not None:
             self._say_once(finding, "opened", now)
+
+    def _unanswered(self, finding: Finding, now: float) -> None:
+        self._say_once(finding, "unanswered", now)
 
     def _say_once(self, finding: Finding, group: str, now: float) -> None:
         peer = peer_of(finding.log)
@@ -233,12 +236,10 @@ class Inspection:
             case "holdout" | "canary":
                 self._holdout.want((doubt.log, doubt.seqs), concurs=True)
             case "opened":
-                peer, data = peer_of(doubt.log), doubt.seqs[-1]
-                for place, challenge in self._asking.openings(peer, data):
-                    self._examining.begin(place, challenge, now, concurs=True)
-                asked = self._asking.unanswered(doubt.judge, peer, data)
-                if asked is not None:
-                    self._asking.watch(asked)
+                for place in self._asking.openings(peer_of(doubt.log), doubt.seqs[-1]):
+                    self._examining.begin(place, now, concurs=True)
+            case "unanswered":
+                self._asking.doubt(doubt.log, doubt.seqs[-1])
             case _:
                 pass  # a word that no policy of ours knows
 

@@ -114,6 +114,11 @@ class Office:
         self.out.timer(TIMER, at)
 
 
+def group_of(rule: str) -> str:
+    """What is looked at together of a rule's facts: opened, crossed, holdout, canary; what is not opened, by itself."""
+    return "unanswered" if rule.startswith("opened.unanswered.") else rule.partition(".")[0]
+
+
 def readings(breaches: Sequence[Breach]) -> tuple[Reading, ...]:
     return tuple(Reading(rule=breach.rule, value=breach.value, limit=breach.limit) for breach in breaches)
 
