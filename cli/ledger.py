@@ -92,7 +92,7 @@ def show(
     from cli import damaged, entries, sources
 
     with damaged.reading(source, json=json), sources.opened(source) as opened:
-        found = entries.pick(opened, entry)
+        found, names = entries.pick(opened, entry), opened.names()  # all that is read of a source, while it is open
     facts = entries.facts(found)
     if json:
         render.document({**facts, "findings": damaged.listed(opened.findings)})
@@ -102,7 +102,7 @@ def show(
 
     render.say(f"log   {found.log}")
     render.say(f"index {found.seq}")
-    for number, words in enumerate(entries.told(found, opened.names())["says"].split(" | ")):
+    for number, words in enumerate(entries.told(found, names)["says"].split(" | ")):
         render.say(f"{'' if number else 'says':5} {words}")
     render.say(f"hash  {found.hash}  (SHA-256 of the {render.many(len(found.data), 'byte')} of the entry)")
     render.say(jsonlib.dumps(facts["entry"], indent=2, ensure_ascii=True))

@@ -220,7 +220,11 @@ def test_a_bundle_is_read_like_a_store(bundle: Path, swarm: toy.Swarm) -> None:
     kept = facts("ledger", "log", str(bundle.parent / "peer"), "-n", "0")
     assert {e["hash"] for e in listed["entries"]} == {e["hash"] for e in kept["entries"]}
     assert "snapshot" in gossip("ledger", "log", str(bundle), "--peer", "birch", "-n", "1")
-    assert facts("ledger", "show", "birch/0", str(bundle))["hash"] == swarm["birch"].id
+    archive = str(bundle.parent / "peer.zip")
+    gossip("ledger", "bundle", "--dir", str(bundle.parent / "peer"), "--out", archive)
+    for source in (str(bundle), str(bundle.parent / "peer"), archive):
+        assert facts("ledger", "show", "birch/0", source)["hash"] == swarm["birch"].id
+        assert "\nsays  birch enters" in gossip("ledger", "show", "birch/0", source)
 
 
 def test_each_log_is_exported_as_far_as_it_is_signed(tmp_path: Path, swarm: toy.Swarm) -> None:
