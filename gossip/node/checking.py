@@ -121,6 +121,10 @@ class Checking:
                 judged = await self._ask(lambda checker: checker.judge(asked, effect.given, effect.without))
         except Replaced:
             pass  # has been told, and ends the node if it keeps happening
+        except GossipError as error:
+            if self._learning.wanted:
+                raise  # own data cannot be read again, or training dies over and over: for the person to mend
+            self._tell(f"models could not be compared: {error}")
         if judged is not None:
             self._tell(judged.trouble)
         await self._post(Judged(effect.number, tuple(judged.measured) if judged else ()))
@@ -136,8 +140,7 @@ class Checking:
                 if self._idle is not None:
                     self._idle.cancel()
                 if self._checker is None:
-                    self._checker = TrainerProcess(trains=False)
-                    await self._checker.spawn()
+                    self._checker = await self._spawned()
                 try:
                     async with asyncio.timeout(PATIENCE_S):
                         return await question(self._checker)
@@ -145,11 +148,25 @@ class Checking:
                     await self._end()
                     if isinstance(error, LinkError):
                         raise
-                    raise LinkError(f"looking took longer than {PATIENCE_S:.0f} s", next_step="") from error
+                    raise LinkError(
+                        f"looking took longer than {PATIENCE_S:.0f} s",
+                        next_step="if it happens again, see what else keeps this machine busy",
+                    ) from error
         finally:
             self._waiting -= 1
             if not self._waiting and self._checker is not None:
                 self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
+
+    async def _spawned(self) -> TrainerProcess:
+        checker = TrainerProcess(trains=False)
+        try:
+            await checker.spawn()
+        except OSError as error:
+            raise LinkError(
+                "no process to look with could be started", why=error.strerror or str(error),
+                next_step="check free memory",
+            ) from error  # fmt: skip
+        return checker
 
     def _rest(self) -> None:
         if not self._waiting:

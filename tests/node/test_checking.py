@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -245,6 +246,35 @@ async def test_who_trains_judges_on_own_rows_too_and_when_its_process_died_over_
     assert isinstance(await bench.answers.get(), DataReady)  # another has read the data again
     assert await bench.answers.get() == Judged(3, ())
     assert on(await bench.ask(Judge(4, *models()))) == ["holdout", "canary"]
+
+
+@pytest.mark.parametrize("bench", [False], indirect=True)
+async def test_without_data_a_comparison_that_takes_too_long_or_has_no_process_ends_no_node(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "PATIENCE_S", 0.0)
+        for number in (1, 2):
+            assert await bench.ask(Judge(number, *models())) == Judged(number, ())
+    (told,) = bench.told  # once
+    assert "models could not be compared: looking took longer than" in told
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nowhere/python")
+        assert await bench.ask(Judge(3, *models())) == Judged(3, ())
+    assert "no process to look with could be started" in bench.told[-1]
+    assert await bench.ask(Judge(4, *models())) == Judged(4, ())
+    assert "canary set of the policy is not on this machine" in bench.told[-1]  # the next one looks
+
+
+@pytest.mark.parametrize("bench", [False], indirect=True)
+async def test_without_data_a_process_that_dies_over_two_models_ends_no_node(bench: Bench, tmp_path: Path) -> None:
+    keep(pinned_path(bench.place), tmp_path / "canary.jsonl", policy_of(bench))
+    await bench.ask(Judge(1, *models()))
+    assert bench.checking.pid is not None
+    os.kill(bench.checking.pid, signal.SIGKILL)
+    assert await bench.ask(Judge(2, *models())) == Judged(2, ())
+    assert "models could not be compared: the checking process ended: signal 9" in bench.told[-1]
+    assert (await bench.ask(Judge(3, *models()))).measured  # type: ignore[union-attr]
 
 
 def policy_of(bench: Bench) -> Policy:
