@@ -163,6 +163,7 @@ def verify(
     for option, given in whole.items():
         if structure and given:
             raise LocalError(f"{option} needs a whole audit", next_step="leave --structure out")
+    settings.check_output("--html", html, [bundle, *(checkpoint or ()), model, *(root or ()), *(lists or ())])
     used = ""
     told, named = judged.Told(), Lists(lists or ())
     with Progress() as progress:
@@ -263,6 +264,7 @@ def without(
     from cli import lineage as shares
     from cli.opened import opened
 
+    settings.check_output("--out", out, [bundle, *(data or ())])
     with damaged.reading(bundle, json=json), opened(bundle) as read:
         if read.replica.has_genesis and not read.report.model_hash:
             read.require_whole()
@@ -298,6 +300,7 @@ def state(
     from cli.opened import opened
     from ledger.state_document import state_document
 
+    settings.check_output("--out", out, [bundle])
     with damaged.reading(bundle, json=json), opened(bundle) as read:
         log, seq = read.find(snapshot)
         document = state_document(read.replica, log, seq)

@@ -66,8 +66,9 @@ def export(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write a snapshot's model as a file that says which ledger it is from."""
-    from cli import damaged, exporting
+    from cli import damaged, exporting, settings
 
+    settings.check_output("--out", out, [Path(source)] if source is not None else [])
     try:
         with damaged.reading(source, json=json):
             facts = exporting.export(source, out, snapshot, final=final)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -117,6 +118,21 @@ def new_demo_directory() -> Path:
             number += 1
             continue
         return place
+
+
+def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> None:
+    """LocalError if what a command is about to write is a file that it reads, or one in a folder that it reads."""
+    if out is None or not out.exists():
+        return
+    for path in read:
+        if path is None or not path.exists():
+            continue
+        if out.samefile(path) or (path.is_dir() and out.resolve().is_relative_to(path.resolve())):
+            raise LocalError(
+                f"{option} {out} would overwrite what is read",
+                why="it is one of the files given" if path.is_file() else f"it lies in {path}",
+                next_step=f"name another file with {option}",
+            )
 
 
 def _called(place: Path) -> str:

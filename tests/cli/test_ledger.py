@@ -234,6 +234,29 @@ def test_each_log_is_exported_as_far_as_it_is_signed(tmp_path: Path, swarm: toy.
     assert report["entries"] == sum(swarm.founder.replica.heads().values()) - 2
 
 
+def test_nothing_is_written_over_what_is_read(bundle: Path, swarm: toy.Swarm) -> None:
+    """Neither a page, nor a state, nor a model: not over the archive that is read, nor into the folder."""
+    archive, snapshot = (
+        bundle.parent / "a.zip",
+        f"{swarm['birch'].id}/{swarm['birch'].replica.size(swarm['birch'].id) - 1}",
+    )
+    gossip("ledger", "bundle", "--dir", str(bundle.parent / "peer"), "--out", str(archive))
+    note = bundle.parent / "note"
+    note.write_bytes(b"of mine")
+    for out, read in ((archive, archive), (bundle / "bundle.json", bundle)):
+        before = out.read_bytes()
+        for words in (
+            ("ledger", "verify", str(read), "--html", str(out)),
+            ("ledger", "state", str(read), snapshot, "--out", str(out)),
+            ("ledger", "without", str(read), "birch", "--out", str(out)),
+            ("model", "export", str(read), "--out", str(out)),
+        ):
+            assert "would overwrite what is read" in gossip(*words, code=exits.USAGE)
+        assert out.read_bytes() == before
+    gossip("ledger", "verify", str(archive), "--lists", str(note), "--html", str(note), code=exits.USAGE)
+    assert note.read_bytes() == b"of mine"
+
+
 def test_an_export_never_overwrites(bundle: Path) -> None:
     place = bundle.parent / "peer"
     assert "exists already" in gossip("ledger", "bundle", "--dir", str(place), "--out", str(bundle), code=exits.USAGE)

@@ -153,6 +153,17 @@ def test_a_narrow_terminal_cuts_the_last_column_only(
     assert len(line) <= 50
 
 
+def test_a_page_is_never_written_over_what_was_read(tmp_path: Path, strict: str) -> None:
+    path = write(tmp_path / "rows.jsonl", requests(300))
+    link = tmp_path / "link.html"
+    link.symlink_to(path)
+    before = path.read_bytes(), Path(strict).read_bytes()
+    for out in (path, link, Path(strict)):
+        told = gossip("data", "check", str(path), "--policy", strict, "--html", str(out), code=exits.USAGE)
+        assert (told.count("\n"), "would overwrite what is read" in told) == (1, True)
+    assert (path.read_bytes(), Path(strict).read_bytes()) == before
+
+
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", requests(3))
     for words in (
