@@ -128,6 +128,12 @@ def told(line: Line, names: Mapping[str, str]) -> dict[str, Any]:
     return {**facts(line), "name": names.get(line.log, ""), "says": summary(line.entry, names)}
 
 
+def marked(line: Line, names: Mapping[str, str], marks: Mapping[tuple[str, int], str]) -> str:
+    """What it says, and what became of it where that is not what it says."""
+    mark = marks.get((line.log, line.seq), "")
+    return f"{mark.upper()}: {summary(line.entry, names)}" if mark else summary(line.entry, names)
+
+
 def pick(source: Source, wanted: str) -> Line:
     """The entry that `wanted` names: PEER/SEQ (name or first digits of the id), or the first digits of its hash."""
     peer, slash, seq = wanted.partition("/")

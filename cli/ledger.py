@@ -53,27 +53,29 @@ def log(
     json: Json = False,
 ) -> None:
     """List entries, newest last: what an entry cites comes before it, ties by claimed time."""
-    from cli import damaged, entries, sources
+    from cli import damaged, entries, marks, sources
     from cli.causal import in_causal_order
     from ledger.chain import fork_of
 
     with damaged.reading(source, json=json), sources.opened(source) as found:
         names = found.names()
         wanted = set(entries.logs_of(found, peer)) if peer is not None else set(found.logs)
-        total = 0
+        total, moved = 0, False
         shown: deque[Line] = deque(maxlen=last or None)
         for line in in_causal_order(found.logs):
+            moved = moved or marks.moves(line)
             if line.log in wanted and line.seq >= fork_of(line.log):  # what comes before is of the log it left
                 total += 1
                 shown.append(line)
+        became = marks.marks(found, source, shown, moved)
     if json:
-        told = [entries.told(line, names) for line in shown]
+        told = [{**entries.told(line, names), "mark": became.get((line.log, line.seq), "")} for line in shown]
         render.document({"entries": told, "total": total, "findings": damaged.listed(found.findings)})
         raise typer.Exit(damaged.code(found.findings))
     damaged.warn(found.findings)
     rows = [
         (entries.label(line.log, line.seq), names.get(line.log, "?"), entries.kind(line.entry),
-         render.moment(line.entry.time), entries.summary(line.entry, names))
+         render.moment(line.entry.time), entries.marked(line, names, became))
         for line in shown
     ]  # fmt: skip
     render.table(("entry", "peer", "kind", "claimed time", "says"), rows)

@@ -55,6 +55,8 @@ class Explained:
     zone: str  # of the data
     needed: int  # peers that have to condemn it; 0 where nobody can: it was not let in
     name: str
+    trained: int = 0  # of a data set: updates let in that were trained on it
+    out: int = 0  # of these, those that a quorum took out of the model
 
     @property
     def judges(self) -> list[str]:
@@ -83,14 +85,28 @@ def explain(read: Opened, wanted: str) -> Explained:
     policy = replica.policy_of(digest)
     update = isinstance(entry, Update)
     counts = update and any((name, at) == (log, seq) for name, at, *_ in replica.updates)
+    trained = () if update else _trained_on(replica, log, seq)
+    condemned = [at for at in trained if replica.condemned(log, at)]
+    held = {at for name, at, *_ in replica.updates if name == log} if condemned else set()
+    out = [at for at in condemned if at not in held]
     return Explained(
         log, seq, entry, data_seq, number, policy, replica.policy_now(),
         policy.rule_on(entry, data) if isinstance(entry, Update) else policy.rule_on_data(data),
         tuple(_opinions(read, log, {seq, data_seq} if update else {seq})),
-        replica.weight_of(log, seq) if update else None, counts, replica.condemned(log, seq),
-        data.zone, _needed(replica, log, seq),
-        read.names().get(log, peer_of(log)[:8]),
+        replica.weight_of(log, seq) if update else None, counts, replica.condemned(log, seq) if update else bool(out),
+        data.zone, _needed(replica, log, seq if update else max(trained, default=seq)),
+        read.names().get(log, peer_of(log)[:8]), len(trained), len(out),
     )  # fmt: skip
+
+
+def _trained_on(replica: Replica, log: LogId, data_seq: int) -> tuple[int, ...]:
+    """The updates let in that cite a data entry of a log."""
+    found = []
+    for seq in range(data_seq + 1, replica.size(log)):
+        entry = replica.entry(log, seq)
+        if isinstance(entry, Update) and entry.data == data_seq and replica.weight_of(log, seq) is not None:
+            found.append(seq)
+    return tuple(found)
 
 
 def _needed(replica: Replica, log: LogId, seq: int) -> int:
@@ -143,6 +159,8 @@ def facts(found: Explained) -> dict[str, Any]:
         "condemned": found.condemned,
         "condemned_by": found.judges,
         "quorum": found.needed,
+        "trained": found.trained,
+        "out": found.out,
     }  # fmt: skip
 
 
@@ -232,7 +250,15 @@ def _scores(said: Judgement) -> str:
 def outcome(found: Explained) -> str:
     """What became of it, in one sentence."""
     ruling = found.ruling
+    judges = f"{', '.join(found.judges)} ({len(found.judges)} of the {found.needed} that it takes)"
     if isinstance(found.entry, Data):
+        if found.out:
+            return (
+                f"condemned by {', '.join(found.judges)}: of the {render.many(found.trained, 'update')} trained on it "
+                f"so far, {found.out:,} {'is' if found.out == 1 else 'are'} out of the model"
+            )
+        if found.judges and ruling.outcome == "pass":
+            return f"updates trained on it count: condemned by {judges if found.needed else ', '.join(found.judges)}"
         return {
             "reject": "updates trained on it are left out of the model: ",
             "weight": f"updates trained on it count {ruling.permille / 10:.12g}% of their weight: ",
@@ -241,7 +267,6 @@ def outcome(found: Explained) -> str:
         }[ruling.outcome] + _reasons(ruling)
     if ruling.outcome == "reject":
         return f"it is left out of the model: {_reasons(ruling)}"
-    judges = f"{', '.join(found.judges)} ({len(found.judges)} of the {found.needed} that it takes)"
     weight = f"weight {render.score((found.weight or 0) / GRID_ONE, 2)}"
     if not found.counts:
         if found.condemned:

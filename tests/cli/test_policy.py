@@ -220,6 +220,48 @@ def test_explain_a_data_set(sources: tuple[str, str]) -> None:
     assert "a data set" in told
 
 
+def test_explain_a_data_set_that_a_quorum_condemned(tmp_path: Path) -> None:
+    swarm = toy.Swarm(["birch", "cedar"])
+    birch = swarm["birch"]
+    for _ in range(3):
+        birch.publish(CHANGE)
+    swarm.exchange()
+    place = stored(tmp_path / "one", swarm)
+    told = gossip("policy", "explain", "birch/1", str(place))
+    assert "So      nothing here keeps updates that are trained on it out of the model" in told
+    condemn(swarm["cedar"], birch, 1, "opened.malformed.max")
+    swarm.exchange()
+    told = gossip("policy", "explain", "birch/1", str(stored(tmp_path / "two", swarm)))
+    assert "updates trained on it count: condemned by cedar (1 of the 2 that it takes)" in told
+    condemn(swarm.founder, birch, 1, "opened.malformed.max")
+    swarm.exchange()
+    place = stored(tmp_path / "three", swarm)
+    told = gossip("policy", "explain", "birch/1", str(place))
+    assert "condemned by cedar, founder: of the 3 updates trained on it so far, 3 are out of the model" in told
+    assert "nothing here keeps" not in told
+    listed = facts("policy", "explain", "birch/1", str(place))
+    assert (listed["condemned"], listed["quorum"], listed["trained"], listed["out"]) == (True, 2, 3, 3)
+
+
+def test_a_list_of_entries_marks_updates_that_do_not_count(swarm: toy.Swarm, sources: tuple[str, str]) -> None:
+    updates = own_updates(swarm["birch"])
+    for source in sources:
+        listed = facts("ledger", "log", source, "-n", "0")["entries"]
+        became = {one["entry"]["seq"]: one["mark"] for one in listed if one["entry"]["kind"] == "update"}
+        assert [became[seq] for seq in updates] == ["", "left out by the policy", "", "condemned"]
+        told = gossip("ledger", "log", source, "-n", "0")
+        assert told.count("LEFT OUT BY THE POLICY: ") == told.count("CONDEMNED: ") == 1
+
+
+def test_where_nobody_changed_the_policy_that_of_genesis_marks_them(tmp_path: Path) -> None:
+    swarm = toy.Swarm(["birch"])  # its policy allows 1,000 steps
+    for steps in (10, 1001):
+        swarm["birch"].publish(CHANGE * steps, steps=steps)
+    swarm.exchange()
+    listed = facts("ledger", "log", str(stored(tmp_path / "peer", swarm)), "--peer", "birch")["entries"]
+    assert [one["mark"] for one in listed if one["entry"]["kind"] == "update"] == ["", "left out by the policy"]
+
+
 def test_explain_nothing_but_updates_and_data(sources: tuple[str, str]) -> None:
     told = gossip("policy", "explain", "birch/0", sources[0], code=exits.USAGE)
     assert "is no update and no data set" in told
