@@ -124,7 +124,7 @@ class _Shown:
         if self.mode == "json":
             render.event({"event": note.kind, "time": round(time.time(), 3), **note.fields})
             return
-        if note.kind not in TOLD or (note.kind == "verdict" and not note.fields.get("own")):
+        if note.kind not in TOLD or (note.kind == "verdict" and not note.fields.get("own")) or note.fields.get("again"):
             return
         text = told(note.kind, note.fields)
         if self.mode == "plain":
@@ -189,6 +189,10 @@ def told(kind: str, fields: dict[str, Any]) -> str:
             return f"snapshot: {render.many(int(fields.get('updates', 0)), 'update')} folded, model {model}"
         case "verdict" | "condemned":
             return plain(fields.get("text", ""))
+        case "refused" if "readings" in fields:  # by the policy: says whose itself
+            return plain(fields.get("text", ""))
+        case "refused":
+            return f"refused what {who} sent: {plain(fields.get('text', ''), 200)}"
         case "trouble":  # whole: what to do stands at its end
             return f"trouble: {plain(fields.get('text', ''))}"
     facts = ", ".join(plain(value, 100) for value in fields.values())

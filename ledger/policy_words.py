@@ -96,10 +96,15 @@ def say_fact(rule: str) -> str:
     return fact.about if fact is not None else _OPENED.get(rule, rule)
 
 
+def reasons_of(judgement: Judgement) -> str:
+    """Why somebody judges as it does, with values and limits: "91.2% of its rows ... (allowed: at most 20%)"."""
+    return "; ".join(_OPENED.get(reading.rule) or say_breach(reading) for reading in judgement.readings)
+
+
 def say_judged(judgement: Judgement) -> tuple[str, str]:
-    """What a judgement is about, and its reasons with values and limits: ("update (entry 12)", "91.2% of its ...")."""
+    """What a judgement is about, and its reasons: ("update (entry 12)", "91.2% of its ...")."""
     readings, seqs = judgement.readings, judgement.seqs
-    reasons = "; ".join(_OPENED.get(reading.rule) or say_breach(reading) for reading in readings)
+    reasons = reasons_of(judgement)
     is_data = any(reading.rule.startswith(("opened.", "crossed.overlap")) for reading in readings)
     which = f"entry {seqs[0]}" if len(seqs) == 1 else f"{len(seqs)} updates (entries {seqs[0]} to {seqs[-1]})"
     return f"data set ({which})" if is_data else f"update ({which})" if len(seqs) == 1 else which, reasons

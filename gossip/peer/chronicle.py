@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from gossip.peer.against import Against, say_gone
 from gossip.peer.outbox import Outbox
 from gossip.peer.status import Looked, TailLine, refusals_of, told
 from ledger.chain import LogId, peer_of
@@ -23,13 +24,13 @@ from ledger.entry import (
     PeerId,
     Recover,
     Rotate,
+    Update,
     Verdict,
 )
 from ledger.policy_words import say_breach
 from ledger.replica import Checked, Replica
 
 TAIL: Final = 8  # entries shown to people
-TOLD: Final = 4  # refusals of own updates and data shown to people
 
 
 class Chronicle:
@@ -45,10 +46,15 @@ class Chronicle:
         self.merged = 0
         self.first_merge_at: float | None = None
         self.tail: deque[TailLine] = deque(maxlen=TAIL)
-        self.refusals: deque[str] = deque(maxlen=TOLD)
         self.looked = Looked()
-        self._judges: dict[tuple[int, str], dict[PeerId, None]] = {}  # of own entries: who said so, by decision
-        self._gone: set[tuple[LogId, int]] = set()  # updates that were told to have left the model
+        self._against = Against(own, replica)
+        self._refused: set[tuple[PeerId, int, tuple[str, ...]]] = set()  # told once: whose, data entry, rules
+        self._gone: dict[LogId, set[int]] = {}  # updates that are not in the model, as a majority wants it
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What others have against own entries, in plain words, newest last."""
+        return self._against.lines
 
     def name(self, peer: PeerId | None) -> str:
         return self.names.get(peer_of(peer), "") if peer else ""
@@ -85,18 +91,28 @@ class Chronicle:
         self._out.note("merged", peer=checked.log, name=self.name(checked.log), seq=checked.seq, weight=weight)
 
     def refuse(self, checked: Checked) -> None:
-        """The policy leaves another peer's update out."""
-        for breach in checked.refused:
-            self._out.note(
-                "refused", peer=checked.log, name=self.name(checked.log), seq=checked.seq, rule=breach.rule,
-                value=breach.value, limit=breach.limit, text=f"left out by the policy: {say_breach(breach)}",
-            )  # fmt: skip
+        """The policy leaves another peer's update out. `again`: the same was told of an update of those data."""
+        entry = checked.entry
+        if not checked.refused or not isinstance(entry, Update):
+            return
+        first = checked.refused[0]
+        about = (peer_of(checked.log), entry.data, tuple(breach.rule for breach in checked.refused))
+        whose = self.name(checked.log) or checked.log[:8]
+        reasons = "; ".join(map(say_breach, checked.refused))
+        self._out.note(
+            "refused", peer=checked.log, name=self.name(checked.log), seq=checked.seq, rule=first.rule,
+            value=first.value, limit=first.limit, again=about in self._refused,
+            text=f"{whose}'s update (entry {checked.seq}) is left out: {reasons}",
+            readings=[{"rule": one.rule, "value": one.value, "limit": one.limit} for one in checked.refused],
+        )  # fmt: skip
+        self._refused.add(about)
 
     def tell(self, checked: Checked) -> None:
         """An entry was admitted just now: say so."""
         entry, log = checked.entry, checked.log
         kind = str(entry.__struct_config__.tag)
-        self.tail.append(TailLine(log, self.name(log), checked.seq, kind, told(checked, self.names)))
+        is_out = self._is_out(checked)
+        self.tail.append(TailLine(log, self.name(log), checked.seq, kind, told(checked, self.names, is_out=is_out)))
         self._out.note("entry", peer=log, name=self.name(log), seq=checked.seq, kind=kind, text=self.tail[-1].text)
         match entry:
             case Member():
@@ -106,8 +122,16 @@ class Chronicle:
                 self._out.note("rotated", peer=log, name=self.name(log), seq=checked.seq, key=entry.key, **since)
             case Verdict():
                 self._tell_verdict(checked, entry)
+            case Update() if is_out:  # what was told of its data grows, and is not told again
+                self._gone.setdefault(log, set()).add(checked.seq)
+                if log == self._own:
+                    self._against.gone(self._say_gone(log))
             case _:
                 pass
+
+    def _is_out(self, checked: Checked) -> bool:
+        """Whether an update is condemned as it comes: by what was said of its data."""
+        return checked.weight is not None and self._replica.condemned(checked.log, checked.seq)
 
     # -------------------------------------------------------------- verdicts
 
@@ -117,8 +141,7 @@ class Chronicle:
         for judgement in verdict.judgements:
             if judgement.peer == self._own and judgement.decision != "scored":
                 self.looked.received += 1
-                for seq in judgement.seqs:
-                    self._judges.setdefault((seq, judgement.decision), {})[peer_of(log)] = None
+                self._against.count(peer_of(log), judgement)
 
     def _tell_verdict(self, checked: Checked, verdict: Verdict) -> None:
         """Each refusal with its values and limits; of own entries also how many say so by now."""
@@ -126,8 +149,9 @@ class Chronicle:
             if judgement.decision == "scored":
                 continue
             is_own = judgement.peer == self._own
-            judges = self._judges.get((judgement.seqs[-1], judgement.decision), {}) if is_own else {checked.log: None}
-            text = refusals_of(judgement, is_own=is_own, judges=len(judges), name=self.name(judgement.peer))
+            text = self._against.say(judgement) if is_own else refusals_of(
+                judgement, is_own=False, judges=1, name=self.name(judgement.peer)
+            )  # fmt: skip
             self._out.note(
                 "verdict", peer=checked.log, name=self.name(checked.log), seq=checked.seq, about=judgement.peer,
                 about_name=self.name(judgement.peer), seqs=list(judgement.seqs), decision=judgement.decision,
@@ -136,24 +160,23 @@ class Chronicle:
                     for reading in judgement.readings
                 ],
             )  # fmt: skip
-            if is_own:
-                self.refusals.append(text)
 
     def left(self, terms: list[tuple[LogId, int]]) -> None:
         """These updates left the model because of a verdict."""
-        by_log: dict[LogId, list[int]] = {}
+        by_log: dict[LogId, set[int]] = {}
         for log, seq in terms:
-            if (log, seq) not in self._gone:
-                self._gone.add((log, seq))
-                by_log.setdefault(log, []).append(seq)
+            if seq not in self._gone.get(log, ()):
+                by_log.setdefault(log, set()).add(seq)
         for log, seqs in sorted(by_log.items()):
+            self._gone.setdefault(log, set()).update(seqs)
             mine = peer_of(log) == self._own
-            whose = "this peer's own" if mine else f"{self.name(log) or log[:8]}'s"
-            which = f"update {seqs[0]}" if len(seqs) == 1 else f"{len(seqs)} updates"
-            text = f"a majority condemned {whose} {which}: taken out of the model"
+            text = self._say_gone(log)
             self._out.note("condemned", peer=peer_of(log), name=self.name(log), seqs=sorted(seqs), own=mine, text=text)
             if mine:
-                self.refusals.append(text)
+                self._against.gone(text)
 
-
-__all__ = ["TAIL", "Chronicle"]
+    def _say_gone(self, log: LogId) -> str:
+        """All of a log that is out."""
+        peer = peer_of(log)
+        name = "" if peer == self._own else self.name(log) or log[:8]
+        return say_gone(self._replica, log, name, self._gone[log], len(self.members - {peer}))

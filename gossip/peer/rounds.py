@@ -31,6 +31,7 @@ from ledger.chain import TRAINING_ROLES
 from ledger.delta import CODEC
 from ledger.entry import GRID_ONE, AnyEntry, Claim, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
+from ledger.policy_words import say_breach
 from ledger.replica import ChainFields, Checked
 
 GRACE_S: Final = 0.02  # for updates in flight, beside half of one's own round
@@ -66,6 +67,7 @@ class Rounds:
         self.weight = 0  # of the last own update, 0..65536
         self.scores: Scores | None = None
         self.spent = 0  # thousandths of epsilon, as the last own update says
+        self._told_refused = ""  # why the policy leaves own updates out, as the owner was told
         self._read_own_log()
 
     def _read_own_log(self) -> None:
@@ -173,14 +175,19 @@ class Rounds:
             "published", seq=checked.seq, round=self.done, bytes=len(event.blob), weight=weight / GRID_ONE,
             staleness=self.staleness,
         )  # fmt: skip
-        if checked.refused:
-            self._out.note(
-                "trouble",
-                text="the swarm's policy leaves our updates out: "
-                + ", ".join(f"{breach.rule} is {breach.value}, the limit {breach.limit}" for breach in checked.refused),
-            )
+        self._tell_refused(checked)
         if replica.snapshot_due(own):
             self._snapshot(now)
+
+    def _tell_refused(self, checked: Checked) -> None:
+        """That the policy leaves own updates out, once for each set of reasons: the owner has to change something."""
+        reasons = "; ".join(map(say_breach, checked.refused))
+        if reasons and reasons != self._told_refused:
+            self._out.note(
+                "trouble",
+                text=f"the swarm's policy leaves this peer's updates out, from entry {checked.seq} on: {reasons}",
+            )
+        self._told_refused = reasons
 
     def _snapshot(self, now: float) -> None:
         """Publish the hash of our model, so that who folds wrongly convicts itself."""

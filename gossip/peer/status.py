@@ -136,16 +136,16 @@ def _judged(verdict: Verdict, names: dict[PeerId, str]) -> str:
     return " | ".join(found)
 
 
-def told(checked: Checked, names: dict[PeerId, str]) -> str:
-    """One entry in a few plain words."""
+def told(checked: Checked, names: dict[PeerId, str], *, is_out: bool = False) -> str:
+    """One entry in a few plain words. `is_out`: it is an update that is condemned already."""
 
     def who(peer: PeerId) -> str:
         return names.get(peer) or peer[:8]
 
     match checked.entry:
         case Update() as update:
-            share = f"{(checked.weight or 0) / GRID_ONE:.2f}" if not checked.refused else "left out by the policy"
-            return f"{update.bytes} bytes from {update.examples} examples, weight {share}"
+            share = "left out" if checked.refused else f"weight {(checked.weight or 0) / GRID_ONE:.2f}"
+            return f"{update.bytes} bytes from {update.examples} examples, {'condemned' if is_out else share}"
         case Member() as member:
             return f"lets {who(member.peer)} in as {member.role}"
         case Enrol() as enrol:
