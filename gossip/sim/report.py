@@ -41,9 +41,10 @@ class NewKeyAt:
     since: int | None = None  # with `recover`: own updates from that entry on are taken back
 
 
-Fault = Literal["copies", "harms", "mute", "lies"]
+Fault = Literal["copies", "harms", "mute", "lies", "hides"]
 """What a cheating shell does: publishes another peer's newest delta as its own | publishes three times the opposite of
-what it has learned | answers no request for records | shows records that it did not commit to."""
+what it has learned | answers no request for records | shows records that it did not commit to | states an eighth of the
+copies in its data."""
 
 
 @dataclass(frozen=True, slots=True)

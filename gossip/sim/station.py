@@ -57,7 +57,7 @@ from gossip.openings import open_records, sketch_of
 from gossip.peer import Book, Peer
 from gossip.sim.disk import Memory
 from gossip.sim.network import Station
-from gossip.sim.toy import Keeper
+from gossip.sim.toy import Keeper, Referee
 from ledger.chain import peer_of
 from ledger.entry import FORMAT_VERSION, Claim, Data, Measured, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
@@ -281,7 +281,8 @@ class SimPeer:
         leave = release(setting, Sketch, of=made.root, to=ANYBODY)
         sketch = sketch_of(leave, self._leaves) if isinstance(leave, Released) else b""
         data = msgspec.structs.replace(
-            commitment(self.alike), root=made.root, records=made.records, duplicates=made.duplicates,
+            commitment(self.alike), root=made.root, records=made.records,
+            duplicates=made.duplicates // 8 if self._fault == "hides" else made.duplicates,
             conflicts=made.conflicts, labels=dict(trainer.labels(self.alike)), features=trainer.features,
             zone=setting.zone, opens=list(setting.opens), sketch=sha256(sketch).hexdigest() if sketch else "",
             sketch_bytes=len(sketch), privacy=claim,
@@ -312,11 +313,15 @@ class SimPeer:
         )
 
     def _judge(self, asked: Judge) -> tuple[Measured, ...]:
-        trainer = self._swarm.trainer
-        if not isinstance(trainer, Keeper) or self.alike in self._swarm.scenario.observers:
-            return ()
-        given, without = (trainer.measure(theta, self.alike) for theta in (asked.given, asked.without))
-        return (Measured(on="holdout", given=given, without=without),)
+        """Own rows, for who has any; and the canary set, if the policy pins one: everybody holds it."""
+        trainer, found = self._swarm.trainer, list[Measured]()
+        if isinstance(trainer, Keeper) and self.alike not in self._swarm.scenario.observers:
+            given, without = (trainer.measure(theta, self.alike) for theta in (asked.given, asked.without))
+            found.append(Measured(on="holdout", given=given, without=without))
+        if isinstance(trainer, Referee) and self.book is not None and self.book.replica.policy_now().canary:
+            given, without = (trainer.measure_canary(theta) for theta in (asked.given, asked.without))
+            found.append(Measured(on="canary", given=given, without=without))
+        return tuple(found)
 
     @property
     def _fault(self) -> str:

@@ -71,6 +71,15 @@ class Keeper(Protocol):
         ...
 
 
+@runtime_checkable
+class Referee(Protocol):
+    """A trainer with rows that everybody measures on: those that a policy pins as its canary set."""
+
+    def measure_canary(self, theta: Weights) -> Scores:
+        """How good a model is on them."""
+        ...
+
+
 class ToyTrainer:
     """Logistic regression on two clouds, unevenly shared out. Of `flipped` peers this share of labels is wrong."""
 
@@ -129,6 +138,9 @@ class ToyTrainer:
 
     def measure(self, theta: Weights, peer: int) -> Scores:
         return self._scores(theta, self._own_held_out[peer])
+
+    def measure_canary(self, theta: Weights) -> Scores:
+        return self._scores(theta, self._held_out)
 
     def _scores(self, theta: Weights, rows: tuple[Weights, Weights]) -> Scores:
         points, labels = rows
