@@ -1,5 +1,5 @@
 """What the owner of a peer should look at, of all that its status says: what others have against its contributions, and
-files that the swarm's policy names and this machine lacks.
+what this machine lacks to look at others: files that the swarm's policy names, an engine to label with.
 
 It decides nothing: refusals come in words from the node (gossip/peer/status.py).
 """
@@ -20,10 +20,16 @@ LINES: Final = 3  # of each
 def concerns(status: Mapping[str, Any], width: int) -> list[str]:
     """Lines of at most `width`; none if all is well."""
     said = [plain(text) for text in list(status.get("refusals") or ())[-SHOWN:]]
-    missing = [plain(name, 24) for name in (status.get("policy") or {}).get("pins_missing", ())]
+    policy = status.get("policy") or {}
+    missing = [plain(name, 24) for name in policy.get("pins_missing", ())]
     if missing:
         said.append(
             f"the policy names {many(len(missing), 'file')} that this peer lacks to check others: "
             f"{', '.join(missing)}; bring what you have with: gossip policy pin FILE"
+        )
+    if policy.get("lacks_engine"):
+        said.append(
+            "adblock is not installed: this peer cannot check others' labels with the policy's lists; install it with: "
+            "pip install 'gossip-swarm[lists]'"
         )
     return [line for text in said for line in textwrap.wrap(f"! {text}", width, subsequent_indent="  ")[:LINES]]

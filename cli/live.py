@@ -170,7 +170,7 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
     used = 3 + min(len(told), WORDS_LINES)
     if len(board.peers) == 1:
         own = board.peers[0]
-        seal = [Text(plain(line, width), style="dim") for line in _witnessed(own)]
+        seal = [Text(line, style="dim") for line in _witnessed(own, width)]
         worries = [Text(line, style="yellow") for line in concerns(own, width)]
         parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), *seal, *worries, Text()]
         used += 3 + 2 + max(1, len(own.get("links", ()))) + len(seal) + len(worries)
@@ -257,8 +257,9 @@ def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
     return [title, grid]
 
 
-def _witnessed(own: Status) -> list[str]:
-    """One line about what others have put their names to: `witnessed 48 of 52 by ada, ben, eve; ...`"""
+def _witnessed(own: Status, width: int) -> list[str]:
+    """One line about what others have put their names to, and what of a promise of privacy is spent: `witnessed 48 of
+    52 by ada, ben, eve; final snapshot 12:00 ago; privacy 0.89 of 8 spent`"""
     said = []
     if own.get("witnessed"):
         names = ", ".join(plain_name(name, 12) for name in own.get("witnesses", ()))
@@ -267,7 +268,10 @@ def _witnessed(own: Status) -> list[str]:
     if own.get("final_at"):
         ago = float(own.get("started_at", 0)) + float(own.get("up_s", 0)) - float(own["final_at"])
         said.append(f"final snapshot {span(max(0.0, ago))} ago")
-    return ["; ".join(said)] if said else []
+    privacy = own.get("privacy")
+    if privacy:
+        said.append(f"privacy {float(privacy['spent']):.2f} of {float(privacy['epsilon']):g} spent")
+    return textwrap.wrap("; ".join(said), width)
 
 
 def _tail(board: Board, width: int, room: int, unicode: bool) -> list[RenderableType]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gossip.events import Inspect, Inspected, Judge, Judged, OpenRecords, RecordsOpened
+from gossip.filterlists.engine import is_installed
 from gossip.node.learning import Learning, Replaced
 from gossip.node.own_data import Own
 from gossip.pinned import pinned_path, pins_of
@@ -75,6 +76,10 @@ class Checking:
         if not self._replica.has_genesis:
             return []
         return [pin.name for pin in pins_of(self._policy()) if not (self._folder / pin.sha256).is_file()]
+
+    def lacks_engine(self) -> bool:
+        """Whether the policy in force names lists, and no engine to label with is installed here."""
+        return self._replica.has_genesis and bool(self._policy().lists) and not is_installed()
 
     async def close(self) -> None:
         if self._idle is not None:

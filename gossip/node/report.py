@@ -20,7 +20,7 @@ from gossip.transport.pool import LinkPool
 def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
     peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
-    pins_missing: Sequence[str] = (),
+    pins_missing: Sequence[str] = (), lacks_engine: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
@@ -74,6 +74,7 @@ def report(
             "number": peer.policy_number if peer else 0,
             "hash": peer.policy if peer else "",
             "pins_missing": list(pins_missing),
+            "lacks_engine": lacks_engine,
         },
         "challenges": {
             "made": looked.asked,

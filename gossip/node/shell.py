@@ -114,6 +114,7 @@ class Node:
             peer=self._peer.status() if self._peer else None, learning=self._learning, pool=self._pool,
             checker=self._checking.pid if self._checking else None,
             pins_missing=self._checking.pins_missing() if self._checking else (),
+            lacks_engine=self._checking.lacks_engine() if self._checking else False,
         )  # fmt: skip
 
     # -------------------------------------------------------------- start

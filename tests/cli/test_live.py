@@ -172,6 +172,24 @@ def test_what_others_have_against_a_contribution_stays_in_view_with_what_to_do()
     assert "!" not in drawn(board((status(1, "alder", refusals=[], policy=policy | {"pins_missing": []}),)))
 
 
+def test_what_a_promise_of_privacy_has_spent_is_in_view_beside_what_is_witnessed() -> None:
+    promised = {**WITNESSED, "privacy": {"epsilon": 8.0, "delta": 1e-6, "spent": 0.894}}
+    shown = drawn(board((promised,)))
+    assert "witnessed 48 of 52 by birch, cedar, elder; final snapshot 12:00 ago; privacy" in shown
+    assert "privacy 0.89 of 8 spent" in " ".join(shown.split())
+    assert "privacy 0.89 of 8 spent" in drawn(board((status(1, "alder", privacy=promised["privacy"]),)))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "privacy" not in drawn(board((WITNESSED,)))
+
+
+def test_who_lacks_an_engine_for_the_lists_of_the_policy_sees_how_to_get_one() -> None:
+    policy = {"number": 1, "hash": "5d" * 32, "pins_missing": [], "lacks_engine": True}
+    words = " ".join(drawn(board((status(1, "alder", policy=policy),))).split())
+    assert "! adblock is not installed: this peer cannot check others' labels" in words
+    assert "pip install 'gossip-swarm[lists]'" in words
+    assert "adblock" not in drawn(board((status(1, "alder", policy=policy | {"lacks_engine": False}),)))
+
+
 def test_a_verdict_on_an_own_contribution_is_a_line_of_its_own_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     shown = running._Shown("plain")
     shown.note(Note("verdict", {"own": False, "text": "condemns birch's update"}))

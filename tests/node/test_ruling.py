@@ -12,6 +12,7 @@ from cli import control
 from gossip import Node, NodeConfig
 from gossip import directory as places
 from gossip.events import Note
+from gossip.node import checking
 from gossip.node.alone import set_policy
 from gossip.setup import create_swarm, enrol, make_ticket
 from gossip.training.spec import FILTERLIST
@@ -37,7 +38,10 @@ def entries(place: Path) -> list[PolicyChange]:
     return [entry for entry in own if isinstance(entry, PolicyChange)]
 
 
-async def test_a_running_node_writes_the_policy_and_says_what_it_lacks_for_it(tmp_path: Path) -> None:
+async def test_a_running_node_writes_the_policy_and_says_what_it_lacks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "is_installed", lambda: True)
     place = tmp_path / "anna"
     create_swarm(place, name="s", task="filterlist", model_text=FILTERLIST, peer_name="anna", seed=1)
     ready = asyncio.Event()
@@ -57,7 +61,9 @@ async def test_a_running_node_writes_the_policy_and_says_what_it_lacks_for_it(tm
         assert (written.seq, written.number, written.policy) == (answer["seq"], 1, digest)
         assert (answer["number"], answer["hash"], answer["missing"]) == (1, digest, 0)
         now = (await ask(place, "status"))["status"]
-        assert now["policy"] == {"number": 1, "hash": digest, "pins_missing": ["easylist"]}
+        assert now["policy"] == {"number": 1, "hash": digest, "pins_missing": ["easylist"], "lacks_engine": False}
+        monkeypatch.setattr(checking, "is_installed", lambda: False)
+        assert (await ask(place, "status"))["status"]["policy"]["lacks_engine"]
 
         for text, why in (
             ("policy = 1\n[data.recods]\nmin = 1\n", "recods"),
