@@ -41,7 +41,7 @@ _ADVICE: Final = {
     "data.sources": "name the files that the rows came from, and with --list the filter lists that labelled them",
     "data.unlicensed_sources": "say the licence of your files with --licence; a list without one must be replaced",
     "data.licences": "replace the source, or ask the admins whether its licence can be added to the policy",
-    "data.source_versions": "name lists that state a version or a date; files of requests cannot state one yet",
+    "data.source_versions": "name lists that state a version or a date",
     "data.source_hashes": "name each file once",
     "data.features": "use the model of the swarm",
     "data.suffixes": "install the version of tldextract that the others use",
