@@ -20,7 +20,7 @@ import typer
 
 from cli import control, exits, passphrase, render, settings
 from cli.group import Gossip
-from cli.plain import plain
+from cli.plain import visible
 from ledger.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def add(
         return
     word = "existed" if roots is not None else "are said to have existed"
     render.say(f"anchor  the first {render.many(size, 'entry')} {word} before {render.moment(stamp.time)}")
-    render.say(f"by      {plain(stamp.authority, 200) or '(unnamed)'}")
+    render.say(f"by      {visible(stamp.authority, 200) or '(unnamed)'}")
     if seq is None:
         render.say("The node writes it as soon as it has heard from another peer; see it with: gossip ledger log")
     else:
@@ -180,7 +180,7 @@ def verify(
         })  # fmt: skip
     else:
         rows = [
-            (f"{one.log[:12]}/{one.seq}", f"{one.size:,}", render.moment(one.time), plain(one.authority, 60))
+            (f"{one.log[:12]}/{one.seq}", f"{one.size:,}", render.moment(one.time), visible(one.authority, 60))
             for one in proven
         ]
         if rows:
@@ -190,7 +190,7 @@ def verify(
         for finding in findings:
             log = f"log {finding.log[:12]}" if finding.log else "bundle"
             where = f"{log} entry {finding.index}" if finding.index >= 0 else log
-            render.say(f"FINDING  {where}: {finding.rule}: {plain(finding.detail, 300)}  [{plain(finding.file)}]")
+            render.say(f"FINDING  {where}: {finding.rule}: {visible(finding.detail, 300)}  [{visible(finding.file)}]")
         render.say(_WORDS[verdict])
     raise typer.Exit({"clean": exits.OK, "findings": exits.FINDINGS}.get(verdict, exits.INCONCLUSIVE))
 

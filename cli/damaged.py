@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from cli import exits, render, verdict
-from cli.plain import plain
+from cli.plain import visible
 from ledger.bundle import BundleError
 from ledger.errors import RemoteError
 from ledger.report import Finding
@@ -58,7 +58,7 @@ def line(findings: Sequence[Finding]) -> str:
     """The first finding, and how many more there are."""
     first = findings[0]
     more = f"; and {render.many(len(findings) - 1, 'finding')} more" if len(findings) > 1 else ""
-    return f"FINDING {verdict.place(first)}: {first.rule}: {plain(first.detail, 300)} ({plain(first.file)}){more}"
+    return f"FINDING {verdict.place(first)}: {first.rule}: {visible(first.detail, 300)} ({visible(first.file)}){more}"
 
 
 def listed(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from cli import render
 from cli.causal import Line
 from cli.damaged import Damaged
 from cli.plain import name as plain_name
-from cli.plain import plain
+from cli.plain import visible
 from cli.said import says
 from cli.sources import Source
 from ledger.canonical import decode_entry
@@ -47,7 +47,7 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
     match entry:
         case Genesis():
             count = sum(_product(tensor.shape) for tensor in entry.layout)
-            return f"swarm {plain(entry.name, 40)}, task {plain(entry.task, 20)}, {render.many(count, 'parameter')}"
+            return f"swarm {visible(entry.name, 40)}, task {visible(entry.task, 20)}, {render.many(count, 'parameter')}"
         case Enrol():
             return f"{plain_name(entry.name)} enters" + (
                 f", invited by {_who(entry.sponsor, names)}" if entry.sponsor else ""
@@ -55,7 +55,7 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
         case Member():
             return f"admits {_who(entry.peer, names)} as {entry.role}"
         case Data():
-            labels = ", ".join(f"{plain(label, 16)} {count:,}" for label, count in sorted(entry.labels.items())[:4])
+            labels = ", ".join(f"{visible(label, 16)} {count:,}" for label, count in sorted(entry.labels.items())[:4])
             told = f"{render.many(entry.records, 'record')} ({labels}), {zone(entry)}, {entry.duplicates:,} duplicates"
             return told + _licences(entry) + _privacy(entry)
         case Update():
@@ -94,12 +94,14 @@ def zone(data: Data) -> str:
     if data.zone != "public":
         return "private"
     return (
-        f"public, opened to {' and '.join(plain(who[:12], 12) for who in data.opens)} only" if data.opens else "public"
+        f"public, opened to {' and '.join(visible(who[:12], 12) for who in data.opens)} only"
+        if data.opens
+        else "public"
     )
 
 
 def _licences(data: Data) -> str:
-    named = sorted({plain(source.licence, 24) for source in data.sources if source.licence})
+    named = sorted({visible(source.licence, 24) for source in data.sources if source.licence})
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return f", licence {', '.join(named[:3])}{more}" if named else ""
 
@@ -182,7 +184,7 @@ def one_peer(source: Source, wanted: str) -> PeerId:
 
 def _unknown(what: str, source: Source, wanted: str) -> LocalError:
     return LocalError(
-        f"{what} {plain(wanted, 40)!r} here",
+        f"{what} {visible(wanted, 40)!r} here",
         why="there are " + ", ".join(sorted(set(source.names().values()))),
         next_step="name one of them, or the first digits of its id",
     )

@@ -18,7 +18,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cli.plain import plain
+from cli.plain import visible
 from ledger.entry import Genesis, Hash
 from ledger.errors import LocalError
 from ledger.policy import Policy
@@ -71,7 +71,7 @@ class Lists:
         """Of each file, what it is to these policies: "" if none pins it."""
         named = {digest: name for policy in policies for name, _, digest in policy.lists}
         return [
-            {"file": str(file), "sha256": digest, "list": plain(named.get(digest, ""), 40)}
+            {"file": str(file), "sha256": digest, "list": visible(named.get(digest, ""), 40)}
             for digest, file in self._files.items()
         ]
 

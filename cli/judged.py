@@ -4,6 +4,7 @@
     opened    ann f35311e0/4: 20 of 40 records to 1 who asked, 0 malformed, 11 labelled unlike the pinned lists
     condemned bob 057a9130/4: 1 update, weight 0.31, by ann, founder and cyd (crossed.copied.max)
     verdicts  8 judgements: 6 recomputed and true, 2 opinions (measured on rows of its judge)
+    out       1 update out of the model: 1 by a quorum recomputed and true
 
 Rules kept here: the same facts in both; what could not be checked is said, and why; whatever peers wrote is cleaned. It
 refuses to know how anything was checked (ledger/recheck.py).
@@ -20,7 +21,7 @@ from cli.entries import label
 from cli.inspecting import Lists
 from cli.lineage import condemned
 from cli.opened import Opened
-from cli.plain import plain
+from cli.plain import visible
 from cli.said import spoken
 from ledger.chain import peer_of
 from ledger.entry import GRID_ONE
@@ -57,9 +58,11 @@ class Told:
         _lines("condemned", [condemned_line(row) for row in self.condemned])
         for one in self.lists:
             use = f"is the list {one['list']}" if one["list"] else "is pinned by no policy of this ledger: not used"
-            render.say(f"lists     {plain(one['file'], 80)} {use}")
+            render.say(f"lists     {visible(one['file'], 80)} {use}")
         if checks.judgements:
             render.say(f"verdicts  {summed(checks)}")
+        if checks.struck:
+            render.say(f"out       {struck_line(checks)}")
 
 
 # ------------------------------------------------------------------ JSON
@@ -76,6 +79,11 @@ def as_json(checks: Checks, names: Names) -> dict[str, Any]:
             "reasons": dict(checks.reasons),
             "told": [_looked(one, names) for one in checks.looked],
         },
+        "struck": {
+            "updates": checks.struck,
+            "by_opinion": checks.struck_by_opinion,
+            "unchecked": checks.struck_unchecked,
+        },
         "challenges": checks.challenges,
         "opened": [_opened(one, names) for one in checks.opened],
         "opened_left_out": checks.opened_left_out,
@@ -88,8 +96,8 @@ def _looked(one: Looked, names: Names) -> dict[str, Any]:
     return {
         "log": one.log, "seq": one.seq, "judge": names.get(peer_of(one.log), ""), "about": one.about,
         "name": names.get(said.peer, ""), "seqs": list(said.seqs), "decision": said.decision,
-        "readings": [{"rule": plain(r.rule, 64), "value": r.value, "limit": r.limit} for r in said.readings],
-        "says": spoken(said, names), "status": one.status, "why": plain(one.why, 200),
+        "readings": [{"rule": visible(r.rule, 64), "value": r.value, "limit": r.limit} for r in said.readings],
+        "says": spoken(said, names), "status": one.status, "why": visible(one.why, 200),
     }  # fmt: skip
 
 
@@ -123,7 +131,7 @@ def _lines(word: str, lines: Sequence[str]) -> None:
 
 def summed(checks: Checks) -> str:
     """How many judgements there are, and what became of each."""
-    why = [f"{plain(reason, 80)} {count:,}" for reason, count in checks.reasons]
+    why = [f"{visible(reason, 80)} {count:,}" for reason, count in checks.reasons]
     opinion = f"{render.many(checks.opinions, 'opinion')}, which nobody else can recompute"
     parts = [
         f"{checks.true:,} recomputed and true" if checks.true else "",
@@ -135,6 +143,20 @@ def summed(checks: Checks) -> str:
     return told + (f" ({'; '.join(why)})" if why else "")
 
 
+def struck_line(checks: Checks) -> str:
+    """What holds the condemnations that shaped the model."""
+    parts = [
+        f"{count:,} {words}"
+        for count, words in (
+            (checks.struck - checks.struck_by_opinion - checks.struck_unchecked, "by a quorum recomputed and true"),
+            (checks.struck_by_opinion, "only by opinions: rows of the judges' own"),
+            (checks.struck_unchecked, "by a quorum that needs what cannot be checked here"),
+        )
+        if count
+    ]
+    return f"{render.many(checks.struck, 'update')} out of the model: {', '.join(parts)}"
+
+
 def policy_line(one: PolicyUse, names: Names) -> str:
     since = "genesis" if one.since is None else f"{_name(one.since[0], names)} {label(*one.since)}"
     state = {
@@ -142,7 +164,7 @@ def policy_line(one: PolicyUse, names: Names) -> str:
         "was in force": f"was in force from {since} on",
         "asked for": f"asked for by {render.many(one.admins, 'admin')}, not in force",
     }[one.state]
-    rules = ", ".join(f"{plain(rule, 64)} {count:,}" for rule, count in one.rules)
+    rules = ", ".join(f"{visible(rule, 64)} {count:,}" for rule, count in one.rules)
     left = f"{one.left_out:,} left out" + (f" ({rules})" if rules else "")
     return f"number {one.number} ({one.policy[:12]}) {state}: {render.many(one.let_in, 'update')} let in, {left}"
 

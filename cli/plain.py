@@ -25,11 +25,16 @@ _MARKUP: Final = re.compile(r"\\*\[[a-zA-Z#/@][^\[\]]*\]|\\+(?=\[)")  # what ric
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, format (bidi, zero width), private
 
 
-def visible(text: object) -> str:
-    """One line of visible characters: no control characters, no escape sequences. For what rich does not print."""
+def visible(text: object, limit: int | None = None) -> str:
+    """One line of visible characters: no control characters, no escape sequences. Square brackets stay: for what is
+    never read as markup, `render.say`, tables and pages."""
     kept = _ESCAPES.sub("", str(text))
     kept = "".join(" " if c in "\t\r\n" else c for c in kept if c in "\t\r\n" or unicodedata.category(c) not in _UNSEEN)
-    return " ".join(kept.split())
+    return _cut(" ".join(kept.split()), limit)
+
+
+def _cut(text: str, limit: int | None) -> str:
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def plain(text: object, limit: int | None = None) -> str:
@@ -38,10 +43,7 @@ def plain(text: object, limit: int | None = None) -> str:
     while before != kept:  # taking one tag out may close up another: [re[b]d]
         before, kept = kept, _MARKUP.sub("", kept)
     kept = " ".join(kept.split())
-    limit = MAX_CHARS if limit is None else limit
-    if len(kept) > limit:
-        kept = kept[: limit - 1] + "…"
-    return kept
+    return _cut(kept, MAX_CHARS if limit is None else limit)
 
 
 def name(text: object, limit: int = MAX_NAME) -> str:

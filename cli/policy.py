@@ -194,6 +194,7 @@ def pin(
     place = settings.existing_directory(name, directory)
     from cli import sources
     from cli.policy_state import in_force_of, policy_text
+    from gossip.filterlists.engine import is_installed
     from gossip.pinned import keep, pinned_path, pins_of
 
     with sources.opened(str(place)) as found:
@@ -215,13 +216,16 @@ def pin(
             raise error
     here = {one["sha256"] for one in kept}
     missing = [one.name for one in pins_of(state.policy) if one.sha256 not in here and not _is_kept(place, one.sha256)]
+    checks = is_installed()
     if json:
-        render.document({"kept": kept, "missing": missing, "dir": str(place)})
+        render.document({"kept": kept, "missing": missing, "labels_checked": checks, "dir": str(place)})
         return
     for one in kept:
         render.say(f"kept    {one['name']}  {one['sha256']}  {one['file']}")
     if missing:
         render.say(f"The policy in force also names: {', '.join(missing)}")
+    if not checks and any(one["use"] != "canary" for one in kept):
+        render.say("But labels cannot be checked here: install the extra named lists: pip install adblock")
 
 
 def _is_kept(place: Path, digest: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from cli import policy_rules, render
 from cli.entries import label
 from cli.opened import Opened
-from cli.plain import plain
+from cli.plain import visible
 from ledger.chain import LogId, peer_of
 from ledger.condemned import quorum
 from ledger.entry import GRID_ONE, Data, Judgement, Reading, Update
@@ -72,7 +72,7 @@ def explain(read: Opened, wanted: str) -> Explained:
     entry = replica.entry(log, seq)
     if not isinstance(entry, Update | Data):
         raise LocalError(
-            f"entry {plain(wanted, 60)} is no update and no data set",
+            f"entry {visible(wanted, 60)} is no update and no data set",
             why="a policy speaks of these alone",
             next_step="find one with: gossip ledger log",
         )
@@ -226,13 +226,13 @@ def show(found: Explained) -> None:
         fact = FACTS[str(row["rule"]).rpartition(".")[0]]
         value = render.NONE if row["value"] is None else amount(fact.unit, row["value"])
         state = {True: "BROKEN", False: "holds", None: render.NONE}[row["broken"]]
-        rows.append((row["rule"], plain(row["asks"], 120), value, state, plain(row["why"], 240)))
+        rows.append((row["rule"], visible(row["asks"], 120), value, state, visible(row["why"], 240)))
     render.table(("rule", "asks for", "value", "", "why"), rows, right={2})
     for one in found.opinions:
         readings = ", ".join(say_breach(reading) for reading in one.said.readings) or _scores(one.said)
         where = "it" if one.at == found.seq else f"its data entry {one.at}"
         render.say(
-            f"{one.judge} ({label(one.log, one.seq)}) judged {where}: {one.said.decision}. {plain(readings, 240)}"
+            f"{one.judge} ({label(one.log, one.seq)}) judged {where}: {one.said.decision}. {visible(readings, 240)}"
         )
     render.say(f"So      {outcome(found)}")
     if found.now.hash != found.policy.hash:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cli import render
-from cli.plain import plain
+from cli.plain import visible
 from ledger.policy import Policy
 from ledger.policy_text import Rule
 from ledger.policy_words import KNOWN, say_outcome, say_rule
@@ -41,7 +41,7 @@ def show(policy: Policy) -> None:
         render.say("No rule: whatever an admitted peer publishes is folded.")
     else:
         rows = [
-            (rule.name, plain(say_rule(rule), 200), KNOWN[rule.strength][0], say_outcome(rule)[0])
+            (rule.name, visible(say_rule(rule), 200), KNOWN[rule.strength][0], say_outcome(rule)[0])
             for rule in policy.rules
         ]  # fmt: skip
         render.table(("rule", "asks for", "known as", "if not"), rows)

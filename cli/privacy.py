@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import exits, render, settings
-from cli.plain import plain
+from cli.plain import visible
 from cli.progress import Progress
 from cli.quality import files_and_name
 from ledger.errors import LocalError
@@ -149,7 +149,7 @@ def _subjects(place: Path | None, file: Path | None) -> tuple[ModelSpec, list[Su
         exported = read_model(file)
         spec: ModelSpec = ModelSpec.parse(exported.header.model)
         theta = np.frombuffer(exported.values, "<f4").astype(np.float32)
-        first = Subject("file", f"{plain(file.name, 40)}, snapshot {_named(*exported.header.snapshot[:2])}", theta)
+        first = Subject("file", f"{visible(file.name, 40)}, snapshot {_named(*exported.header.snapshot[:2])}", theta)
     else:
         found = newest(str(place))
         spec = ModelSpec.parse(found.model)
@@ -162,7 +162,7 @@ def _subjects(place: Path | None, file: Path | None) -> tuple[ModelSpec, list[Su
 
 
 def _named(log: str, seq: int) -> str:
-    return f"{plain(log[:8])}/{seq}"
+    return f"{visible(log[:8])}/{seq}"
 
 
 def _alone(place: Path, spec: ModelSpec) -> Theta | None:

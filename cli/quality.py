@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import exits, render, settings
-from cli.plain import plain
+from cli.plain import visible
 from cli.progress import Progress
 from cli.quality_told import Checked, facts, show
 from ledger.errors import LocalError
@@ -127,17 +127,18 @@ def _check(
     if policy_file is not None:
         against, policy = f"the policy {policy_file}", read_policy(policy_file)
     elif swarm is not None:
-        against, policy = f"policy {swarm.rules.number} of {plain(swarm.rules.name, 40)}", swarm.rules.policy
+        against, policy = f"policy {swarm.rules.number} of {visible(swarm.rules.name, 40)}", swarm.rules.policy
     else:
         against, policy = "the default policy", Policy.parse(DEFAULT_POLICY)
     spec: ModelSpec = ModelSpec.parse(swarm.model if swarm else read_declaration(None, None)[0])
     salt = public_salt(swarm.rules.swarm) if swarm and swarm.published else b""
     with Progress() as progress:
         quality = measure(spec, files, licence=licence, salt=salt, progress=progress)
+    labels, why_not = _labelled_again(quality, policy, place)
     verdict = verdict_on(
         quality, policy, spec.feature_spec, suffixes() if isinstance(spec.features, UrlGrams) else "",
         swarm.zone if swarm else ZoneSetting(), _overlaps(quality, swarm), datetime.now(UTC).date(),
-        _labelled_again(quality, policy, place), _promised(epsilon, place),
+        labels, _promised(epsilon, place), why_not,
     )  # fmt: skip
     return Checked(against, policy, quality, verdict)
 
@@ -175,24 +176,23 @@ def _swarm(place: Path, files: list[Path]) -> Swarm | None:
         return Swarm(in_force_of(source), genesis.model, zones.setting(place, data), others)
 
 
-def _labelled_again(quality: Quality, policy: Policy, place: Path | None) -> dict[str, int]:
-    """What others would find of the labels: only if all lists that the policy pins are kept here, and can be read."""
+def _labelled_again(quality: Quality, policy: Policy, place: Path | None) -> tuple[dict[str, int], str]:
+    """What others would find of the labels, if all lists that the policy pins are kept here, and can be read; else what
+    to do that it can be told."""
     from gossip.filterlists.engine import engine_of, is_installed
     from gossip.filterlists.inspect import inspect
     from gossip.pinned import held, pinned_path
 
-    if place is None or not policy.lists or not quality.sample:
-        return {}
-    kept = [(label, held(pinned_path(place), digest)) for _, label, digest in policy.lists]
+    if not policy.lists or not quality.sample:
+        return {}, ""
+    kept = [(label, held(pinned_path(place), digest) if place else None) for _, label, digest in policy.lists]
     files = [(label, file) for label, file in kept if file is not None]
-    if len(files) < len(kept) or not is_installed():
-        why = "adblock is not installed: pip install 'gossip-swarm[lists]'" if len(files) == len(kept) else (
-            "not all lists that the policy names are here: gossip policy pin FILE..."
-        )  # fmt: skip
-        render.complain(f"labels were not held against the swarm's lists: {why}")
-        return {}
+    if not is_installed():
+        return {}, "install the extra named lists: pip install adblock"
+    if len(files) < len(kept):
+        return {}, "keep all lists that the policy names: gossip policy pin FILE..."
     found = inspect(((row.key, row.value) for row in quality.sample), engine_of(files))
-    return {fact: found[fact] for fact in ("opened.malformed", "opened.wrong_labels_permille")}
+    return {fact: found[fact] for fact in ("opened.malformed", "opened.wrong_labels_permille")}, ""
 
 
 def _overlaps(quality: Quality, swarm: Swarm | None) -> Iterator[Overlap]:
@@ -202,4 +202,4 @@ def _overlaps(quality: Quality, swarm: Swarm | None) -> Iterator[Overlap]:
     if swarm is not None and quality.keys is not None and quality.keys.keys:
         for other in swarm.published:
             share = overlap_permille(quality.keys, other.sketch)
-            yield Overlap(other.peer, plain(other.name, 24) or other.peer[:8], other.records, share)
+            yield Overlap(other.peer, visible(other.name, 24) or other.peer[:8], other.records, share)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli import render
-from cli.plain import plain
+from cli.plain import visible
 
 if TYPE_CHECKING:
     from gossip.quality.findings import Verdict
@@ -39,20 +39,20 @@ def facts(checked: Checked) -> dict[str, Any]:
         "held_out": quality.held_out,
         "labels": quality.labels,
         "malformed": quality.malformed,
-        "faults": [plain(fault) for fault in quality.faults],
+        "faults": [visible(fault) for fault in quality.faults],
         "duplicates": repeats.all.duplicates,
         "near_duplicates": repeats.near,
         "conflicts": repeats.all.conflicts,
         "near_conflicts": repeats.near_conflicts,
         "sites": quality.sites,
-        "domains": [{"domain": plain(name), "labels": counts} for name, counts in quality.domains],
+        "domains": [{"domain": visible(name), "labels": counts} for name, counts in quality.domains],
         "counts_exact": quality.domains_exact,
         "files": [
             {
-                "name": plain(file.name), "kind": file.kind, "rows": file.rows, "malformed": file.malformed,
-                "sha256": file.source.sha256, "title": plain(file.source.name), "version": plain(file.source.version),
-                "licence": file.source.licence, "url": plain(file.source.url),
-                "modified": file.header.modified if file.header else "",
+                "name": visible(file.name), "kind": file.kind, "rows": file.rows, "malformed": file.malformed,
+                "sha256": file.source.sha256, "title": visible(file.source.name),
+                "version": visible(file.source.version), "licence": file.source.licence,
+                "url": visible(file.source.url), "modified": file.header.modified if file.header else "",
             }
             for file in quality.files
         ],
@@ -63,7 +63,7 @@ def facts(checked: Checked) -> dict[str, Any]:
         ],
         "rules": [_rule_facts(ruled) for ruled in verdict.ruling.readings],
         "findings": [
-            {"level": each.level, "what": plain(each.what), "advice": each.advice, "rule": each.rule}
+            {"level": each.level, "what": visible(each.what), "advice": each.advice, "rule": each.rule}
             for each in verdict.findings
         ],
     }  # fmt: skip
@@ -113,7 +113,7 @@ def headline(checked: Checked) -> tuple[str, str]:
 def show(checked: Checked) -> None:
     quality, verdict = checked.quality, checked.verdict
     rows = [
-        (plain(file.name, 40), file.kind, f"{file.rows:,}", plain(file.source.version, 24) or render.NONE,
+        (visible(file.name, 40), file.kind, f"{file.rows:,}", visible(file.source.version, 24) or render.NONE,
          file.source.licence or render.NONE)
         for file in quality.files
     ]  # fmt: skip
@@ -123,13 +123,13 @@ def show(checked: Checked) -> None:
         labels = [(name, f"{count:,}", f"{count / quality.rows:.1%}") for name, count in quality.labels.items()]
         render.table(("measured", "", ""), [*counted(quality), *labels], (1, 2))
         for fault in quality.faults:
-            render.say(f"  {plain(fault, 200)}")
+            render.say(f"  {visible(fault, 200)}")
         if quality.malformed > len(quality.faults):
             render.say(f"  and {quality.malformed - len(quality.faults):,} more")
         render.say()
     if quality.domains:
         top = [
-            (plain(name, 40), *(f"{count:,}" if count else "" for count in counts.values()))
+            (visible(name, 40), *(f"{count:,}" if count else "" for count in counts.values()))
             for name, counts in quality.domains[:8]
         ]
         render.table(("most requests to", *quality.domains[0][1]), top, (1, 2, 3))
@@ -142,7 +142,7 @@ def show(checked: Checked) -> None:
         render.table(("", "rule", checked.against), [_rule_row(ruled) for ruled in verdict.ruling.readings])
         render.say()
     for finding in verdict.findings:
-        render.say(f"{finding.level:<8} {plain(finding.what)}")
+        render.say(f"{finding.level:<8} {visible(finding.what)}")
         render.say(f"         {finding.advice}")
     if verdict.findings:
         render.say()

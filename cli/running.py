@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cli import exits, live, render
-from cli.plain import name, plain
+from cli.plain import MAX_CHARS, name, visible
 
 if TYPE_CHECKING:
     from gossip.events import Note
@@ -137,7 +137,7 @@ class _Shown:
         if self._words_until and now > self._words_until:
             self.words, self._words_until = "", 0.0
         self._history.add([status])
-        title = f"gossip: {plain(status.get('swarm_name') or 'joining a swarm', 40)}"
+        title = f"gossip: {visible(status.get('swarm_name') or 'joining a swarm', 40)}"
         return live.Board(
             title,
             now - self._started,
@@ -181,19 +181,19 @@ def told(kind: str, fields: dict[str, Any]) -> str:
         case "link_up":
             return f"link to {who}" if fields.get("dialled") else f"link from {who}"
         case "link_down":
-            return f"link to {who} ended: {plain(fields.get('reason', ''), 80)}"
+            return f"link to {who} ended: {visible(fields.get('reason', ''), 80)}"
         case "admitted":
-            return f"{who} was let in as {plain(fields.get('role', 'member'), 20)}"
+            return f"{who} was let in as {visible(fields.get('role', 'member'), 20)}"
         case "snapshot":
-            model = render.short(plain(fields.get("model", "")))
+            model = render.short(visible(fields.get("model", "")))
             return f"snapshot: {render.many(int(fields.get('updates', 0)), 'update')} folded, model {model}"
         case "verdict" | "condemned":
-            return plain(fields.get("text", ""))
+            return visible(fields.get("text", ""), MAX_CHARS)
         case "refused" if "readings" in fields:  # by the policy: says whose itself
-            return plain(fields.get("text", ""))
+            return visible(fields.get("text", ""), MAX_CHARS)
         case "refused":
-            return f"refused what {who} sent: {plain(fields.get('text', ''), 200)}"
+            return f"refused what {who} sent: {visible(fields.get('text', ''), 200)}"
         case "trouble":  # whole: what to do stands at its end
-            return f"trouble: {plain(fields.get('text', ''))}"
-    facts = ", ".join(plain(value, 100) for value in fields.values())
+            return f"trouble: {visible(fields.get('text', ''))}"
+    facts = ", ".join(visible(value, 100) for value in fields.values())
     return f"{kind.replace('_', ' ')}: {facts}"

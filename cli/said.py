@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cli import render
-from cli.plain import plain
+from cli.plain import visible
 from ledger.entry import Judgement, PeerId, Verdict
 from ledger.policy_words import say_judged
 
@@ -34,7 +34,7 @@ def spoken(judgement: Judgement, names: Names) -> str:
     if judgement.decision == "scored":
         return f"measured {render.many(len(judgement.seqs), 'update')} of {name}: {counted(judgement)}"
     what, reasons = say_judged(judgement)
-    return plain(f"{_VERBS[judgement.decision]} {name}'s {what}: {reasons}", MAX_SAID)
+    return visible(f"{_VERBS[judgement.decision]} {name}'s {what}: {reasons}", MAX_SAID)
 
 
 def counted(judgement: Judgement) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cli import exits, render
 from cli.plain import name as plain_name
-from cli.plain import plain
+from cli.plain import visible
 from ledger.chain import fork_of, peer_of
 from ledger.report import Anchors, Finding, LogReport, Report
 
@@ -109,13 +109,13 @@ def _show_stamps(report: Report) -> None:
 
 def show_findings(report: Report) -> None:
     for finding in report.findings[:MAX_SHOWN]:
-        render.say(f"FINDING {place(finding)}: {finding.rule}: {plain(finding.detail, 300)}{_in(finding.file)}")
+        render.say(f"FINDING {place(finding)}: {finding.rule}: {visible(finding.detail, 300)}{_in(finding.file)}")
     if len(report.findings) > MAX_SHOWN:
         render.say(f"FINDING and {len(report.findings) - MAX_SHOWN:,} more: --json lists them")
 
 
 def _in(file: str) -> str:
-    return f"  [{plain(file)}]" if file else ""
+    return f"  [{visible(file)}]" if file else ""
 
 
 def place(finding: Finding) -> str:
@@ -172,9 +172,10 @@ def _verdict(report: Report) -> str:
         case "clean":
             longer, unchecked = sum(log.elsewhere > 0 for log in report.logs), report.checks.unchecked
             more = f"; of {render.many(longer, 'log')} more is signed than is here" if longer else ""
-            return f"CLEAN  {counts}{more}" + (
-                f"; {render.many(unchecked, 'judgement')} not checkable here" if unchecked else ""
-            )
+            told = f"; {render.many(unchecked, 'judgement')} not checkable here" if unchecked else ""
+            opinions = report.checks.struck_by_opinion
+            out = f"; {render.many(opinions, 'update')} out of the model on opinions alone" if opinions else ""
+            return f"CLEAN  {counts}{more}{told}{out}"
         case "findings":
             return f"FINDINGS  {len(report.findings):,}: {what_does_not_hold(report)}"
         case _ if report.structure_only:
@@ -183,6 +184,14 @@ def _verdict(report: Report) -> str:
         case _ if not report.anchored:
             return "INCONCLUSIVE: consistent with itself, but you named nothing to hold it against"
         case _ if report.too_large:
-            return f"INCONCLUSIVE: the model was not replayed: {plain(report.too_large, 200)}"
-        case _:
+            return f"INCONCLUSIVE: the model was not replayed: {visible(report.too_large, 200)}"
+        case _ if report.missing or not report.model_hash:
             return "INCONCLUSIVE: what is here holds, but not all is here"
+        case _:
+            return f"INCONCLUSIVE: {out_unchecked(report)}"
+
+
+def out_unchecked(report: Report) -> str:
+    """What decides the model and could not be looked at."""
+    updates = report.checks.struck_unchecked
+    return f"{render.many(updates, 'update')} {'is' if updates == 1 else 'are'} out of the model for what cannot be checked here"

@@ -8,13 +8,13 @@ from typing import Any
 
 from cli.page import drawing
 from cli.page.facts import Facts
-from cli.plain import plain
+from cli.plain import visible
 from ledger.chain import peer_of
 
 
 def text(value: object, limit: int = 300) -> str:
     """What somebody else wrote, for the page: one line, no control or direction marks, escaped."""
-    return escape(plain(value, limit), quote=True)
+    return escape(visible(value, limit), quote=True)
 
 
 def section(title: str, note: str, body: str) -> str:

@@ -68,7 +68,7 @@ def _compiled(paths: Iterable[Path]) -> adblock.Engine:
     except ModuleNotFoundError:
         raise LocalError(
             "requests cannot be labelled here", why="the package adblock is not installed",
-            next_step="install the extra named lists: pip install 'gossip-swarm[lists]'",
+            next_step="install the extra named lists: pip install adblock",
         ) from None  # fmt: skip
     rules = adblock.FilterSet()
     for path in paths:

@@ -31,6 +31,8 @@ OLD_DAYS: Final = 180  # lists are updated every few days; after half a year a t
 Level = Literal["refused", "warning", "note"]
 _ORDER: Final[tuple[Level, ...]] = ("refused", "warning", "note")
 
+UNLABELLED: Final = "the labels were not held against the lists that the policy names"
+
 _ADVICE: Final = {
     "data.records": "collect more, or ask the admins of the swarm for a lower limit",
     "data.duplicates_permille": "keep one of each equal row",
@@ -91,10 +93,11 @@ class Verdict:
 
 def verdict_on(
     quality: Quality, policy: Policy, features: str, suffixes: str, zone: ZoneSetting, overlaps: Iterable[Overlap],
-    today: date, measured: Mapping[str, int], epsilon: float = 0.0,
+    today: date, measured: Mapping[str, int], epsilon: float = 0.0, unlabelled: str = "",
 ) -> Verdict:  # fmt: skip
     """`measured`: what others would find in opened records (facts of strength O), as far as that can be told here.
-    `epsilon`: what the owner would promise; 0: nothing."""
+    `unlabelled`: what to do, if labels could not be held against the lists that the policy pins. `epsilon`: what the
+    owner would promise; 0: nothing."""
     entry = entry_of(quality, features, suffixes, zone, epsilon)
     ruling = policy.rule_on_data(entry)
     if all(file.kind == "list" for file in quality.files):  # nothing that could be trained on: judged as sources only
@@ -104,6 +107,7 @@ def verdict_on(
     found = [
         *map(_broken, (ruled for ruled in ruling.readings if ruled.broken)),
         *(_opened(ruled, entry.zone) for ruled in seen.readings if ruled.broken),
+        *([Finding("warning", UNLABELLED, unlabelled)] if unlabelled else ()),
         *_of_rows(quality),
         *_of_promise(entry, epsilon),
         *_of_files(quality, policy, today),
@@ -115,14 +119,15 @@ def verdict_on(
 
 
 def entry_of(quality: Quality, features: str, suffixes: str, zone: ZoneSetting, epsilon: float = 0.0) -> Data:
-    """What the data entry would say, but for what only a commitment knows."""
+    """What the data entry would say, but for what only a commitment knows: of its sketch, that there is one."""
     trained = quality.repeats.trained
+    sketch = "00" * 32 if zone.zone == "public" and not zone.opens and trained.rows else ""
     promised = epsilon and trained.rows >= MIN_RECORDS
     return Data(
         v=FORMAT_VERSION, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="", root="", records=trained.rows,
         labels=quality.trained_labels, duplicates=trained.duplicates, conflicts=trained.conflicts, features=features,
         zone=zone.zone, opens=list(zone.opens), sources=[file.source for file in quality.files], suffixes=suffixes,
-        privacy=make_claim(epsilon, trained.rows) if promised else Claim(),
+        sketch=sketch, privacy=make_claim(epsilon, trained.rows) if promised else Claim(),
     )  # fmt: skip
 
 

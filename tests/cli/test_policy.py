@@ -147,6 +147,12 @@ def test_check_says_what_is_wrong_in_one_line(tmp_path: Path, text: str, said: s
     assert told.count("\n") == 1
 
 
+def test_words_in_square_brackets_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text('policy = 1\n[data.licences]\nall_in = ["MPL-2.0", "[a]b"]\n')
+    assert "is one of: MPL-2.0, [a]b" in gossip("policy", "check", str(file))
+
+
 def test_check_of_no_text_at_all(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     assert "cannot be read" in gossip("policy", "check", str(file), code=exits.USAGE)

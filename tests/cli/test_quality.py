@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from cli import exits, render
 from cli.page.shell import document
 from gossip import directory as places
+from gossip.quality.findings import UNLABELLED
 from gossip.setup import EMPTY_HEADS
 from ledger.canonical import encode_entry, entry_hash
 from ledger.entry import FORMAT_VERSION, Data, Enrol
@@ -139,7 +141,7 @@ def test_what_files_say_reaches_a_terminal_as_plain_text(tmp_path: Path) -> None
     told = gossip("data", "check", str(path), str(fields), code=exits.FINDINGS)
     assert "v7" in told
     assert all(char.isprintable() or char == "\n" for char in told)
-    assert "[red]" not in told
+    assert "[red] ]0;x v7" in told  # which means nothing there
 
 
 def test_a_narrow_terminal_cuts_the_last_column_only(
@@ -162,6 +164,12 @@ def test_a_page_is_never_written_over_what_was_read(tmp_path: Path, strict: str)
         told = gossip("data", "check", str(path), "--policy", strict, "--html", str(out), code=exits.USAGE)
         assert (told.count("\n"), "would overwrite what is read" in told) == (1, True)
     assert (path.read_bytes(), Path(strict).read_bytes()) == before
+
+
+def test_a_file_with_square_brackets_in_its_name_is_shown_by_it(tmp_path: Path, strict: str) -> None:
+    path = write(tmp_path / "rows[may].jsonl", requests(300))
+    assert "\nrows[may].jsonl " in gossip("data", "check", str(path), "--policy", strict)
+    assert check(path, "--policy", strict)["files"][0]["name"] == "rows[may].jsonl"
 
 
 def test_wrong_words_are_usage(tmp_path: Path) -> None:
@@ -253,7 +261,10 @@ def test_labels_are_held_against_the_lists_that_the_policy_pins(tmp_path: Path) 
     rows += [{**row, "url": row["url"].replace("cdn.test", "ads.test"), "label": "ad"} for row in requests(300, 400)]
     sound = write(tmp_path / "sound.jsonl", rows)
     flipped = write(tmp_path / "flipped.jsonl", [{**row, "label": "benign"} for row in rows])
-    assert "opened.wrong_labels_permille.max" not in {rule["rule"] for rule in check(sound, "--dir", place)["rules"]}
+    without = check(sound, "--dir", place)
+    assert "opened.wrong_labels_permille.max" not in {rule["rule"] for rule in without["rules"]}
+    assert [(found["level"], found["what"]) for found in without["findings"][:1]] == [("warning", UNLABELLED)]
+    assert "gossip policy pin" in without["findings"][0]["advice"]
     gossip("policy", "pin", str(ads), "--dir", str(place))
     (rule,) = check(sound, "--dir", place)["rules"]
     assert (rule["rule"], rule["value"], rule["broken"]) == ("opened.wrong_labels_permille.max", 0, False)
@@ -265,6 +276,25 @@ def test_labels_are_held_against_the_lists_that_the_policy_pins(tmp_path: Path) 
     public = check(flipped, "--dir", place, code=exits.FINDINGS)
     assert (public["findings"][0]["level"], public["decision"]) == ("refused", "refused")
     assert "labelled unlike the pinned lists" in public["findings"][0]["what"]
+
+
+def test_without_an_engine_it_is_said_that_labels_are_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "adblock", None)  # as if it were not installed
+    ads = tmp_path / "ads.txt"
+    ads.write_text("||ads.test^\n")
+    rules = tmp_path / "pins.toml"
+    rules.write_text(f'policy = 1\n[labels.ad]\nads = "{sha256(ads.read_bytes()).hexdigest()}"\n')
+    gossip("new", "fields", "--dir", str(tmp_path / "peer"), "--policy", str(rules))
+    told = gossip("policy", "pin", str(ads), "--dir", str(tmp_path / "peer"))
+    assert "labels cannot be checked here: install the extra named lists: pip install adblock" in told
+    assert facts("policy", "pin", str(ads), "--dir", str(tmp_path / "peer"))["labels_checked"] is False
+    sound = write(tmp_path / "sound.jsonl", requests(300))
+    (found,) = [one for one in check(sound, "--dir", tmp_path / "peer")["findings"] if one["what"] == UNLABELLED]
+    assert (found["level"], found["advice"]) == ("warning", "install the extra named lists: pip install adblock")
+    told = gossip("data", "check", str(sound), "--dir", str(tmp_path / "peer"))
+    assert "Good to train on: the swarm would take it, with " in told.splitlines()[-1]
 
 
 def test_nothing_is_written_and_no_node_is_needed(tmp_path: Path) -> None:
