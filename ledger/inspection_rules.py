@@ -30,7 +30,7 @@ from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wro
 from ledger.entry import Accuse, Challenge, Data, Opening
 from ledger.errors import RemoteError
 from ledger.keys import verify
-from ledger.opening import challenge_text, verify_opening, verify_sketch
+from ledger.opening import challenge_text, verify_answer, verify_sketch
 from ledger.standing import Branch
 from ledger.state import CHECKS_HELD
 from ledger.tail import NeedsHistory
@@ -131,10 +131,8 @@ def answered_by(past: Past, log: Log, opening: Opening) -> list[tuple[Data, Chal
 
 
 def _is_false(charter: Charter, opening: Opening, data: Data, challenge: Challenge, blob: bytes) -> bool:
-    if len(blob) != opening.opened_bytes:
-        return True
     try:
-        verify_opening(blob, data, charter.swarm, challenge.signature, challenge.count)
+        verify_answer(blob, opening, data, charter.swarm, challenge)
     except RemoteError:
         return True
     return False

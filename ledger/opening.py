@@ -39,7 +39,7 @@ from hmac import digest
 from struct import Struct
 from typing import Final
 
-from ledger.entry import MAX_OPENING_BYTES, Hash, PeerId
+from ledger.entry import MAX_OPENING_BYTES, Challenge, Hash, Opening, PeerId
 from ledger.errors import LocalError, RemoteError
 from ledger.merkle import HASH_BYTES, leaf_hash, node_hash, split
 from ledger.provenance import LEAF_BYTES, leaf_of
@@ -215,6 +215,13 @@ def verify_opening(blob: bytes, data: Committed, swarm: Hash, signature: str, co
     )
 
 
+def verify_answer(blob: bytes, opening: Opening, data: Committed, swarm: Hash, challenge: Challenge) -> VerifiedOpening:
+    """What a blob opens, as an entry names it and a challenge asked for. RemoteError says what is false."""
+    if len(blob) != opening.opened_bytes:
+        raise RemoteError("an opening is not as long as its entry says", why=f"{len(blob)} bytes")
+    return verify_opening(blob, data, swarm, challenge.signature, challenge.count)
+
+
 class _Hashes:
     """The hashes at the end of an opening, in order."""
 
@@ -258,5 +265,6 @@ def _root(
 
 __all__ = [
     "Committed", "Leaves", "OpenedRecord", "Sketch", "VerifiedOpening", "challenge_text", "chosen", "is_opening",
-    "make_opening", "make_sketch", "overlap_permille", "public_salt", "verify_opening", "verify_sketch",
+    "make_opening", "make_sketch", "overlap_permille", "public_salt", "verify_answer", "verify_opening",
+    "verify_sketch",
 ]  # fmt: skip

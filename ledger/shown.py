@@ -24,7 +24,7 @@ from ledger.chain import LogId, peer_of
 from ledger.entry import MAX_OPENING_BYTES, Challenge, Data, Genesis, Hash, Opening
 from ledger.errors import RemoteError
 from ledger.looked import OpenedSet
-from ledger.opening import OpenedRecord, VerifiedOpening, verify_opening
+from ledger.opening import OpenedRecord, VerifiedOpening, verify_answer
 from ledger.policy import Policy
 from ledger.replica import Replica
 
@@ -104,10 +104,8 @@ class Shown:
 
     def _verified(self, blob: bytes, opening: Opening, data: Data, challenge: Challenge) -> VerifiedOpening | None:
         """None of what is not what the data entry commits to."""
-        if len(blob) != opening.opened_bytes:
-            return None
         try:
-            return verify_opening(blob, data, self._replica.swarm, challenge.signature, challenge.count)
+            return verify_answer(blob, opening, data, self._replica.swarm, challenge)
         except RemoteError:
             return None
 

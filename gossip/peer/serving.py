@@ -25,7 +25,7 @@ from gossip.egress import Kind, Ledger, Receiver, Records, Released, Sketch, Wit
 from ledger.chain import LogId, peer_of
 from ledger.entry import Accuse, AnyEntry, Challenge, Data, Hash, Opening, PeerId
 from ledger.errors import RemoteError
-from ledger.opening import is_opening, verify_opening
+from ledger.opening import is_opening, verify_answer
 from ledger.replica import Replica
 
 PRIVATE: Final = ZoneSetting()
@@ -44,8 +44,9 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A challenge and the data entry that it is of; None where they are not here."""
+    """What an opening may answer: a challenge, and the data entry that it is of; None where they are not here."""
 
+    opening: Opening
     challenge: Challenge | None
     data: Data | None
 
@@ -58,7 +59,7 @@ class Asked:
         if self.challenge is None or self.data is None:
             return False
         try:
-            verify_opening(blob, self.data, swarm, self.challenge.signature, self.challenge.count)
+            verify_answer(blob, self.opening, self.data, swarm, self.challenge)
         except RemoteError:
             return False
         return True
@@ -129,9 +130,9 @@ class Serving:
                 challenge = self._replica.entry(strand, opening.challenge)
                 if isinstance(challenge, Challenge) and challenge.peer == peer_of(log):
                     found = True
-                    yield Asked(challenge, self._data_at(log, challenge.data))
+                    yield Asked(opening, challenge, self._data_at(log, challenge.data))
         if not found:
-            yield Asked(None, None)
+            yield Asked(opening, None, None)
 
     def _data_at(self, log: LogId, seq: int) -> Data | None:
         data = self._replica.entry(log, seq) if seq < self._replica.size(log) else None

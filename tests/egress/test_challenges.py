@@ -204,6 +204,43 @@ def test_what_a_peer_put_on_record_as_a_proof_it_gives_to_everybody(stolen: Stag
     assert served(stolen, FOUNDER, stolen.opening, few, proof=proof) == list(range(6))
 
 
+def serving_of(stage: Stage, blob: bytes, *named: tuple[str, Opening]) -> tuple[Serving, str]:
+    """What the founder would serve that knows of these entries, and the name of the blob."""
+    serving, digest = Serving(stage.swarm.peers[FOUNDER].self_id, stage.replica), sha256(blob).hexdigest()
+    for log, opening in named:
+        serving.learn(log, msgspec.structs.replace(opening, opened=digest))
+    return serving, digest
+
+
+def test_a_proof_is_for_all_if_any_entry_is_and_true_records_only_if_every_entry_is(stolen: Stage) -> None:
+    lie = stolen.opening[:-1] + bytes([stolen.opening[-1] ^ 1])
+    (few,), (for_all,) = (named_by(stolen, stolen.swarm.peers[number].self_id) for number in (VICTIM, TRAINER))
+    for blob, named, is_for_all in (
+        (lie, (few,), False), (lie, (for_all,), True), (lie, (few, for_all), True), (lie, (), False),
+        (stolen.opening, (few,), False), (stolen.opening, (few, for_all), False),
+    ):  # fmt: skip
+        serving, digest = serving_of(stolen, blob, *named)
+        assert serving.is_for_all(digest, blob) is is_for_all
+
+
+def test_own_records_that_are_private_by_now_are_for_nobody_whatever_was_said_before() -> None:
+    stage = Stage(ZoneSetting("public"), opened=True, private_again=True)
+    digest = sha256(stage.opening).hexdigest()
+    for number, is_for_all in ((VICTIM, False), (FOUNDER, True)):
+        machine = stage.swarm.peers[number].machine
+        assert machine is not None
+        assert machine._serving.is_for_all(digest, stage.opening) is is_for_all
+
+
+def test_an_entry_that_states_another_length_is_as_false_to_the_server_as_to_the_ledger(stolen: Stage) -> None:
+    """Else its author hides the proof of one lie behind another: such an opening can be accused, and so it is shown."""
+    (few,), (for_all,) = (named_by(stolen, stolen.swarm.peers[number].self_id) for number in (VICTIM, TRAINER))
+    short = few[0], msgspec.structs.replace(few[1], opened_bytes=few[1].opened_bytes - 1)
+    for named, is_for_all in (((few, for_all), False), ((short, for_all), True)):
+        serving, digest = serving_of(stolen, stolen.opening, *named)
+        assert serving.is_for_all(digest, stolen.opening) is is_for_all
+
+
 # ------------------------------------------------------------------ the machine asks the gate, too
 
 
