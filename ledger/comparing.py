@@ -2,10 +2,14 @@
 
     copied        whether the very delta of another peer, by hash, was let in before in the update's past
     likenesses    the cosine to each of the newest NEWEST updates of every other log in its past
-    overlaps      the overlap of its sketch with that of the newest data entry of every other log in its past
+    overlaps      the overlap of its sketch with that of the newest data entry of every other log in its past; but for
+                  keys that its author had shown before, in an entry that has not that one in its past
 
 Why from an entry's own past: whoever published first is not blamed for what others made of it, and everybody who holds
 the entry holds all that it takes. So a peer that judges and an auditor compare the same.
+
+Why not what had been shown before: whoever takes the leaves of a sketch for a data set of its own would else make its
+victim the copier, as soon as that announces its data anew.
 
 Why sets and no maximum: a judge names the largest that it found, and of more than 16 logs it looks at 16 of its own
 choice. Any of them is a value that it can have seen; any other is not.
@@ -16,6 +20,7 @@ Rules kept here: integers only; blobs come one at a time; so much work at a time
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final, Generic
@@ -30,6 +35,7 @@ from ledger.opening import Sketch, overlap_permille, verify_sketch
 from ledger.replica import Replica
 
 NEWEST: Final = 4  # updates of each other log
+BEFORE: Final = 8  # own data sets of before that one is held against
 MAX_FOUND: Final = 256  # updates and data sets whose comparisons are remembered: several judge the same
 MAX_CACHED: Final = 4 << 20  # bytes of blobs whose deltas are kept decoded
 MAX_WORK: Final = 1 << 14  # comparisons for one verdict, those of more than 64 KB as several: 256 updates x 16 logs x 4
@@ -141,12 +147,13 @@ class Comparing(Generic[D, T]):
         for other, size in self._others(log, seq):
             theirs = newest(other, size)
             if theirs is not None:
-                self.spend()
-                sketch = self._sketch(theirs)
-                if sketch is None:
+                earlier = shown_before(self._replica, log, seq, other.id, theirs.seq)
+                self.spend(len(earlier) << _PIECE_BITS)
+                sketch, before = self._sketch(theirs), [self._sketch(one) for one in earlier]
+                if sketch is None or None in before:
                     whole = False
                 else:
-                    found.add(overlap_permille(own, sketch))
+                    found.add(overlap_permille(own, sketch, [one for one in before if one is not None]))
         return self._remember(log, seq, found, whole)
 
     def _sketch(self, data: Data) -> Sketch | None:
@@ -162,6 +169,13 @@ class Comparing(Generic[D, T]):
         for other, size in self._replica.past(log, seq + 1).items():
             if peer_of(other) != peer_of(log):
                 yield self._replica.branches.get(other), size
+
+
+def shown_before(replica: Replica, log: LogId, seq: int, other: LogId, theirs: int) -> list[Data]:
+    """The newest data entries with a sketch in a log below `seq` that have not seen that of another log."""
+    sets = [data for at, data in sorted(replica.branches.get(log).tip.data.items()) if at < seq and data.sketch]
+    unaware = bisect_left(sets, True, key=lambda data: replica.past(log, data.seq + 1).get(other, 0) > theirs)
+    return sets[max(0, unaware - BEFORE) : unaware]
 
 
 def newest(log: Log, size: int) -> Data | None:

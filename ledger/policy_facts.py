@@ -53,7 +53,7 @@ FACTS: Final[dict[str, Fact]] = {
     "data.source_hashes": Fact("S", "count", "source files named twice", ("unique",)),
     "data.features": Fact("S", "words", "the way rows become numbers", ("all_in",)),
     "data.suffixes": Fact("S", "words", "the version of the public-suffix list", ("all_in",)),
-    "data.public": Fact("S", "yes", "the data set is public: its records may be opened"),
+    "data.public": Fact("S", "yes", "the data set is public: every member may ask for records, and compare"),
     "data.private": Fact("S", "yes", "the data set is private: its records are never opened"),
     "data.privacy": Fact("S", "yes", "a privacy budget (differential privacy) is claimed", ("present",)),
     "data.epsilon_milli": Fact("S", "milli", "of privacy budget (epsilon) claimed"),
@@ -106,7 +106,8 @@ OF_DATA: Final[Mapping[str, Callable[[Data], Value]]] = {
     "data.source_hashes": lambda data: _repeats([source.sha256 for source in data.sources if source.sha256]),
     "data.features": lambda data: (data.features,),
     "data.suffixes": lambda data: (data.suffixes,),
-    "data.public": lambda data: int(data.zone == "public"),
+    # What goes to some only (or to a name that nobody has) has no sketch, and is not public, whatever its zone says.
+    "data.public": lambda data: int(data.zone == "public" and not data.opens and bool(data.sketch)),
     "data.private": lambda data: int(data.zone == "private"),
     "data.privacy": lambda data: int(data.privacy.epsilon > 0),
     "data.epsilon_milli": lambda data: data.privacy.epsilon,

@@ -101,8 +101,10 @@ def verify_sketch(blob: bytes, data: Committed) -> Sketch:
     return Sketch(frozenset(keys), keys[-1] if first < data.records else None)
 
 
-def overlap_permille(a: Sketch, b: Sketch) -> int:
+def overlap_permille(a: Sketch, b: Sketch, before: Iterable[Sketch] = ()) -> int:
     """How many thousandths of the keys of `a` are keys of `b`, as far as the sketches tell.
+
+    `before`: what the owner of `a` had shown before it knew of `b`. Keys that are in there it has not from `b`.
 
     Exact if both are whole. Else an estimate from the keys of `a` up to the smaller bound, +-90 with 32 of them and
     +-30 with 256 (one standard deviation, at worst); 0 if there are fewer than LEAST_COMPARED.
@@ -112,7 +114,7 @@ def overlap_permille(a: Sketch, b: Sketch) -> int:
     compared = a.keys if bound is None else {key for key in a.keys if key <= bound}
     if not compared or (bound is not None and len(compared) < LEAST_COMPARED):
         return 0
-    return 1000 * len(compared & b.keys) // len(compared)
+    return 1000 * len((compared & b.keys).difference(*(sketch.keys for sketch in before))) // len(compared)
 
 
 def count_of(leaves: Leaves) -> int:

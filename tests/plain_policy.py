@@ -111,7 +111,7 @@ def facts(update: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         "data.features": [data["features"]], "data.suffixes": [data["suffixes"]],
         "data.source_versions": 0 if "" in [source["version"] for source in sources] else 1,
         "data.source_hashes": len(hashes) - len(set(hashes)),
-        "data.public": ["private", "public"].index(data["zone"]),
+        "data.public": 0 if data["zone"] != "public" or data["opens"] or not data["sketch"] else 1,
         "data.private": ["public", "private"].index(data["zone"]),
         "data.privacy": min(1, data["privacy"]["epsilon"]), "data.epsilon_milli": data["privacy"]["epsilon"],
         "update.bytes": update["bytes"], "update.norm": update["norm"], "update.steps": update["steps"],

@@ -11,7 +11,9 @@ import pytest
 
 from ledger.canonical import encode_entry
 from ledger.entry import Claim, Data, Scores, Source, Update
+from ledger.opening import make_sketch
 from ledger.policy_facts import FACTS, OF_DATA, OF_UPDATE
+from ledger.provenance import commit_records
 from ledger.replica import Checked, InvalidEntry
 from tests.fold.toy import CHAIN, NOW, Peer, Swarm, encode_update
 
@@ -19,9 +21,17 @@ BLOB = encode_update(np.linspace(-0.1, 0.1, 16), 1.0)[0]
 OPEN = "policy = 1\n"
 SOURCE = Source(name="a.jsonl", sha256="11" * 32, licence="MPL-2.0", url="", retrieved="", version="")
 FACTS_OF_DATA: dict[str, Any] = {
+    "root": sha256(b"rows").hexdigest(),
     "records": 1000, "labels": {"ad": 700, "benign": 200}, "duplicates": 100, "conflicts": 30, "features": "toy-1",
     "suffixes": "2026-08-14", "zone": "private", "privacy": Claim(epsilon=8000, delta=1_000_000),
     "sources": [SOURCE, msgspec.structs.replace(SOURCE, licence="", name="b.jsonl")],
+}  # fmt: skip
+LEAVES = bytearray()
+MADE = commit_records([(b"key %d" % number, b"ad") for number in range(1000)], bytes(32), keep=LEAVES.extend)
+SKETCH = make_sketch(LEAVES)
+PUBLIC: dict[str, Any] = {
+    "zone": "public", "root": MADE.root, "duplicates": 0, "conflicts": 0,
+    "sketch": sha256(SKETCH).hexdigest(), "sketch_bytes": len(SKETCH),
 }  # fmt: skip
 ON_ENTRIES = [(fact, word) for fact in (*OF_DATA, *OF_UPDATE) for word in FACTS[fact].words]
 
@@ -30,7 +40,8 @@ def published(text: str, changes: dict[str, Any]) -> tuple[Peer, Checked, str, s
     """A founder sets a policy and publishes under it: the update, and its model's hash before and after."""
     peer = Swarm([]).founder
     peer.ask_for(text)
-    data = peer.write(Data(**CHAIN, root=sha256(b"rows").hexdigest(), **{**FACTS_OF_DATA, **changes}))
+    peer.blobs[PUBLIC["sketch"]] = SKETCH
+    data = peer.write(Data(**CHAIN, **{**FACTS_OF_DATA, **changes}))
     before = peer.model_hash()
     return peer, peer.write(drafted(peer, data.seq)), before, peer.model_hash()
 
@@ -54,7 +65,7 @@ def drafted(peer: Peer, data: int, weight: int | None = None) -> Update:
 
 def rule(fact: str, word: str) -> tuple[str, dict[str, Any]]:
     """A line that an update here breaks, and what its data must be for that."""
-    changes: dict[str, Any] = {"zone": "public", "opens": ["admin"]} if fact == "data.public" else {}
+    changes: dict[str, Any] = PUBLIC if fact == "data.public" else {}
     match word:
         case "present":
             return "present = 1", {"privacy": Claim()} if fact == "data.privacy" else {}
@@ -65,7 +76,7 @@ def rule(fact: str, word: str) -> tuple[str, dict[str, Any]]:
     _, checked, *_ = published(OPEN, changes)
     update = checked.entry
     assert isinstance(update, Update)
-    data = Data(**CHAIN, root="", **{**FACTS_OF_DATA, **changes})
+    data = Data(**CHAIN, **{**FACTS_OF_DATA, **changes})
     value = OF_DATA[fact](data) if fact in OF_DATA else OF_UPDATE[fact](update, data)
     assert isinstance(value, int)
     assert value > 0  # or no max would be broken
@@ -99,7 +110,7 @@ def test_an_update_that_breaks_a_rule_is_left_out_weighed_down_or_marked(fact: s
 def test_who_claims_the_weight_that_a_rule_took_away_is_refused_by_everybody() -> None:
     peer = Swarm([]).founder
     peer.ask_for('policy = 1\n[update.steps]\nmax = 1\non_fail = "weight"\npermille = 250\n')
-    data = peer.write(Data(**CHAIN, root="11" * 32, **FACTS_OF_DATA))
+    data = peer.write(Data(**CHAIN, **FACTS_OF_DATA))
     greedy = drafted(peer, data.seq)
     greedy = msgspec.structs.replace(greedy, weight=greedy.weight * 4)
     with pytest.raises(InvalidEntry) as caught:
@@ -112,7 +123,7 @@ def test_an_update_that_spends_other_privacy_than_its_data_claim_ends_its_log(cl
     """More than was promised, nothing of a promise, something of none: each is its author's word against its own."""
     peer = Swarm([]).founder
     claim = Claim(epsilon=claimed, delta=10_000) if claimed else Claim()
-    data = peer.write(Data(**CHAIN, root="11" * 32, **{**FACTS_OF_DATA, "privacy": claim}))
+    data = peer.write(Data(**CHAIN, **{**FACTS_OF_DATA, "privacy": claim}))
     update = msgspec.structs.replace(drafted(peer, data.seq), epsilon=spent)
     with pytest.raises(InvalidEntry) as caught:
         peer.take(peer.id, encode_entry(peer.replica.draft(peer.id).stamp(update, NOW)))
@@ -122,6 +133,6 @@ def test_an_update_that_spends_other_privacy_than_its_data_claim_ends_its_log(cl
 @pytest.mark.parametrize("spent", [1, 8000])
 def test_an_update_within_its_claim_is_taken(spent: int) -> None:
     peer = Swarm([]).founder
-    data = peer.write(Data(**CHAIN, root="11" * 32, **FACTS_OF_DATA))
+    data = peer.write(Data(**CHAIN, **FACTS_OF_DATA))
     update = msgspec.structs.replace(drafted(peer, data.seq), epsilon=spent)
     assert peer.take(peer.id, encode_entry(peer.replica.draft(peer.id).stamp(update, NOW))).weight

@@ -25,6 +25,7 @@ SOURCE: Final = Source(name="a.jsonl", sha256="11" * 32, licence="MPL-2.0", url=
 DATA: Final = Data(
     **LINK, seq=1, root=H, records=1000, labels={"ad": 700, "benign": 200, "tracker": 0}, duplicates=100,
     features="url-grams/1", zone="public", conflicts=30, suffixes="2026-08-14",
+    sketch=H, sketch_bytes=16400,
     privacy=Claim(epsilon=8000, delta=10**6),
     sources=[SOURCE, msgspec.structs.replace(SOURCE, licence="", sha256=""),
              msgspec.structs.replace(SOURCE, licence="CC0-1.0", name="b.jsonl")],
@@ -93,6 +94,13 @@ LACKING: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "data.source_hashes": ({"sources": [SOURCE, msgspec.structs.replace(SOURCE, sha256="")]}, {}),
 }
 
+# What to change in DATA so that its zone is public, and it is not.
+NOT_PUBLIC: Final[dict[str, dict[str, Any]]] = {
+    "opened to auditors": {"opens": ["auditor"], "sketch": "", "sketch_bytes": 0},
+    "opened to nobody that there is": {"opens": ["00" * 32], "sketch": "", "sketch_bytes": 0},
+    "without a sketch": {"sketch": "", "sketch_bytes": 0},
+}
+
 
 def one(fact: str, *lines: str, pins: bool = True) -> str:
     """A policy of one section, and of the files that it needs."""
@@ -133,6 +141,9 @@ def rows() -> Iterator[dict[str, Any]]:
     yield _row("nothing is known of an opening", one("opened.malformed", "max = 0"), {"crossed.copied": 1})
     yield _row("how many records are asked for is no bound", one("opened.records", "min = 9"), {"opened.records": 1})
     yield _row("a data set of nothing", "filterlist", None, {"records": 0, "labels": {}, "duplicates": 0})
+    for name, changes in NOT_PUBLIC.items():
+        yield _row(f"not public: {name}", one("data.public", "min = 1"), None, changes)
+        yield _row(f"not public: {name}, nor private", one("data.private", "max = 0"), None, changes)
     worst = (
         'policy = 1\n[data.sources]\nmax = 1\non_fail = "weight"\npermille = 500\n'
         '[data.labels]\nmin = 3\non_fail = "weight"\npermille = 100\n[update.steps]\nmax = 8\non_fail = "quarantine"\n'

@@ -2,10 +2,12 @@
 
     crossed.copied            the very delta (by hash) of another peer is in the update's past
     crossed.cosine_permille   the largest likeness (likeness.py) to one of the newest 4 deltas of others in its past
-    crossed.overlap_permille  of a data set's keys, how many are in another peer's newest public data set in its past
+    crossed.overlap_permille  of a data set's keys, how many are in another peer's newest public data set in its past,
+                              and in none that its own author had shown before it knew of that one
 
-In its past: whoever published first is not blamed for what others made of it. Two that copy from one another without
-citing one another cannot be told apart, and neither is blamed.
+In its past: whoever published first is not blamed for what others made of it, nor when it announces its data anew:
+anybody can take the leaves of a sketch for a data set of its own. (Such a one can open nothing: asking.py.) Two that
+copy from one another without citing one another cannot be told apart, and neither is blamed.
 
 Rules kept here: all of it is a function of the ledger and its blobs, in integers, so whoever looks finds the same, but
 that of more than 16 trainers each looks at 16 of its own choice. A delta of nothing is like no other. It refuses to
@@ -21,6 +23,7 @@ from gossip.merging.arithmetic import ArrayDelta
 from gossip.peer.inspection.likeness import cosine_permille
 from gossip.peer.inspection.office import Office
 from ledger.chain import LogId, peer_of
+from ledger.comparing import shown_before
 from ledger.entry import Data, Hash
 from ledger.errors import RemoteError
 from ledger.opening import Sketch, overlap_permille, verify_sketch
@@ -134,8 +137,12 @@ class Crossing:
             before = [at for at in seqs if at < past.get(other, 0)]
             entry = self._office.data_of(other, before[-1]) if before else None
             theirs = self._sketch(entry) if entry is not None else None
-            if theirs is not None:
-                best = max(best, overlap_permille(own, theirs))
+            if theirs is None:
+                continue
+            earlier = shown_before(self._office.replica, log, seq, other, before[-1])
+            known = [sketch for one in earlier if (sketch := self._sketch(one)) is not None]
+            if len(known) == len(earlier):
+                best = max(best, overlap_permille(own, theirs, known))
         return best
 
     def _sketch(self, data: Data) -> Sketch | None:
