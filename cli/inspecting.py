@@ -67,6 +67,18 @@ class Lists:
 
         return engine_of([(label, self._files[digest]) for _, label, digest in pins])
 
+    def require_pinned(self, policies: Sequence[Policy]) -> None:
+        """LocalError if a file is none that these policies pin: it would be looked at by nobody."""
+        pins = {digest for policy in policies for _, _, digest in policy.lists}
+        for digest, file in self._files.items():
+            if digest not in pins:
+                named = ", ".join(sorted({visible(name, 40) for policy in policies for name, *_ in policy.lists}))
+                raise LocalError(
+                    f"{file}: no policy of this ledger pins this file",
+                    why=f"they pin {named or 'none'}; this one has SHA-256 {digest}",
+                    next_step="give the very files that they pin, or leave --lists out",
+                )
+
     def told(self, policies: Sequence[Policy]) -> list[dict[str, str]]:
         """Of each file, what it is to these policies: "" if none pins it."""
         named = {digest: name for policy in policies for name, _, digest in policy.lists}

@@ -175,6 +175,8 @@ def verify(
             with opened(
                 bundle, anchors, parameters=parameters, on_progress=progress, roots=roots, inspectors=named.inspectors
             ) as read:
+                if read.replica.has_genesis:
+                    named.require_pinned(tuple(read.replica.policies.values()))
                 report, used, told = read.report, read.arithmetic_name, judged.Told.of(read, named)
                 if html is not None:
                     from cli.page import write_page

@@ -212,16 +212,15 @@ def test_with_the_pinned_lists_labels_are_checked_again_by_the_engine(
     assert looked_at(Lists([])) == (0, 0, 1)
 
 
-def test_a_list_that_no_policy_pins_is_said_not_to_be_used(bundle: Path, tmp_path: Path, story: Golden):
+def test_a_list_that_no_policy_pins_is_a_mistake_in_the_command(bundle: Path, tmp_path: Path, story: Golden):
     pytest.importorskip("adblock", reason="labels are checked with the extra named lists")
     other = tmp_path / "other.txt"
     other.write_text("||cdn.example^\n")
-    told = gossip("ledger", "verify", str(bundle), "--swarm", story.swarm.swarm, "--lists", str(other))
-    assert "is pinned by no policy of this ledger: not used" in told
-    named = facts("ledger", "verify", str(bundle), "--swarm", story.swarm.swarm, "--lists", str(other), "--json")[
-        "lists"
-    ]
-    assert named == [{"file": str(other), "sha256": sha256(other.read_bytes()).hexdigest(), "list": ""}]
+    words = ("ledger", "verify", str(bundle), "--swarm", story.swarm.swarm, "--lists", str(other))
+    for told in (gossip(*words, code=exits.USAGE), gossip(*words, "--json", code=exits.USAGE)):
+        assert told.count("\n") == 1
+        assert "other.txt: no policy of this ledger pins this file" in told
+        assert sha256(other.read_bytes()).hexdigest() in told
 
 
 def test_a_list_that_is_not_there_is_a_mistake_in_the_command(tmp_path: Path, bundle: Path):
