@@ -3,7 +3,8 @@
     0    ok; for audits: clean; for the demo: all hashes agree
     1    findings (a damaged bundle is one, whatever reads it), or peers that disagree
     2    usage: a wrong flag, file or directory (typer's own errors and every LocalError)
-    3    inconclusive: nothing was named to hold the bundle against, blobs are missing, or no snapshot is final yet
+    3    inconclusive: nothing was named to hold the bundle against, blobs are missing, what decides the model cannot be
+         checked, or no snapshot is final yet
     4    the network or another peer failed (LinkError, RemoteError)
     70   a bug of ours (EX_SOFTWARE): one line says what, GOSSIP_DEBUG=1 shows where
     130  interrupted (Ctrl-C)

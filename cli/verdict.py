@@ -194,4 +194,4 @@ def _verdict(report: Report) -> str:
 def out_unchecked(report: Report) -> str:
     """What decides the model and could not be looked at."""
     updates = report.checks.struck_unchecked
-    return f"{render.many(updates, 'update')} {'is' if updates == 1 else 'are'} out of the model for what cannot be checked here"
+    return f"{render.many(updates, 'update')} out of the model for reasons that cannot be checked here"

@@ -3,6 +3,7 @@
     Update      --> what was ruled on by which policy
     Opening     --> shown.py: whose records were opened, and what they show
     Verdict     --> recheck.py: what follows from what is here, judgement by judgement
+    condemned    -> grounds.py: what holds that which is out of the model
     PolicyChange -> which policy is in force from where on
     in the end  --> Checks (looked.py)
 
@@ -21,6 +22,7 @@ from ledger.chain import LogId, Wish
 from ledger.comparing import Comparing
 from ledger.entry import Challenge, Hash, PolicyChange, Update, Verdict
 from ledger.fold import Arithmetic, D, T
+from ledger.grounds import Ground, Grounds
 from ledger.looked import Checks, Looked, PolicyUse, Status
 from ledger.recheck import Recheck
 from ledger.replica import Checked, Replica
@@ -46,6 +48,7 @@ class Checking(Generic[D, T]):
         self._replica = replica
         self._shown = Shown(replica, blob, inspectors)
         self._recheck = Recheck(replica, Comparing(replica, arithmetic, blob, most_parameters), self._shown)
+        self._grounds = Grounds(replica)
         self._counts: Counter[Status] = Counter()
         self._reasons: Counter[str] = Counter()
         self._looked: deque[Looked] = deque(maxlen=MAX_LOOKED)
@@ -84,6 +87,7 @@ class Checking(Generic[D, T]):
         looked = self._recheck.look(checked.log, checked.seq, verdict)
         for judgement, (about, (status, why)) in zip(verdict.judgements, looked, strict=True):
             self._counts[status] += 1
+            self._grounds.note(checked.log, about, judgement, status, why)
             if status == "false":
                 untrue.append(f"of log {judgement.peer[:12]}: {why}")
             elif why:
@@ -95,6 +99,7 @@ class Checking(Generic[D, T]):
 
     def told(self) -> Checks:
         opened, left_out = self._shown.told()
+        struck = self._grounds.struck() if self._replica.has_genesis else Counter[Ground]()
         return Checks(
             judgements=sum(self._counts.values()),
             true=self._counts["true"],
@@ -107,6 +112,9 @@ class Checking(Generic[D, T]):
             opened=opened,
             opened_left_out=left_out,
             policies=self._policies() if self._replica.has_genesis else (),
+            struck=struck.total(),
+            struck_by_opinion=struck["opinion"],
+            struck_unchecked=struck["unchecked"],
         )
 
     def _policies(self) -> tuple[PolicyUse, ...]:

@@ -80,3 +80,6 @@ class Checks:
     opened: tuple[OpenedSet, ...] = ()  # the first so many
     opened_left_out: int = 0
     policies: tuple[PolicyUse, ...] = ()
+    struck: int = 0  # updates that a quorum's condemnations take out of the model
+    struck_by_opinion: int = 0  # of these the ones that only opinions make so: rows of the judges' own
+    struck_unchecked: int = 0  # and the ones for whose quorum grounds are needed that nobody could look at here

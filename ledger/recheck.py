@@ -15,6 +15,7 @@ Rules kept here, so that nobody honest is convicted:
 - What depends on when a judge looked is only bounded by its past at the verdict: a policy that may have been in force
   there, an opening that was in it, a request unanswered in it. How long it waited is its own word.
 - Of several entries in one judgement it states the value furthest from the limit.
+- What a verdict says many times is looked at once: repeating what is true leaves no less work for what is not.
 - What is not here is "unchecked", and what nobody else can measure an "opinion": never true, never false.
 
 It refuses to know bundles, and what findings look like.
@@ -26,6 +27,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from ledger import in_force
+from ledger.canonical import encode
 from ledger.chain import Log, LogId
 from ledger.comparing import Comparing, TooMuch
 from ledger.condemned import branch_with
@@ -64,14 +66,21 @@ class Recheck:
         self._replica = replica
         self._comparing = comparing
         self._shown = shown
+        self._seen: dict[tuple[str, LogId, int], Values | str | None] = {}  # of one verdict: each is worked out once
 
     def look(self, log: LogId, seq: int, verdict: Verdict) -> list[tuple[LogId, Outcome]]:
         """Of each judgement of an admitted verdict: the branch that it is about, and what became of it."""
         past = self._replica.past(log, seq + 1)
         basis = self._basis(verdict.basis, past)
         self._comparing.begin()
+        self._seen = {}
         found: list[tuple[LogId, Outcome]] = []
+        known: dict[bytes, tuple[LogId, Outcome]] = {}
         for judgement in verdict.judgements:
+            said = encode(judgement)
+            if said in known:
+                found.append(known[said])
+                continue
             on = branch_with(self._strands(judgement), judgement.seqs[-1], bytes.fromhex(judgement.hash))
             try:
                 outcome = self._judgement(on, past, basis, verdict.basis, judgement)
@@ -79,7 +88,8 @@ class Recheck:
                 outcome = "false", str(error)
             except TooMuch:
                 outcome = "unchecked", TOO_MUCH
-            found.append((on.id, outcome))
+            known[said] = on.id, outcome
+            found.append(known[said])
         return found
 
     def _strands(self, judgement: Judgement) -> list[Log]:
@@ -195,28 +205,38 @@ class Recheck:
             raise Untrue(f"judges entry {seq}, which is neither an update nor a data entry")
         if fact != INVALID and FACTS[fact].strength in _ENTRIES:
             return self._ruled(fact, on, entry, policy), ""
-        comparing = self._comparing
         if fact in (COPIED, COSINE):
             if not isinstance(entry, Update):
                 raise Untrue(f"says {fact} of entry {seq}, which is no update")
+        elif isinstance(entry, Update):
+            entry = self._entry(on, entry.data)
+            assert isinstance(entry, Data)
+        at = (fact, on.id, entry.seq)
+        if at not in self._seen:  # a verdict may name it many times: that is no more work
+            self._seen[at] = self._worked_out(fact, on, entry, past, policy)
+        values = self._seen[at]
+        if values is not None:
+            return values
+        if fact == UNANSWERED:
+            raise Untrue(f"says that a request for records of entry {entry.seq} has no answer, and there is none")
+        raise Untrue(f"says {fact} of entry {entry.seq}, of which nobody had opened records")
+
+    def _worked_out(
+        self, fact: str, on: Log, entry: Update | Data, past: Past, policy: Policy
+    ) -> Values | str | None:  # fmt: skip
+        """Of the update, or data entry, that a fact is about. None if there is nothing that it can be read off."""
+        comparing = self._comparing
+        if isinstance(entry, Update):
             if fact == COPIED:
-                return {int(comparing.copied(on.id, seq, entry))}, ""
-            likenesses, whole = comparing.likenesses(on.id, seq, entry)
+                return {int(comparing.copied(on.id, entry.seq, entry))}, ""
+            likenesses, whole = comparing.likenesses(on.id, entry.seq, entry)
             return likenesses, "" if whole else NO_DELTA
-        data = entry if isinstance(entry, Data) else self._entry(on, entry.data)
-        assert isinstance(data, Data)
         if fact == OVERLAP:
-            overlaps, whole = comparing.overlaps(on.id, data.seq, data)
+            overlaps, whole = comparing.overlaps(on.id, entry.seq, entry)
             return overlaps, "" if whole else NO_SKETCH
         if fact == UNANSWERED:
-            requests = self._shown.unanswered(on.id, data, past, comparing.spend)
-            if requests is None:
-                raise Untrue(f"says that a request for records of entry {data.seq} has no answer, and there is none")
-            return requests
-        values = self._shown.values(fact, on.id, data, past, policy, comparing.spend)
-        if values is None:
-            raise Untrue(f"says {fact} of entry {data.seq}, of which nobody had opened records")
-        return values
+            return self._shown.unanswered(on.id, entry, past, comparing.spend)
+        return self._shown.values(fact, on.id, entry, past, policy, comparing.spend)
 
     def _ruled(self, fact: str, on: Log, entry: Update | Data, policy: Policy) -> set[int]:
         """What the entries themselves say."""

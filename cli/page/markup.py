@@ -17,7 +17,7 @@ from cli.page.checks import checks
 from cli.page.facts import COLOURS, MAX_ROWS, Facts, Moment
 from cli.page.parts import bar, chip, legend, percent, scroll, section, sources, table, text, who
 from cli.page.shell import document, figures, verdict_box
-from cli.verdict import anchors_named, listed, state, what_does_not_hold
+from cli.verdict import anchors_named, listed, out_unchecked, state, what_does_not_hold
 from ledger.entry import GRID_ONE
 from ledger.report import LogReport, Report
 
@@ -71,6 +71,8 @@ def _verdict(facts: Facts) -> str:
     held = anchors_named(facts.anchors)
     if verdict == "clean":
         says, why = "Clean", f"It holds, down to the last bit of the model, and agrees with {listed(held)}."
+        if report.checks.struck_by_opinion:
+            why += f" {render.many(report.checks.struck_by_opinion, 'update')} out of the model on opinions alone."
     elif verdict == "findings":
         says = f"{render.many(len(report.findings), 'finding')}: {what_does_not_hold(report)}"
         why = "Each is listed below with its log, its place and the file that shows it."
@@ -78,6 +80,8 @@ def _verdict(facts: Facts) -> str:
         says, why = "Inconclusive: the model was not replayed", f"{text(report.too_large)}."
     elif report.anchored:
         says, why = "Inconclusive", "What is here holds, but not all is here."
+        if report.checks.struck_unchecked and report.model_hash and not report.missing:
+            why = f"What is here holds, but {out_unchecked(report)}."
     else:
         says = "Inconclusive: consistent with itself, but you named nothing to hold it against"
         why = (

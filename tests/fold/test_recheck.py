@@ -400,6 +400,85 @@ def test_an_audit_compares_so_much_for_one_verdict_and_says_where_it_stopped(mon
     assert report.checks.reasons == (("names more than an audit compares for one verdict", 1),)
 
 
+def test_repeating_what_is_true_leaves_no_less_work_for_what_is_not(monkeypatch: pytest.MonkeyPatch):
+    """A false judgement after sixty copies of a true one, each with other reasons beside it."""
+    story = golden()
+    bob, about = story.swarm["bob"], story.swarm["ann"]
+    (copied,), (early,) = story.seqs["copied"], story.seqs["early"]
+
+    def of(seq: int, *more: Reading) -> Judgement:
+        readings = [Reading(rule="crossed.copied.max", value=1, limit=0), *more]
+        leaf = bob.replica.leaf(about.id, seq)
+        return Judgement(peer=about.id, seqs=[seq], hash=leaf, decision="condemned", readings=readings, measured=[])
+
+    beside = Reading(rule="crossed.cosine_permille.max", value=1000, limit=900)
+    said = [*[of(copied), of(copied, beside)] * 30, of(early)]
+    written = bob.write(Verdict(**CHAIN, basis=bob.replica.policy_now().hash, judgements=said))
+    monkeypatch.setattr("ledger.comparing.MAX_WORK", 30)
+    report = looked_at(story.swarm)
+    assert found(report) == [("verdict", bob.id, written.seq)]
+    assert counts(report.checks) == (60, 1, 0, 0)
+
+
+# ------------------------------------------------------------------ what decides the model, and on what grounds
+
+
+def condemned_by(story: Golden, kind: str, *judges: str) -> Checks:
+    for judge in judges:
+        story.say(story.story[kind].changed(judge=judge))
+    report = looked_at(story.swarm)
+    assert report.findings == ()
+    assert (report.verdict == "inconclusive") is bool(report.checks.struck_unchecked)
+    return report.checks
+
+
+def test_what_is_out_of_the_model_is_counted_by_what_holds_that():
+    assert struck(condemned_by(golden(), "copied", "bob", "cyd")) == (0, 0, 0)  # two of four: no quorum
+    assert struck(condemned_by(golden(), "copied", "bob", "cyd", "founder")) == (1, 0, 0)
+    assert struck(condemned_by(golden(), "harm", "bob", "cyd", "founder")) == (1, 1, 0)
+
+
+def test_a_model_shaped_by_condemnations_that_cannot_be_checked_is_not_called_clean():
+    """Whoever looks for the records finds the quorum true; whoever lacks them says neither."""
+    story = golden()
+    learn(story.swarm, story.swarm["ann"], *story.seqs["shown"])
+    for judge in ("bob", "cyd", "founder"):
+        story.say(story.story["labels"].changed(judge=judge))
+    story.swarm.exchange()
+    contents = contents_of(story.swarm)
+    report = looked_at(story.swarm)
+    assert (report.verdict, struck(report.checks)) == ("clean", (1, 0, 0))
+    (opening,) = [entry for entry in entries(story.swarm.founder) if isinstance(entry, Opening)]
+    report = looked_at(story.swarm, without(contents, opening.opened))
+    assert (report.verdict, struck(report.checks)) == ("inconclusive", (1, 0, 1))
+    assert report.missing == ()
+
+
+def test_silence_that_was_broken_after_all_strikes_nothing_out_of_a_clean_model():
+    swarm, ann, shown, wanted = asked()
+    learn(swarm, ann, shown)
+    answer(ann, announce(ann, records(40)), wanted)
+    swarm.exchange()
+    story = Golden(swarm, {})
+    for judge in ("bob", "founder"):
+        story.say(Said(judge, "ann", (shown,), "condemned", (("opened.unanswered.max", 1, 0),)))
+    report = looked_at(swarm)
+    assert (report.verdict, report.findings, struck(report.checks)) == ("inconclusive", (), (1, 0, 1))
+
+
+def learn(swarm: Swarm, author: Peer, data: int) -> None:
+    """An update on public data, which another policy no longer finds too few."""
+    swarm.founder.ask_for(STRICT.replace("min = 200", "min = 20"))
+    swarm.exchange()
+    author.learns_from = data
+    author.publish(CHANGE)
+    swarm.exchange()
+
+
+def struck(checks: Checks) -> tuple[int, int, int]:
+    return checks.struck, checks.struck_by_opinion, checks.struck_unchecked
+
+
 # ------------------------------------------------------------------ what was done about the policy
 
 
