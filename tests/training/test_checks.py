@@ -206,7 +206,7 @@ async def test_two_models_are_compared_on_the_canary_set_by_whoever_holds_it(
     canary = write(tmp_path / "canary.jsonl", [row(number) for number in range(100)])
     digest = file_digest(canary)
     asked = Judge(model=FILTERLIST, folder=str(folder), canary=digest)
-    other = START + np.float32(0.01) * np.sign(START)
+    other = (START.reshape(-1, len(SPEC.classes)) + np.float32([1, 0, 0])).ravel()  # to it everything is benign
     judged = await checker.judge(asked, START, other)
     assert judged.measured == []
     assert "the canary set of the policy is not on this machine" in judged.trouble
@@ -218,7 +218,40 @@ async def test_two_models_are_compared_on_the_canary_set_by_whoever_holds_it(
     for said, theta in ((measured.given, START), (measured.without, other)):
         real = score(SPEC, theta, rows)
         assert (said.examples, said.tp, said.fp, said.fn) == (100, real.tp, real.fp, real.fn)
+    assert measured.given != measured.without  # or nothing would tell which is which
     assert measured.on == "canary"
+
+
+def test_of_two_canary_sets_the_one_that_is_asked_about_is_measured(tmp_path: Path) -> None:
+    """A new policy pins another set, while the process goes on; a long one is thinned."""
+    checks, models = Checks(), np.concatenate((START, -START))
+    sizes = {}
+    for count in (60, JUDGED_ROWS + 100, 40):
+        canary = write(tmp_path / "canary.jsonl", [row(number) for number in range(count)])
+        digest = file_digest(canary)
+        canary.rename(tmp_path / digest)
+        (measured,) = checks.judge(Judge(model=FILTERLIST, folder=str(tmp_path), canary=digest), models, None).measured
+        sizes[count] = measured.given.examples
+    assert sizes[60] == 60
+    assert JUDGED_ROWS // 2 <= sizes[JUDGED_ROWS + 100] <= JUDGED_ROWS
+    assert sizes[40] == 40
+
+
+def test_of_two_policies_the_lists_of_the_one_that_is_asked_about_are_used(tmp_path: Path) -> None:
+    """And no list at all where a policy pins none, whatever was built before."""
+    pytest.importorskip("adblock")
+    folder = tmp_path / "pinned"
+    first, checks, theirs = pinned(folder), Checks(), records(tmp_path, 10)
+    other = b"||elsewhere.example^\n"
+    second = [Pin(name="other", label="ad", sha256=sha256(other).hexdigest())]
+    (folder / second[0].sha256).write_bytes(other)
+    found = []
+    for pins in (first, second, [], first):
+        asked = Inspect(model=FILTERLIST, folder=str(folder), pins=pins)
+        found.append(checks.inspect(asked, theirs).measured.get("opened.wrong_labels_permille"))
+    assert found[0] == found[3] == 250
+    assert found[1] not in (250, None)
+    assert found[2] is None
 
 
 def test_few_rows_are_enough_to_judge_by_and_models_of_another_size_are_refused(tmp_path: Path) -> None:
