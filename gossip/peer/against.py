@@ -8,7 +8,8 @@
 A subject is a data set of this peer, what was decided about it or about updates that learned from it, and by which
 rules. So whoever says the same again, of whichever update, adds to a count and to no list.
 
-It decides nothing, and is empty after a restart but for who has said what: lines come with what is said next.
+Lines are about the data that this peer announced last: what was said of others is the past. They are read back from
+the ledger after a restart. It decides nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from ledger.replica import Replica
 TOLD: Final = 4  # lines
 
 Subject = tuple[str, int, tuple[str, ...]]  # decision, data entry, rules
-GONE: Final[Subject] = ("gone", 0, ())
 
 
 class Against:
@@ -35,33 +35,39 @@ class Against:
         self._own = own
         self._replica = replica
         self._lines: dict[Subject, str] = {}
+        self._data = 0  # the data entry of now
         self._judges: dict[tuple[Subject, int], dict[PeerId, None]] = {}  # who said so; by entry, of a refusal by data
 
     @property
     def lines(self) -> tuple[str, ...]:
         return tuple(self._lines.values())
 
+    def announced(self, data: int) -> None:
+        """This peer learns from other data from here on."""
+        self._data = max(self._data, data)
+        for subject in [subject for subject in self._lines if subject[1] < self._data]:
+            del self._lines[subject]
+
     def count(self, judge: PeerId, judgement: Judgement) -> None:
         """Somebody has said this, now or in an earlier run."""
         subject = self._subject(judgement)
         for seq in judgement.seqs:
             self._judges.setdefault(_counted(subject, seq), {})[judge] = None
+        self._put(subject, self.say(judgement))
 
     def say(self, judgement: Judgement) -> str:
-        """The line for what was said just now; it is counted already."""
-        subject = self._subject(judgement)
-        judges = self._judges.get(_counted(subject, judgement.seqs[-1]), {})
-        text = refusals_of(judgement, is_own=True, judges=len(judges), name="")
-        self._put(subject, text)
-        return text
+        """The line for what was said, and is counted already."""
+        judges = self._judges.get(_counted(self._subject(judgement), judgement.seqs[-1]), {})
+        return refusals_of(judgement, is_own=True, judges=len(judges), name="")
 
     def gone(self, text: str) -> None:
         """Own updates that are out of the model by now."""
-        self._put(GONE, text)
+        self._put(("gone", self._data, ()), text)
 
     def _put(self, subject: Subject, text: str) -> None:
         self._lines.pop(subject, None)
-        self._lines[subject] = text
+        if subject[1] >= self._data:
+            self._lines[subject] = text
         while len(self._lines) > TOLD:
             del self._lines[next(iter(self._lines))]
 
@@ -76,6 +82,12 @@ class Against:
 def _counted(subject: Subject, seq: int) -> tuple[Subject, int]:
     """What entries say is the same of every update that cites a data set; what was measured is of one entry."""
     return subject, subject[1] if subject[0] == "refused" else seq
+
+
+def gone_of(replica: Replica, log: LogId) -> set[int]:
+    """The updates of a log that a majority keeps out of the model."""
+    held = {seq for one, seq, _, _ in replica.updates if one == log}
+    return {seq for one, seq, _, _ in replica.condemnations(replica.heads()) if one == log and seq not in held}
 
 
 def say_gone(replica: Replica, log: LogId, name: str, seqs: Iterable[int], others: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from gossip.peer.against import Against, say_gone
+from gossip.peer.against import Against, gone_of, say_gone
 from gossip.peer.outbox import Outbox
 from gossip.peer.status import Looked, TailLine, refusals_of, told
 from ledger.chain import LogId, peer_of
@@ -18,6 +18,7 @@ from ledger.entry import (
     GRID_ONE,
     AnyEntry,
     Challenge,
+    Data,
     Enrol,
     Member,
     Opening,
@@ -77,6 +78,8 @@ class Chronicle:
             case Opening():
                 self.looked.shown += entry.peer == self._own
                 self.looked.shown_by_us += peer_of(log) == self._own
+            case Data() if log == self._own:
+                self._against.announced(entry.seq)
             case Verdict():
                 self._count(log, entry)
             case _:
@@ -123,9 +126,12 @@ class Chronicle:
             case Verdict():
                 self._tell_verdict(checked, entry)
             case Update() if is_out:  # what was told of its data grows, and is not told again
-                self._gone.setdefault(log, set()).add(checked.seq)
                 if log == self._own:
+                    known = self._gone.get(log) or gone_of(self._replica, log)  # (none known after a restart)
+                    self._gone[log] = known | {checked.seq}
                     self._against.gone(self._say_gone(log))
+                else:
+                    self._gone.setdefault(log, set()).add(checked.seq)
             case _:
                 pass
 

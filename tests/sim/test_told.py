@@ -6,7 +6,9 @@ import re
 
 from cli import running
 from gossip.events import Note
-from gossip.sim import SimSwarm
+from gossip.sim import Crash, SimSwarm
+from ledger.entry import Reading
+from ledger.policy_words import say_breach
 from tests.sim.test_inspection import BAD, flipped, lived, published
 
 
@@ -23,10 +25,9 @@ def test_what_the_policy_leaves_out_is_told_once_in_a_sentence_with_every_rule_t
     about = [f for f in notes if f["name"] == f"peer-{BAD}"]
     assert len(about) > 3
     assert [f["again"] for f in about] == [False, *[True] * (len(about) - 1)]
-    reasons = (
-        "not the case: the data set is public: its records may be opened; 64 rows in the data set (allowed: at least "
-        "100)"
-    )
+    broken = [Reading(rule="data.public.min", value=0, limit=1), Reading(rule="data.records.min", value=64, limit=100)]
+    reasons = "; ".join(map(say_breach, broken))
+    assert reasons.endswith("64 rows in the data set (allowed: at least 100)")
     assert about[0]["text"] == f"peer-{BAD}'s update (entry {about[0]['seq']}) is left out: {reasons}"
     assert [one["rule"] for one in about[0]["readings"]] == ["data.public.min", "data.records.min"]
 
@@ -63,6 +64,20 @@ def test_what_a_majority_took_out_is_told_once_by_whom_and_why_and_its_author_se
     assert line.startswith(f"your {len(mine)} updates (entries {mine[0]} to {mine[-1]}) were taken out of the model")
     (said,) = [text for text in lines if "condemn" in text]  # "1 peer condemns", "2 peers condemn" are gone
     assert re.match(r"[34] peers condemn your data set ", said)
+
+
+def test_after_a_restart_a_peer_sees_what_stands_against_the_data_of_now() -> None:
+    swarm, _ = lived(public=tuple(range(5)), flipped={BAD: 0.5}, crashes=(Crash(BAD, 7.0, 1.0),))
+    machine = swarm.peers[BAD].machine
+    assert machine is not None
+    mine = published(swarm, BAD)
+    said, gone = machine.status().refusals
+    assert re.match(r"[34] peers condemn your data set ", said)
+    assert gone.startswith(f"your {len(mine)} updates (entries {mine[0]} to {mine[-1]}) were taken out of the model")
+
+    against = machine._chronicle._against
+    against.announced(mine[0])  # other data since: that is the past
+    assert machine.status().refusals == ()
 
 
 def test_what_a_peer_sent_is_refused_in_words() -> None:
