@@ -15,6 +15,7 @@ from ledger.canonical import entry_hash
 from ledger.entry import Accuse, Challenge, Data, Opening, Update
 from ledger.opening import challenge_text, make_sketch, public_salt
 from ledger.provenance import commit_records
+from ledger.sketch import count_of, span_root
 from tests.sim.test_inspection import (
     BAD,
     POLICY,
@@ -181,3 +182,66 @@ def test_an_answer_to_one_of_two_histories_is_no_lie_to_the_other() -> None:
     assert len(book.replica.strands(swarm.peers[3].self_id)) == 2
     assert judges(swarm) == {4}
     assert counting(swarm, OWNER) == published(swarm, OWNER)
+
+
+# ------------------------------------------------------------------ beside others
+
+
+class Growing(ToyTrainer):
+    """The owner's data grow."""
+
+    grown = False
+
+    def records(self, peer: int) -> list[Record]:
+        found = list(super().records(peer))
+        return found if peer != OWNER or self.grown else found[:60]
+
+
+def test_leaves_that_are_taken_from_a_sketch_make_no_copier_of_their_owner() -> None:
+    """Somebody announces them as data of its own; then the owner announces its data anew, a few records larger. Who
+    came later is told by what the log shows."""
+    trainer = Growing(6, 3)
+    policy = "policy = 1\n[crossed.overlap_permille]\nmax = 500\n"
+    swarm = swarm_of(trainer, seconds=24.0, policy=policy, crashes=(Crash(OWNER, 11.0, 2.0),))
+    thief, owner = swarm.peers[2], swarm.peers[OWNER]
+
+    def steal() -> None:
+        machine, book = thief.machine, thief.book
+        assert machine is not None
+        assert book is not None
+        theirs = book.replica.entry(owner.self_id, 1)
+        assert isinstance(theirs, Data)
+        sketch = thief.memory.blob(theirs.sketch)
+        assert sketch is not None
+        leaves = bytearray(sketch[-64 * theirs.records :])
+        copied = make_sketch(leaves)
+        own = replace(
+            theirs, root=span_root(leaves, 0, count_of(leaves)).hex(), records=count_of(leaves),
+            sketch=sha256(copied).hexdigest(), sketch_bytes=len(copied),
+        )  # fmt: skip
+        fields = machine._author.draft()
+        machine._author.write(fields, fields.stamp(own, int(machine._now)), machine._now, copied)
+        thief.deliver(Timer("nothing"))
+
+    swarm.clock.after(8.0, steal)
+    swarm.clock.after(11.5, lambda: setattr(trainer, "grown", True))
+    assert swarm.run().models_equal
+    sets = [entry.records for log, _, entry in entries(swarm) if log == owner.self_id and isinstance(entry, Data)]
+    assert sets == [60, 64]
+    assert judges(swarm) == set()
+    assert len(judges(swarm, thief.index)) >= 4
+    assert counting(swarm, OWNER) == published(swarm, OWNER)
+
+
+def test_data_that_are_opened_to_nobody_are_not_public() -> None:
+    """Nobody could ask for a record of them, and no sketch shows whose they are."""
+    policy = POLICY + "[data.public]\nmin = 1\n"
+    swarm = swarm_of(
+        peers=5, seconds=8.0, policy=policy, public=tuple(range(5)), flipped={BAD: 0.5}, opens={BAD: ("00" * 32,)}
+    )
+    assert swarm.run().models_equal
+    assert published(swarm, BAD)
+    assert counting(swarm, BAD) == []
+    assert {one.decision for _, one in judgements(swarm)} == {"refused"}
+    for index in range(4):
+        assert counting(swarm, index) == published(swarm, index)
