@@ -41,7 +41,8 @@ def read_policy(file: Path) -> Policy:
     try:
         return Policy.parse(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise LocalError(f"{file}: is not UTF-8 text", next_step="save it as UTF-8") from None
+        why = "it begins as UTF-16 does" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise LocalError(f"{file}: is not UTF-8 text", why=why, next_step="save it as UTF-8") from None
     except LocalError as error:
         raise LocalError(f"{file}: {error.what}", why=error.why, next_step=error.next_step) from None
 

@@ -37,6 +37,12 @@ class Fact:
     unit: Unit
     about: str
     words: tuple[str, ...] = BOUNDS
+    most: int | None = None  # that it can be, where its unit does not say
+
+    @property
+    def largest(self) -> int | None:
+        """The largest value that it can have: a rule that asks for more can never hold. None: any number."""
+        return self.most if self.most is not None else {"permille": 1000, "yes": 1}.get(self.unit)
 
 
 FACTS: Final[dict[str, Fact]] = {
@@ -68,8 +74,8 @@ FACTS: Final[dict[str, Fact]] = {
     "opened.malformed": Fact("O", "count", "shown records that cannot be read"),
     "opened.wrong_labels_permille": Fact("O", "permille", "of the shown records are labelled unlike the pinned lists"),
     "opened.duplicates_permille": Fact("O", "permille", "more copies among the shown records than was announced"),
-    "opened.unanswered": Fact("O", "count", "unanswered requests to show records"),
-    "crossed.copied": Fact("X", "count", "changes copied byte for byte from another peer"),
+    "opened.unanswered": Fact("O", "count", "unanswered requests to show records", most=1),
+    "crossed.copied": Fact("X", "count", "changes copied byte for byte from another peer", most=1),
     "crossed.cosine_permille": Fact("X", "permille", "likeness (cosine) to a change of another peer"),
     "crossed.overlap_permille": Fact("X", "permille", "of the records are in another peer's public data set, too"),
     "holdout.harm_permille": Fact(

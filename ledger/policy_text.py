@@ -38,6 +38,7 @@ _WORDS: Final[dict[str, Word]] = {
     "min": "min", "max": "max", "all_in": "all_in", "present": "present", "unique": "unique",
 }  # fmt: skip
 _ON_FAIL: Final[dict[str, OnFail]] = {"reject": "reject", "quarantine": "quarantine", "weight": "weight"}
+_ZONES: Final = ("data.public", "data.private")
 _LABELS: Final = ("ad", "tracker")  # what neither list blocks is benign
 
 
@@ -91,6 +92,14 @@ def read_policy(text: str) -> tuple[tuple[Rule, ...], Pins]:
     for row, line in enumerate(text.split("\n"), start=1):
         match = None if _CONTROL.search(line) else _LINE.fullmatch(line)
         if match is None:
+            if row == 1 and line.startswith("\ufeff"):
+                raise _bad(row, "begins with a byte order mark", "save the text as UTF-8 without a byte order mark")
+            if line.endswith("\r"):
+                raise _bad(
+                    row,
+                    "ends as lines do in Windows (CRLF)",
+                    "save it with line ends of Unix (LF), as tr -d '\\r' does",
+                )
             raise _bad(
                 row,
                 "cannot be read",
@@ -213,6 +222,8 @@ class _Reader:
         least, most = lines.get("min"), lines.get("max")
         if least and most and isinstance(least[1], int) and isinstance(most[1], int) and least[1] > most[1]:
             raise _bad(max(least[0], most[0]), f"{section} can never hold", "min must not be above max")
+        if least and fact.largest is not None and isinstance(least[1], int) and least[1] > fact.largest:
+            raise _bad(least[0], f"{section} can never hold", f"it is at most {fact.largest:,}: ask for no more")
         on_fail = _ON_FAIL[str(lines["on_fail"][1])] if "on_fail" in lines else "reject"
         if section == "opened.records" and "on_fail" in lines:
             raise _bad(lines["on_fail"][0], "opened.records is a request, it cannot fail", "take on_fail out")
@@ -245,6 +256,13 @@ class _Reader:
         self._section = ""
         if not self._versioned:
             raise _bad(1, "the policy names no version", f"begin with: policy = {POLICY_VERSION}")
+        zones = [rule.fact for rule in self._rules if rule.fact in _ZONES and rule.word == "min" and rule.limit]
+        if len(zones) > 1:
+            raise _bad(
+                max(self._began[fact] for fact in zones),
+                "no data set is both public and private",
+                f"keep one of {' and '.join(zones)}",
+            )
         if "opened.wrong_labels_permille" in self._began and not self._lists:
             raise _bad(
                 self._began["opened.wrong_labels_permille"],

@@ -28,6 +28,8 @@ MEASURED = """
     opened.malformed opened.wrong_labels_permille opened.duplicates_permille opened.unanswered crossed.copied
     crossed.cosine_permille crossed.overlap_permille holdout.harm_permille canary.harm_permille
 """
+ZONES = {"data.public", "data.private"}
+FLAGS = ZONES | {"opened.unanswered", "crossed.copied"}
 WORDS = {
     **dict.fromkeys((COUNTED + MEASURED).split(), BOUNDS),
     **{name: {"all_in"} for name in ("data.licences", "data.features", "data.suffixes")},
@@ -69,6 +71,7 @@ def read(text: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
         if section in WORDS:
             group, name = section.split(".")
             rules += section_rules(section, dict(document[group][name]))
+    need(len([one for one in rules if one["fact"] in ZONES and one["word"] == "min" and one["limit"] == 1]) < 2)
     return rules, pins
 
 
@@ -93,6 +96,7 @@ def section_rules(section: str, lines: dict[str, Any]) -> list[dict[str, Any]]:
         rules.append({"fact": section, "word": word, "limit": limit, "words": value if word == "all_in" else []})
         rules[-1] |= {"on_fail": on_fail or "reject", "permille": permille or 1000}
     need(lines.get("min", 0) <= lines.get("max", 2**53))
+    need(lines.get("min", 0) <= (1 if section in FLAGS else 1000 if section.endswith("_permille") else 2**53))
     return rules
 
 

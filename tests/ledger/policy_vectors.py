@@ -102,6 +102,14 @@ NOT_PUBLIC: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+FLAGS: Final = ("data.public", "data.private", "opened.unanswered", "crossed.copied")
+
+
+def _largest(fact: str) -> int:
+    """Above it a `min` can never hold."""
+    return 1 if fact in FLAGS else 1000 if fact.endswith("_permille") else (1 << 53) - 1
+
+
 def one(fact: str, *lines: str, pins: bool = True) -> str:
     """A policy of one section, and of the files that it needs."""
     needs = pins and fact in ("opened.wrong_labels_permille", "canary.harm_permille")
@@ -129,7 +137,7 @@ def rows() -> Iterator[dict[str, Any]]:
             outcome = [f'on_fail = "{on_fail}"', *(["permille = 250"] if on_fail == "weight" else [])]
             for word, limits in (("min", (value, value + 1)), ("max", (value, value - 1))):
                 for limit in limits:
-                    if limit >= 0:
+                    if 0 <= limit <= (_largest(fact) if word == "min" else limit):
                         yield _row(f"{fact}.{word} {on_fail}", one(fact, f"{word} = {limit}", *outcome), measured)
     for fact, holds, breaks, _, _ in OTHERS:
         good, bad = LACKING.get(fact, ({}, {}))
@@ -137,6 +145,13 @@ def rows() -> Iterator[dict[str, Any]]:
             outcome = [f'on_fail = "{on_fail}"', *(["permille = 1"] if on_fail == "weight" else [])]
             yield _row(f"{fact} holds, {on_fail}", one(fact, holds, *outcome), None, good)
             yield _row(f"{fact} broken, {on_fail}", one(fact, breaks, *outcome), None, bad)
+    for fact in ("opened.unanswered", "crossed.copied"):
+        yield _row(f"{fact} is 0 where 1 is asked for", one(fact, "min = 1"), {fact: 0})
+    for fact in [*NUMBERS, *MEASURED]:
+        if fact not in FLAGS:
+            yield _row(
+                f"{fact} may have any value", one(fact, f"max = {1 << 52}"), {fact: 1} if fact in MEASURED else None
+            )
     yield _row("nothing is asked", "policy = 1", None)
     yield _row("nothing is known of an opening", one("opened.malformed", "max = 0"), {"crossed.copied": 1})
     yield _row("how many records are asked for is no bound", one("opened.records", "min = 9"), {"opened.records": 1})
@@ -196,6 +211,20 @@ def refused() -> Iterator[tuple[str, str]]:
     yield "a word that does not exist", one("data.records", "most = 1")
     yield "a word twice", one("data.records", "min = 1", "min = 1")
     yield "more asked for than allowed", one("data.records", "min = 3", "max = 2")
+    for fact in [*NUMBERS, *MEASURED]:
+        if fact in FLAGS:
+            yield f"{fact} above 1", one(fact, "min = 2")
+        elif fact.endswith("_permille"):
+            yield f"{fact} above 1000", one(fact, "min = 1001")
+    yield (
+        "more of a share than there is, in an order of its own",
+        one("data.duplicates_permille", "max = 5000", "min = 1001"),
+    )
+    yield "public and private", one("data.public", "min = 1", "[data.private]", "min = 1")
+    yield (
+        "private and public",
+        one("data.private", "max = 1", "min = 1", "[data.public]", "min = 1", 'on_fail = "quarantine"'),
+    )
     yield "a number beyond 2^53 - 1", one("data.records", f"min = {big + 1}")
     yield "a number of twenty digits", one("data.records", "min = 99999999999999999999")
     for spelling in ("+1", "-1", "01", "1_0", "1.0", "1e3", "0x1", "true", '"1"', "'1'", "", "1 2", "[1]", "{}", "١"):
