@@ -54,6 +54,8 @@ OTHER_WORDS: Final = {  # webRequest, developer tools, Resource Timing, uBlock a
 KNOWN_AS: Final = {name: name for name in TYPES} | {
     other: name for name, others in OTHER_WORDS.items() for other in others.split()
 }
+BOM: Final = b"\xef\xbb\xbf"  # some programs of Windows write it before UTF-8; it says nothing
+UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _FIX: Final = "correct or remove that row, then start again"
 
 
@@ -107,6 +109,11 @@ def scan_requests(path: Path, at: Callable[[int], None] | None = None) -> Iterat
         try:
             while line := lines.readline(MAX_ROW_BYTES + 1):
                 number += 1
+                if number == 1 and line.startswith(UTF16):
+                    yield is_utf16(path)
+                    return
+                if number == 1:
+                    line = line.removeprefix(BOM)
                 if len(line) > MAX_ROW_BYTES:
                     yield _bad(path, number, f"it is longer than {MAX_ROW_BYTES // 1024} KiB")
                     while line and not line.endswith(b"\n"):
@@ -163,6 +170,13 @@ def _plain(error: Exception) -> str:
 
 def _bad(path: Path, number: int, why: str) -> LocalError:
     return LocalError(f"{path}: row {number} cannot be used", why=why, next_step=_FIX)
+
+
+def is_utf16(path: Path) -> LocalError:
+    """What is wrong with a file that begins with one of `UTF16`."""
+    return LocalError(
+        f"{path}: cannot be read", why="it begins as UTF-16 does", next_step="save it as UTF-8, then start again"
+    )
 
 
 def _host(url: str) -> str:

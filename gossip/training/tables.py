@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from gossip.filterlists.requests import UTF16, is_utf16
 from gossip.training.spec import ModelSpec, Numbers
 from ledger.errors import LocalError
 
@@ -64,7 +65,10 @@ def read_table(
 
 
 def _csv(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None], fault: Fault) -> Iterator[TableRows]:
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as begin:
+        if begin.read(2) in UTF16:
+            raise is_utf16(path)
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:  # reads a byte order mark away
         lines = csv.reader(file)
         try:
             for rows in _csv_rows(path, spec, wanted, lines, fault):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -30,6 +31,18 @@ def test_plain_and_packed_files_read_the_same_whatever_they_are_called(tmp_path:
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     assert list(read_requests(plain)) == list(read_requests(packed))
     assert [row.label for row in read_requests(plain)] == ["ad", "benign"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_read_away_and_utf_16_is_named(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    rows = write(tmp_path / "rows.jsonl", GOOD, {**GOOD, "label": "benign"})
+    marked = tmp_path / "marked.jsonl"
+    marked.write_bytes(pack(b"\xef\xbb\xbf" + rows.read_bytes()))
+    assert list(read_requests(marked)) == list(read_requests(rows))
+    wide = tmp_path / "wide.jsonl"
+    wide.write_bytes(pack(rows.read_text().encode("utf-16")))
+    with pytest.raises(LocalError, match=r"wide\.jsonl: cannot be read: it begins as UTF-16 does; save it as UTF-8"):
+        list(read_requests(wide))
 
 
 def test_a_crawl_may_carry_more_fields_and_blank_lines(tmp_path: Path) -> None:

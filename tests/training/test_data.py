@@ -14,8 +14,10 @@ from gossip.filterlists.split import is_held_out, site_of
 from gossip.training import dataset
 from gossip.training.dataset import read_data
 from gossip.training.spec import FILTERLIST, ModelSpec
+from gossip.training.tables import read_table
 from gossip.training.task import Examples, Task, chunks_of
 from ledger.errors import LocalError
+from tests.training import small
 from tests.training.test_spec import OWN, changed
 
 SALT = bytes(range(32))
@@ -236,3 +238,14 @@ def test_streaming_holds_one_chunk_of_a_long_file(tmp_path: Path) -> None:
     assert len(next(rows).block) == len(next(rows).block) == 4_096
     with pytest.raises(LocalError, match="row 12001"):
         list(rows)
+
+
+def test_a_byte_order_mark_is_read_away_and_utf_16_is_named(tmp_path: Path) -> None:
+    spec = ModelSpec.parse(small.MODEL)
+    rows = small.table(tmp_path / "rows.csv", 40)
+    text = "label,w,x,y,z\na,1,2,3,4\n"  # the mark would be part of the label column's name
+    rows.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert [len(part.labels) for part in read_table(rows, spec)] == [1]
+    rows.write_bytes(text.encode("utf-16"))
+    with pytest.raises(LocalError, match=r"rows\.csv: cannot be read: it begins as UTF-16 does; save it as UTF-8"):
+        list(read_table(rows, spec))
