@@ -286,6 +286,15 @@ def test_overlap_is_exact_where_sketches_are_whole() -> None:
     assert overlap_permille(a, sketch_of(range(100, 110))) == 0
 
 
+def test_what_was_shown_before_is_nobody_elses() -> None:
+    """The same set once more, larger: what somebody made of the first is no reproach, what is theirs alone is."""
+    grown, first = sketch_of(range(100)), sketch_of(range(60))
+    assert overlap_permille(grown, first, [first]) == 0
+    assert overlap_permille(grown, sketch_of(range(80)), [first]) == 200
+    assert overlap_permille(grown, sketch_of(range(80)), [sketch_of(range(30)), sketch_of(range(20, 60))]) == 200
+    assert overlap_permille(grown, sketch_of(range(80)), []) == 800
+
+
 @pytest.mark.parametrize(
     ("of_b", "share"), [(range(4_000), 1.0), (range(2_000, 6_000), 0.5), (range(3_600, 9_000), 0.1)]
 )

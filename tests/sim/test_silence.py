@@ -7,15 +7,18 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from gossip.events import Timer
+from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer.author import chain
 from gossip.sim import Crash, Cut, Scenario, SimSwarm, ToyTrainer, Twin
 from gossip.sim.station import SimPeer
 from gossip.sim.toy import Record
+from ledger.audit import Anchors, audit
 from ledger.canonical import entry_hash
 from ledger.entry import Accuse, Challenge, Data, Opening, Update
 from ledger.opening import challenge_text, make_sketch, public_salt
 from ledger.provenance import commit_records
 from ledger.sketch import count_of, span_root
+from tests.sim.bundles import contents_of
 from tests.sim.test_inspection import (
     BAD,
     POLICY,
@@ -230,6 +233,9 @@ def test_leaves_that_are_taken_from_a_sketch_make_no_copier_of_their_owner() -> 
     assert sets == [60, 64]
     assert judges(swarm) == set()
     assert len(judges(swarm, thief.index)) >= 4
+    contents = contents_of(swarm)  # and an auditor finds the same
+    checks = audit(contents, NumpyArithmetic(), Anchors(swarm=contents.swarm)).checks
+    assert checks.judgements == checks.true >= 4
     assert counting(swarm, OWNER) == published(swarm, OWNER)
 
 
