@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gossip import directory as places
 from gossip.events import Note
 from gossip.node import checking
 from gossip.node.alone import set_policy
+from gossip.pinned import keep, pinned_path
 from gossip.setup import create_swarm, enrol, make_ticket
 from gossip.training.spec import FILTERLIST
 from ledger.canonical import decode_entry
@@ -23,6 +25,7 @@ from ledger.policy import Policy
 from ledger.store import Store
 
 WITHIN_S = 30.0
+LIST = b"||ads.example^\n"
 POLICY = "policy = 1\n[data.records]\nmin = 500\n"
 
 
@@ -54,7 +57,7 @@ async def test_a_running_node_writes_the_policy_and_says_what_it_lacks_for_it(
     async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(node.run())
         await ready.wait()
-        pinned = POLICY + f'[labels.ad]\neasylist = "{"11" * 32}"\n'
+        pinned = POLICY + f'[labels.ad]\neasylist = "{sha256(LIST).hexdigest()}"\n'
         answer = await ask(place, "policy", text=pinned)
         (written,) = entries(place)  # on disk before the owner is told
         digest = Policy.parse(pinned).hash
@@ -64,6 +67,9 @@ async def test_a_running_node_writes_the_policy_and_says_what_it_lacks_for_it(
         assert now["policy"] == {"number": 1, "hash": digest, "pins_missing": ["easylist"], "lacks_engine": False}
         monkeypatch.setattr(checking, "is_installed", lambda: False)
         assert (await ask(place, "status"))["status"]["policy"]["lacks_engine"]
+        (tmp_path / "list.txt").write_bytes(LIST)
+        keep(pinned_path(place), tmp_path / "list.txt", Policy.parse(pinned))  # what gossip policy pin does
+        assert (await ask(place, "status"))["status"]["policy"]["pins_missing"] == []
 
         for text, why in (
             ("policy = 1\n[data.recods]\nmin = 1\n", "recods"),
