@@ -37,6 +37,7 @@ TOLD: Final = (
     "condemned",
 )  # worth a line of their own
 WORDS_STAY_S: Final = 8.0
+WEIGHTY: Final = ("refused", "trouble", "verdict", "condemned")  # the next link or snapshot does not hide it
 
 
 def mode_of(*, plain_wanted: bool, json_wanted: bool) -> Mode:
@@ -116,6 +117,7 @@ class _Shown:
         self.mode = mode
         self.words = ""
         self._words_until = 0.0
+        self._is_weighty = False
         self._started = time.monotonic()
         self._history = live.History()
         self._last_line: tuple[str, str] = ("", "")
@@ -129,8 +131,9 @@ class _Shown:
         text = told(note.kind, note.fields)
         if self.mode == "plain":
             render.say(f"{render.span(time.monotonic() - self._started):>5}  {text}")
-        else:
+        elif note.kind in WEIGHTY or not self._is_weighty or time.monotonic() > self._words_until:
             self.words, self._words_until = text, time.monotonic() + WORDS_STAY_S
+            self._is_weighty = note.kind in WEIGHTY
 
     def board(self, status: dict[str, Any]) -> live.Board:
         now = time.monotonic()

@@ -198,6 +198,20 @@ def test_a_verdict_on_an_own_contribution_is_a_line_of_its_own_in_a_pipe(capsys:
     assert REFUSED in capsys.readouterr().out
 
 
+def test_what_weighs_stays_for_a_while_and_then_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    condemned = Note("condemned", {"own": False, "text": "cat's 9 updates were taken out of the model"})
+    snapshot = Note("snapshot", {"seq": 4, "model": "ab" * 32, "updates": 12})
+    shown = running._Shown("live")
+    shown.note(snapshot)
+    shown.note(condemned)
+    shown.note(snapshot)
+    assert shown.words == "cat's 9 updates were taken out of the model"
+    monkeypatch.setattr(shown, "_words_until", 1e-9)  # some seconds later
+    assert shown.board(status(1, "alder")).words == ""
+    shown.note(snapshot)
+    assert shown.words.startswith("snapshot: 12 updates folded")
+
+
 TROUBLE = (
     "alder does not let us in: this invite was used up by another peer, or its node was started anew meanwhile; ask "
     "for a new invite, stop this node, and enter with it: gossip join INVITE"

@@ -34,9 +34,9 @@ def test_what_the_policy_leaves_out_is_told_once_in_a_sentence_with_every_rule_t
     shown = running._Shown("live")
     shown.note(Note("refused", about[0]))
     assert shown.words == about[0]["text"]
-    shown.note(Note("link_down", {"peer": "ab", "name": "carl", "reason": "gone"}))
+    shown.note(Note("trouble", {"text": "the disk is full"}))
     shown.note(Note("refused", about[1]))
-    assert shown.words == "link to carl ended: gone"  # the news is not what everybody has read
+    assert shown.words == "trouble: the disk is full"  # what everybody has read is no news
 
     own = [str(f["text"]) for _, index, kind, f in swarm.notes if (index, kind) == (BAD, "trouble")]
     (said,) = [text for text in own if "policy" in text]  # not with each update
