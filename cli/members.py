@@ -79,6 +79,11 @@ def check(wanted: Wishes) -> None:
     for path in [*(wanted.data or ()), *(wanted.lists or ()), *([wanted.validation] if wanted.validation else ())]:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path; the name of a swarm goes before --data")
+    if wanted.lists:
+        from gossip.filterlists.headers import require_list
+
+        for path in wanted.lists:
+            require_list(path)
     if wanted.licence is not None:
         from gossip.training.licence import check_licence
 

@@ -88,6 +88,28 @@ def is_list(path: Path) -> bool:
     return False
 
 
+def require_list(path: Path) -> None:
+    """LocalError if a file is no filter list: it is empty, or its first line is neither a comment nor like a rule. A
+    rule alone may look like anything that has no spaces, so this refuses mistakes, and proves nothing."""
+    with opened(path) as file:
+        first = next((line for line in _lines(file) if line), "")
+    if is_list(path):
+        return
+    why = ""
+    if not first:
+        why = "it is empty"
+    elif "\ufffd" in first:
+        why = "it is no text"
+    elif first.startswith(("{", "<")):
+        why = f"it begins as {'data do' if first.startswith('{') else 'a web page does'}"
+    elif " " in first or ("," in first and "$" not in first and "#" not in first):
+        why = f"its first line is neither a comment nor a rule ({first[:40]})"
+    if why:
+        raise LocalError(
+            f"{path}: this is no filter list", why=why, next_step="name a list after --list, data after --data"
+        )
+
+
 def source_of(path: Path) -> Source:
     """A list as a data entry names it: `retrieved` is the day the file was written here, the version its date if it
     has none of its own, the name its file's if it has no title."""

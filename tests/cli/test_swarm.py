@@ -352,3 +352,8 @@ def test_lists_are_named_with_the_files_they_labelled_and_stay_theirs(
     said = gossip("run", "lists", *mine, "--list", str(tmp_path / "none.txt"), code=exits.USAGE)
     assert "no file" in said
     assert "none.txt" in said
+    (tmp_path / "none.txt").write_text("\n")
+    said = gossip("run", "lists", *mine, "--list", str(tmp_path / "none.txt"), code=exits.USAGE)
+    assert "none.txt: this is no filter list: it is empty; name a list after --list" in said
+    assert said.count("\n") == 1
+    assert len(started) == 4

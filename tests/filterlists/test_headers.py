@@ -18,6 +18,7 @@ from gossip.filterlists.headers import (
     is_list,
     iso_date,
     read_header,
+    require_list,
     source_of,
 )
 from gossip.filterlists.licences import spdx
@@ -220,3 +221,26 @@ def test_real_lists_say_what_they_are(shared_data: Path, tmp_path: Path) -> None
     assert easy.licence == "GPL-3.0-or-later OR CC-BY-SA-3.0+"
     assert {source.licence for source in sources.values()} == {easy.licence, "GPL-3.0-only", ""}
     assert sources["2026-08-14 peter-lowe__serverlist.txt"].version == "2024-05-29"
+
+
+@pytest.mark.parametrize(
+    ("begins", "why"),
+    [
+        (b"", "it is empty"), (b"\n \n", "it is empty"), (b'{"page": "https://a.example/"}\n', "as data do"),
+        (b"<!DOCTYPE html>\n", "as a web page does"), (b"\x89PNG\r\n\xff\n", "it is no text"),
+        (b"Dear list maintainers\n", "neither a comment nor a rule"), (b"a,b,label\n", "neither a comment nor a rule"),
+    ],
+)  # fmt: skip
+def test_what_is_no_list_is_refused_with_the_reason(tmp_path: Path, begins: bytes, why: str) -> None:
+    (tmp_path / "list.txt").write_bytes(begins)
+    with pytest.raises(LocalError, match=why):
+        require_list(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize(
+    "begins", ["! Title: x", "[Adblock Plus 2.0]", "/banner/*", "||a.example^", "ads.example", "-ad$image,third-party",
+    "0.0.0.0 a.example", "# hosts", "a.example##.ad", "@@||b.example^", "\ufeff! Title: x"],
+)  # fmt: skip
+def test_what_may_be_a_list_is_taken(tmp_path: Path, begins: str) -> None:
+    (tmp_path / "list.txt").write_text(f"\n{begins}\n")
+    require_list(tmp_path / "list.txt")
