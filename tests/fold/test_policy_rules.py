@@ -65,7 +65,8 @@ def drafted(peer: Peer, data: int, weight: int | None = None) -> Update:
 
 def rule(fact: str, word: str) -> tuple[str, dict[str, Any]]:
     """A line that an update here breaks, and what its data must be for that."""
-    changes: dict[str, Any] = PUBLIC if fact == "data.public" else {}
+    # Of a yes or no one side breaks `min`, the other `max`: a policy that asks for more than 1 of it is none.
+    changes = PUBLIC if (fact, word) in (("data.public", "max"), ("data.private", "min")) else {}
     match word:
         case "present":
             return "present = 1", {"privacy": Claim()} if fact == "data.privacy" else {}
@@ -79,7 +80,7 @@ def rule(fact: str, word: str) -> tuple[str, dict[str, Any]]:
     data = Data(**CHAIN, **{**FACTS_OF_DATA, **changes})
     value = OF_DATA[fact](data) if fact in OF_DATA else OF_UPDATE[fact](update, data)
     assert isinstance(value, int)
-    assert value > 0  # or no max would be broken
+    assert word == "min" or value > 0  # or no max would be broken
     return (f"min = {value + 1}" if word == "min" else f"max = {value - 1}"), changes
 
 
