@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -161,3 +162,39 @@ def test_the_list_is_one_line_of_canonical_json(tmp_path: Path, file: Path) -> N
     text = zones.zones_path(tmp_path).read_text()
     entry = {"opens": ["auditor"], "path": str(file), "sha256": zones.pin(file)}
     assert text == json.dumps({"files": [entry], "format": "gossip-zones/1"}, separators=(",", ":"))
+
+
+def test_a_file_that_is_made_public_again_stands_in_the_list_once_as_it_is_now(tmp_path: Path, file: Path) -> None:
+    zones.make_public(tmp_path, file)
+    zones.make_public(tmp_path, file, ["auditor"])
+    assert [entry.opens for entry in zones.public_files(tmp_path)] == [["auditor"]]
+    file.write_text("another row\n")
+    zones.make_public(tmp_path, file, ["auditor"])
+    assert [entry.state for entry in zones.public_files(tmp_path)] == ["public"]
+    assert zones.make_private(tmp_path, file)
+    assert zones.setting(tmp_path, [file]) == PRIVATE  # none was left behind
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda files: [files[0], files[0]],  # one path twice: which of the two is meant?
+        lambda files: files[::-1],
+        lambda files: [{**files[0], "sha256": "00"}, files[1]],
+        lambda files: [{**files[0], "opens": ["trainer", "auditor"]}, files[1]],
+        lambda files: [{**files[0], "opens": ["auditor", "auditor"]}, files[1]],
+        lambda files: [{**files[0], "opens": ["everybody"]}, files[1]],
+    ],
+)
+def test_a_list_that_nobody_here_would_write_makes_everything_private(
+    tmp_path: Path, file: Path, other: Path, change: Any
+) -> None:
+    for path in (file, other):
+        zones.make_public(tmp_path, path)
+    place = zones.zones_path(tmp_path)
+    kept = json.loads(place.read_text())
+    place.write_text(json.dumps({**kept, "files": change(kept["files"])}, separators=(",", ":")))
+    for path in (file, other):
+        assert zones.setting(tmp_path, [path]) == PRIVATE
+    with pytest.raises(LocalError, match="is damaged: all data are private"):
+        zones.public_files(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gossip.pinned import MAX_PINNED_BYTES, Pin, held, keep, pinned_path, pins_of
+from gossip.pinned import MAX_PINNED_BYTES, Pin, _copy, held, keep, pinned_path, pins_of
 from ledger.errors import LocalError
 from ledger.policy import Policy
 
@@ -71,3 +71,12 @@ def test_files_that_cannot_be_pinned_are_named(tmp_path: Path) -> None:
         file.truncate(MAX_PINNED_BYTES + 1)
     with pytest.raises(LocalError, match="too long to be pinned"):
         keep(folder, long, POLICY)
+
+
+def test_a_file_that_changes_between_two_looks_is_not_kept_under_the_first_ones_hash(tmp_path: Path) -> None:
+    folder, file = tmp_path / "pinned", put(tmp_path / "easy.txt", EASY)
+    folder.mkdir()
+    file.write_bytes(EASY + b"! more\n")  # after it was hashed
+    with pytest.raises(LocalError, match="it changed while it was read"):
+        _copy(file, folder / digest(EASY), digest(EASY))
+    assert list(folder.iterdir()) == []
