@@ -137,7 +137,7 @@ class Refold(Generic[D, T]):
 
     def model_hash(self) -> Hash:
         """Of everything admitted; "" if it cannot be replayed."""
-        if self._gaps or not self._move(self._replica.heads()) or self._fold is None:
+        if not self._move(self._replica.heads()) or self._fold is None:
             return ""
         return self._fold.model_hash()
 
