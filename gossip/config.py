@@ -73,8 +73,8 @@ class PeerConfig:
 
     verdict_s: float = 15.0
     """Seconds between two own verdicts, at least: what is found meanwhile is said together. An entry costs all members
-    some 500 bytes, whatever it says. Two such pauses, in which a majority gathers, are less than the minute from one final
-    snapshot to the next (vote_s): what is final holds what it holds, whoever condemns it later."""
+    some 500 bytes, whatever it says. Two such pauses, in which a majority gathers, are less than the minute from one
+    final snapshot to the next (vote_s): what is final holds what it holds, whoever condemns it later."""
 
     judge_s: float = 10.0
     """Seconds between two judgements of others' updates on rows of our own, at least: each is two passes over them. A
