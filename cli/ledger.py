@@ -367,7 +367,9 @@ def prove(
 
 @app.command()
 def bundle(
-    source: Source = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="A peer's directory or a swarm's name.")
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of SOURCE.")
     ] = None,
@@ -378,8 +380,11 @@ def bundle(
     json: Json = False,
 ) -> None:
     """Export this peer's whole ledger for an auditor: a plain folder, or an archive of one."""
-    place = settings.existing_directory(source, directory)
-    from cli import auditing
+    from cli import auditing, sources
+
+    if source is not None and sources.is_bundle(Path(source)):
+        raise LocalError(f"{source} is a bundle already", next_step="hand it on as it is, or name a peer's directory")
+    place = sources.peer_of(source) if directory is None else settings.existing_directory(source, directory)
     from gossip.directory import store_path
 
     target = out if out is not None else Path(f"{place.name}-bundle")

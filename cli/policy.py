@@ -58,7 +58,10 @@ def show(
     from cli import damaged, policy_rules, sources
     from cli.policy_state import in_force_of
 
+    if source is not None and directory is not None:
+        settings.existing_directory(source, directory)  # says that they name two
     read = str(directory) if directory is not None else source
+    place = sources.place_of(read)
     with damaged.reading(read, json=json), sources.opened(read) as found:
         state = in_force_of(found)
     if json:
@@ -74,7 +77,7 @@ def show(
     since = "as the swarm was founded" if state.number == 0 else f"changed {render.many(state.number, 'time')}"
     render.say(f"policy  {state.policy.hash}")
     render.say(f"number  {state.number}, {since}; {state.threshold} of {len(state.admins)} admins can change it")
-    policy_rules.show(state.policy)
+    policy_rules.show(state.policy, lambda digest: place is not None and _is_kept(place, digest))
     for one in state.proposals:
         render.say(
             f"Asked for by {', '.join(one.by)}: policy {one.policy} as number {one.number}; "
@@ -184,7 +187,10 @@ def set_policy(
 
 @app.command()
 def pin(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The very files that the policy names.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE... [NAME]", help="The very files that the policy names; the swarm, if several."),
+    ],
     name: Annotated[
         str | None, typer.Option("--swarm", metavar="NAME", help="The swarm, if there are several.")
     ] = None,
@@ -192,7 +198,12 @@ def pin(
     json: Json = False,
 ) -> None:
     """Keep the files that the policy names by hash, so that this peer can check labels and measure."""
-    place = settings.existing_directory(name, directory)
+    from cli.quality import files_and_name
+
+    files, last = files_and_name(words)
+    if name is not None and last is not None:
+        raise LocalError(f"{last!r} and --swarm name two swarms", next_step="keep one of them")
+    place = settings.existing_directory(name or last, directory)
     from cli import sources
     from cli.policy_state import in_force_of, policy_text
     from gossip.filterlists.engine import is_installed

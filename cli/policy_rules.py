@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cli import render
@@ -35,8 +36,8 @@ def document(policy: Policy) -> dict[str, Any]:
     return {"policy": policy.hash, "rules": [facts(rule) for rule in policy.rules], "pins": pins(policy)}
 
 
-def show(policy: Policy) -> None:
-    """The rules as a table, the pinned files below it."""
+def show(policy: Policy, is_kept: Callable[[str], bool] = lambda digest: False) -> None:
+    """The rules as a table, the pinned files below it; `is_kept` says which of them this peer has."""
     if not policy.rules:
         render.say("No rule: whatever an admitted peer publishes is folded.")
     else:
@@ -51,4 +52,5 @@ def show(policy: Policy) -> None:
             render.say(f"{word:12}{meaning}")
     for pin in pins(policy):
         use = "rows that all receivers measure on" if pin["use"] == "canary" else f"labels requests as {pin['use']}"
-        render.say(f"needs   {pin['name']}  {pin['sha256']}  {use}; keep it with: gossip policy pin FILE")
+        told = "kept here" if is_kept(pin["sha256"]) else "keep it with: gossip policy pin FILE"
+        render.say(f"needs   {pin['name']}  {pin['sha256']}  {use}; {told}")

@@ -79,6 +79,8 @@ def holds_peer(place: Path) -> bool:
 
 def existing_directory(name: str | None, directory: Path | None) -> Path:
     """The peer's directory that a command means: --dir, else NAME, else the only one there is."""
+    if directory is not None and name is not None:
+        raise LocalError(f"{name!r} and --dir name two peers", next_step="keep one of them")
     if directory is not None:
         if not (directory / STORE).is_file():
             raise LocalError(

@@ -76,8 +76,7 @@ def opened(source: str | None) -> Iterator[Source]:
                 lambda digest: _bundled_policy(contents, digest),
             )  # fmt: skip
         return
-    is_peer = path is not None and (path / settings.STORE).is_file()
-    place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
+    place = peer_of(source)
     from gossip.directory import store_path
     from ledger.store import Store
 
@@ -89,6 +88,18 @@ def opened(source: str | None) -> Iterator[Source]:
             lambda log: _kept_covers(store, log),
             blob=store.blob,
         )
+
+
+def peer_of(source: str | None) -> Path:
+    """The peer's directory that is meant, if that is no bundle: by its path, or by a swarm's name."""
+    path = Path(source) if source is not None else None
+    is_peer = path is not None and (path / settings.STORE).is_file()
+    return settings.existing_directory(None if is_peer else source, path if is_peer else None)
+
+
+def place_of(source: str | None) -> Path | None:
+    """The same, or None if it is a bundle."""
+    return None if source is not None and is_bundle(Path(source)) else peer_of(source)
 
 
 def _bundled_policy(contents: BundleContents, digest: Hash) -> bytes | None:

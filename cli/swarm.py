@@ -331,7 +331,10 @@ def status(name: Name = None, directory: Dir = None, json: Json = False) -> None
         out = render.console()
         out.print(live.view(board, min(out.width, 100), 40, live.speaks_unicode(out)))
         return
-    render.say(f"{plain(facts['swarm_name']) or 'a swarm not yet entered'}: no node runs; start it with: gossip run")
+    render.say(
+        f"{plain(facts['swarm_name']) or 'a swarm not yet entered'}: no node runs; start it with: "
+        f"gossip run {settings.how(place)}"
+    )
     render.say(f"peer  {facts['id']}")
     render.say(f"words {facts['words']}")
     render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import render, settings
-from cli.plain import plain
+from cli.plain import visible
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _list(place: Path, json: bool) -> None:
         render.document({"dir": str(place), "public": [_facts(entry) | {"state": state} for entry, state in rows]})
         return
     if rows:
-        shown = [(plain(entry.path), _members(entry.opens, names), _STATES[state]) for entry, state in rows]
+        shown = [(visible(entry.path), _members(entry.opens, names), _STATES[state]) for entry, state in rows]
         render.table(("public file", "records to", "state"), shown)
         render.say()
     render.say("Every other file is private: no record of it, and no sketch, goes to anybody.")
@@ -119,7 +119,7 @@ def _publish(place: Path, file: Path, opens: tuple[str, ...], yes: bool, json: b
     if json:
         render.document({"dir": str(place), "zone": PUBLIC, **_facts(entry)})
         return
-    render.say(f"public  {plain(entry.path)}")
+    render.say(f"public  {visible(entry.path)}")
     render.say(f"sha256  {entry.sha256}   if the file changes, it is private again")
     render.say(f"to      {who}")
     _when(place, "It is in force")
@@ -132,7 +132,7 @@ def _withdraw(place: Path, file: Path, json: bool) -> None:
     if json:
         render.document({"dir": str(place), "zone": PRIVATE, "path": str(file.resolve()), "changed": changed})
         return
-    render.say(f"private  {plain(file.resolve())}{'' if changed else ', as it was'}")
+    render.say(f"private  {visible(file.resolve())}{'' if changed else ', as it was'}")
     if changed:
         render.say("Records that were opened before are with others, and stay there.")
         _when(place, "The running node opens no more of them. Its data entry says so")
@@ -140,8 +140,8 @@ def _withdraw(place: Path, file: Path, json: bool) -> None:
 
 def _confirm(file: Path, who: str, restricted: bool, yes: bool) -> None:
     meaning = (
-        f"{who} can ask for records of {plain(file)} and read them: pages, URLs, labels. A challenge shows some 59 of "
-        "them, many challenges show more, and what was shown cannot be taken back"
+        f"{who} can ask for records of {visible(file)} and read them: pages, URLs, labels. A challenge shows some 59 "
+        "of them, many challenges show more, and what was shown cannot be taken back"
     )
     if not restricted:
         meaning += ". Everybody who reads the ledger can test whether a URL that they guess is in it, by the sketch"
@@ -149,7 +149,7 @@ def _confirm(file: Path, who: str, restricted: bool, yes: bool) -> None:
         render.complain(meaning)
         return
     if not sys.stdin.isatty():
-        raise LocalError(f"this makes {plain(file)} public", why=meaning, next_step="if you want that, add --yes")
+        raise LocalError(f"this makes {visible(file)} public", why=meaning, next_step="if you want that, add --yes")
     if not typer.confirm(f"{meaning}. Make it public?", err=True):
         raise typer.Abort
 
@@ -192,7 +192,7 @@ def _preview(place: Path, asked: Asked, opens: tuple[str, ...], json: bool) -> N
     for note in wanted.notes:
         render.complain(note)
     names = _names(place)
-    render.say(f"{plain(asked.file)} as {wanted.zone}: nothing is changed, nothing is sent.")
+    render.say(f"{visible(asked.file)} as {wanted.zone}: nothing is changed, nothing is sent.")
     render.say()
     render.say("The data entry, which everybody who reads the ledger can read for ever:")
     render.table(("field", "value"), _rows(entry))
@@ -228,14 +228,14 @@ def _rows(entry: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in entry.items():
         match value:
             case dict():
-                yield name, ", ".join(f"{plain(key)} {item}" for key, item in value.items())
+                yield name, ", ".join(f"{visible(key)} {item}" for key, item in value.items())
             case list() if value and isinstance(value[0], dict):
                 for number, item in enumerate(value):
-                    yield from ((f"{name} {number + 1} {key}", plain(text)) for key, text in item.items())
+                    yield from ((f"{name} {number + 1} {key}", visible(text)) for key, text in item.items())
             case list():
-                yield name, ", ".join(map(plain, value)) or render.NONE
+                yield name, ", ".join(map(visible, value)) or render.NONE
             case _:
-                yield name, plain(value) or render.NONE
+                yield name, visible(value) or render.NONE
 
 
 # ------------------------------------------------------------------ who

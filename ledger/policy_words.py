@@ -8,11 +8,12 @@ Why it exists: a refusal that its author does not understand is a contributor lo
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from ledger.entry import Judgement, Reading
 from ledger.policy import OPENED, Breach
-from ledger.policy_facts import FACTS, Strength, Unit
+from ledger.policy_facts import FACTS, Fact, Strength, Unit
 from ledger.policy_text import Rule
 
 KNOWN: Final[dict[Strength, tuple[str, str]]] = {
@@ -24,6 +25,7 @@ KNOWN: Final[dict[Strength, tuple[str, str]]] = {
 }
 ANSWERS: Final = "opened.unanswered"
 _OPENED: Final = {"opened.invalid": "an opening that is false"}  # no rule: what nobody may do
+_PLURAL: Final = re.compile(r"\b(\w+)s\b")  # the first noun of what is counted
 _ONE_VALUE: Final = 1 << 24
 
 
@@ -38,6 +40,11 @@ def amount(unit: Unit, value: int) -> str:
             return f"{value / _ONE_VALUE:.6g}"
         case _:
             return f"{value:,}"
+
+
+def _about(fact: Fact, value: int) -> str:
+    """What it counts: of one, in the singular ("1 row in the data set")."""
+    return _PLURAL.sub(r"\1", fact.about, count=1) if fact.unit == "count" and value == 1 else fact.about
 
 
 def say_rule(rule: Rule) -> str:
@@ -62,11 +69,11 @@ def say_rule(rule: Rule) -> str:
         case "min" if rule.limit == 1:
             return f"one or more {fact.about}"
         case "min":
-            return f"at least {amount(fact.unit, rule.limit)} {fact.about}"
+            return f"at least {amount(fact.unit, rule.limit)} {_about(fact, rule.limit)}"
         case _ if rule.limit == 0 and fact.unit == "count":
             return f"no {fact.about}"
         case _:
-            return f"at most {amount(fact.unit, rule.limit)} {fact.about}"
+            return f"at most {amount(fact.unit, rule.limit)} {_about(fact, rule.limit)}"
 
 
 def say_breach(breach: Breach | Reading) -> str:
@@ -81,13 +88,13 @@ def say_breach(breach: Breach | Reading) -> str:
         case "present":
             return f"missing: {fact.about}"
         case "unique":
-            return f"{breach.value:,} {fact.about} (allowed: none)"
+            return f"{breach.value:,} {_about(fact, breach.value)} (allowed: none)"
         case _ if fact.unit == "yes":
             return f"not the case: {fact.about}" if word == "min" else f"not allowed: {fact.about}"
         case _:
             bound = "at least" if word == "min" else "at most"
             found = amount(fact.unit, breach.value)
-            return f"{found} {fact.about} (allowed: {bound} {amount(fact.unit, breach.limit)})"
+            return f"{found} {_about(fact, breach.value)} (allowed: {bound} {amount(fact.unit, breach.limit)})"
 
 
 def say_fact(rule: str) -> str:

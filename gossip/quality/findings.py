@@ -172,13 +172,14 @@ def _of_rows(quality: Quality) -> Iterator[Finding]:
         (label,) = quality.labels
         yield Finding("warning", f"every row is {label}", "add others: from one label alone a model learns to say it")
     if repeats.all.conflicts:
+        verb = "contradicts" if repeats.all.conflicts == 1 else "contradict"
         yield Finding(
-            "warning", f"{repeats.all.conflicts:,} rows contradict an equal one",
+            "warning", f"{_many(repeats.all.conflicts, 'row')} {verb} an equal one",
             "label all files with one version of the lists, and keep one row of each request",
         )  # fmt: skip
     if repeats.near_conflicts:
         yield Finding(
-            "note", f"{repeats.near_conflicts:,} sets of nearly equal requests have more than one label",
+            "note", f"{_many(repeats.near_conflicts, 'set')} of nearly equal requests with several labels",
             "look at them: a list may block one of its twins only",
         )  # fmt: skip
     for count, what, advice in (
@@ -187,6 +188,10 @@ def _of_rows(quality: Quality) -> Iterator[Finding]:
     ):
         if rows and 1000 * count // rows >= MUCH_PERMILLE:
             yield Finding("note", f"{count / rows:.0%} of the rows {what}", advice)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _of_files(quality: Quality, policy: Policy, today: date) -> Iterator[Finding]:

@@ -234,6 +234,17 @@ def test_each_log_is_exported_as_far_as_it_is_signed(tmp_path: Path, swarm: toy.
     assert report["entries"] == sum(swarm.founder.replica.heads().values()) - 2
 
 
+def test_a_bundle_is_made_of_a_directory_named_as_source(bundle: Path, tmp_path: Path) -> None:
+    place = str(bundle.parent / "peer")
+    gossip("ledger", "bundle", place, "--out", str(tmp_path / "again"))
+    assert (tmp_path / "again" / "bundle.json").read_bytes() == (bundle / "bundle.json").read_bytes()
+    told = gossip("ledger", "bundle", str(bundle), "--out", str(tmp_path / "third"), code=exits.USAGE)
+    assert "is a bundle already" in told
+    told = gossip("ledger", "bundle", "x", "--dir", place, "--out", str(tmp_path / "third"), code=exits.USAGE)
+    assert "'x' and --dir name two peers" in told
+    assert not (tmp_path / "third").exists()
+
+
 def test_nothing_is_written_over_what_is_read(bundle: Path, swarm: toy.Swarm) -> None:
     """Neither a page, nor a state, nor a model: not over the archive that is read, nor into the folder."""
     archive, snapshot = (

@@ -367,6 +367,14 @@ def test_pin_keeps_what_the_policy_names_and_nothing_else(home: Path) -> None:
     assert told["missing"] == ["more"]
     assert (home / "home" / "lists" / "pinned" / digest).read_bytes() == lists.read_bytes()
     assert "the policy does not name this file" in gossip("policy", "pin", str(other), code=exits.USAGE)
+    told = gossip("policy", "show")
+    assert f"needs   easylist  {digest}  labels requests as ad; kept here\n" in told
+    assert f"needs   more  {'11' * 32}  labels requests as ad; keep it with: gossip policy pin FILE\n" in told
+    gossip("new", "another", "--policy", str(home / "mine.toml"))
+    assert facts("policy", "pin", str(lists), "another")["dir"] == str(home / "home" / "another")
+    assert (home / "home" / "another" / "pinned" / digest).is_file()
+    wrong = gossip("policy", "pin", str(lists), "another", "--dir", str(home / "home" / "lists"), code=exits.USAGE)
+    assert "'another' and --dir name two peers" in wrong
 
 
 def test_every_fact_is_explained_on_the_page_about_policies() -> None:

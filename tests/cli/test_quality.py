@@ -90,6 +90,15 @@ def test_each_planted_fault_is_found_and_comes_with_advice(tmp_path: Path, stric
     assert told.splitlines()[-1] == "Not like this: 2 findings must be dealt with first."
 
 
+def test_one_is_said_of_one(tmp_path: Path, strict: str) -> None:
+    rows = requests(300)
+    again = {**rows[0], "label": "ad" if rows[0]["label"] == "benign" else "benign"}
+    path = write(tmp_path / "rows.jsonl", [*rows, again])
+    said = [found["what"] for found in check(path, "--policy", strict)["findings"]]
+    assert "1 row contradicts an equal one" in said
+    assert "1 set of nearly equal requests with several labels" in said
+
+
 def test_what_only_warns_does_not_fail_a_script(tmp_path: Path, strict: str) -> None:
     path = write(tmp_path / "rows.jsonl", requests(300))
     found = check(path, "--policy", strict)  # no licence: it would count half

@@ -34,6 +34,12 @@ def test_with_one_swarm_its_name_may_be_left_out(home: Path) -> None:
     assert settings.existing_directory(None, None) == home / "lists"
 
 
+def test_a_name_beside_dir_is_never_ignored(home: Path) -> None:
+    place = peer(home / "lists")
+    with pytest.raises(LocalError, match="'annoyances' and --dir name two peers; keep one"):
+        settings.existing_directory("annoyances", place)
+
+
 def test_with_several_the_error_lists_them(home: Path) -> None:
     peer(home / "lists")
     peer(home / "annoyances")

@@ -44,7 +44,11 @@ def facts(*words: str) -> dict[str, Any]:
 def test_a_swarm_from_founding_to_leaving(home: Path) -> None:
     made = facts("new", "lists", "--seed", "7")
     assert (home / "lists" / "peer.db").is_file()
-    assert "no node runs; start it with: gossip run" in gossip("status")
+    assert "no node runs; start it with: gossip run lists\n" in gossip("status")
+    gossip("new", "else", "--dir", str(home.parent / "else"))
+    assert f"start it with: gossip run --dir {home.parent / 'else'}\n" in gossip(
+        "status", "--dir", str(home.parent / "else")
+    )
     assert facts("status")["swarm"] == made["swarm"]
     assert facts("key", "show")["peer"] == made["peer"]
     assert len(facts("key", "show")["words"].split("-")) == 4

@@ -359,6 +359,10 @@ def test_words_for_people() -> None:
     assert say_breach(Breach(rule.name, 912, 900)) == (
         "91.2% of its rows are exact copies of another (allowed: at most 90%)"
     )
+    assert say_breach(Breach("data.records.min", 1, 200)) == "1 row in the data set (allowed: at least 200)"
+    assert say_breach(Breach("opened.unanswered.max", 1, 0)).startswith("1 unanswered request to show records ")
+    (rule,) = Policy.parse(one("update.steps", "max = 1")).rules
+    assert say_rule(rule) == "at most 1 optimiser step"
     assert say_breach(Breach("opened.invalid", 1, 0)) == "opened.invalid is 1, the limit 0"
 
 
