@@ -19,7 +19,12 @@ from ledger.sketch import make_sketch
 from ledger.store import PutBlob, PutEntry, Store
 
 SWARM = "2a" * 32
-SIZES: Mapping[str, tuple[int, ...]] = {"anna": (30,), "bert": (20, 40), "cleo": (0,)}  # 0: private data, no sketch
+SIZES: Mapping[str, tuple[int, ...]] = {
+    "anna": (30,),
+    "bert": (20, 40),
+    "cleo": (0,),
+    "dora": (25, 0),
+}  # 0: private data
 
 
 def enrol(name: str) -> bytes:
@@ -66,16 +71,16 @@ def found(store: Store, but: str = "") -> dict[str, int]:
 
 
 def test_the_newest_public_data_of_everybody_else_are_compared_with(store: Store) -> None:
-    assert found(store) == {"anna": 30, "bert": 40}
-    assert found(store, but="anna") == {"bert": 40}  # nobody overlaps with itself
-    assert found(store, but="bert") == {"anna": 30}
+    assert found(store) == {"anna": 30, "bert": 40, "dora": 25}
+    assert found(store, but="anna") == {"bert": 40, "dora": 25}  # nobody overlaps with itself
+    assert found(store, but="bert") == {"anna": 30, "dora": 25}
 
 
 def test_whose_newest_sketch_is_not_here_is_left_out(store: Store) -> None:
     """Not compared with what it published before: it learns from something else now."""
     entry, _ = announced("bert", 3, 50)
     store.commit([PutEntry(entry_hash(enrol("bert")), 3, entry)])
-    assert found(store) == {"anna": 30}
+    assert found(store) == {"anna": 30, "dora": 25}
 
 
 def test_a_sketch_that_does_not_hold_any_more_is_left_out_and_the_others_are_compared(store: Store) -> None:
@@ -86,4 +91,4 @@ def test_a_sketch_that_does_not_hold_any_more_is_left_out_and_the_others_are_com
     name = sha256(other).hexdigest().encode()
     true = sha256(announced("anna", 2, 35)[1]).hexdigest().encode()
     store.commit([PutEntry(log, 2, entry.replace(true, name)), PutBlob(name.decode(), other)])
-    assert found(store) == {"bert": 40}
+    assert found(store) == {"bert": 40, "dora": 25}

@@ -34,6 +34,7 @@ SWARM = "2a" * 32
 AUDITOR = "77" * 32
 SIGNATURE = "9f" * 64
 START = NumpyArithmetic().to_float32(NumpyArithmetic().start(SPEC.layout(), "22" * 32))
+BLIND = (START.reshape(-1, len(SPEC.classes)) + np.float32([1, 0, 0])).ravel()  # to it everything is benign
 LIST = "! Title: A list\n! Version: 7\n||ads.example^\n"
 
 
@@ -206,7 +207,7 @@ async def test_two_models_are_compared_on_the_canary_set_by_whoever_holds_it(
     canary = write(tmp_path / "canary.jsonl", [row(number) for number in range(100)])
     digest = file_digest(canary)
     asked = Judge(model=FILTERLIST, folder=str(folder), canary=digest)
-    other = (START.reshape(-1, len(SPEC.classes)) + np.float32([1, 0, 0])).ravel()  # to it everything is benign
+    other = BLIND
     judged = await checker.judge(asked, START, other)
     assert judged.measured == []
     assert "the canary set of the policy is not on this machine" in judged.trouble
@@ -262,9 +263,13 @@ def test_few_rows_are_enough_to_judge_by_and_models_of_another_size_are_refused(
     assert session.judged_by is not None
     assert JUDGED_ROWS // 2 <= len(session.judged_by) <= JUDGED_ROWS
     asked = Judge(model=FILTERLIST, folder="", canary="")
-    judged = Checks().judge(asked, np.concatenate((START, START)), session.judged_by)
-    assert [each.on for each in judged.measured] == ["holdout"]
-    assert judged.measured[0].given == judged.measured[0].without
+    for given, without in ((START, BLIND), (BLIND, START)):
+        (measured,) = Checks().judge(asked, np.concatenate((given, without)), session.judged_by).measured
+        assert measured.on == "holdout"
+        for said, theta in ((measured.given, given), (measured.without, without)):
+            real = score(SPEC, theta, session.judged_by)
+            assert (said.tp, said.fp, said.fn) == (real.tp, real.fp, real.fn)
+        assert measured.given != measured.without
     with pytest.raises(LocalError, match="are not two models"):
         Checks().judge(asked, START, session.judged_by)
 
