@@ -5,18 +5,21 @@ The rules themselves are `ledger.policy`'s business; here they become tables, se
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, passphrase, render, settings
+from cli import control, exits, passphrase, render, settings
 from cli.group import Gossip
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
     from cli.policy_state import InForce
     from ledger.policy import Policy
+
+MAX_FAULTS: Final = 20  # of a policy: who has more has another file in hand
 
 app = typer.Typer(cls=Gossip, help="The rules that decide which contributions become part of the model.")
 
@@ -91,12 +94,55 @@ def check(file: Text, json: Json = False) -> None:
     """Read a policy file and say what it means, rule by rule, or what is wrong with it."""
     from cli import policy_rules
 
-    policy = read_policy(file)
+    try:
+        policy = read_policy(file)
+    except LocalError as first:
+        render.complain(first)
+        for more in _other_faults(file):
+            render.complain(f"{file}: {more}")
+        raise typer.Exit(exits.USAGE) from None
     if json:
         render.document({"file": str(file), **policy_rules.document(policy)})
         return
     render.say(f"policy  {policy.hash}")
     policy_rules.show(policy)
+
+
+def _other_faults(file: Path) -> list[LocalError]:
+    """What is wrong with single lines below the first wrong one, were that one not there."""
+    from ledger.policy import Policy
+
+    try:
+        lines = file.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return []
+    found: list[tuple[int, LocalError]] = []
+    while len(found) < MAX_FAULTS:
+        try:
+            Policy.parse("\n".join(lines))
+            break
+        except LocalError as error:
+            row = _row_of(error)
+            if found and row is not None and "above this line" in error.why:  # for its one rule was taken out
+                begin = max(
+                    (at for at in range(row) if lines[at].lstrip().startswith("[") and at < row - 1), default=row
+                )
+                lines[begin : row - 1] = [""] * (row - 1 - begin)
+                if begin < row - 1:
+                    continue
+            if row is None or (found and row <= found[-1][0]):
+                break  # not of one line, or it follows from what was taken out
+            found.append((row, error))
+            end = row
+            if lines[row - 1].lstrip().startswith("["):  # with the lines of its section
+                end = next((at for at in range(row, len(lines)) if lines[at].lstrip().startswith("[")), len(lines))
+            lines[row - 1 : end] = [""] * (end - row + 1)
+    return [error for _, error in found[1:]]
+
+
+def _row_of(error: LocalError) -> int | None:
+    match = re.fullmatch("line ([0-9]+) of the policy", error.what)
+    return int(match[1]) if match else None
 
 
 @app.command()

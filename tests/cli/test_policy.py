@@ -147,6 +147,13 @@ def test_check_says_what_is_wrong_in_one_line(tmp_path: Path, text: str, said: s
     assert told.count("\n") == 1
 
 
+def test_check_names_every_wrong_line(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text("policy = 1\n[data.rows]\nmin = 1\n[data.records]\nmost = 1\nmin = 2\n[data.labels]\nmin = 2.5\n")
+    told = gossip("policy", "check", str(file), code=exits.USAGE).splitlines()
+    assert [line.split(" of the policy")[0].rpartition(" ")[2] for line in told] == ["2", "5", "8"]
+
+
 def test_words_in_square_brackets_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text('policy = 1\n[data.licences]\nall_in = ["MPL-2.0", "[a]b"]\n')
