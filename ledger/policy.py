@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Literal
 
-from ledger.entry import Data, Hash, Reading, Update
+from ledger.entry import Data, Hash, Update
 from ledger.errors import LocalError, RemoteError
 from ledger.policies import DEFAULT_POLICY as DEFAULT_POLICY
 from ledger.policy_facts import DEFAULT_OPENED, OF_DATA, OF_UPDATE, Strength, Value
@@ -43,17 +43,6 @@ class Breach:
     value: int
     limit: int
 
-    def __str__(self) -> str:
-        match self.rule.rpartition(".")[2]:
-            case "all_in":
-                return f"{self.rule} lists what may be named, this update names {self.value} beside it"
-            case "present":
-                return f"{self.rule} asks for what this update lacks"
-            case "unique":
-                return f"{self.rule} allows no repeats, this update has {self.value}"
-            case _:
-                return f"{self.rule} is {self.limit}, this update has {self.value}"
-
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
@@ -66,11 +55,6 @@ class Ruled:
     @property
     def breach(self) -> Breach:
         return Breach(self.rule.name, self.value, self.rule.limit)
-
-    @property
-    def reading(self) -> Reading:
-        """As a judgement carries it."""
-        return Reading(rule=self.rule.name, value=self.value, limit=self.rule.limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from ledger.canonical import encode_entry
 from ledger.entry import PolicyChange, Snapshot, Update
 from ledger.errors import LocalError, RemoteError
-from ledger.policy import MAX_POLICY_BYTES, Policy
+from ledger.policy import MAX_POLICY_BYTES, Breach, Policy
 from ledger.replica import Checked, InvalidEntry
 from tests.fold.stories import (
     HALF,
@@ -55,7 +55,7 @@ def test_an_update_is_ruled_on_by_the_policy_in_its_own_past():
     ann.fetch(founder)
     after = ann.publish(CHANGE)
     assert (before.refused, late.refused) == ((), ())
-    assert [str(breach) for breach in after.refused] == ["update.steps.max is 5, this update has 10"]
+    assert after.refused == (Breach("update.steps.max", 10, 5),)
     assert (before.basis, late.basis, after.basis) == (digest(POLICY), digest(POLICY), digest(SHORT))
     swarm.exchange()
     assert {peer.replica.weight_of(ann.id, after.seq) for peer in swarm.peers.values()} == {None}

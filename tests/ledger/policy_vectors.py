@@ -117,7 +117,14 @@ def one(fact: str, *lines: str, pins: bool = True) -> str:
 
 
 def spelled(document: Any) -> str:
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+    parts = []
+    for name, value in sorted(document.items()):
+        if isinstance(value, list):
+            lines = ",\n".join(f"  {json.dumps(row, sort_keys=True)}" for row in value)
+            parts.append(f" {json.dumps(name)}: [\n{lines}\n ]")
+        else:
+            parts.append(f" {json.dumps(name)}: {json.dumps(value, sort_keys=True)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def document() -> dict[str, Any]:
