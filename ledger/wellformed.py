@@ -117,6 +117,8 @@ def _check_data(entry: Data) -> None:
         raise _wrong(entry, "zone", "what is private is opened to nobody and has no sketch")
     if entry.opens and entry.sketch:
         raise _wrong(entry, "sketch", "what only some may see has none: everybody who takes the entry reads it")
+    if entry.zone == "public" and not entry.opens and entry.records and not entry.sketch:
+        raise _wrong(entry, "sketch", "what everybody may see has one: without it no copy of it would be noticed")
     if entry.sketch:
         _hashes(entry, "sketch", entry.sketch)
         _within(entry, "sketch_bytes", entry.sketch_bytes, 1, MAX_SKETCH_BYTES)

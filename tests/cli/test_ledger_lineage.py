@@ -33,7 +33,7 @@ def announce(peer: toy.Peer) -> Checked:
     return peer.write(
         Data(
             **toy.CHAIN, root=sha256(peer.name.encode()).hexdigest(), records=100, labels={"ad": 40, "benign": 60},
-            duplicates=0, features="toy-1", zone="public", sources=sources,
+            duplicates=0, features="toy-1", zone="private", sources=sources,
         )
     )  # fmt: skip
 

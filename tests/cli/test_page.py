@@ -53,7 +53,7 @@ def announce(peer: toy.Peer) -> Checked:
     return peer.write(
         Data(
             **toy.CHAIN, root=sha256(peer.name.encode()).hexdigest(), records=100, labels={"<b>": 1},
-            duplicates=0, features="toy-1", zone="public", sources=[source],
+            duplicates=0, features="toy-1", zone="private", sources=[source],
         )
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ def hostile_swarm(text: str, monkeypatch: pytest.MonkeyPatch) -> toy.Swarm:
         return peer.write(
             Data(
                 **toy.CHAIN, root=sha256(peer.name.encode()).hexdigest(), records=100, labels={label: 1}, duplicates=0,
-                features=text, zone="public", sources=[source],
+                features=text, zone="private", sources=[source],
             )
         )  # fmt: skip
 

@@ -30,7 +30,7 @@ from ledger.canonical import encode_entry, entry_hash
 from ledger.entry import AnyEntry, Challenge, Data, Opening
 from ledger.keys import PrivateKey
 from ledger.merkle import Tree, leaf_hash
-from ledger.opening import challenge_text, make_opening, public_salt
+from ledger.opening import challenge_text, make_opening, make_sketch, public_salt
 from ledger.provenance import commit_records, leaf_of, record_digest
 
 FOUNDER, VICTIM, AUDITOR, TRAINER, RELAY, OBSERVER = range(6)
@@ -125,7 +125,7 @@ class Stage:
         self.opening = b""
         at = swarm.clock.after
         at(0.5, self._watch)
-        at(2.0, lambda: self.victim.deliver(DataReady(self._commitment(), 1.0)))
+        at(2.0, lambda: self.victim.deliver(DataReady(self._commitment(), 1.0, self._sketch())))
         if opened:
             at(4.0, self._ask)
         if private_again:
@@ -164,13 +164,19 @@ class Stage:
         machine.handle = watched  # type: ignore[method-assign]
 
     def _commitment(self, private: bool = False) -> Data:
-        made = self.secrets.commitment
+        made, sketch = self.secrets.commitment, self._sketch(private)
         zone = "private" if private else self.setting.zone
         return Data(
             v=1, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="", root=made.root, records=made.records,
             labels={"ad": made.records}, duplicates=0, features="url-grams/1", zone=zone, sources=[],
             opens=[] if private else list(self.setting.opens),
+            sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
         )  # fmt: skip
+
+    def _sketch(self, private: bool = False) -> bytes:
+        """What an entry about rows that everybody may see has."""
+        everybodys = self.setting.zone == "public" and not self.setting.opens and not private
+        return make_sketch(self.secrets.leaves) if everybodys else b""
 
     # -------------------------------------------------------------- asking for records
 

@@ -11,10 +11,11 @@ from gossip.egress import Receiver, Records, Released, Withheld, ZoneSetting, re
 from gossip.events import Append, OpenRecords, Received, RecordsOpened, Timer
 from gossip.peer.author import chain
 from gossip.peer.serving import Serving
-from gossip.sim.station import commitment
 from gossip.wire.codec import encode
 from ledger.canonical import encode_entry
 from ledger.entry import Accuse, Challenge, Data, Opening, Update, Verdict
+from ledger.opening import make_sketch, public_salt
+from ledger.provenance import commit_records
 from ledger.replica import InvalidEntry
 from tests.egress.stage import AUDITOR, FOUNDER, OBSERVER, TRAINER, VICTIM, Stage, opened_stage
 from tests.peer.bench import only
@@ -93,11 +94,15 @@ def stolen() -> Stage:
     assert thief.book is not None
 
     def publish() -> None:
-        made = commitment(77)
-        rest = {name: getattr(made, name) for name in ("records", "labels", "duplicates", "features", "sources")}
+        leaves = bytearray()
+        salt = public_salt(stage.swarm.swarm_id)
+        made = commit_records([(b"own %d" % number, b"ad") for number in range(77)], salt, keep=leaves.extend)
+        sketch = make_sketch(leaves)
+        rest = {"records": made.records, "labels": {}, "duplicates": 0, "features": "toy/1", "sources": []}
+        rest |= {"sketch": sha256(sketch).hexdigest(), "sketch_bytes": len(sketch), "root": made.root}
         assert thief.machine is not None
         fields = chain(thief.machine._author.draft())
-        stage.write(thief, Data(**fields, **rest, zone="public", root="77" * 32))
+        stage.write(thief, Data(**fields, **rest, zone="public"), sketch)
 
     def ask() -> None:
         assert thief.book is not None

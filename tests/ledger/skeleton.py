@@ -87,7 +87,7 @@ class Skeleton:
         if turn % 6 == 0:
             return Data(
                 **link, root=self.swarm, records=100_000, labels={"ad": 40_000, "benign": 60_000}, duplicates=0,
-                features="toy-1", zone="public", sources=SOURCES,
+                features="toy-1", zone="private", sources=SOURCES,
             )  # fmt: skip
         if turn % 17 == 16:
             return Snapshot(**link, model=self.swarm, state=self.swarm, updates=turn)

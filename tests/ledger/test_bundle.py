@@ -63,7 +63,7 @@ def a_log(swarm: str, key: PrivateKey, begin: list[bytes], size: int) -> list[by
             chain.append(encode_entry(entry))
         else:
             facts: dict[str, Any] = {"records": 1, "labels": {}, "duplicates": 0, "features": "", "sources": []}
-            chain.append(encode_entry(Data(**link, **facts, root=swarm, zone="public")))
+            chain.append(encode_entry(Data(**link, **facts, root=swarm, zone="private")))
     return chain
 
 

@@ -67,6 +67,7 @@ ENROL = Enrol(**LINK, seq=1, key=H, next=H, sponsor="", name='Zoë 😀 "quoted"
 MEMBER = Member(**{**LINK, "meets": [H, "cd" * 32], "seen": [(0, 1), (1, 7)]}, seq=2, peer=H, role="trainer", expires=0)
 DATA = Data(
     **LINK, seq=3, root=H, records=10, labels={"ad": 4, "benign": 6}, duplicates=1, features="request/1", zone="public",
+    opens=["admin"],
     sources=[Source(name="a.csv", sha256="", licence="MPL-2.0", url="", retrieved="", version="")],
 )  # fmt: skip
 UPDATE = Update(
@@ -74,8 +75,10 @@ UPDATE = Update(
     steps=32, examples=2048, scores=Scores(examples=412, tp=96, fp=11, fn=20), norm=18231, weight=29127,
 )  # fmt: skip
 SNAPSHOT = Snapshot(**LINK, seq=13, model=H, state=H, updates=5)
-PRIVATE = msgspec.structs.replace(DATA, zone="private")
-SKETCHED = msgspec.structs.replace(DATA, sketch=H, sketch_bytes=128, privacy=Claim(epsilon=3000, delta=100_000))
+PRIVATE = msgspec.structs.replace(DATA, zone="private", opens=[])
+SKETCHED = msgspec.structs.replace(
+    DATA, opens=[], sketch=H, sketch_bytes=128, privacy=Claim(epsilon=3000, delta=100_000)
+)
 ACCUSE = Accuse(**LINK, seq=14, peer=H, charge="opening", index=3, evidence=H, bytes=MAX_OPENING_BYTES)
 POLICY = PolicyChange(**LINK, seq=15, number=1, policy=H, policy_bytes=400)
 JUDGEMENT = Judgement(
@@ -263,6 +266,7 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (DATA, {"opens": [H[:-1]]}),
     (DATA, {"opens": [f"{number:064x}" for number in range(MAX_OPENS + 1)]}),
     (DATA, {"sketch_bytes": 1}),
+    (DATA, {"opens": []}),  # what everybody may see has a sketch
     (DATA, {"privacy": {"delta": 0, "epsilon": -1}}),
     (DATA, {"privacy": {"delta": -1, "epsilon": 0}}),
     (DATA, {"privacy": {"epsilon": 0}}),

@@ -185,7 +185,7 @@ def test_a_broken_entry_ends_its_log_and_the_link_that_brought_it(victim: Victim
     last = book.replica.entry(own.self_id, size - 1)
     broken = Data(
         v=1, swarm=victim.swarm.swarm_id, seq=size, prev=entry_hash(entries[-1]), time=last.time, meets=[], seen=[],
-        heads="11" * 32, root="22" * 32, records=1, labels={}, duplicates=0, features="toy/1", zone="public",
+        heads="11" * 32, root="22" * 32, records=1, labels={}, duplicates=0, features="toy/1", zone="private",
         sources=[],
     )  # fmt: skip
     signed = _signed(victim.swarm.swarm_id, own._key, own.self_id, [*entries, encode_entry(broken)])
