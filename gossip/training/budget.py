@@ -7,14 +7,17 @@ Gaussian mechanism on a Poisson sample of the rows; all of them together are com
 (Mironov 2017; Abadi et al. 2016) by dp_accounting. Adjacent data sets differ in one record, added or removed.
 
 Why it exists: an epsilon is a promise over everything that ever leaves, so what is spent outlives the process and is
-on disk, synced, before the delta that spends it exists; a budget once begun is not made larger or forgotten by naming
-another. For few records no honest epsilon exists, and it says so. It refuses to know models and how noise is drawn.
+on disk, synced, before the delta that spends it exists, and two that spend of one account take turns; a budget once
+begun is not made larger or forgotten by naming another. For few records no honest epsilon exists, and it says so. It
+refuses to know models and how noise is drawn.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -117,16 +120,24 @@ class Budget:
         self.claim = claim
         self._spent: list[tuple[int, int, int]] = []
         self._cost_now: int | None = None  # of these, once it was asked for
-        if path.exists():
-            kept = _read(path)
-            if kept.epsilon != claim.epsilon:
-                raise LocalError(
-                    f"this peer has promised an epsilon of {kept.epsilon / 1000:g}",
-                    why="what was published counts against that promise for ever",
-                    next_step=f"go on with --epsilon {kept.epsilon / 1000:g}, or join as a new peer",
-                )
-            self.claim = Claim(epsilon=claim.epsilon, delta=max(kept.delta, claim.delta))  # the stronger promise
-            self._spent = list(kept.spent)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Take over what the file says by now: another process may have spent of it."""
+        if not self._path.exists():
+            return
+        kept = _read(self._path)
+        if kept.epsilon != self.claim.epsilon:
+            raise LocalError(
+                f"this peer has promised an epsilon of {kept.epsilon / 1000:g}",
+                why="what was published counts against that promise for ever",
+                next_step=f"go on with --epsilon {kept.epsilon / 1000:g}, or join as a new peer",
+            )
+        claim = Claim(epsilon=kept.epsilon, delta=max(kept.delta, self.claim.delta))  # the stronger promise
+        if claim != self.claim:
+            self.claim, self._cost_now = claim, None
+        if _steps(kept.spent) > _steps(self._spent):  # (less: somebody put an old copy there, and what is known stays)
+            self._spent, self._cost_now = list(kept.spent), None
 
     @property
     def spent(self) -> int:
@@ -140,6 +151,11 @@ class Budget:
 
         NothingLeft if that is more than was promised: then nothing is counted, and nothing may be trained.
         """
+        with _locked(self._path):
+            self._refresh()
+            return self._charge(plan, steps)
+
+    def _charge(self, plan: Plan, steps: int) -> int:
         rate, noise = round(plan.rate * MILLION), round(plan.noise * MILLION)
         after = [*self._spent, (rate, noise, steps)]
         if len(after) > 1 and after[-2][:2] == (rate, noise):
@@ -176,6 +192,26 @@ class Budget:
             os.close(folder)
 
 
+def _steps(spent: list[tuple[int, int, int]]) -> int:
+    return sum(steps for _, _, steps in spent)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone with an account, among all that open it: what one spends, the next one has read."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no fcntl, and the node is untested there
+        yield
+        return
+    file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
 def spent_in(path: Path) -> tuple[Claim, int] | None:
     """What was promised and spent by the peer whose account this is; None if it has none."""
     claim = promised_in(path)
@@ -195,7 +231,7 @@ def _read(path: Path) -> _Kept:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError("too long")
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
-        sound = kept.format == FORMAT and kept.epsilon > 0 and kept.delta > 0
+        sound = kept.format == FORMAT and kept.epsilon > 0 and kept.delta >= MIN_RECORDS
         if not sound or any(min(part) <= 0 or part[0] > MILLION for part in kept.spent):
             raise ValueError("numbers that no account has")
     except (OSError, ValueError) as error:

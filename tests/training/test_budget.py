@@ -36,6 +36,29 @@ def test_what_is_spent_outlives_the_process(plan, tmp_path):
     assert spent_in(place) == (plan.claim, again.spent)
 
 
+def test_two_that_opened_one_account_spend_of_one_budget(plan, tmp_path):
+    """Each would else count from what it had read at first, and both together break the promise."""
+    place = tmp_path / "privacy.json"
+    one, other = Budget(place, plan.claim), Budget(place, plan.claim)
+    one.charge(plan, PLANNED_ROUNDS * STEPS // 2)
+    other.charge(plan, PLANNED_ROUNDS * STEPS // 2)
+    assert spent_in(place) == (plan.claim, other.spent)
+    assert other.spent > one.spent
+    with pytest.raises(LocalError, match="budget is spent"):
+        one.charge(plan, 10 * STEPS)
+
+
+def test_an_account_with_a_delta_that_no_claim_has_cannot_be_read(plan, tmp_path):
+    """With a delta of 1 nothing would ever seem spent."""
+    place = tmp_path / "privacy.json"
+    Budget(place, plan.claim).charge(plan, STEPS)
+    for delta in (1, 999):
+        place.write_text(place.read_text().replace(f'"delta":{plan.claim.delta},', f'"delta":{delta},'))
+        with pytest.raises(LocalError, match="cannot be read"):
+            spent_in(place)
+        place.write_text(place.read_text().replace(f'"delta":{delta},', f'"delta":{plan.claim.delta},'))
+
+
 def test_the_charge_is_on_disk_before_the_caller_goes_on(plan, tmp_path, monkeypatch):
     budget = Budget(tmp_path / "privacy.json", plan.claim)
     monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError("disk full")))
