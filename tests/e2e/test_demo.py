@@ -75,7 +75,7 @@ def test_every_peer_trained_and_took_from_the_others(finished: Finished) -> None
         assert peer["updates"] > 0
         assert peer["bytes_sent"] > 10_000
         assert peer["bytes_received"] > 10_000
-        assert 0 < peer["rss_mb"] < 400
+        assert 50 < peer["rss_mb"] < 1000  # in megabytes; how many is for the bench to say
         for scores in (peer["alone"], peer["swarm"], result["pooled"]):
             assert scores.keys() == {"pr_auc", "f1"}
             assert all(0 < score <= 1 for score in scores.values())
