@@ -12,6 +12,7 @@ other. docs/wire.md is the specification, tests/vectors/bind.json holds one real
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ from ledger.errors import RemoteError
 from ledger.keys import SIGNATURE_BYTES, PrivateKey, verify
 
 DOMAIN = b"gossip/bind/1\n"
+SESSION_DOMAIN = b"gossip/session/1\n"
 NONCE_BYTES = 32
 Side = Literal["d", "a"]  # dialler, answerer
 
@@ -44,9 +46,16 @@ class Meeting:
 
     def transcript(self, side: Side) -> bytes:
         """The bytes that `side` signs."""
+        return DOMAIN + side.encode("ascii") + self._facts()
+
+    def session(self) -> bytes:
+        """32 bytes that name this very meeting (Link.session); no signed transcript begins with this label."""
+        return hashlib.sha256(SESSION_DOMAIN + self._facts()).digest()
+
+    def _facts(self) -> bytes:
         d, a = self.dialler, self.answerer
         parts = (d.key, a.key, d.nonce, a.nonce, d.fingerprint, a.fingerprint)
-        return b"".join((DOMAIN, side.encode("ascii"), bytes.fromhex(self.swarm), *parts))
+        return b"".join((bytes.fromhex(self.swarm), *parts))
 
 
 async def bind(link: ChannelLink, meeting: Meeting, side: Side, key: PrivateKey) -> None:
@@ -57,3 +66,4 @@ async def bind(link: ChannelLink, meeting: Meeting, side: Side, key: PrivateKey)
     theirs = meeting.answerer if other == "a" else meeting.dialler
     if len(proof) != SIGNATURE_BYTES or not verify(theirs.key, proof, meeting.transcript(other)):
         raise RemoteError("the other peer did not prove its key over this channel", why="its bind signature is wrong")
+    link.session = meeting.session()

@@ -30,6 +30,7 @@ class ChannelLink:
         self.dialled = dialled
         self.role = role
         self.ticket = ticket
+        self.session = b""  # until bind.py has set it, before anybody else has the link
         self.backend = raw.backend
         self.bytes_sent = 0
         self.bytes_received = 0

@@ -45,6 +45,11 @@ class Link(Protocol):
         ...
 
     @property
+    def session(self) -> bytes:
+        """32 bytes that this meeting alone has, the same at both ends: a digest of what the bind signed."""
+        ...
+
+    @property
     def backend(self) -> str:
         """What carries it at our end: "memory", "aiortc" or "aiolibdatachannel"."""
         ...

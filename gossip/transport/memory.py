@@ -8,6 +8,7 @@ There is no handshake: whoever makes the pair vouches for both keys.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 from gossip.transport.channels import ChannelLink
 from gossip.transport.rawpeer import Ears
@@ -59,7 +60,10 @@ def memory_pair(
 ) -> tuple[ChannelLink, ChannelLink]:
     """(the dialler's link to the answerer, the answerer's to the dialler). `role` is that of the dialler's ticket."""
     one, two = raw_pair()
-    return (
+    links = (
         ChannelLink(one, key=answerer, dialled=True),
         ChannelLink(two, key=dialler, dialled=False, role=role, ticket=ticket),
     )
+    for link in links:
+        link.session = hashlib.sha256(b"gossip/memory-session/1\n" + dialler + answerer).digest()
+    return links

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -36,6 +37,30 @@ async def meet(dialler: Meeting, answerer: Meeting, dialler_key: PrivateKey, ans
 
 async def test_two_honest_ends_are_bound() -> None:
     assert await meet(HONEST, HONEST, ANNA, BERTA) == [None, None]
+
+
+async def test_both_ends_of_a_meeting_have_the_same_session_and_no_other_meeting_has() -> None:
+    other = dataclasses.replace(HONEST, answerer=dataclasses.replace(HONEST.answerer, nonce=b"\x09" * 32))
+    sessions = []
+    for meeting in (HONEST, other):
+        one, two = memory_pair(ANNA.public, BERTA.public)
+        async with asyncio.timeout(10):
+            await asyncio.gather(bind(one, meeting, "d", ANNA), bind(two, meeting, "a", BERTA))
+            await asyncio.gather(one.close(), two.close())
+        assert one.session == two.session == meeting.session()
+        sessions.append(one.session)
+    assert len(set(sessions)) == 2
+    assert {len(session) for session in sessions} == {32}
+
+
+async def test_a_failed_bind_leaves_no_session() -> None:
+    one, two = memory_pair(ANNA.public, BERTA.public)
+    one.session = b""
+    await two.send(bytes(64))
+    with pytest.raises(RemoteError):
+        await bind(one, HONEST, "d", ANNA)
+    assert one.session == b""
+    await asyncio.gather(one.close(), two.close())
 
 
 async def test_bulk_that_overtakes_the_bind_is_not_mistaken_for_it() -> None:
@@ -108,6 +133,7 @@ def vectors() -> dict[str, object]:
         "dialler_signature": ANNA.sign(HONEST.transcript(d)).hex(),
         "answerer_transcript": HONEST.transcript(a).hex(),
         "answerer_signature": BERTA.sign(HONEST.transcript(a)).hex(),
+        "session": HONEST.session().hex(),
     }
 
 
@@ -120,6 +146,7 @@ def test_the_vector_by_hand() -> None:
     vector = json.loads(VECTORS.read_text())
     d, a = vector["dialler"], vector["answerer"]
     body = vector["swarm"] + "".join(d[field] + a[field] for field in ("key", "nonce", "fingerprint"))
+    assert hashlib.sha256(b"gossip/session/1\n" + bytes.fromhex(body)).hexdigest() == vector["session"]
     for side, letter, party in (("dialler", "d", d), ("answerer", "a", a)):
         transcript = f"gossip/bind/1\n{letter}".encode() + bytes.fromhex(body)
         assert transcript.hex() == vector[f"{side}_transcript"]
