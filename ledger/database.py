@@ -106,17 +106,17 @@ class Database:
             self._db.execute("PRAGMA synchronous = FULL")
         if readonly:
             if version < SCHEMA_VERSION:
-                read_as_new(self._db)
+                read_as_new(self._db, version)
         elif fresh or version < SCHEMA_VERSION:
             with self._transaction():
                 if not self._row("SELECT 1 FROM sqlite_master"):  # somebody else may have done it just now
                     create(self._db)
-                elif self._row("PRAGMA user_version") < (SCHEMA_VERSION,):
-                    upgrade(self._db)
-                    self._upgraded()
+                elif (now := self._row("PRAGMA user_version")[0]) < SCHEMA_VERSION:
+                    upgrade(self._db, now)
+                    self._upgraded(now)
 
-    def _upgraded(self) -> None:
-        """What a store of before needs beside new tables; within the transaction that makes them."""
+    def _upgraded(self, version: int) -> None:
+        """What a store of that version needs beside new tables; within the transaction that makes them."""
 
     def _check_format(self, application: int, version: int) -> None:
         if application != APPLICATION_ID:

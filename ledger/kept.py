@@ -114,3 +114,13 @@ class StoredTicket:
     secret: bytes
     role: str
     uses: int
+    expires: int  # Unix seconds: from then on it is good for nobody; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAllowed:
+    """A key whose holder may enter without a secret."""
+
+    key: bytes
+    role: str
+    expires: int  # Unix seconds: from then on it may not, and its membership ends; 0: never

@@ -2,6 +2,7 @@
 
     1  log, entry, blob, checkpoint, meta, ticket
     2  checkpoint gets held and proof; tile, witnessed, vote, cosigned are new
+    3  ticket gets expires; allowed is new
 
 Rules kept here: a store is upgraded in place, in the transaction that first opens it for writing, so it is of one
 version or of the other; a store of before that is opened for reading only is read as it is, through views of what
@@ -14,7 +15,7 @@ import sqlite3
 from typing import Final
 
 APPLICATION_ID: Final = 0x60551B01  # so that `file peer.db` and we can tell our stores from others' databases
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 OLDEST_VERSION: Final = 1
 
 _NEW_IN_2: Final = """
@@ -27,6 +28,10 @@ CREATE TABLE vote (
   one INTEGER PRIMARY KEY CHECK (one = 1), log TEXT NOT NULL, size INTEGER NOT NULL, hash TEXT NOT NULL
 );
 CREATE TABLE cosigned (log TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+_NEW_IN_3: Final = """
+CREATE TABLE allowed (key BLOB PRIMARY KEY, role TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 SCHEMA: Final = f"""
@@ -42,8 +47,10 @@ CREATE TABLE checkpoint (
   peer TEXT PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL, held INTEGER NOT NULL, proof BLOB NOT NULL
 );
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE ticket (id BLOB PRIMARY KEY, secret BLOB NOT NULL, role TEXT NOT NULL, uses INTEGER NOT NULL);
-{_NEW_IN_2}"""
+CREATE TABLE ticket (
+  id BLOB PRIMARY KEY, secret BLOB NOT NULL, role TEXT NOT NULL, uses INTEGER NOT NULL, expires INTEGER NOT NULL
+);
+{_NEW_IN_2}{_NEW_IN_3}"""
 
 # A checkpoint that signs more than is held has no proof in a store of version 1, so nothing can be served under it.
 _TO_2: Final = """
@@ -53,7 +60,12 @@ UPDATE checkpoint SET held = size;
 DELETE FROM checkpoint WHERE size > (
   SELECT coalesce(max(seq) + 1, 0) FROM entry WHERE log = (SELECT id FROM log WHERE log.peer = checkpoint.peer)
 );
-PRAGMA user_version = 2;
+"""
+
+_TO_3: Final = f"""
+{_NEW_IN_3}
+ALTER TABLE ticket ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 3;
 """
 
 _READ_1: Final = """
@@ -64,20 +76,25 @@ CREATE TEMP TABLE vote (log, size, hash);
 CREATE TEMP TABLE cosigned (log, size, note);
 """
 
+_READ_2: Final = """
+CREATE TEMP VIEW ticket AS SELECT id, secret, role, uses, 0 AS expires FROM main.ticket;
+CREATE TEMP TABLE allowed (key, role, expires);
+"""
+
 
 def create(database: sqlite3.Connection) -> None:
     """The tables of a new store; within a transaction."""
     _run(database, SCHEMA)
 
 
-def upgrade(database: sqlite3.Connection) -> None:
-    """A store of version 1 becomes one of version 2, but for its tiles; within a transaction."""
-    _run(database, _NEW_IN_2 + _TO_2)
+def upgrade(database: sqlite3.Connection, version: int) -> None:
+    """A store of that version becomes one of this, but for its tiles; within a transaction."""
+    _run(database, (_NEW_IN_2 + _TO_2 if version < 2 else "") + _TO_3)
 
 
-def read_as_new(database: sqlite3.Connection) -> None:
-    """Let a read-only connection to a store of version 1 read it as one of version 2; the file is left as it is."""
-    _run(database, _READ_1)
+def read_as_new(database: sqlite3.Connection, version: int) -> None:
+    """Let a read-only connection to a store of that version read it as one of this; the file is left as it is."""
+    _run(database, (_READ_1 if version < 2 else "") + _READ_2)
 
 
 def _run(database: sqlite3.Connection, script: str) -> None:

@@ -4,7 +4,8 @@
     blob        hash, data                     checkpoint  peer, size, note, held, proof (the best)
     tile        log, number, nodes, sum        witnessed   log, size, root (what this peer vouched for)
     cosigned    log, size, note                vote        log, size, hash (of one snapshot)
-    meta        key, value                     ticket      id, secret, role, uses (left)
+    meta        key, value                     ticket      id, secret, role, uses (left), expires
+    allowed     key, role, expires
 
 Why SQLite: a commit either happened or did not, whenever the power goes. WAL lets `gossip status` and an auditor
 read while the node writes. `synchronous=FULL` is not negotiable: NORMAL lost 4,727 of 5,449 acknowledged entries
@@ -34,6 +35,7 @@ from ledger.kept import (
     PutMeta,
     PutVote,
     PutWitnessed,
+    StoredAllowed,
     StoredCheckpoint,
     StoredTicket,
     StoredVote,
@@ -45,7 +47,7 @@ from ledger.stored_logs import StoredLogs
 
 __all__ = [
     "PutBlob", "PutCheckpoint", "PutCosigned", "PutEntry", "PutMeta", "PutVote", "PutWitnessed", "Signed",
-    "SignedMark", "Store", "StoredCheckpoint", "StoredTicket", "StoredVote", "Write",
+    "SignedMark", "Store", "StoredAllowed", "StoredCheckpoint", "StoredTicket", "StoredVote", "Write",
 ]  # fmt: skip
 
 
@@ -139,14 +141,19 @@ class Store(StoredLogs):
 
     # -------------------------------------------------------------- tickets
 
-    def add_ticket(self, ticket_id: bytes, secret: bytes, role: str, uses: int) -> None:
-        """Open an invitation for `uses` peers."""
+    def add_ticket(self, ticket_id: bytes, secret: bytes, role: str, uses: int, expires: int = 0) -> None:
+        """Open an invitation for `uses` peers, until `expires` (Unix seconds; 0: for ever)."""
         with self._transaction():
-            self._db.execute("INSERT INTO ticket VALUES (?, ?, ?, ?)", (ticket_id, secret, role, uses))
+            self._db.execute("INSERT INTO ticket VALUES (?, ?, ?, ?, ?)", (ticket_id, secret, role, uses, expires))
+
+    def close_ticket(self, ticket_id: bytes) -> None:
+        """Nobody enters with it any more."""
+        with self._transaction():
+            self._db.execute("DELETE FROM ticket WHERE id = ?", (ticket_id,))
 
     def ticket(self, ticket_id: bytes) -> StoredTicket | None:
-        """The invitation, if it is still open."""
-        row = self._row("SELECT secret, role, uses FROM ticket WHERE id = ? AND uses > 0", ticket_id)
+        """The invitation, if uses of it are left. Whether it has expired its reader asks: a store has no clock."""
+        row = self._row("SELECT secret, role, uses, expires FROM ticket WHERE id = ? AND uses > 0", ticket_id)
         return StoredTicket(*row) if row else None
 
     def use_ticket(self, ticket_id: bytes) -> bool:
@@ -154,3 +161,17 @@ class Store(StoredLogs):
         with self._transaction():
             cursor = self._db.execute("UPDATE ticket SET uses = uses - 1 WHERE id = ? AND uses > 0", (ticket_id,))
             return cursor.rowcount == 1
+
+    def allow(self, key: bytes, role: str, expires: int = 0) -> None:
+        """Let the holder of `key` enter as `role`, until `expires` (Unix seconds; 0: for ever). The last word counts."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO allowed VALUES (?, ?, ?)", (key, role, expires))
+
+    def disallow(self, key: bytes) -> bool:
+        """Take that back; False if it was never said."""
+        with self._transaction():
+            return self._db.execute("DELETE FROM allowed WHERE key = ?", (key,)).rowcount == 1
+
+    def allowed(self) -> tuple[StoredAllowed, ...]:
+        """Every key that `allow` named, in order of the keys."""
+        return tuple(StoredAllowed(*row) for row in self._rows("SELECT key, role, expires FROM allowed ORDER BY key"))

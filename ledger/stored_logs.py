@@ -209,7 +209,9 @@ class StoredLogs(Database):
             nodes = Tree(leaf_hash(data) for (data,) in rows).nodes()
             self._db.execute("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?)", (number, tile, nodes, _sum(nodes)))
 
-    def _upgraded(self) -> None:
+    def _upgraded(self, version: int) -> None:
+        if version >= 2:
+            return  # its tiles are kept
         query = "SELECT log.id, (SELECT max(seq) + 1 FROM entry WHERE log = log.id) FROM log"
         for number, size in self._rows(query):
             for tile in range((size or 0) // TILE_ENTRIES):

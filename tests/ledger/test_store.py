@@ -256,7 +256,7 @@ def old(path: Path) -> Path:
 def test_a_store_of_before_is_upgraded_when_it_is_opened_and_keeps_everything(old: Path) -> None:
     for _ in range(2):
         with Store(old) as store:
-            assert store._row("PRAGMA user_version") == (2,)
+            assert store._row("PRAGMA user_version") == (SCHEMA_VERSION,)
             assert list(store.history()) == [(ANN, 0, b"a0"), (ANN, 1, b"a1"), (BOB, 0, b"b0")]
             assert store.checkpoint(ANN) == StoredCheckpoint(2, b"two", 2, ())
             assert store.checkpoint(BOB) is None  # no proof was kept: nothing can be shown under it
@@ -264,6 +264,27 @@ def test_a_store_of_before_is_upgraded_when_it_is_opened_and_keeps_everything(ol
     with Store(old) as store:
         store.commit([PutWitnessed(ANN, 2, b"r" * 32), PutCheckpoint(BOB, 9, b"nine", 1, (b"p" * 32,))])
         assert store.checkpoint(BOB) == StoredCheckpoint(9, b"nine", 1, (b"p" * 32,))
+
+
+def test_invites_of_the_version_before_stay_open_and_never_expire(path: Path) -> None:
+    """Version 2: as this one, but tickets had no end and keys could not be allowed."""
+    with Store(path) as store:
+        store.commit(entries(ANN, *(b"entry %d" % seq for seq in range(300))))
+    other = sqlite3.connect(path)
+    other.execute("DROP TABLE allowed")
+    other.execute("ALTER TABLE ticket DROP COLUMN expires")
+    other.execute("INSERT INTO ticket VALUES (x'01', x'02', 'trainer', 3)")
+    other.execute("PRAGMA user_version = 2")
+    other.commit()
+    other.close()
+    with Store.open_readonly(path) as store:
+        assert store.ticket(b"\x01") == StoredTicket(b"\x02", "trainer", 3, 0)
+        assert store.allowed() == ()
+    with Store(path) as store:
+        assert store.ticket(b"\x01") == StoredTicket(b"\x02", "trainer", 3, 0)
+        store.allow(b"k" * 32, "relay", 9)
+        assert store.size(ANN) == 300
+        assert store._rows("SELECT number FROM tile") == [(0,)]
 
 
 def test_a_store_of_before_can_be_read_and_is_left_as_it_is(old: Path) -> None:
