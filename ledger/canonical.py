@@ -67,7 +67,8 @@ def _check_value(value: object) -> None:
             pass
         case int():
             if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise LocalError(f"the integer {value:.3e} is out of range", why="beyond +-(2^53 - 1)")
+                # (Not the number itself: one of 400 digits is no float, and one of 4,300 cannot be printed.)
+                raise LocalError(f"an integer of {value.bit_length()} bits is out of range", why="beyond +-(2^53 - 1)")
         case Mapping():
             for key, item in value.items():
                 if not (isinstance(key, str) and key.isascii()):
