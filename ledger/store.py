@@ -163,7 +163,7 @@ class Store(StoredLogs):
             return cursor.rowcount == 1
 
     def allow(self, key: bytes, role: str, expires: int = 0) -> None:
-        """Let the holder of `key` enter as `role`, until `expires` (Unix seconds; 0: for ever). The last word counts."""
+        """Let the holder of `key` enter as `role`, until `expires` (Unix s; 0: for ever). The last word counts."""
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO allowed VALUES (?, ?, ?)", (key, role, expires))
 

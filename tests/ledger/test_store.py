@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import LocalError
+from ledger.schema import SCHEMA_VERSION
 from ledger.store import (
     PutBlob,
     PutCheckpoint,
@@ -21,6 +22,7 @@ from ledger.store import (
     PutVote,
     PutWitnessed,
     Store,
+    StoredAllowed,
     StoredCheckpoint,
     StoredTicket,
     StoredVote,
@@ -317,12 +319,33 @@ def test_an_upgrade_that_breaks_off_leaves_the_store_of_before(old: Path) -> Non
 def test_a_ticket_admits_as_many_as_it_says(path: Path) -> None:
     with Store(path) as store:
         store.add_ticket(b"id", b"secret", "trainer", 2)
-        assert store.ticket(b"id") == StoredTicket(b"secret", "trainer", 2)
+        assert store.ticket(b"id") == StoredTicket(b"secret", "trainer", 2, 0)
         assert store.use_ticket(b"id")
         assert store.use_ticket(b"id")
         assert not store.use_ticket(b"id")
         assert store.ticket(b"id") is None
         assert not store.use_ticket(b"never made")
+
+
+def test_a_ticket_tells_when_it_ends_and_can_be_closed_before(path: Path) -> None:
+    with Store(path) as store:
+        store.add_ticket(b"id", b"secret", "relay", 1, 1_800_000_000)
+        assert store.ticket(b"id") == StoredTicket(b"secret", "relay", 1, 1_800_000_000)
+        store.close_ticket(b"id")
+        assert store.ticket(b"id") is None
+
+
+def test_of_an_allowed_key_the_last_word_counts(path: Path) -> None:
+    with Store(path) as store:
+        store.allow(b"b" * 32, "trainer")
+        store.allow(b"a" * 32, "observer", 7)
+        store.allow(b"b" * 32, "auditor", 9)
+    with Store.open_readonly(path) as store:
+        assert store.allowed() == (StoredAllowed(b"a" * 32, "observer", 7), StoredAllowed(b"b" * 32, "auditor", 9))
+    with Store(path) as store:
+        assert store.disallow(b"b" * 32)
+        assert not store.disallow(b"b" * 32)
+        assert store.allowed() == (StoredAllowed(b"a" * 32, "observer", 7),)
 
 
 # ------------------------------------------------------------------ other processes
