@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -35,6 +36,7 @@ from ledger.entry import (
     PeerId,
     PolicyChange,
     Recover,
+    Revoke,
     Rotate,
     Snapshot,
     Update,
@@ -53,7 +55,10 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
                 f", invited by {_who(entry.sponsor, names)}" if entry.sponsor else ""
             )
         case Member():
-            return f"admits {_who(entry.peer, names)} as {entry.role}"
+            until = f" until {date(entry.expires)}" if entry.expires else ""
+            return f"admits {_who(entry.peer, names)} as {entry.role}{until}"
+        case Revoke():
+            return f"wants {_who(entry.peer, names)} out: nothing of its log from entry {entry.since:,} on counts"
         case Data():
             labels = ", ".join(f"{visible(label, 16)} {count:,}" for label, count in sorted(entry.labels.items())[:4])
             told = f"{render.many(entry.records, 'record')} ({labels}), {zone(entry)}, {entry.duplicates:,} duplicates"
@@ -87,6 +92,14 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
             return f"opens records to {_who(entry.peer, names)}, who asked in entry {entry.challenge:,} ({size})"
         case Anchor():
             return f"time stamp from outside over its first {render.many(entry.size, 'entry')}"
+
+
+def date(seconds: int) -> str:
+    """A Unix time as a person writes it: 2026-11-21 20:15 UTC."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):  # beyond the year 9999
+        return f"second {seconds:,}"
 
 
 def zone(data: Data) -> str:

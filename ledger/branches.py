@@ -83,7 +83,7 @@ class Branches:
             follow(tip, own, roster, seen, self.guard, sure=False)  # says it if a past is left out
             raise Disputed(tip.log, tip.size, "heads", "is not the hash of the logs it has seen")
         followed = follow(tip, own, match, seen, self.guard)
-        moved = followed.admitted is not tip.admitted or followed.charges or followed.limits
+        moved = followed.admitted is not tip.admitted or followed.charges or followed.limits or followed.revoked
         return standing.settle(followed) if moved or followed.roster != tip.roster else followed
 
     def _branches_meant(self, tip: Tip, slot: int, size: int, meets: list[PeerId]) -> list[Log] | tuple[LogId, int]:

@@ -34,6 +34,7 @@ from typing import Final
 
 from ledger.entry import Challenge, Data, Hash, Opening, PeerId
 from ledger.errors import LocalError, RemoteError
+from ledger.membership import Admission, Membership
 from ledger.merkle import Column, Tree, prefix_bytes
 from ledger.pasts import Pasts
 from ledger.runs import Runs
@@ -43,10 +44,10 @@ from ledger.weights import START, Row
 LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
 Ranges = tuple[tuple[int, int], ...]  # begin <= index < end, rising
 Wish = tuple[int, Hash]  # number and hash of a policy that an admin asked for
+Revoked = Mapping[PeerId, tuple[tuple[str, int], ...]]  # (enrol key of an admin, hex; since), sorted
 Said = Mapping[Wish, tuple[str, ...]]  # the enrol keys (hex, sorted) of the admins who did
 
 LANE_BYTES: Final = 4  # sizes of logs, packed side by side in one integer; the top bit of each lane stays free
-TRAINING_ROLES: Final = ("trainer", "admin")
 MAX_LOG_SIZE: Final = (1 << 31) - 1  # entries in one log: 68 years of one per second
 _GUARD: Final = b"\x00\x00\x00\x80"
 ROWS_EVERY: Final = 256  # folded updates between rows that are kept, for whoever begins from a past
@@ -145,7 +146,8 @@ class Tip:
     sizes: tuple[int, ...] = ()  # how much of each log it has seen
     heads: tuple[bytes, ...] = ()  # peer || size || root of each
     order: tuple[int, ...] = ()  # slots, sorted by peer id
-    admitted: Mapping[PeerId, bool] = field(default_factory=dict)  # members that it has seen admitted -> may train
+    admitted: Mapping[PeerId, Membership] = field(default_factory=dict)  # members that it has seen admitted
+    revoked: Revoked = field(default_factory=dict)  # members of whom it has seen an admin say that they are out
     charges: Mapping[PeerId, tuple[Charge, ...]] = field(default_factory=dict)  # accusations that it has seen, sorted
     said: Said = field(default_factory=dict)  # policies that it has seen asked for, and those of its own
     trainers: tuple[int, ...] = ()  # slots of those who may train, one for each peer, sorted by peer id
@@ -184,7 +186,8 @@ class Log:
     refused: array[int] = field(default_factory=lambda: array("I"))  # seq of updates that the policy leaves out
     snapshots: array[int] = field(default_factory=lambda: array("I"))  # their seqs
     slots: list[tuple[int, int, Log]] = field(default_factory=list)  # (seq, slot, what it means from there on)
-    admissions: list[tuple[int, PeerId, str]] = field(default_factory=list)  # (seq, peer, role)
+    admissions: list[Admission] = field(default_factory=list)
+    revokes: list[tuple[int, PeerId, int]] = field(default_factory=list)  # (seq, peer, since): whom it wants out
     charges: list[tuple[int, Charge]] = field(default_factory=list)  # accusations that this log makes
     condemns: list[Condemnation] = field(default_factory=list)  # what this log condemns
     votes: dict[int, list[tuple[Log, int]]] = field(default_factory=dict)  # own entry -> (log, seq) of who condemns it
@@ -304,7 +307,8 @@ class Log:
             refused=self.refused[: bisect_left(self.refused, fork)],
             snapshots=self.snapshots[: bisect_left(self.snapshots, fork)],
             slots=[item for item in self.slots if item[0] < fork],
-            admissions=[item for item in self.admissions if item[0] < fork],
+            admissions=[item for item in self.admissions if item.seq < fork],
+            revokes=[item for item in self.revokes if item[0] < fork],
             charges=[item for item in self.charges if item[0] < fork],
             condemns=[item for item in self.condemns if item.seq < fork],
             policies=[item for item in self.policies if item[0] < fork],
@@ -422,7 +426,8 @@ def follow(
 
     sizes = [*tip.sizes, *(0 for _ in range(len(roster) - len(tip.sizes)))]
     heads = [*tip.heads, *(b"" for _ in range(len(roster) - len(tip.heads)))]
-    admitted: dict[PeerId, bool] = {}
+    admitted: dict[PeerId, Membership] = {}
+    revoked: dict[PeerId, set[tuple[str, int]]] = {}
     charges: dict[PeerId, set[Charge]] = {}
     said: dict[Wish, set[str]] = {}
     for index, size in seen:
@@ -430,12 +435,14 @@ def follow(
         sizes[index] = size
         heads[index] = log.head_at(size)
         if log.admissions:
-            first = bisect_left(log.admissions, before, key=lambda admission: admission[0])
-            for seq, peer, role in log.admissions[first:]:
-                if seq < size:
-                    admitted[peer] = (
-                        role in TRAINING_ROLES or admitted.get(peer, False) or tip.admitted.get(peer, False)
-                    )
+            first = bisect_left(log.admissions, before, key=lambda admission: admission.seq)
+            for admission in log.admissions[first:]:
+                if admission.seq < size:
+                    known = admitted.get(admission.peer, tip.admitted.get(admission.peer))
+                    admitted[admission.peer] = Membership.of(admission).join(known)
+        for seq, peer, since in log.revokes:
+            if before <= seq < size:
+                revoked.setdefault(peer, set()).add((log.enrol_key.hex(), since))
         for seq, charge in log.charges:
             if before <= seq < size:
                 charges.setdefault(charge.peer, set()).add(charge)
@@ -457,10 +464,18 @@ def follow(
         followed = accuse(followed, charges)
     if said:
         followed = hear(followed, said)
+    if revoked:
+        followed = expel(followed, revoked)
     return admit_members(followed, admitted) if admitted else followed
 
 
-def admit_members(tip: Tip, admitted: Mapping[PeerId, bool]) -> Tip:
+def expel(tip: Tip, revoked: Mapping[PeerId, Collection[tuple[str, int]]]) -> Tip:
+    """The tip after its past has grown by these wishes of admins."""
+    known = {peer: tuple(sorted({*tip.revoked.get(peer, ()), *new})) for peer, new in revoked.items()}
+    return replace(tip, revoked=MappingProxyType({**tip.revoked, **known}))
+
+
+def admit_members(tip: Tip, admitted: Mapping[PeerId, Membership]) -> Tip:
     """The tip after its past has grown by these admissions."""
     return replace(tip, admitted=MappingProxyType({**tip.admitted, **admitted}))
 

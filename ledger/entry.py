@@ -143,8 +143,9 @@ class Genesis(Entry, frozen=True, tag="genesis"):
     fold: FoldConstants
     policy: Hash  # of the policy text, held as a blob
     admins: list[str]  # Ed25519 public keys, hex
-    threshold: int  # admins needed to change the policy
+    threshold: int  # admins needed to change the policy, or to revoke a member
     witnesses: list[str]  # Ed25519 public keys, hex
+    guests: int = 0  # how many peers each member who is no admin may let in, those whom they let in included
 
 
 class Enrol(Entry, frozen=True, tag="enrol"):
@@ -157,11 +158,18 @@ class Enrol(Entry, frozen=True, tag="enrol"):
 
 
 class Member(Entry, frozen=True, tag="member"):
-    """An admin admits a peer."""
+    """An admin admits a peer; or, where genesis allows guests, a trainer does, who answers for it (membership.py)."""
 
     peer: PeerId
     role: Role
     expires: int  # Unix time, 0 = never
+
+
+class Revoke(Entry, frozen=True, tag="revoke"):
+    """An admin wants a member out; it is, where as many admins as the threshold asks for have said so."""
+
+    peer: PeerId
+    since: int  # index in that peer's log: nothing from there on counts
 
 
 class Data(Entry, frozen=True, tag="data"):
@@ -287,6 +295,7 @@ AnyEntry = (
     Genesis
     | Enrol
     | Member
+    | Revoke
     | Data
     | Update
     | Snapshot

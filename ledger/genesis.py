@@ -21,6 +21,7 @@ MAX_DIMENSIONS: Final = 8
 MAX_BOUND: Final = (1 << 31) - 1  # 128.0; a 32-bit draw times 2 * bound + 1 fits 64 bits
 MAX_NORM: Final = VALUE_ONE << 17  # 8 * 2^14: no delta of MAX_PARAMETERS elements is longer
 MAX_KEYS: Final = 64  # admins, and as many witnesses
+MAX_GUESTS: Final = 4096  # of one member: more trainers than that no weight is given for (weights.py)
 MAX_STALENESS: Final = 1024  # entries of the table: 8 KB of genesis
 LIMITS: Final = {  # inclusive; on the 2^-16 grid, but for norm0 (2^-24) and a count
     "eta": (GRID_ONE // 16, 64 * GRID_ONE),  # 4 * S // eta stays a small index, eta * s * q below 2^54
@@ -64,6 +65,8 @@ def check_genesis(genesis: Genesis) -> None:
             raise _unfit("the list of admins or witnesses", f"{least} to {MAX_KEYS} different keys")
     if not 1 <= genesis.threshold <= len(genesis.admins):
         raise _unfit("the threshold", f"{genesis.threshold} of {len(genesis.admins)} admins")
+    if not 0 <= genesis.guests <= MAX_GUESTS:
+        raise _unfit("the number of guests", f"{genesis.guests} is outside 0..{MAX_GUESTS}")
     for key in (*genesis.admins, *genesis.witnesses):
         check_public(bytes.fromhex(key))
 

@@ -63,7 +63,9 @@ def check_challenge(charter: Charter, tip: Tip, own: Log, entry: Challenge) -> O
         raise wrong("names no data entry that its author has seen")
     if data.zone != "public":
         raise wrong("is of private data")
-    roles = {role for log, size in branches for seq, peer, role in log.admissions if peer == tip.peer and seq < size}
+    roles = {
+        said.role for log, size in branches for said in log.admissions if said.peer == tip.peer and said.seq < size
+    }
     if data.opens and roles.isdisjoint(data.opens) and tip.peer not in data.opens:
         raise wrong("is of data whose records are not opened to its author")
     text = challenge_text(charter.swarm, tip.peer, entry.hash, entry.count)

@@ -20,7 +20,6 @@ from ledger.branches import Branches
 from ledger.canonical import decode_entry
 from ledger.chain import (
     MAX_LOG_SIZE,
-    TRAINING_ROLES,
     Charge,
     LogId,
     Ranges,
@@ -43,6 +42,7 @@ from ledger.entry import (
 )
 from ledger.errors import LocalError
 from ledger.inspection_rules import answered_by, is_false
+from ledger.membership import TRAINING_ROLES
 from ledger.merkle import Column, Tree
 from ledger.policy import Policy
 from ledger.rebuild import tip_at

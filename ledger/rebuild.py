@@ -10,8 +10,9 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ledger import in_force, rules, standing, weights
-from ledger.chain import TRAINING_ROLES, Charge, Held, Log, Tip, accuse, admit_members, hear
+from ledger.chain import Charge, Held, Log, Tip, accuse, admit_members, expel, hear
 from ledger.entry import FoldConstants, Hash, PeerId
+from ledger.membership import Membership
 from ledger.weights import Row
 
 
@@ -29,17 +30,21 @@ def tip_at(held: Log, size: int, head: Hash) -> Tip:
         data=MappingProxyType({seq: data for seq, data in held.tip.data.items() if seq < size}),
         unsnapped=held.snapped_at(size)[1],
     )  # fmt: skip
-    admitted: dict[PeerId, bool] = {}
+    admitted: dict[PeerId, Membership] = {}
+    revoked: dict[PeerId, set[tuple[str, int]]] = {}
     charges: dict[PeerId, set[Charge]] = {}
     for seen, upto in [*zip(roster, sizes, strict=True), (held, size)]:
-        for seq, peer, role in seen.admissions:
+        for said in seen.admissions:
+            if said.seq < upto:
+                admitted[said.peer] = Membership.of(said).join(admitted.get(said.peer))
+        for seq, peer, since in seen.revokes:
             if seq < upto:
-                admitted[peer] = role in TRAINING_ROLES or admitted.get(peer, False)
+                revoked.setdefault(peer, set()).add((seen.enrol_key.hex(), since))
         for seq, charge in seen.charges:
             if seq < upto:
                 charges.setdefault(charge.peer, set()).add(charge)
-    said = in_force.said_in([*zip(roster, sizes, strict=True), (held, size)])
-    return standing.settle(admit_members(hear(accuse(tip, charges), said), admitted))
+    wishes = in_force.said_in([*zip(roster, sizes, strict=True), (held, size)])
+    return standing.settle(admit_members(expel(hear(accuse(tip, charges), wishes), revoked), admitted))
 
 
 def row_at(constants: FoldConstants, log: Log, number: int) -> Row:

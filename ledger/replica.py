@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
 
 from ledger import drafting, in_force, rules, standing, weights
 from ledger.canonical import decode_entry, entry_hash
@@ -59,12 +58,14 @@ from ledger.entry import (
     PeerId,
     PolicyChange,
     Recover,
+    Revoke,
     Rotate,
     Snapshot,
     Update,
     Verdict,
 )
 from ledger.errors import LocalError, RemoteError
+from ledger.membership import RANK, Admission
 from ledger.merkle import Tree, leaf_hash
 from ledger.moves import Moves
 from ledger.policy import Policy
@@ -88,8 +89,6 @@ __all__ = [
     "peer_of",
 ]  # fmt: skip
 
-_RANK: Final = ("admin", "trainer", "relay", "auditor", "observer")  # admitted twice: the first of these counts
-
 
 class Replica(Moves):
     """Everything admitted so far, and the one way in (known.py says what it is made with)."""
@@ -106,8 +105,8 @@ class Replica(Moves):
         for log in logs:
             replica._held.add(log)
         for log in replica._logs.values():
-            for _, peer, role in log.admissions:
-                replica._enter(peer, role)
+            for admission in log.admissions:
+                replica._enter(admission.peer, admission.role)
         replica._troubled = {peer for peer, strands in replica._strands.items() if len(strands) > 1}
         replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
         replica._troubled |= {charge.peer for charge in replica._charged}
@@ -286,12 +285,14 @@ class Replica(Moves):
                 if isinstance(entry, Recover):
                     held.recovers.append((seq, entry.since))
                 if isinstance(entry, Enrol) and held.id == self.founder:
-                    held.admissions.append((seq, held.peer, "admin"))
+                    held.admissions.append(Admission(seq, held.peer, "admin", 0, ""))
                     self._enter(held.peer, "admin")
                 self._know_keys(held.peer)
-            case Member(peer=peer, role=role):
-                held.admissions.append((seq, peer, role))
+            case Member(peer=peer, role=role, expires=expires):
+                held.admissions.append(Admission(seq, peer, role, expires, ""))
                 self._enter(peer, role)
+            case Revoke(peer=peer, since=since):
+                held.revokes.append((seq, peer, since))
             case Challenge() as entry:
                 held.challenges.append((seq, entry))
             case Opening() as entry:
@@ -319,7 +320,7 @@ class Replica(Moves):
             cast(held, ballot)
 
     def _enter(self, peer: PeerId, role: str) -> None:
-        self._roles[peer] = min(self._roles.get(peer, role), role, key=_RANK.index)
+        self._roles[peer] = min(self._roles.get(peer, role), role, key=RANK.index)
         self._know_keys(peer)
 
     def _know_keys(self, peer: PeerId) -> None:

@@ -27,6 +27,7 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
                size. Whose it is, and of what time, is for those who trust some authority (timestamp.py)
     policy     a change of the policy, by an admin, with the number that comes next in its past; and, once the blob is
                held, a policy (in_force.py)
+    revoke     by an admin, of a peer that it has seen admitted
     verdict    by a member, on entries of others that it has seen (verdicts.py)
     final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
                the witnesses that genesis names
@@ -47,7 +48,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from ledger import standing, weights
-from ledger.chain import TRAINING_ROLES, Charge, InvalidEntry, Log, LogId, Tip, admit_members, sizes_of
+from ledger.chain import Charge, InvalidEntry, Log, LogId, Tip, admit_members, expel, sizes_of
 from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wrote, data_at
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature
@@ -69,6 +70,7 @@ from ledger.entry import (
     PeerId,
     PolicyChange,
     Recover,
+    Revoke,
     Rotate,
     Snapshot,
     Update,
@@ -80,6 +82,7 @@ from ledger.genesis import MAX_NORM
 from ledger.in_force import check_change, policy_of
 from ledger.inspection_rules import check_accused, check_challenge, check_opening, find_false
 from ledger.keys import check_public
+from ledger.membership import Membership
 from ledger.note import Signature
 from ledger.policy import Policy, Ruling
 from ledger.state import state_hash
@@ -119,7 +122,12 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
             return Outcome(_check_enrol(charter, tip, entry))
         case Member():
             _check_member(charter, tip, past.require(), entry)
-            return Outcome(standing.settle(admit_members(tip, {entry.peer: entry.role in TRAINING_ROLES})))
+            seat = Membership(entry.role, entry.expires)
+            return Outcome(standing.settle(admit_members(tip, {entry.peer: seat.join(tip.admitted.get(entry.peer))})))
+        case Revoke():
+            _check_revoke(charter, tip, past.require(), entry)
+            said = (past.require().enrol_key.hex(), entry.since)
+            return Outcome(standing.settle(expel(tip, {entry.peer: {said}})))
         case Data():
             _check_trains(tip)
             after = replace(tip, data=MappingProxyType({**tip.data, entry.seq: entry}))
@@ -250,7 +258,7 @@ def _check_enrol(charter: Charter, tip: Tip, entry: Enrol) -> Tip:
         return enrolled
     if entry.key not in charter.require().admins:
         raise InvalidEntry(tip.log, tip.size, "key", "the founder's key is not among the admins of its genesis")
-    return admit_members(enrolled, {tip.peer: True})
+    return admit_members(enrolled, {tip.peer: Membership("admin")})
 
 
 def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> None:
@@ -272,6 +280,17 @@ def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> None:
     enrol_key = next(log.enrol_key for log in (*tip.roster, own) if log.peer == entry.peer)
     if entry.role == "admin" and enrol_key.hex() not in admins:
         raise wrong("gives the role of admin to a key that genesis does not name")
+
+
+def _check_revoke(charter: Charter, tip: Tip, own: Log, entry: Revoke) -> None:
+    def wrong(why: str) -> InvalidEntry:
+        return InvalidEntry(tip.log, tip.size, "revoke", why)
+
+    check_member_wrote(tip)
+    if own.enrol_key.hex() not in charter.require().admins:
+        raise wrong("its author is no admin")
+    if entry.peer not in tip.admitted:
+        raise wrong("its author has not seen that peer admitted")
 
 
 def _known_keys(tip: Tip, own: Log) -> dict[PeerId, set[bytes]]:
@@ -349,7 +368,7 @@ def _cosigned(checkpoint: Checkpoint, signature: Signature, name: str, key: byte
 
 
 def _check_trains(tip: Tip) -> None:
-    if not tip.admitted.get(tip.peer, False):
+    if tip.peer not in tip.admitted or not tip.admitted[tip.peer].trains:
         raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted as a trainer")
 
 

@@ -91,7 +91,7 @@ def settle(tip: Tip) -> Tip:
                 if void < branch[1]:
                     limits[slot] = void
             best = max(slots, key=lambda slot: limits.get(slot, tip.sizes[slot]))
-        if tip.admitted.get(peer, False):
+        if peer in tip.admitted and tip.admitted[peer].trains:
             trainers.append(best)
     return replace(tip, trainers=tuple(trainers), limits=MappingProxyType(limits))
 

@@ -105,7 +105,7 @@ def _stretch(log: Log, size: int) -> Stretch:
     events = [held.size - 1 for held in log.keys] + list(log.tip.data) + [final.seq for final in log.finals]
     events += [seq for column in (log.admissions, log.charges, log.recovers, log.slots) for seq, *_ in column]
     events += [said.seq for said in log.condemns]
-    events += [seq for column in (log.policies, log.challenges, log.openings) for seq, *_ in column]
+    events += [seq for column in (log.policies, log.challenges, log.openings, log.revokes) for seq, *_ in column]
     end = min([seq for seq in events if seq >= size], default=MAX_LOG_SIZE)
     lanes = tuple([slot.lane for slot in log.roster_at(size)])
     return Stretch(size, end, log.tip.size, _deeds(log), sha256(encode(facts(log, size))).digest(), lanes)
@@ -114,7 +114,7 @@ def _stretch(log: Log, size: int) -> Stretch:
 def _deeds(log: Log) -> int:
     """How many things facts tell of."""
     lists = (log.keys, log.tip.data, log.admissions, log.charges, log.recovers, log.slots, log.finals)
-    checks = (log.policies, log.challenges, log.openings)
+    checks = (log.policies, log.challenges, log.openings, log.revokes)
     return sum([len(held) for held in lists]) + sum([len(held) for held in checks]) + len(log.condemns)
 
 
@@ -137,6 +137,7 @@ def facts(log: Log, size: int) -> dict[str, Any]:
         "peer": log.peer,
         "policies": [list(item) for item in log.policies if item[0] < size],
         "recovered": [list(item) for item in log.recovers if item[0] < size],
+        "revoked": [list(item) for item in log.revokes if item[0] < size],
         "roster": [slot.peer for slot in log.roster_at(size)],
     }
 

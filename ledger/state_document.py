@@ -85,7 +85,7 @@ class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """One branch of a past."""
 
     accused: list[tuple[int, PeerId, int, list[Half]]]
-    admitted: list[tuple[int, PeerId, str]]
+    admitted: list[tuple[int, PeerId, str, int, PeerId]]
     before: Hash
     challenges: list[tuple[int, str]]
     condemned: list[tuple[int, PeerId, list[int], Hash]]
@@ -98,6 +98,7 @@ class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     peer: PeerId
     policies: list[tuple[int, int, Hash]]
     recovered: list[tuple[int, int]]
+    revoked: list[tuple[int, PeerId, int]]
     roots: list[tuple[int, Hash]]
     roster: list[int]
     row: StateRow
@@ -194,7 +195,7 @@ def _branch(
         final=[tuple(spelled_final(log, finals[seq])) for seq in sorted(finals)],
         frontier=[node.hex() for node in log.tree.frontier(begin - 1)], keys=told["keys"],
         last=replica.data(log.id, size - 1).decode(), openings=spelled(found.openings for found in newest),
-        peer=log.peer, policies=told["policies"], recovered=told["recovered"],
+        peer=log.peer, policies=told["policies"], recovered=told["recovered"], revoked=told["revoked"],
         roots=[
             (slot, other.head_at(seen)[40:].hex())
             for slot, (other, seen) in enumerate(zip(roster, sizes, strict=True))

@@ -41,6 +41,7 @@ from ledger.charter import Charter
 from ledger.condemned import Ballot, branch_with, cast, chained, judges
 from ledger.entry import Challenge, Data, Genesis, Opening, Snapshot
 from ledger.errors import GossipError, RemoteError
+from ledger.membership import Admission
 from ledger.merkle import HASH_BYTES, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.ranges import difference, union
@@ -152,7 +153,8 @@ class _Opening:
         log = Log(name, number, Tip(name), parent, fork, tree=tree, imprints={begin - 1: _bytes(part.before)})
         log.base = self._base(part, begin)
         log.keys = [Held(at, _bytes(key), promise) for at, key, promise in part.keys]
-        log.admissions = list(part.admitted)
+        log.admissions = [Admission(*told) for told in part.admitted]
+        log.revokes = list(part.revoked)
         log.recovers = list(part.recovered)
         log.policies = list(part.policies)
         digest = NO_ROW

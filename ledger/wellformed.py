@@ -35,6 +35,7 @@ from ledger.entry import (
     Opening,
     PolicyChange,
     Recover,
+    Revoke,
     Role,
     Rotate,
     Snapshot,
@@ -96,6 +97,11 @@ def _check_enrol(entry: Enrol) -> None:
 def _check_member(entry: Member) -> None:
     _hashes(entry, "peer", entry.peer)
     _natural(entry, "expires", entry.expires)
+
+
+def _check_revoke(entry: Revoke) -> None:
+    _hashes(entry, "peer", entry.peer)
+    _natural(entry, "since", entry.since)
 
 
 def _check_data(entry: Data) -> None:
@@ -228,6 +234,7 @@ _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     Genesis: _check_genesis,
     Enrol: _check_enrol,
     Member: _check_member,
+    Revoke: _check_revoke,
     Data: _check_data,
     Update: _check_update,
     Snapshot: _check_snapshot,

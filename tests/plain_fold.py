@@ -486,8 +486,16 @@ class History:
         )
 
     def facts(self, chain: list[str]) -> dict:
-        told: dict = {"accused": [], "admitted": [], "data": [], "final": [], "keys": [], "recovered": []}
-        told |= {"challenges": [], "openings": [], "policies": []}
+        told: dict = {
+            "accused": [],
+            "admitted": [],
+            "data": [],
+            "final": [],
+            "keys": [],
+            "recovered": [],
+            "revoked": [],
+        }
+        told |= {"challenges": [], "openings": [], "policies": [], "revoked": []}
         digest = bytes(32)
         for said in self.condemnations(chain):
             digest = sha(digest, spelled(said))
@@ -496,9 +504,9 @@ class History:
         for seq, name in enumerate(chain):
             entry, kind = self.entry[name], self.entry[name]["kind"]
             if kind == "enrol" and name == self.founder:
-                told["admitted"].append([seq, self.founder, "admin"])
+                told["admitted"].append([seq, self.founder, "admin", 0, ""])
             if kind == "member":
-                told["admitted"].append([seq, entry["peer"], entry["role"]])
+                told["admitted"].append([seq, entry["peer"], entry["role"], entry["expires"], ""])
             if kind == "accuse":
                 at, halves = self.charge(name)
                 told["accused"].append([seq, entry["peer"], at, [[leaf.hex(), key.hex()] for leaf, key in halves]])
@@ -506,6 +514,8 @@ class History:
                 told["data"] = [*told["data"], [seq, leaf_hash(self.data[name]).hex()]][-8:]
             if kind in ("challenge", "opening"):
                 told[kind + "s"] = [*told[kind + "s"], [seq, leaf_hash(self.data[name]).hex()]][-16:]
+            if kind == "revoke":
+                told["revoked"].append([seq, entry["peer"], entry["since"]])
             if kind == "policy":
                 told["policies"].append([seq, entry["number"], entry["policy"]])
             if kind in ("enrol", "rotate", "recover"):

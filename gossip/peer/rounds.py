@@ -27,10 +27,10 @@ from gossip.events import DataReady, Train, Trained
 from gossip.peer.author import Author, chain
 from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
-from ledger.chain import TRAINING_ROLES
 from ledger.delta import CODEC
 from ledger.entry import GRID_ONE, AnyEntry, Claim, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
+from ledger.membership import TRAINING_ROLES
 from ledger.policy_words import say_breach
 from ledger.replica import ChainFields, Checked
 

@@ -68,11 +68,12 @@ def test_a_note_kept_from_before_exposes_a_shortened_log(swarm: Swarm):
     for _ in range(3):
         later["ann"].publish(CHANGE)
     ann, size = later["ann"].id, later["ann"].replica.size(later["ann"].id)
+    witnesses = " and ".join(sorted(("bob", "cyd"), key=lambda name: later[name].id))
     for note, said in (
         (later["ann"].note(ann, size, "ann"), f"presents {size - 3}, you hold a checkpoint of {size}"),
         (
             cosigned(later, ann, size, ["bob", "cyd"], later["ann"]),
-            f"presents {size - 3}, you hold a checkpoint of {size}, witnessed by bob and cyd",
+            f"presents {size - 3}, you hold a checkpoint of {size}, witnessed by {witnesses}",
         ),
     ):
         (finding,) = against(contents_of(later), checkpoints=(note,)).findings
