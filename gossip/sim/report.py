@@ -116,6 +116,8 @@ class Scenario:
     eta: float = 1.5
     norm0: int = VALUE_ONE
     """Norm assumed of a trainer not yet heard, grid 2^-24."""
+    constants: Mapping[str, int] = field(default_factory=dict)
+    """Of genesis (ledger.entry.FoldConstants), where they are not those of every swarm."""
     density: float | None = None
     """Share of elements in a delta; None: by the size of the model."""
     config: PeerConfig = field(default_factory=PeerConfig)

@@ -343,12 +343,17 @@ class SimPeer:
             return
         self._spent += cost
         new, steps, examples, scores = swarm.trainer.train(theta, self.alike, number)
-        step = np.asarray(new, dtype=np.float32) - theta
-        blob = self._feedback.compress(-3 * step if self._fault == "harms" else step)
-        if self._fault == "copies":
-            blob = self._copied() or blob
+        blob = self._publishes(self._feedback, theta, np.asarray(new, dtype=np.float32) - theta)
         seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.alike, 1.0) * swarm.luck.uniform(0.9, 1.1)
         self._later(seconds, Trained(number, blob, steps, examples, scores, seconds, self._spent))
+
+    def _publishes(
+        self, feedback: ErrorFeedback, theta: np.ndarray[Any, np.dtype[np.float32]],
+        step: np.ndarray[Any, np.dtype[np.float32]],
+    ) -> bytes:  # fmt: skip
+        """The delta of a round that led from `theta` so far. Hostile programs say something else here (tests/attack)."""
+        blob = feedback.compress(-3 * step if self._fault == "harms" else step)
+        return (self._copied() or blob) if self._fault == "copies" else blob
 
 
 def commitment(index: int) -> Data:

@@ -16,6 +16,9 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
+from gossip.config import PeerConfig
 from gossip.events import (
     Drain,
     Event,
@@ -80,7 +83,8 @@ class SimSwarm:
         scenario = self.scenario
         keys = [PrivateKey.from_seed(digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
         policy = Policy.parse(scenario.policy)
-        fold = fold_constants(eta=scenario.eta, norm0=scenario.norm0)
+        usual = fold_constants(eta=scenario.eta, norm0=scenario.norm0)
+        fold = msgspec.structs.replace(usual, **scenario.constants)
         genesis = encode_entry(
             Genesis(
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(),
@@ -96,12 +100,16 @@ class SimSwarm:
         for index, key in enumerate(keys):
             enrol = self._enrol(index, key, founder=peers[0].self_id if peers else "")
             config = replace(scenario.config, enrol=enrol if index else b"", inviter=keys[0].public if index else b"")
-            peer = SimPeer(self, index, key, config, entry_hash(enrol))
+            peer = self.make_peer(index, key, config, entry_hash(enrol))
             if index == 0:
                 peer.memory.put(peer.self_id, 0, genesis, scenario.policy.encode())
             peer.memory.put(peer.self_id, 1 if index == 0 else 0, enrol, None)
             peers.append(peer)
         return peers
+
+    def make_peer(self, index: int, key: PrivateKey, config: PeerConfig, self_id: PeerId) -> SimPeer:
+        """A peer and its shell: who simulates hostile ones overrides this."""
+        return SimPeer(self, index, key, config, self_id)
 
     def _twin(self, number: int, of: int) -> SimPeer:
         original = self.peers[of]
