@@ -171,7 +171,7 @@ def backup(
     place = settings.existing_directory(name, directory)
     if file.exists():
         raise LocalError(f"there is a file {file} already", why="a backup is never overwritten")
-    from cli.members import known_addresses
+    from cli.remembered import known_addresses
     from gossip import backup as backups
     from gossip.identity import KeyFiles
 
@@ -213,7 +213,7 @@ def recover(
     if settings.holds_peer(place):
         _take_back(place, kept, since, passphrase_file, json, offline=offline, yes=yes)
         return
-    from cli.members import remember_addresses
+    from cli.remembered import remember_addresses
 
     if since is not None:
         _confirm(f"withdraws every update from entry {since} on; how many is not known before the log is here", yes)

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from cli import control, members, outcome, render, settings
+from cli import control, outcome, remembered, render, settings
 from cli.children import Child, Children, own_program
 from cli.finale import Cast, Peer, audit, compare, pooled_scores, start_pooled
 from cli.screen import Screen
@@ -161,7 +161,7 @@ def _poll(cast: Cast, children: Children, screen: Screen, words: str = "") -> No
     children.check()
     for peer in cast.peers:
         with suppress(LinkError):  # too busy to answer: its last status stands
-            peer.status = members.status_of(peer.directory, timeout_s=1.0) or peer.status
+            peer.status = remembered.status_of(peer.directory, timeout_s=1.0) or peer.status
     screen.show([peer.status or {"name": peer.name, "state": "waiting"} for peer in cast.peers], words)
     time.sleep(max(0.0, POLL_S - (time.monotonic() - begun)))
 

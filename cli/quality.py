@@ -145,11 +145,11 @@ def _check(
 
 def _promised(epsilon: float | None, place: Path | None) -> float:
     """What is named now, else what the peer was run with last."""
-    from cli.members import remembered
+    from cli.remembered import last_run
 
     if epsilon is not None or place is None:
         return epsilon or 0.0
-    return remembered(place).epsilon
+    return last_run(place).epsilon
 
 
 def _swarm(place: Path, files: list[Path]) -> Swarm | None:

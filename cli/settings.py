@@ -139,7 +139,7 @@ def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> 
 
 def _called(place: Path) -> str:
     """A swarm that was joined lies in a folder named by its id; its founder's name for it arrives later."""
-    from cli.members import swarm_name
+    from cli.remembered import swarm_name
     from ledger.store import Store
 
     with Store.open_readonly(place / STORE) as store:

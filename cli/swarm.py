@@ -1,4 +1,4 @@
-"""Founding, entering, running and leaving a swarm: new, run, join, invite, leave, status, stop.
+"""Founding, running and leaving a swarm: new, run, status, stop, leave. (Letting in and entering: cli/joining.py.)
 
 Each command is a translator: words become a value, the value goes to `gossip.setup` or `gossip.node`,
 and what comes back is printed. Where a node runs on the directory, commands go to it through its control
@@ -7,75 +7,39 @@ socket; otherwise they act on the store, and say so.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, members, passphrase, render, settings
+from cli import control, passphrase, remembered, render, settings
+from cli.options import (
+    Address,
+    Data,
+    Dir,
+    Duty,
+    Epsilon,
+    Every,
+    Interface,
+    Json,
+    Licence,
+    Lists,
+    Name,
+    PeerName,
+    Plain,
+    Port,
+    Stream,
+    UntilStdin,
+    Validation,
+)  # fmt: skip
 from cli.plain import plain
 from ledger.errors import LinkError, LocalError
 
 if TYPE_CHECKING:
-    from ledger.keys import PrivateKey
     from ledger.private_files import Passphrase
 
 STOP_WITHIN_S: Final = 20.0
-
-Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several.")]
-Dir = Annotated[Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-PeerName = Annotated[
-    str, typer.Option("--name", metavar="PEERNAME", help="What others see this peer as. Chosen at random if left out.")
-]
-
-Data = Annotated[
-    list[Path] | None,
-    typer.Option("--data", metavar="FILE...", help="Files to train on. They stay here, but for what you make public."),
-]
-Licence = Annotated[
-    str | None,
-    typer.Option("--licence", metavar="SPDX", help="Licence of the data, such as CC-BY-4.0, for the ledger."),
-]
-Lists = Annotated[
-    list[Path] | None,
-    typer.Option("--list", metavar="FILE...", help="Filter lists that labelled the data, for the ledger."),
-]
-Validation = Annotated[Path | None, typer.Option("--validation", metavar="FILE", help="Held-out file for the scores.")]
-Interface = Annotated[
-    str | None,
-    typer.Option("--interface", metavar="IF", help="Network interface or address to use, such as wlan0. At first: lo."),
-]
-Port = Annotated[
-    int | None,
-    typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to answer on. At first: any free one."),
-]
-Address = Annotated[
-    list[str] | None,
-    typer.Option("--address", metavar="HOST:PORT...", help="Peers to call, where discovery does not reach."),
-]
-Every = Annotated[
-    float | None,
-    typer.Option(
-        "--every", metavar="SECONDS", min=0, max=86_400, help="From one round to the next, at least. At first: 10."
-    ),
-]
-Duty = Annotated[
-    int | None,
-    typer.Option("--duty", metavar="PERCENT", min=1, max=100, help="Share of the time spent training. At first: 100."),
-]
-Epsilon = Annotated[
-    float | None,
-    typer.Option(
-        "--epsilon", metavar="E", min=0,
-        help="Differential privacy: what all updates ever may tell of one record, such as 8. At first: 0, no promise.",
-    ),
-]  # fmt: skip
-Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
-Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
-UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
 
 
 def new(
@@ -126,7 +90,7 @@ def new(
 
         seed = secrets.randbits(48)
     created = create_swarm(
-        place, name=name, task=task_name, model_text=text, peer_name=peer_name or members.new_name(), seed=seed,
+        place, name=name, task=task_name, model_text=text, peer_name=peer_name or remembered.new_name(), seed=seed,
         passphrase=passphrase.fresh(lock, passphrase_file), witnesses=witness or (),
         policy_text=rules, admins=admin or (), threshold=threshold,
     )  # fmt: skip
@@ -172,149 +136,44 @@ def run(
     """Run this machine's peer, or start it again. Without data it observes."""
     place = settings.existing_directory(name, directory)
     refuse_second_node(place)
-    wanted = members.Wishes(
+    wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, every=every, epsilon=epsilon,
     )  # fmt: skip
-    members.check(wanted)
-    members.read_through(wanted)
-    secret = _secret_of(place, passphrase_file)
-    _run(place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
+    remembered.check(wanted)
+    remembered.read_through(wanted)
+    secret = secret_of(place, passphrase_file)
+    start(place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
 
 
-def _secret_of(place: Path, file: Path | None) -> Passphrase | None:
+def secret_of(place: Path, file: Path | None) -> Passphrase | None:
     """What opens the keys of a peer that exists."""
     from gossip.identity import KeyFiles
 
     return passphrase.existing(KeyFiles(place).is_locked, file)
 
 
-def join(
-    invitation: Annotated[
-        str, typer.Argument(metavar="INVITE", help="What gossip invite printed; - reads it from standard input.")
-    ],
-    data: Data = None,
-    licence: Licence = None,
-    lists: Lists = None,
-    validation: Validation = None,
-    interface: Interface = None,
-    port: Port = None,
-    address: Address = None,
-    duty: Duty = None,
-    every: Every = None,
-    epsilon: Epsilon = None,
-    directory: Dir = None,
-    peer_name: PeerName = "",
-    key: Annotated[
-        Path | None, typer.Option("--key", metavar="FILE", help="Use the key that gossip key new wrote.")
-    ] = None,
-    lock: passphrase.Ask = False,
-    passphrase_file: passphrase.File = None,
-    plain_view: Plain = False,
-    json: Stream = False,
-    until_stdin_closes: UntilStdin = False,
-) -> None:
-    """Enter a swarm with an invitation, and run."""
-    from gossip.transport.tickets import MAX_TEXT_CHARS, Ticket
-
-    if invitation == "-":  # arguments can be read by everybody on this machine, for as long as the command runs
-        invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
-    ticket = Ticket.parse(invitation)
-    wanted = members.Wishes(
-        data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
-        address=address, duty=duty, every=every, epsilon=epsilon,
-    )  # fmt: skip
-    members.check(wanted)
-    members.read_through(wanted)
-    place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
-    if settings.holds_peer(place):
-        refuse_second_node(place)
-        members.invite_again(place, ticket, peer_name)
-        if key is not None or lock:
-            raise LocalError(f"{place} has its keys already", next_step="leave --key and --passphrase out")
-        secret = _secret_of(place, passphrase_file)
-    else:
-        from gossip.setup import enrol
-
-        secret, own_key = _secret_and_key(key, lock, passphrase_file)
-        enrol(place, ticket, peer_name or members.new_name(), key=own_key, passphrase=secret)
-    _run(
-        place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket
-    )  # fmt: skip
-
-
-def _secret_and_key(key: Path | None, lock: bool, file: Path | None) -> tuple[Passphrase | None, PrivateKey | None]:
-    """What a new peer's keys are locked with, and the key made beforehand: if that is locked, with its passphrase."""
-    from ledger.keys import PrivateKey
-    from ledger.private_files import is_locked, read_private
-
-    if key is None:
-        return passphrase.fresh(lock, file), None
-    if is_locked(read_private(key)):
-        secret = passphrase.required(file, str(key))
-        return secret, PrivateKey.load(key, secret)
-    return passphrase.fresh(lock, file), PrivateKey.load(key)
-
-
-def _run(
-    place: Path, wanted: members.Wishes, secret: Passphrase | None, *, plain_view: bool, json: bool,
+def start(
+    place: Path, wanted: remembered.Wishes, secret: Passphrase | None, *, plain_view: bool, json: bool,
     until_stdin_closes: bool, ticket: Any = None,
 ) -> None:  # fmt: skip
     from cli.running import mode_of, run_node
 
-    config = members.config(place, wanted, ticket, secret)
+    config = remembered.config(place, wanted, ticket, secret)
     mode = mode_of(plain_wanted=plain_view, json_wanted=json)
-    if mode != "json" and not members.named_interface(place):
+    if mode != "json" and not remembered.named_interface(place):
         render.say("Other machines cannot reach this peer: it uses loopback; name an interface with --interface IF")
     code = run_node(config, mode, until_stdin_closes=until_stdin_closes)
     raise typer.Exit(code)
 
 
-def invite(
-    name: Name = None,
-    uses: Annotated[
-        int, typer.Option("--uses", metavar="N", min=1, max=1000, help="How many peers may enter with it.")
-    ] = 1,
-    directory: Dir = None,
-    json: Json = False,
-) -> None:
-    """Print what to type on the other machine."""
-    place = settings.existing_directory(name, directory)
-    answer = control.ask(place, "invite", uses=uses)
-    if answer is not None:
-        text, addresses = str(answer["ticket"]), [str(answer["address"])]
-    else:
-        from gossip.setup import make_ticket
-
-        ticket = make_ticket(place, uses=uses)
-        text, addresses = ticket.text, []
-    if json:
-        render.document({"ticket": text, "uses": uses, "addresses": addresses, "running": answer is not None})
-        return
-    render.say("On the other machine, type:")
-    render.say()
-    render.say(f"    gossip join {text} --data FILE --interface IF")
-    render.say()
-    render.say(f"It lets {render.many(uses, 'peer')} in, to train. Whoever holds it may enter: pass it on privately.")
-    if answer is None:
-        render.say("No node runs here now. Start it with gossip run before the other machine joins;")
-        render.say("the invitation carries no address, so both must be on one network.")
-    elif addresses and all(address.startswith("127.") for address in addresses):
-        render.say(
-            f"This peer answers at {', '.join(plain(a) for a in addresses)}: only this machine can reach it; "
-            "start the node with --interface IF"
-        )
-    elif addresses:
-        render.say(f"This peer answers at {', '.join(plain(a) for a in addresses)}.")
-
-
 def status(name: Name = None, directory: Dir = None, json: Json = False) -> None:
     """Say what this machine's peer does now."""
     place = settings.existing_directory(name, directory)
-    facts = members.status_of(place)
+    facts = remembered.status_of(place)
     running = facts is not None
     if facts is None:
-        facts = members.stored_status(place)
+        facts = remembered.stored_status(place)
     if json:
         render.document({"running": running, "dir": str(place), **facts})
         return
@@ -359,21 +218,21 @@ def leave(
 ) -> None:
     """Stop, and remove this peer's keys and ledger from this machine."""
     place = settings.existing_directory(name, directory)
-    facts = members.stored_status(place)
+    facts = remembered.stored_status(place)
     called = plain(facts["swarm_name"]) or place.name
     if not yes and not typer.confirm(
         f"Leave {called}? This stops the peer and deletes its keys and its copy of the ledger in {place}; your data "
         "files stay, and what it published stays with the others. "
         + (
             "It is the founder: nobody else can invite."
-            if members.is_founder(place)
+            if remembered.is_founder(place)
             else "To return it needs a new invite."
         ),
         err=True,
     ):
         raise typer.Abort
     stop_node(place)
-    kept = members.remove(place)
+    kept = remembered.remove(place)
     if json:
         render.document({"left": facts["swarm"], "peer": facts["id"], "dir": str(place), "kept": kept})
         return

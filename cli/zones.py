@@ -211,12 +211,12 @@ def _preview(place: Path, asked: Asked, opens: tuple[str, ...], json: bool) -> N
 def _entry(place: Path, file: Path, wanted: ZoneSetting) -> dict[str, Any]:
     import msgspec
 
-    from cli.members import remembered
+    from cli.remembered import last_run
     from gossip.directory import store_path
     from gossip.preview import data_entry
     from ledger.store import Store
 
-    told = remembered(place)
+    told = last_run(place)
     validation = Path(told.validation) if told.validation else None
     with Store.open_readonly(store_path(place)) as store:
         data = data_entry(store, [file], validation, wanted, licence=told.licence, epsilon=told.epsilon)

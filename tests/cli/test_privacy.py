@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import exits, members
+from cli import exits, remembered
 from cli.app import app
 from cli.privacy import verdict_of
 from gossip.training.budget import FORMAT
@@ -144,9 +144,9 @@ def test_an_audit_of_nothing_is_one_line(rows: Path, model: Path) -> None:
 
 def wishes(place: Path, rows: Path, epsilon: float | None) -> float:
     """What a run would be told, and the next is told again."""
-    wanted = members.Wishes(data=[rows], epsilon=epsilon)
-    members.check(wanted)
-    return members.config(place, wanted, None).epsilon
+    wanted = remembered.Wishes(data=[rows], epsilon=epsilon)
+    remembered.check(wanted)
+    return remembered.config(place, wanted, None).epsilon
 
 
 def test_an_epsilon_is_remembered_and_a_promise_once_begun_is_not_another(place: Path, rows: Path) -> None:
@@ -161,7 +161,7 @@ def test_an_epsilon_is_remembered_and_a_promise_once_begun_is_not_another(place:
         assert said.count("\n") == 1
         assert "has promised an epsilon of 8" in said
         assert "go on with --epsilon 8, or join as a new peer" in said
-    assert members.remembered(place).epsilon == 8.0, "a slip is not remembered"
+    assert remembered.last_run(place).epsilon == 8.0, "a slip is not remembered"
 
 
 @pytest.mark.parametrize(("spent", "epsilon", "why"), [(0, 8.0, "without an epsilon"), (500, 0.0, "break that now")])

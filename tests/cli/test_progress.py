@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import members, progress
+from cli import progress, remembered
 from cli.progress import Progress
 
 
@@ -60,6 +60,6 @@ def test_a_long_file_of_requests_is_read_with_a_bar(
     file.write_text(row * 3_000)  # more than one read
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress, "AFTER_S", 0.0)
-    members.read_through(members.Wishes(data=[file]))
+    remembered.read_through(remembered.Wishes(data=[file]))
     assert f"of {file.stat().st_size:,} bytes of mine.jsonl" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")

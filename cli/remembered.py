@@ -131,7 +131,7 @@ def named_interface(place: Path) -> str:
         return _remembered(store.find_meta(REMEMBERED)).interface
 
 
-def remembered(place: Path) -> Remembered:
+def last_run(place: Path) -> Remembered:
     """What the next run of this peer will be told, unless something else is typed."""
     from gossip.directory import store_path
     from ledger.store import Store

@@ -1,0 +1,61 @@
+"""The options that several commands of a peer share, so that they read alike wherever they are offered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several.")]
+Dir = Annotated[Path | None, typer.Option("--dir", metavar="FOLDER", help="The peer's directory, instead of NAME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PeerName = Annotated[
+    str, typer.Option("--name", metavar="PEERNAME", help="What others see this peer as. Chosen at random if left out.")
+]
+
+Data = Annotated[
+    list[Path] | None,
+    typer.Option("--data", metavar="FILE...", help="Files to train on. They stay here, but for what you make public."),
+]
+Licence = Annotated[
+    str | None,
+    typer.Option("--licence", metavar="SPDX", help="Licence of the data, such as CC-BY-4.0, for the ledger."),
+]
+Lists = Annotated[
+    list[Path] | None,
+    typer.Option("--list", metavar="FILE...", help="Filter lists that labelled the data, for the ledger."),
+]
+Validation = Annotated[Path | None, typer.Option("--validation", metavar="FILE", help="Held-out file for the scores.")]
+Interface = Annotated[
+    str | None,
+    typer.Option("--interface", metavar="IF", help="Network interface or address to use, such as wlan0. At first: lo."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to answer on. At first: any free one."),
+]
+Address = Annotated[
+    list[str] | None,
+    typer.Option("--address", metavar="HOST:PORT...", help="Peers to call, where discovery does not reach."),
+]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        "--every", metavar="SECONDS", min=0, max=86_400, help="From one round to the next, at least. At first: 10."
+    ),
+]
+Duty = Annotated[
+    int | None,
+    typer.Option("--duty", metavar="PERCENT", min=1, max=100, help="Share of the time spent training. At first: 100."),
+]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(
+        "--epsilon", metavar="E", min=0,
+        help="Differential privacy: what all updates ever may tell of one record, such as 8. At first: 0, no promise.",
+    ),
+]  # fmt: skip
+Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
+Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
+UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
