@@ -143,12 +143,12 @@ def last_run(place: Path) -> Remembered:
 def known_addresses(place: Path) -> tuple[str, ...]:
     """Where other peers were, as far as this one was ever told: for a backup."""
     from gossip.directory import store_path
-    from gossip.transport.tickets import Ticket
+    from gossip.transport.tickets import kept
     from ledger.store import Store
 
     with Store.open_readonly(store_path(place)) as store:
-        told, invited = _remembered(store.find_meta(REMEMBERED)).address, store.find_meta("ticket")
-    return tuple(dict.fromkeys([*told, *(Ticket.parse(invited.decode()).addresses if invited else ())]))
+        told, invited = _remembered(store.find_meta(REMEMBERED)).address, kept(store.find_meta("ticket"))
+    return tuple(dict.fromkeys([*told, *(invited.addresses if invited else ())]))
 
 
 def remember_addresses(place: Path, addresses: tuple[str, ...]) -> None:
@@ -164,7 +164,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
     """What was typed, over what the last run was told; remembered for the next."""
     from gossip.directory import store_path
     from gossip.node import NodeConfig
-    from gossip.transport.tickets import Ticket, split_address
+    from gossip.transport.tickets import kept, split_address
     from ledger.store import PutMeta, Store
 
     check(wanted)
@@ -173,7 +173,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         dial = tuple(split_address(text) for text in now.address)
         if now.data:
             _check_promise(place, store, now.epsilon)
-        invited = store.find_meta("ticket")  # a join that was cut off goes on with the invitation it began with
+        invited = kept(store.find_meta("ticket"))  # a join that was cut off goes on with the invitation it began with
         store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
     return NodeConfig(
         directory=place,
@@ -187,7 +187,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         duty_percent=now.duty,
         min_round_s=now.every,
         epsilon=now.epsilon,
-        ticket=ticket or (Ticket.parse(invited.decode()) if invited else None),
+        ticket=ticket or invited,
         passphrase=passphrase,
     )
 

@@ -82,6 +82,18 @@ class KeyFiles:
             next_step="put the right key back from a backup",
         )
 
+    def in_force(self, promise: Promise) -> PrivateKey:
+        """The key that the log names, wherever a change that was cut off has left it; nothing is moved. LocalError if
+        it is not here."""
+        for path in (self.current, self.next):
+            if path.exists() and (key := self._load(path)).public == promise.key:
+                return key
+        raise LocalError(
+            f"{self.current} is not the key of this peer",
+            why=f"its log names {promise.key.hex()[:16]}...",
+            next_step="put the right key back from a backup",
+        )
+
     def prepare(self, promise: Promise | None) -> tuple[PrivateKey, Hash]:
         """The promised key and the digest that a change to it will promise. Nothing is in force yet.
 

@@ -2,9 +2,9 @@
 
     create_swarm   founder: keys, genesis, enrol            `gossip new`
     enrol          joiner: keys, enrol                      `gossip join`
-    make_ticket    an open invitation in an admin's store   `gossip invite`
 
-Files and keys only: no event loop, no arrays, no network. A half-made directory is removed again.
+Whom it lets in is another page (gossip/invites.py). Files and keys only: no event loop, no arrays, no network. A
+half-made directory is removed again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Final
 
 from gossip import directory as places
-from gossip.identity import KeyFiles, stored_promise
+from gossip.identity import KeyFiles
+from gossip.invites import OPEN, allow, disallow, make_card, make_ticket, set_open
 from gossip.training.spec import ModelSpec
-from gossip.transport.tickets import SECRET_BYTES, Ticket
+from gossip.transport.tickets import MAX_USES, Ticket
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import heads_hash
 from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis, Hash, PeerId
@@ -35,8 +36,12 @@ from ledger.private_files import Passphrase
 from ledger.store import PutBlob, PutEntry, PutMeta, Store
 from ledger.wellformed import MAX_NAME_CHARS
 
+__all__ = [
+    "MAX_USES", "Created", "allow", "create_swarm", "disallow", "enrol", "fold_constants", "make_card", "make_ticket",
+    "set_open", "staleness_table",
+]  # fmt: skip
+
 EMPTY_HEADS: Final = heads_hash(())
-MAX_USES: Final = 1000  # of one invite
 
 STALENESS_STEPS: Final = 256  # the table reaches tau = 64
 STALENESS_FREE: Final = 2  # b, in updates of full weight: up to here nothing is lost
@@ -85,11 +90,14 @@ def create_swarm(
     witnesses: Iterable[str] = (),
     admins: Iterable[str] = (),
     threshold: int = 1,
+    guests: int = 0,
+    is_open: bool = False,
 ) -> Created:
     """Found a swarm in `directory`: its founder is an admin, and its first trainer.
 
     `passphrase` locks its keys. `witnesses` are public keys, in hex, of members-to-be whose votes make snapshots final,
-    `admins` of those who may change the policy, `threshold` of them together; the founder is always one of both.
+    `admins` of those who may change the policy, `threshold` of them together; the founder is always one of both. Each
+    trainer may let in `guests` peers. `is_open`: this node lets anybody in who asks for the swarm by its name.
     """
     spec = ModelSpec.parse(model_text)
     policy = Policy.parse(policy_text)
@@ -110,6 +118,7 @@ def create_swarm(
                 seed=hashlib.sha256(f"gossip/seed/1\n{seed}".encode()).hexdigest(),
                 fold=fold_constants(eta=spec.eta, norm0=spec.norm0), policy=policy.hash,
                 admins=in_charge, threshold=threshold, witnesses=_keys(key.public.hex(), witnesses, "witnesses"),
+                guests=guests,
             )
         )  # fmt: skip
         swarm = entry_hash(genesis)
@@ -119,6 +128,7 @@ def create_swarm(
             store.commit([
                 PutEntry(peer, 0, genesis), PutEntry(peer, 1, own), PutBlob(policy.hash, policy_text.encode()),
                 *_identity(swarm, peer, peer, name, peer_name),
+                PutMeta(OPEN, b"1" if is_open else b""),
             ])  # fmt: skip
     return Created(swarm, peer)
 
@@ -165,29 +175,6 @@ def enrol(
                 PutMeta("ticket", ticket.text.encode()),
             ])  # fmt: skip
     return peer
-
-
-def make_ticket(directory: Path, *, role: str = "trainer", uses: int = 1, addresses: tuple[str, ...] = ()) -> Ticket:
-    """Open an invitation in this peer's store. Raises LocalError if this peer is no admin, or if `uses` is no number
-    from 1 to MAX_USES."""
-    if not isinstance(uses, int) or not 1 <= uses <= MAX_USES:
-        raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {MAX_USES}")
-    with Store(places.store_path(directory)) as store:
-        promise = stored_promise(store)
-        meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self")}
-        if meta["founder"] != meta["self"]:
-            raise LocalError(
-                "only the founder of a swarm can invite", why="invites name its key",
-                next_step="ask the founder to run `gossip invite`",
-            )  # fmt: skip
-        if promise is None:
-            raise LocalError("this peer has no key on record yet", next_step="start it with `gossip run`")
-        ticket = Ticket(
-            swarm=meta["swarm"], founder=meta["founder"], key=promise.key, addresses=addresses,
-            secret=secrets.token_bytes(SECRET_BYTES), role=role,
-        )  # fmt: skip
-        store.add_ticket(ticket.ticket_id, ticket.secret, role, uses)
-    return ticket
 
 
 def _enrol_entry(

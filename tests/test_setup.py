@@ -29,10 +29,10 @@ def test_an_invite_lets_in_a_sensible_number(tmp_path: Path, uses: object) -> No
     assert make_ticket(tmp_path / "ann", uses=MAX_USES).role == "trainer"
 
 
-def test_only_the_founder_invites(tmp_path: Path) -> None:
+def test_who_is_no_member_invites_nobody(tmp_path: Path) -> None:
     found(tmp_path / "ann")
     enrol(tmp_path / "bea", make_ticket(tmp_path / "ann"), "bea")
-    with pytest.raises(LocalError, match="only the founder"):
+    with pytest.raises(LocalError, match="no member yet"):
         make_ticket(tmp_path / "bea")
 
 

@@ -1,14 +1,18 @@
 """Tickets: the text that lets another machine in, and the proof that somebody holds one.
 
-    gossip1-AV3k...   base64url, no padding, of   01 | swarm 32 | founder 32 | key 32 | secret 16
-                                                  | role (length u8, ASCII) | count u8, addresses (each the same)
-                                                  | first 4 bytes of the SHA-256 of all that
+    gossip2-AlpaWl...   base64url, no padding, of   02 | swarm 32 | founder 32 | key 32
+                                                  | secret (length u8: 16, or 0) | role (length u8, ASCII)
+                                                  | uses u16 | expires u64 | count u8, addresses (as the role)
+                                                  | signature 64, by `key`
 
 Whoever has the text may join, so it is a secret between two people. The secret itself never crosses
 the network: the offer carries `ticket_id` = SHA-256(secret), by which the inviter finds it, and an
-HMAC over the offer. The checksum is for people (a text cut off by a chat program), not for safety.
+HMAC over the offer. What is signed has that id in place of the secret, so a ticket can be shown to be genuine without
+being given away. A *card* is a ticket without a secret: it names where to knock, and opens the door to keys that the
+inviter allows, or to anybody where the swarm is open.
 
-Rules: one spelling; addresses are hints. A malformed text is the reader's own problem: LocalError.
+Rules: one spelling; addresses are hints; how often and how long it is good the inviter's store decides, what the text
+says of that is for people. A malformed text is the reader's own problem: LocalError.
 """
 
 from __future__ import annotations
@@ -18,19 +22,23 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import get_args
 
 from ledger.entry import Hash, PeerId, Role
 from ledger.errors import LocalError, RemoteError
-from ledger.keys import check_public
+from ledger.keys import SIGNATURE_BYTES, PrivateKey, check_public, verify
 
-PREFIX = "gossip1-"
+PREFIX = "gossip2-"
+VERSION = 2
 SECRET_BYTES = 16
 MAX_ADDRESSES = 8
 MAX_TEXT_CHARS = 2_048
+MAX_USES = 1_000  # of one invite
+MAX_TIME = (1 << 53) - 1  # Unix seconds, exact in a double
 PROOF_DOMAIN = b"gossip/ticket-proof/1\n"
+SIGNED_DOMAIN = b"gossip/ticket/2\n"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,200}):(?P<port>[1-9][0-9]{0,4})", re.ASCII)
 _ADVICE = "copy the whole invite again, in one line, or ask for a new one"
 
@@ -43,17 +51,25 @@ class Ticket:
     founder: PeerId
     key: bytes
     addresses: tuple[str, ...]  # "host:port", where the inviter may be found
-    secret: bytes
+    secret: bytes  # empty: a card
     role: str
+    uses: int = 1  # as it was made
+    expires: int = 0  # Unix seconds; 0: never
+    signature: bytes = b""  # by `key`; without it there is no text
 
     def __post_init__(self) -> None:
-        sizes = (len(self.swarm), len(self.founder), len(self.key), len(self.secret))
-        if sizes != (64, 64, 32, SECRET_BYTES):
+        if (len(self.swarm), len(self.founder), len(self.key)) != (64, 64, 32) or (
+            len(self.secret) not in (0, SECRET_BYTES) or len(self.signature) not in (0, SIGNATURE_BYTES)
+        ):
             raise LocalError("a ticket with a field of the wrong size")
         if self.role not in get_args(Role):
             raise LocalError(
                 f"there is no role {self.role[:20]!r}", next_step=f"use one of {', '.join(get_args(Role))}"
             )
+        if not 1 <= self.uses <= MAX_USES:
+            raise LocalError(f"an invite for {self.uses} peers", next_step=f"choose 1 to {MAX_USES}")
+        if not 0 <= self.expires <= MAX_TIME:
+            raise LocalError("an invite that ends at no time")
         if len(self.addresses) > MAX_ADDRESSES:
             raise LocalError(f"a ticket with {len(self.addresses)} addresses", why=f"{MAX_ADDRESSES} fit")
         for address in self.addresses:
@@ -62,27 +78,40 @@ class Ticket:
     def __repr__(self) -> str:
         return f"Ticket(swarm={self.swarm[:8]}..., role={self.role!r})"  # never the secret
 
+    @property
+    def is_card(self) -> bool:
+        """Whether it has no secret: then the key that knocks with it, or an open swarm, opens the door."""
+        return not self.secret
+
     @cached_property
     def ticket_id(self) -> bytes:
         return hashlib.sha256(self.secret).digest()
 
+    def signed(self, key: PrivateKey) -> Ticket:
+        """The same, as its holder may show it. LocalError if `key` is another than it names."""
+        if key.public != self.key:
+            raise LocalError("a ticket is signed by the key that it names")
+        return replace(self, signature=key.sign(self._transcript()))
+
     @cached_property
     def text(self) -> str:
-        payload = b"".join(
-            [b"\x01", bytes.fromhex(self.swarm), bytes.fromhex(self.founder), self.key, self.secret]
-            + [_short(self.role), bytes([len(self.addresses)])]
-            + [_short(address) for address in self.addresses]
-        )
-        whole = payload + hashlib.sha256(payload).digest()[:4]
+        if not self.signature:
+            raise LocalError("a ticket that nobody has signed has no text")
+        whole = self._payload(bytes([len(self.secret)]) + self.secret) + self.signature
         return PREFIX + base64.urlsafe_b64encode(whole).decode().rstrip("=")
 
     def endpoints(self) -> tuple[tuple[str, int], ...]:
         return tuple(split_address(address) for address in self.addresses)
 
     @classmethod
-    def parse(cls, text: str) -> Ticket:
-        """The ticket in a text that a person pasted; LocalError with advice."""
+    def parse(cls, text: str, now: float | None = None) -> Ticket:
+        """The ticket in a text that a person pasted; LocalError with advice. One that has ended by `now` (Unix
+        seconds; None: whenever that was) is refused."""
         text = text.strip()
+        if text.startswith("gossip1-"):
+            raise LocalError(
+                "this invite is of an older version", next_step="ask for a new one: gossip invite makes it"
+            )
         if not text.startswith(PREFIX):
             raise LocalError("this is not an invite", why=f"it does not begin with {PREFIX}", next_step=_ADVICE)
         if len(text) > MAX_TEXT_CHARS:
@@ -94,39 +123,63 @@ class Ticket:
             raise LocalError(
                 "this invite is damaged", why="it has characters that no invite has", next_step=_ADVICE
             ) from error
-        payload, check = whole[:-4], whole[-4:]
-        if hashlib.sha256(payload).digest()[:4] != check:
-            raise LocalError("this invite is damaged", why="a part is missing or was changed", next_step=_ADVICE)
-        if payload[:1] != b"\x01":
-            raise LocalError(
-                "this invite is of another version", next_step="install the inviter's version of the program"
-            )
         try:
-            ticket = cls._from_payload(payload)
+            if whole[0] != VERSION:
+                raise LocalError("another version")
+            ticket = cls._from_bytes(whole)
             check_public(ticket.key)
+            is_genuine = verify(ticket.key, ticket.signature, ticket._transcript())
         except (IndexError, UnicodeDecodeError, LocalError, RemoteError) as error:
-            raise LocalError("this invite makes no sense", next_step="ask for a new one") from error
+            raise LocalError(
+                "this invite is damaged", why=f"a part is missing or was changed: {error}", next_step=_ADVICE
+            ) from error
+        if not is_genuine:
+            raise LocalError(
+                "this invite is damaged", why="a part was changed: its signature does not fit", next_step=_ADVICE
+            )
         if ticket.text != text:
             raise LocalError("this invite is not in the one spelling", next_step="ask for a new one")
+        if now is not None and ticket.expires and now >= ticket.expires:
+            raise LocalError(
+                "this invite has ended", why=f"{_ago(now - ticket.expires)} ago", next_step="ask for a new one"
+            )
         return ticket
 
+    def _transcript(self) -> bytes:
+        return SIGNED_DOMAIN + self._payload(self.ticket_id)
+
+    def _payload(self, secret: bytes) -> bytes:
+        parts = [bytes([VERSION]), bytes.fromhex(self.swarm), bytes.fromhex(self.founder), self.key, secret]
+        parts += [_short(self.role), self.uses.to_bytes(2, "little"), self.expires.to_bytes(8, "little")]
+        parts += [bytes([len(self.addresses)]), *(_short(address) for address in self.addresses)]
+        return b"".join(parts)
+
     @classmethod
-    def _from_payload(cls, payload: bytes) -> Ticket:
-        role, at = _read_short(payload, 113)
+    def _from_bytes(cls, whole: bytes) -> Ticket:
+        data = whole[:-SIGNATURE_BYTES]
+        at = 98 + data[97]
+        secret = data[98:at]
+        role, at = _read_short(data, at)
+        uses, expires = int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 2 : at + 10], "little")
+        count = data[at + 10]
+        at += 11
         addresses = []
-        count = payload[at]
-        at += 1
         for _ in range(count):
-            address, at = _read_short(payload, at)
+            address, at = _read_short(data, at)
             addresses.append(address)
+        if at != len(data):
+            raise IndexError(at)
         return cls(
-            swarm=payload[1:33].hex(),
-            founder=payload[33:65].hex(),
-            key=payload[65:97],
-            secret=payload[97:113],
-            role=role,
-            addresses=tuple(addresses),
-        )
+            swarm=data[1:33].hex(), founder=data[33:65].hex(), key=data[65:97], secret=secret, role=role, uses=uses,
+            expires=expires, addresses=tuple(addresses), signature=whole[-SIGNATURE_BYTES:],
+        )  # fmt: skip
+
+
+def kept(text: bytes | None) -> Ticket | None:
+    """The ticket that a peer keeps, if it is still one: one of an older version has long been used, or never will."""
+    if not text or not text.startswith(PREFIX.encode()):
+        return None
+    return Ticket.parse(text.decode("ascii", "replace"))
 
 
 def prove(secret: bytes, offer: bytes) -> bytes:
@@ -156,3 +209,11 @@ def _read_short(data: bytes, at: int) -> tuple[str, int]:
     if end > len(data):
         raise IndexError(end)
     return data[at + 1 : end].decode("ascii"), end
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            many = int(seconds // size)
+            return f"{many} {unit}" + ("s" if many > 1 else "")
+    return "less than a minute"

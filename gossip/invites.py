@@ -1,0 +1,189 @@
+"""Whom a peer lets in, as its store has it: tickets, cards, keys that are allowed, and whether the door is open.
+
+    make_ticket    whoever has its text may enter                    `gossip invite`
+    make_card      where to knock, for those who need no secret      `gossip members allow`
+    allow          the holder of this key may enter                  `gossip members allow`
+    set_open       anybody may enter who asks for the swarm by name  `gossip new --open`
+
+For a node that does not run; one that runs does the same on its owner's word (gossip/node/inviting.py). Who may let
+others in: an admin, as anything but an admin; a trainer where genesis allows guests, as trainer, observer or relay.
+Files and keys only: no event loop, no arrays, no network.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gossip import directory as places
+from gossip.identity import KeyFiles, stored_promise
+from gossip.transport.tickets import MAX_USES, SECRET_BYTES, Ticket
+from ledger.canonical import decode_entry
+from ledger.entry import Enrol, Genesis, Hash, Member, PeerId
+from ledger.errors import LocalError, RemoteError
+from ledger.keys import PrivateKey, check_public
+from ledger.private_files import Passphrase
+from ledger.store import PutMeta, Store
+
+ADMIN_GIVES: Final = ("trainer", "observer", "auditor", "relay")  # who is an admin genesis says
+SPONSOR_GIVES: Final = ("trainer", "observer", "relay")
+MAX_TTL_S: Final = 366 * 86_400
+OPEN: Final = "open"  # store meta: b"1" if anybody may enter
+
+
+@dataclass(frozen=True, slots=True)
+class Inviter:
+    """Somebody who may let others in."""
+
+    swarm: Hash
+    founder: PeerId
+    roles: tuple[str, ...]  # that it may give
+
+    def give(self, role: str) -> str:
+        """The role, if it may give it; LocalError."""
+        if role not in self.roles:
+            raise LocalError(
+                f"this peer lets nobody in as {role[:20]!r}",
+                why="who is an admin, the genesis says" if role == "admin" else "",
+                next_step=f"use one of {', '.join(self.roles)}",
+            )  # fmt: skip
+        return role
+
+
+def inviter_of(genesis: Genesis, swarm: Hash, founder: PeerId, *, enrol_key: str, role: str) -> Inviter:
+    """What a peer may do that enrolled with `enrol_key` (hex) and is a member as `role`. LocalError: nothing."""
+    if role and enrol_key in genesis.admins:
+        return Inviter(swarm, founder, ADMIN_GIVES)
+    if role == "trainer" and genesis.guests:
+        return Inviter(swarm, founder, SPONSOR_GIVES)
+    raise LocalError(
+        "this peer can let nobody in", why="admins do" + (", and trainers" if genesis.guests else ""),
+        next_step="ask an admin to run `gossip invite`",
+    )  # fmt: skip
+
+
+def inviter_in(store: Store, now: float) -> Inviter:
+    """The same, of the peer whose store this is, by the entries in it."""
+    swarm, founder, own = (store.meta(name).decode() for name in ("swarm", "founder", "self"))
+    first = store.entry(founder, 0)
+    if first is None:
+        raise LocalError("this peer is no member yet", next_step="start it with `gossip run`")
+    genesis, enrol_key = decode_entry(first), ""
+    assert isinstance(genesis, Genesis)
+    for data in store.entries(own):
+        entry = decode_entry(data)
+        if isinstance(entry, Enrol):
+            enrol_key = entry.key
+            break
+    role = "admin" if own == founder else ""
+    if not role:
+        admitted = (
+            decode_entry(data) for _, _, data in store.history() if own.encode() in data and b'"member"' in data
+        )
+        roles = {
+            entry.role
+            for entry in admitted
+            if isinstance(entry, Member) and entry.peer == own and not 0 < entry.expires <= now
+        }
+        role = next((name for name in ("admin", "trainer") if name in roles), "")
+    return inviter_of(genesis, swarm, founder, enrol_key=enrol_key, role=role)
+
+
+def new_ticket(
+    store: Store, key: PrivateKey, inviter: Inviter, *, role: str, uses: int, expires: int, addresses: tuple[str, ...]
+) -> Ticket:
+    """A ticket, in the store and signed. LocalError if `uses` is no number up to MAX_USES, or the role not its to give."""
+    if not isinstance(uses, int) or isinstance(uses, bool) or not 1 <= uses <= MAX_USES:
+        raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {MAX_USES}")
+    ticket = Ticket(
+        swarm=inviter.swarm, founder=inviter.founder, key=key.public, addresses=addresses,
+        secret=secrets.token_bytes(SECRET_BYTES), role=inviter.give(role), uses=uses, expires=expires,
+    ).signed(key)  # fmt: skip
+    store.add_ticket(ticket.ticket_id, ticket.secret, role, uses, expires)
+    return ticket
+
+
+def new_card(key: PrivateKey, inviter: Inviter, *, role: str, addresses: tuple[str, ...]) -> Ticket:
+    """A ticket without a secret."""
+    return Ticket(
+        swarm=inviter.swarm, founder=inviter.founder, key=key.public, addresses=addresses, secret=b"", role=role
+    ).signed(key)
+
+
+def until(ttl_s: float, now: float) -> int:
+    """When something ends that is good for `ttl_s` from now on; 0 (never) for 0. LocalError if that is no time."""
+    if not isinstance(ttl_s, int | float) or not 0 <= ttl_s <= MAX_TTL_S:
+        raise LocalError(f"an invite for {ttl_s} s", next_step=f"choose 1 to {MAX_TTL_S} seconds, or 0: for ever")
+    return int(now + ttl_s) + 1 if ttl_s else 0
+
+
+def checked_key(text: object) -> bytes:
+    """The public key that somebody typed in hex; LocalError."""
+    try:
+        key = bytes.fromhex(text) if isinstance(text, str) else b""
+        check_public(key)
+    except (ValueError, RemoteError) as error:
+        raise LocalError(
+            f"{str(text)[:80]!r} is no public key", why=str(error),
+            next_step="name what their `gossip key new` or `gossip key show` printed",
+        ) from None  # fmt: skip
+    return key
+
+
+# ------------------------------------------------------------------ of a peer whose node does not run
+
+
+def make_ticket(
+    directory: Path, *, role: str = "trainer", uses: int = 1, ttl_s: float = 0, addresses: tuple[str, ...] = (),
+    passphrase: Passphrase | None = None,
+) -> Ticket:  # fmt: skip
+    """Open an invitation in this peer's store, for `ttl_s` seconds (0: for ever). LocalError if it may not."""
+    now = time.time()
+    with Store(places.store_path(directory)) as store:
+        inviter = inviter_in(store, now)
+        key = _signing(directory, store, passphrase)
+        return new_ticket(
+            store, key, inviter, role=role, uses=uses, expires=until(ttl_s, now), addresses=addresses
+        )  # fmt: skip
+
+
+def make_card(
+    directory: Path, *, role: str = "trainer", addresses: tuple[str, ...] = (), passphrase: Passphrase | None = None
+) -> Ticket:
+    """What tells the holder of an allowed key where to knock."""
+    with Store(places.store_path(directory)) as store:
+        inviter = inviter_in(store, time.time())
+        return new_card(_signing(directory, store, passphrase), inviter, role=inviter.give(role), addresses=addresses)
+
+
+def allow(directory: Path, key: str, role: str = "trainer", expires: int = 0) -> None:
+    """Let the holder of a key (hex) enter, and be a member until `expires` (Unix seconds; 0: for ever)."""
+    with Store(places.store_path(directory)) as store:
+        store.allow(checked_key(key), inviter_in(store, time.time()).give(role), expires)
+
+
+def disallow(directory: Path, key: str) -> bool:
+    """Take that back; False if it was never said. Who is a member already stays one."""
+    with Store(places.store_path(directory)) as store:
+        return store.disallow(checked_key(key))
+
+
+def set_open(directory: Path, wanted: bool) -> None:
+    """Let anybody in who asks for the swarm by name, as trainers; or no longer."""
+    with Store(places.store_path(directory)) as store:
+        inviter_in(store, time.time())
+        store.commit([PutMeta(OPEN, b"1" if wanted else b"")])
+
+
+def is_open(store: Store) -> bool:
+    return bool(store.find_meta(OPEN))
+
+
+def _signing(directory: Path, store: Store, passphrase: Passphrase | None) -> PrivateKey:
+    promise = stored_promise(store)
+    if promise is None:
+        raise LocalError("this peer has no key on record yet", next_step="start it with `gossip run`")
+    return KeyFiles(directory, passphrase).in_force(promise)
