@@ -21,7 +21,7 @@ from ledger.errors import GossipError
 
 SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
-PEER_MODULES: Final = ("aiohttp", "aiortc", "jax", "numpy", "optax", "tldextract", "zeroconf")  # of the extra [peer]
+PEER_MODULES: Final = ("aiohttp", "aiortc", "jax", "numpy", "optax", "segno", "spake2", "tldextract", "zeroconf")  # of the extra [peer]
 
 
 class Gossip(TyperGroup):
