@@ -21,7 +21,9 @@ from ledger.errors import GossipError
 
 SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
-PEER_MODULES: Final = ("aiohttp", "aiortc", "jax", "numpy", "optax", "segno", "spake2", "tldextract", "zeroconf")  # of the extra [peer]
+PEER_MODULES: Final = (  # of the extra [peer]
+    "aiohttp", "aiortc", "jax", "numpy", "optax", "segno", "spake2", "tldextract", "zeroconf",
+)  # fmt: skip
 
 
 class Gossip(TyperGroup):
