@@ -13,25 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import control, passphrase, remembered, render, settings
-from cli.options import (
-    Address,
-    Data,
-    Dir,
-    Duty,
-    Epsilon,
-    Every,
-    Interface,
-    Json,
-    Licence,
-    Lists,
-    Name,
-    PeerName,
-    Plain,
-    Port,
-    Stream,
-    UntilStdin,
-    Validation,
-)  # fmt: skip
+from cli import options as opt
 from cli.plain import plain
 from cli.swarm import refuse_second_node, secret_of, start
 from ledger.errors import LocalError
@@ -45,26 +27,26 @@ def join(
     invitation: Annotated[
         str, typer.Argument(metavar="INVITE", help="What gossip invite printed; - reads it from standard input.")
     ],
-    data: Data = None,
-    licence: Licence = None,
-    lists: Lists = None,
-    validation: Validation = None,
-    interface: Interface = None,
-    port: Port = None,
-    address: Address = None,
-    duty: Duty = None,
-    every: Every = None,
-    epsilon: Epsilon = None,
-    directory: Dir = None,
-    peer_name: PeerName = "",
+    data: opt.Data = None,
+    licence: opt.Licence = None,
+    lists: opt.Lists = None,
+    validation: opt.Validation = None,
+    interface: opt.Interface = None,
+    port: opt.Port = None,
+    address: opt.Address = None,
+    duty: opt.Duty = None,
+    every: opt.Every = None,
+    epsilon: opt.Epsilon = None,
+    directory: opt.Dir = None,
+    peer_name: opt.PeerName = "",
     key: Annotated[
         Path | None, typer.Option("--key", metavar="FILE", help="Use the key that gossip key new wrote.")
     ] = None,
     lock: passphrase.Ask = False,
     passphrase_file: passphrase.File = None,
-    plain_view: Plain = False,
-    json: Stream = False,
-    until_stdin_closes: UntilStdin = False,
+    plain_view: opt.Plain = False,
+    json: opt.Stream = False,
+    until_stdin_closes: opt.UntilStdin = False,
 ) -> None:
     """Enter a swarm with an invitation, and run."""
     from gossip.transport.tickets import MAX_TEXT_CHARS, Ticket
@@ -109,12 +91,12 @@ def _secret_and_key(key: Path | None, lock: bool, file: Path | None) -> tuple[Pa
 
 
 def invite(
-    name: Name = None,
+    name: opt.Name = None,
     uses: Annotated[
         int, typer.Option("--uses", metavar="N", min=1, max=1000, help="How many peers may enter with it.")
     ] = 1,
-    directory: Dir = None,
-    json: Json = False,
+    directory: opt.Dir = None,
+    json: opt.Json = False,
 ) -> None:
     """Print what to type on the other machine."""
     place = settings.existing_directory(name, directory)

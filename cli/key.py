@@ -1,8 +1,9 @@
 """`gossip key`: who this peer is, and changing, locking, saving and recovering the keys that make it so.
 
 The peer id is a hash of the first entry of the peer's log; four words say the same for people. Which key is in force
-stands in that log, so showing it takes no passphrase. Private keys and passphrases are never printed. Where a node
-runs, it changes the key itself; else the same machine does it here, without links.
+stands in that log, so showing it takes no passphrase; ids and keys are shown with check digits (cli/ids.py). Private
+keys and passphrases are never printed. Where a node runs, it changes the key itself; else the same machine does it
+here, without links.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, passphrase, render, settings
+from cli import control, ids, passphrase, render, settings
 from cli.group import Gossip
 from ledger.errors import LocalError
 
@@ -66,6 +67,7 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
     facts: dict[str, Any] = {
         "peer": peer,
         "words": words(peer),
+        "checked": {"peer": ids.checked(peer, "peer"), "key": ids.checked(promise.key.hex(), "key")},
         "key": promise.key.hex(),
         "since": None if lacks_log else promise.since,
         "next": promise.next,
@@ -79,12 +81,13 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
     if json:
         render.document(facts)
         return
-    render.say(f"peer      {peer}")
+    render.say(f"peer      {facts['checked']['peer']}")
     render.say(f"words     {facts['words']}")
     since = f"in force since entry {promise.since} of its log"
     if lacks_log:
         since = "(as of the backup; the log is not here yet)"
-    render.say(f"key       {facts['key']}   {since}")
+    render.say(f"key       {facts['checked']['key']}")
+    render.say(f"          {since}")
     render.say(f"next      {promise.next}   SHA-256 of the key after it")
     render.say(f"verifier  {facts['verifier']}")
     render.say(f"swarm     {swarm}")
@@ -107,11 +110,12 @@ def new(
     key = PrivateKey.generate()
     key.save(out, passphrase.fresh(lock, passphrase_file, str(out)))
     if json:
-        render.document({"key": key.public.hex(), "file": str(out)})
+        render.document({"key": key.public.hex(), "checked": ids.checked(key.public.hex(), "key"), "file": str(out)})
         return
-    render.say(f"key     {key.public.hex()}")
+    render.say(f"key     {ids.checked(key.public.hex(), 'key')}")
     render.say(f"file    {out}")
-    render.say("The key is public: a founder can name it with gossip new --witness or --admin. The file is not.")
+    render.say("The key is public: a founder can name it with gossip new --witness or --admin, and an admin lets it in")
+    render.say("with gossip members allow KEY. The file is private.")
     render.say(f"Enter with it: gossip join INVITE --key {out}")
 
 

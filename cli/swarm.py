@@ -13,26 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, passphrase, remembered, render, settings
-from cli.options import (
-    Address,
-    Data,
-    Dir,
-    Duty,
-    Epsilon,
-    Every,
-    Interface,
-    Json,
-    Licence,
-    Lists,
-    Name,
-    PeerName,
-    Plain,
-    Port,
-    Stream,
-    UntilStdin,
-    Validation,
-)  # fmt: skip
+from cli import control, ids, passphrase, remembered, render, settings
+from cli import options as opt
 from cli.plain import plain
 from ledger.errors import LinkError, LocalError
 
@@ -44,7 +26,7 @@ STOP_WITHIN_S: Final = 20.0
 
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the swarm is called.")],
-    directory: Dir = None,
+    directory: opt.Dir = None,
     task: Annotated[
         str | None, typer.Option("--task", metavar="TASK", help="filterlist (the default) or table.")
     ] = None,
@@ -52,7 +34,7 @@ def new(
         Path | None,
         typer.Option("--model", metavar="FILE", help="A model declared in JSON, instead of the task's own."),
     ] = None,
-    peer_name: PeerName = "",
+    peer_name: opt.PeerName = "",
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="K", min=0, help="Seed of the starting weights. Drawn if left out.")
     ] = None,
@@ -66,14 +48,33 @@ def new(
     ] = None,
     admin: Annotated[
         list[str] | None,
-        typer.Option("--admin", metavar="KEY...", help="Who may change the policy, beside the founder."),
+        typer.Option("--admin", metavar="KEY...", help="Who decides on policy and members, beside the founder."),
     ] = None,
     threshold: Annotated[
-        int, typer.Option("--threshold", metavar="N", min=1, help="How many admins it takes to change the policy.")
+        int,
+        typer.Option(
+            "--threshold",
+            metavar="N",
+            min=1,
+            help="How many admins it takes to change the policy, or to put a peer out.",
+        ),
     ] = 1,
+    guests: Annotated[
+        int,
+        typer.Option(
+            "--guests",
+            metavar="N",
+            min=0,
+            max=4096,
+            help="How many peers each trainer may let in; with it they weigh as much as one member.",
+        ),
+    ] = 0,
+    open_to_all: Annotated[
+        bool, typer.Option("--open", help="Let anybody in who asks for the swarm by name, while this peer runs.")
+    ] = False,
     lock: passphrase.Ask = False,
     passphrase_file: passphrase.File = None,
-    json: Json = False,
+    json: opt.Json = False,
 ) -> None:
     """Found a swarm: its model, starting weights and rules, in one entry."""
     settings.check_name(name)
@@ -91,8 +92,9 @@ def new(
         seed = secrets.randbits(48)
     created = create_swarm(
         place, name=name, task=task_name, model_text=text, peer_name=peer_name or remembered.new_name(), seed=seed,
-        passphrase=passphrase.fresh(lock, passphrase_file), witnesses=witness or (),
-        policy_text=rules, admins=admin or (), threshold=threshold,
+        passphrase=passphrase.fresh(lock, passphrase_file), witnesses=[ids.read(key, "key") for key in witness or ()],
+        policy_text=rules, admins=[ids.read(key, "key") for key in admin or ()], threshold=threshold,
+        guests=guests, is_open=open_to_all,
     )  # fmt: skip
     if json:
         render.document(
@@ -102,6 +104,8 @@ def new(
                 "name": name,
                 "task": task_name,
                 "seed": seed,
+                "guests": guests,
+                "open": open_to_all,
                 "dir": str(place),
             }
         )
@@ -110,28 +114,32 @@ def new(
     render.say(f"swarm   {name}  {created.swarm}")
     render.say(f"peer    {created.peer}")
     render.say("        the founder, who lets others in")
+    if guests:
+        render.say(f"        and so may every trainer, {render.many(guests, 'peer')} each")
     render.say(f"kept in {place}")
+    if open_to_all:
+        render.say(f"open    to anybody near who types: gossip join --open {name}")
     render.say(f"Next    gossip run{which} --data FILE --interface IF")
     render.say(f"        gossip invite{which}      (in another terminal)")
 
 
 def run(
-    name: Name = None,
-    data: Data = None,
-    licence: Licence = None,
-    lists: Lists = None,
-    validation: Validation = None,
-    interface: Interface = None,
-    port: Port = None,
-    address: Address = None,
-    duty: Duty = None,
-    every: Every = None,
-    epsilon: Epsilon = None,
-    directory: Dir = None,
+    name: opt.Name = None,
+    data: opt.Data = None,
+    licence: opt.Licence = None,
+    lists: opt.Lists = None,
+    validation: opt.Validation = None,
+    interface: opt.Interface = None,
+    port: opt.Port = None,
+    address: opt.Address = None,
+    duty: opt.Duty = None,
+    every: opt.Every = None,
+    epsilon: opt.Epsilon = None,
+    directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
-    plain_view: Plain = False,
-    json: Stream = False,
-    until_stdin_closes: UntilStdin = False,
+    plain_view: opt.Plain = False,
+    json: opt.Stream = False,
+    until_stdin_closes: opt.UntilStdin = False,
 ) -> None:
     """Run this machine's peer, or start it again. Without data it observes."""
     place = settings.existing_directory(name, directory)
@@ -167,7 +175,7 @@ def start(
     raise typer.Exit(code)
 
 
-def status(name: Name = None, directory: Dir = None, json: Json = False) -> None:
+def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = False) -> None:
     """Say what this machine's peer does now."""
     place = settings.existing_directory(name, directory)
     facts = remembered.status_of(place)
@@ -199,7 +207,7 @@ def status(name: Name = None, directory: Dir = None, json: Json = False) -> None
     render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
 
 
-def stop(name: Name = None, directory: Dir = None, json: Json = False) -> None:
+def stop(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = False) -> None:
     """Stop this machine's peer. Its place in the swarm stays."""
     place = settings.existing_directory(name, directory)
     stopped = stop_node(place)
@@ -211,10 +219,10 @@ def stop(name: Name = None, directory: Dir = None, json: Json = False) -> None:
 
 
 def leave(
-    name: Name = None,
-    directory: Dir = None,
+    name: opt.Name = None,
+    directory: opt.Dir = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: Json = False,
+    json: opt.Json = False,
 ) -> None:
     """Stop, and remove this peer's keys and ledger from this machine."""
     place = settings.existing_directory(name, directory)
