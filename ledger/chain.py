@@ -34,7 +34,7 @@ from typing import Final
 
 from ledger.entry import Challenge, Data, Hash, Opening, PeerId
 from ledger.errors import LocalError, RemoteError
-from ledger.membership import Admission, Membership
+from ledger.membership import Admission, Membership, Word, revoked_from
 from ledger.merkle import Column, Tree, prefix_bytes
 from ledger.pasts import Pasts
 from ledger.runs import Runs
@@ -44,7 +44,7 @@ from ledger.weights import START, Row
 LogId = str  # a peer id (the trunk of its log), or strand_id(): another branch of it
 Ranges = tuple[tuple[int, int], ...]  # begin <= index < end, rising
 Wish = tuple[int, Hash]  # number and hash of a policy that an admin asked for
-Revoked = Mapping[PeerId, tuple[tuple[str, int], ...]]  # (enrol key of an admin, hex; since), sorted
+Revoked = Mapping[PeerId, tuple[Word, ...]]  # sorted
 Said = Mapping[Wish, tuple[str, ...]]  # the enrol keys (hex, sorted) of the admins who did
 
 LANE_BYTES: Final = 4  # sizes of logs, packed side by side in one integer; the top bit of each lane stays free
@@ -100,6 +100,7 @@ class Condemnation:
     seqs: tuple[int, ...]
     leaf: bytes  # of the last of them
     digest: bytes  # over this one and all before it in its log (condemned.py)
+    house: PeerId  # of the judge, in the past of the verdict; "" if it stands alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Tip:
     charges: Mapping[PeerId, tuple[Charge, ...]] = field(default_factory=dict)  # accusations that it has seen, sorted
     said: Said = field(default_factory=dict)  # policies that it has seen asked for, and those of its own
     trainers: tuple[int, ...] = ()  # slots of those who may train, one for each peer, sorted by peer id
+    houses: tuple[PeerId, ...] = ()  # the house of each of them, "" if it stands alone; (): all of them do
     limits: Mapping[int, int] = field(default_factory=dict)  # slot -> entries that count in weights, where not all do
     data: Mapping[int, Data] = field(default_factory=dict)  # own data entries by seq
     unsnapped: int = 0  # own updates since the last own snapshot
@@ -158,6 +160,15 @@ class Tip:
     @property
     def peer(self) -> PeerId:
         return peer_of(self.log)
+
+    def revoked_from(self, peer: PeerId) -> int | None:
+        """The index from which nothing of a peer's log counts, because admins want it out; None if it is not."""
+        return revoked_from(self.revoked[peer]) if peer in self.revoked else None
+
+    def member(self, peer: PeerId) -> Membership | None:
+        """What this past says of a peer; None if it is no member, or not any more."""
+        found = self.admitted.get(peer)
+        return found if found is None or self.revoked_from(peer) is None else None
 
 
 @dataclass(slots=True, eq=False)
@@ -187,10 +198,11 @@ class Log:
     snapshots: array[int] = field(default_factory=lambda: array("I"))  # their seqs
     slots: list[tuple[int, int, Log]] = field(default_factory=list)  # (seq, slot, what it means from there on)
     admissions: list[Admission] = field(default_factory=list)
-    revokes: list[tuple[int, PeerId, int]] = field(default_factory=list)  # (seq, peer, since): whom it wants out
+    revokes: list[tuple[int, PeerId, Word]] = field(default_factory=list)  # whom it wants out
     charges: list[tuple[int, Charge]] = field(default_factory=list)  # accusations that this log makes
     condemns: list[Condemnation] = field(default_factory=list)  # what this log condemns
-    votes: dict[int, list[tuple[Log, int]]] = field(default_factory=dict)  # own entry -> (log, seq) of who condemns it
+    votes: dict[int, list[tuple[Log, int, PeerId]]] = field(default_factory=dict)  # own entry -> its votes: log, seq,
+    #   and the judge's house then
     runs: dict[int, Runs] = field(default_factory=dict)  # by data entry that is condemned (condemned.py)
     policies: list[tuple[int, int, Hash]] = field(default_factory=list)  # (seq, number, policy): changes it asks for
     challenges: list[tuple[int, Challenge]] = field(default_factory=list)  # by seq
@@ -427,7 +439,7 @@ def follow(
     sizes = [*tip.sizes, *(0 for _ in range(len(roster) - len(tip.sizes)))]
     heads = [*tip.heads, *(b"" for _ in range(len(roster) - len(tip.heads)))]
     admitted: dict[PeerId, Membership] = {}
-    revoked: dict[PeerId, set[tuple[str, int]]] = {}
+    revoked: dict[PeerId, set[Word]] = {}
     charges: dict[PeerId, set[Charge]] = {}
     said: dict[Wish, set[str]] = {}
     for index, size in seen:
@@ -440,9 +452,9 @@ def follow(
                 if admission.seq < size:
                     known = admitted.get(admission.peer, tip.admitted.get(admission.peer))
                     admitted[admission.peer] = Membership.of(admission).join(known)
-        for seq, peer, since in log.revokes:
+        for seq, peer, word in log.revokes:
             if before <= seq < size:
-                revoked.setdefault(peer, set()).add((log.enrol_key.hex(), since))
+                revoked.setdefault(peer, set()).add(word)
         for seq, charge in log.charges:
             if before <= seq < size:
                 charges.setdefault(charge.peer, set()).add(charge)
@@ -469,7 +481,7 @@ def follow(
     return admit_members(followed, admitted) if admitted else followed
 
 
-def expel(tip: Tip, revoked: Mapping[PeerId, Collection[tuple[str, int]]]) -> Tip:
+def expel(tip: Tip, revoked: Mapping[PeerId, Collection[Word]]) -> Tip:
     """The tip after its past has grown by these wishes of admins."""
     known = {peer: tuple(sorted({*tip.revoked.get(peer, ()), *new})) for peer, new in revoked.items()}
     return replace(tip, revoked=MappingProxyType({**tip.revoked, **known}))

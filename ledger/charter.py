@@ -5,7 +5,7 @@
     Outcome    what admitting it will do
 
 Why it exists: the rules are in several files (rules.py, in_force.py, inspection_rules.py), and all of them take and
-give these. It refuses to know any rule but the one that most kinds share: that a member wrote the entry.
+give these. It refuses to know any rule.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from ledger.chain import InvalidEntry, Log, LogId, Tip
+from ledger.chain import Log, LogId, Tip
 from ledger.entry import Data, FoldConstants, Genesis, Hash, PeerId
 from ledger.errors import LocalError
 from ledger.fold import parameters
@@ -64,6 +64,7 @@ class Outcome:
     basis: Hash = ""  # of an update: the policy that it was ruled on by
     ruling: Ruling | None = None  # and what that says of it
     active: int = 0  # of an update: among how many it was weighed
+    house: PeerId = ""  # of a member entry: who answers for the one it admits; "" if that stands alone
 
     @property
     def refused(self) -> tuple[Breach, ...]:
@@ -96,8 +97,3 @@ def data_at(log: Log, size: int, seq: int) -> Data | None:
     if data is None and log.base is not None and seq < log.base.data:
         raise NeedsHistory(log.id, f"entry {seq}, if that is a data entry")
     return data
-
-
-def check_member_wrote(tip: Tip) -> None:
-    if tip.peer not in tip.admitted:
-        raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted")

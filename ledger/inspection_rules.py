@@ -26,7 +26,7 @@ from hashlib import sha256
 
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import Charge, InvalidEntry, Log, LogId, Tip
-from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wrote, data_at
+from ledger.charter import Charter, Outcome, Past, branches_of, data_at
 from ledger.entry import Accuse, Challenge, Data, Opening
 from ledger.errors import RemoteError
 from ledger.keys import verify
@@ -54,7 +54,6 @@ def check_challenge(charter: Charter, tip: Tip, own: Log, entry: Challenge) -> O
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "challenge", why)
 
-    check_member_wrote(tip)
     if entry.peer == tip.peer:
         raise wrong("is of its author's own data")
     branches = branches_of(tip, own)
@@ -63,8 +62,12 @@ def check_challenge(charter: Charter, tip: Tip, own: Log, entry: Challenge) -> O
         raise wrong("names no data entry that its author has seen")
     if data.zone != "public":
         raise wrong("is of private data")
+    seat = tip.admitted[tip.peer]
     roles = {
-        said.role for log, size in branches for said in log.admissions if said.peer == tip.peer and said.seq < size
+        said.role
+        for log, size in branches
+        for said in log.admissions
+        if said.peer == tip.peer and said.seq < size and bool(said.house) is bool(seat.house)
     }
     if data.opens and roles.isdisjoint(data.opens) and tip.peer not in data.opens:
         raise wrong("is of data whose records are not opened to its author")
@@ -78,7 +81,6 @@ def check_opening(tip: Tip, own: Log, entry: Opening) -> Outcome:
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "opening", why)
 
-    check_member_wrote(tip)
     branches = branches_of(tip, own)
     if not any(True for _ in _asked(branches, (own, tip.size), entry)):
         for log, _ in branches:
@@ -97,7 +99,6 @@ def check_accused(tip: Tip, past: Past, entry: Accuse) -> Outcome:
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "accuse", why)
 
-    check_member_wrote(tip)
     openings = _accused(tip, past, entry)
     if not openings:
         raise wrong(f"entry {entry.index} of that log is no opening of these records that its author has seen")

@@ -28,7 +28,7 @@ from ledger.chain import (
 )
 from ledger.charter import Charter, Past
 from ledger.checked import Change
-from ledger.condemned import is_judged, judges_of, owner, quorum
+from ledger.condemned import is_judged, judges_of, owner, quorum, voices
 from ledger.entry import (
     AnyEntry,
     Challenge,
@@ -42,7 +42,7 @@ from ledger.entry import (
 )
 from ledger.errors import LocalError
 from ledger.inspection_rules import answered_by, is_false
-from ledger.membership import TRAINING_ROLES
+from ledger.membership import Membership, Word, revoked_from
 from ledger.merkle import Column, Tree
 from ledger.policy import Policy
 from ledger.rebuild import tip_at
@@ -74,7 +74,8 @@ class Known:
         self._entries: dict[LogId, Items[bytes]] = {}  # a strand's from its fork on
         self._read = read or self._kept
         self._keeps = read is None
-        self._roles: dict[PeerId, str] = {}
+        self._seats: dict[PeerId, Membership] = {}
+        self._words: dict[PeerId, set[Word]] = {}  # of admins who want a member out
         self._members: dict[bytes, PeerId] = {}  # by key in force, for display and links
         self._promised: dict[Hash, PeerId] = {}
         self._cuts: dict[LogId, Ranges] = {}  # what counts of those logs of which not everything does (standing.py)
@@ -210,9 +211,9 @@ class Known:
         held = self._held.get(log)
         if held.folded[seq + 1] > held.folded[seq]:
             enough = quorum(held.active[held.folded[seq]])
-            return len(judges_of(held, seq, self.heads())) >= enough
+            return voices(judges_of(held, seq, self.heads())) >= enough
         votes = owner(held, seq).votes.get(seq, ())
-        return len({judge.peer for judge, _ in votes}) >= quorum(len(self.trainers()))
+        return voices({(judge.peer, house) for judge, _, house in votes}) >= quorum(len(self.trainers()))
 
     def condemnations(self, past: Mapping[LogId, int]) -> Iterator[tuple[LogId, int, int, tuple[PeerId, ...]]]:
         """Every update let in that a quorum condemns in a past: log, seq, weight, and by whom, sorted."""
@@ -221,8 +222,9 @@ class Known:
             for number in range(log.folded[log.fork], log.folded[size]) if is_judged(log) else ():
                 seq = log.folded_at[number]
                 judges = judges_of(log, seq, past)
-                if len(judges) >= quorum(log.active[number]):
-                    yield name, seq, log.weight[seq + 1] - log.weight[seq], tuple(sorted(judges))
+                if voices(judges) >= quorum(log.active[number]):
+                    by = tuple(sorted({peer for peer, _ in judges}))
+                    yield name, seq, log.weight[seq + 1] - log.weight[seq], by
 
     def judgements(self, peer: PeerId) -> Iterator[tuple[LogId, int, Judgement]]:
         """Everything that is said of a peer's entries: in which log (its author is the judge), where, and what.
@@ -311,15 +313,31 @@ class Known:
         return self._held.get(peer).held_at(0).key
 
     def role_of(self, peer: PeerId) -> str:
-        """The role of a member by all that is admitted now; "" for a stranger."""
-        return self._roles.get(peer, "")
+        """The role of a member by all that is admitted now; "" for a stranger, and for who is out."""
+        seat = self.membership(peer)
+        return seat.role if seat is not None else ""
+
+    def membership(self, peer: PeerId) -> Membership | None:
+        """What is said of a member by all that is admitted now; None for a stranger, and for who is out.
+
+        Whether its time is over is for the caller's clock to say (`has_expired`): entries have none.
+        """
+        return self._seats.get(peer) if self.revoked_from(peer) is None else None
+
+    def is_revoked(self, peer: PeerId) -> bool:
+        """Whether, by all that is admitted now, enough admins want a member out."""
+        return self.revoked_from(peer) is not None
+
+    def revoked_from(self, peer: PeerId) -> int | None:
+        """The index in a peer's log from which nothing counts because it is out; None if it is not."""
+        return revoked_from(self._words[peer]) if peer in self._words else None
 
     def member_by_key(self, key: bytes) -> PeerId | None:
         """The member whose key this is: the one in force, or the one it has promised to change to."""
         return self._members.get(key) or self._promised.get(sha256(key).hexdigest())
 
     def trainers(self) -> tuple[PeerId, ...]:
-        return tuple(sorted(peer for peer, role in self._roles.items() if role in TRAINING_ROLES))
+        return tuple(sorted(peer for peer, seat in self._seats.items() if seat.trains and not self.is_revoked(peer)))
 
     def _kept(self, log: LogId, seq: int) -> bytes:
         return self._entries[log][seq - self._logs[log].fork]

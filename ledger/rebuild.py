@@ -12,7 +12,7 @@ from types import MappingProxyType
 from ledger import in_force, rules, standing, weights
 from ledger.chain import Charge, Held, Log, Tip, accuse, admit_members, expel, hear
 from ledger.entry import FoldConstants, Hash, PeerId
-from ledger.membership import Membership
+from ledger.membership import Membership, Word
 from ledger.weights import Row
 
 
@@ -31,15 +31,15 @@ def tip_at(held: Log, size: int, head: Hash) -> Tip:
         unsnapped=held.snapped_at(size)[1],
     )  # fmt: skip
     admitted: dict[PeerId, Membership] = {}
-    revoked: dict[PeerId, set[tuple[str, int]]] = {}
+    revoked: dict[PeerId, set[Word]] = {}
     charges: dict[PeerId, set[Charge]] = {}
     for seen, upto in [*zip(roster, sizes, strict=True), (held, size)]:
         for said in seen.admissions:
             if said.seq < upto:
                 admitted[said.peer] = Membership.of(said).join(admitted.get(said.peer))
-        for seq, peer, since in seen.revokes:
+        for seq, peer, word in seen.revokes:
             if seq < upto:
-                revoked.setdefault(peer, set()).add((seen.enrol_key.hex(), since))
+                revoked.setdefault(peer, set()).add(word)
         for seq, charge in seen.charges:
             if seq < upto:
                 charges.setdefault(charge.peer, set()).add(charge)

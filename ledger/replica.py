@@ -65,7 +65,7 @@ from ledger.entry import (
     Verdict,
 )
 from ledger.errors import LocalError, RemoteError
-from ledger.membership import RANK, Admission
+from ledger.membership import Admission, Membership, Word
 from ledger.merkle import Tree, leaf_hash
 from ledger.moves import Moves
 from ledger.policy import Policy
@@ -106,7 +106,9 @@ class Replica(Moves):
             replica._held.add(log)
         for log in replica._logs.values():
             for admission in log.admissions:
-                replica._enter(admission.peer, admission.role)
+                replica._enter(admission)
+            for _, peer, word in log.revokes:
+                replica._expel(peer, word)
         replica._troubled = {peer for peer, strands in replica._strands.items() if len(strands) > 1}
         replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
         replica._troubled |= {charge.peer for charge in replica._charged}
@@ -209,7 +211,8 @@ class Replica(Moves):
             self._charter = self._charter.know(in_force.open_policy(tip, entry, evidence))
         ballots: list[Ballot] = []
         if isinstance(entry, Verdict):
-            ballots = ballots_of(held, checked.seq, entry, self._strands)
+            seat = tip.admitted[tip.peer]  # (only members judge)
+            ballots = ballots_of(held, checked.seq, entry, seat.house, self._strands)
         self._foresee(checked, charge, ballots)
         if held is None:
             tree, column = Tree(column=self._column), self._column
@@ -286,13 +289,14 @@ class Replica(Moves):
                     held.recovers.append((seq, entry.since))
                 if isinstance(entry, Enrol) and held.id == self.founder:
                     held.admissions.append(Admission(seq, held.peer, "admin", 0, ""))
-                    self._enter(held.peer, "admin")
+                    self._enter(held.admissions[-1])
                 self._know_keys(held.peer)
             case Member(peer=peer, role=role, expires=expires):
-                held.admissions.append(Admission(seq, peer, role, expires, ""))
-                self._enter(peer, role)
+                held.admissions.append(Admission(seq, peer, role, expires, checked.outcome.house))
+                self._enter(held.admissions[-1])
             case Revoke(peer=peer, since=since):
-                held.revokes.append((seq, peer, since))
+                held.revokes.append((seq, peer, Word(held.enrol_key.hex(), since, self.genesis.threshold)))
+                self._expel(*held.revokes[-1][1:])
             case Challenge() as entry:
                 held.challenges.append((seq, entry))
             case Opening() as entry:
@@ -319,16 +323,23 @@ class Replica(Moves):
             held.condemns.append(ballot.said)
             cast(held, ballot)
 
-    def _enter(self, peer: PeerId, role: str) -> None:
-        self._roles[peer] = min(self._roles.get(peer, role), role, key=RANK.index)
+    def _enter(self, admission: Admission) -> None:
+        peer = admission.peer
+        self._seats[peer] = Membership.of(admission).join(self._seats.get(peer))
+        self._know_keys(peer)
+
+    def _expel(self, peer: PeerId, word: Word) -> None:
+        self._words.setdefault(peer, set()).add(word)
         self._know_keys(peer)
 
     def _know_keys(self, peer: PeerId) -> None:
-        """Which keys this member may show: those of the branches that stand, or of all if none does."""
-        if peer not in self._roles:
+        """Which keys this member may show: those of the branches that stand, or of all if none does. (Out: none.)"""
+        if peer not in self._seats:
             return
         strands = [log for log in self._strands[peer] if log.keys]
         strands = [log for log in strands if self.void_from(log.id) is None] or strands
+        if self.is_revoked(peer):
+            strands = []
         self._members = {key: owner for key, owner in self._members.items() if owner != peer}
         self._promised = {digest: owner for digest, owner in self._promised.items() if owner != peer}
         for log in strands:

@@ -9,8 +9,11 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     seen ...   meets, seen, closed, heads (chain.py)
     key        a key is a good Ed25519 point; the founder's is an admin's; a rotation or recovery brings the very key
                that was promised, and nobody else's
-    member     written by an admin; of a peer that it has seen enrol, once, with a key no other member has
-    role       data and updates by admitted trainers, snapshots by admitted members
+    role       of a kind that its author may write, by what its past says of it (roles.py: one table)
+    expired    claimed to be written before its author's membership was over
+    member     of a peer that it has seen enrol, with a key no other member has, and that is not out; it adds something
+               to what its past says; keys that genesis names are let in as admins, and no others. By a trainer: as
+               trainer, observer or relay, no longer than itself, and no more than genesis.guests for its house
     data       an update cites a data entry of its own log
     privacy    an update says what it has spent of the epsilon that its data entry claims: something, and no more than
                that; of no claim, nothing
@@ -20,15 +23,16 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     weight     what weights.py gives for this past, times what the policy's rules leave of it: authoring runs the same
                code (`weigh`)
     policy-breach   a snapshot whose count follows only if updates were folded that the policy leaves out
-    accuse     by a member, of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
+    accuse     of a log that it has seen enrol; and, once the blob is held, evidence (fork.py) under keys
                of that log that its past shows
     sketch, challenge, opening, and accusations of openings   inspection_rules.py
-    token      a time stamp (anchor): by a member; of a token's possible size, and, once the blob is held, just of that
+    token      a time stamp (anchor): of a token's possible size, and, once the blob is held, just of that
                size. Whose it is, and of what time, is for those who trust some authority (timestamp.py)
-    policy     a change of the policy, by an admin, with the number that comes next in its past; and, once the blob is
+    policy     a change of the policy, with the number that comes next in its past; and, once the blob is
                held, a policy (in_force.py)
-    revoke     by an admin, of a peer that it has seen admitted
-    verdict    by a member, on entries of others that it has seen (verdicts.py)
+    revoke     of a peer that it has seen admitted, from a lower entry on than this admin has named before; it leaves
+               as many admins as the threshold asks for
+    verdict    on entries of others that it has seen (verdicts.py)
     final      of an own snapshot: a note over exactly the log up to it, signed by its author and by a majority of
                the witnesses that genesis names
 
@@ -49,7 +53,7 @@ from typing import assert_never
 
 from ledger import standing, weights
 from ledger.chain import Charge, InvalidEntry, Log, LogId, Tip, admit_members, expel, sizes_of
-from ledger.charter import Charter, Outcome, Past, branches_of, check_member_wrote, data_at
+from ledger.charter import Charter, Outcome, Past, branches_of, data_at
 from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.delta import HEADER_BYTES, max_blob_bytes
@@ -82,9 +86,10 @@ from ledger.genesis import MAX_NORM
 from ledger.in_force import check_change, policy_of
 from ledger.inspection_rules import check_accused, check_challenge, check_opening, find_false
 from ledger.keys import check_public
-from ledger.membership import Membership
+from ledger.membership import GUEST_ROLES, Membership, Word, guest_until, revoked_from
 from ledger.note import Signature
 from ledger.policy import Policy, Ruling
+from ledger.roles import check_role
 from ledger.state import state_hash
 from ledger.verdicts import check_verdict
 from ledger.weights import Sight, Weighed
@@ -115,33 +120,29 @@ def check_place(charter: Charter, tip: Tip, entry: AnyEntry, digest: Hash) -> No
 
 def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outcome:
     """The rules of one kind. `tip` has followed what the entry has seen."""
+    check_role(charter, tip, past.own, entry)
     match entry:
         case Genesis():
             return Outcome(tip, blob=entry.policy)
         case Enrol():
             return Outcome(_check_enrol(charter, tip, entry))
         case Member():
-            _check_member(charter, tip, past.require(), entry)
-            seat = Membership(entry.role, entry.expires)
-            return Outcome(standing.settle(admit_members(tip, {entry.peer: seat.join(tip.admitted.get(entry.peer))})))
+            seat = _check_member(charter, tip, past.require(), entry)
+            joined = seat.join(tip.admitted.get(entry.peer))
+            return Outcome(standing.settle(admit_members(tip, {entry.peer: joined})), house=seat.house)
         case Revoke():
-            _check_revoke(charter, tip, past.require(), entry)
-            said = (past.require().enrol_key.hex(), entry.since)
-            return Outcome(standing.settle(expel(tip, {entry.peer: {said}})))
+            return Outcome(standing.settle(_check_revoke(charter, tip, past.require(), entry)))
         case Data():
-            _check_trains(tip)
             after = replace(tip, data=MappingProxyType({**tip.data, entry.seq: entry}))
             return Outcome(after, blob=entry.sketch or None)
         case Update():
             return _check_update(charter, tip, past.require(), entry)
         case Snapshot():
-            check_member_wrote(tip)
             _check_snapshot(tip, past, entry)
             return Outcome(replace(tip, unsnapped=0))
         case Accuse(charge="opening"):
             return check_accused(tip, past, entry)
         case Accuse():
-            check_member_wrote(tip)
             if not any(log.peer == entry.peer and log.keys for log, _ in branches_of(tip, past.require())):
                 raise InvalidEntry(tip.log, tip.size, "accuse", "its author has not seen that peer enrol")
             return Outcome(tip, blob=entry.evidence)
@@ -152,7 +153,6 @@ def check_kind(charter: Charter, tip: Tip, past: Past, entry: AnyEntry) -> Outco
             _check_final(charter, tip, past.require(), entry)
             return Outcome(tip)
         case Anchor():
-            check_member_wrote(tip)  # strangers do not get to give us blobs to keep
             if not 1 <= entry.bytes <= MAX_TOKEN_BYTES:
                 raise InvalidEntry(tip.log, tip.size, "token", f"no time stamp has {entry.bytes} bytes")
             return Outcome(tip, blob=entry.token)
@@ -218,12 +218,15 @@ def sight(constants: FoldConstants, tip: Tip, view: Mapping[int, int]) -> Sight:
     """What an update's past shows of the other trainers."""
     logs = [tip.roster[slot] for slot in tip.trainers]
     sizes = [tip.limits.get(slot, tip.sizes[slot]) for slot in tip.trainers]
+    own = tip.admitted.get(tip.peer)
     norms = [log.norm[size] for log, size in zip(logs, sizes, strict=True)]
     return Sight(
         peers=tuple([log.peer for log in logs]),
         counts=tuple([1 + log.folded[size] for log, size in zip(logs, sizes, strict=True)]),
         norms=tuple([constants.norm0 if known < 0 else known for known in norms]),
         unviewed=standing.unviewed(tip, view),
+        houses=tip.houses,
+        house=own.house if own is not None else "",
     )
 
 
@@ -261,36 +264,86 @@ def _check_enrol(charter: Charter, tip: Tip, entry: Enrol) -> Tip:
     return admit_members(enrolled, {tip.peer: Membership("admin")})
 
 
-def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> None:
+def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> Membership:
+    """What the entry says of the peer that it admits."""
+
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "member", why)
 
     if charter.founder not in tip.admitted:
         raise wrong("its author has not seen the founder enrol")
-    admins = charter.require().admins
-    if own.enrol_key.hex() not in admins:
-        raise wrong("its author is no admin")
-    if entry.peer in tip.admitted:
-        raise wrong("its author has seen that peer admitted before")
     keys = _known_keys(tip, own)
     if entry.peer not in keys:
         raise wrong("its author has not seen that peer enrol")
-    if any(not keys[entry.peer].isdisjoint(keys.get(peer, ())) for peer in tip.admitted):
+    if any(not keys[entry.peer].isdisjoint(keys.get(peer, ())) for peer in tip.admitted if peer != entry.peer):
         raise wrong("another member has that key")
+    if tip.revoked_from(entry.peer) is not None:
+        raise wrong("its author has seen admins revoke that peer")
+    admins = charter.require().admins
     enrol_key = next(log.enrol_key for log in (*tip.roster, own) if log.peer == entry.peer)
-    if entry.role == "admin" and enrol_key.hex() not in admins:
-        raise wrong("gives the role of admin to a key that genesis does not name")
+    named = enrol_key.hex() in admins
+    if (entry.role == "admin") is not named:
+        raise wrong(
+            "lets in a key that genesis names as an admin as something else"
+            if named
+            else "gives the role of admin to a key that genesis does not name"
+        )
+    seat = Membership(entry.role, entry.expires, _house(charter, tip, own))
+    if seat.house:
+        _check_guest(charter, tip, own, entry.peer, seat)
+    if tip.admitted.get(entry.peer) == seat.join(tip.admitted.get(entry.peer)):
+        raise wrong("its author has seen that peer admitted before, and it adds nothing")
+    return seat
 
 
-def _check_revoke(charter: Charter, tip: Tip, own: Log, entry: Revoke) -> None:
+def _house(charter: Charter, tip: Tip, own: Log) -> PeerId:
+    """Who answers for those whom the author of this log lets in; "" if they stand alone."""
+    if own.enrol_key.hex() in charter.require().admins:
+        return ""
+    return tip.admitted[tip.peer].house or tip.peer
+
+
+def _check_guest(charter: Charter, tip: Tip, own: Log, peer: PeerId, seat: Membership) -> None:
+    def wrong(why: str) -> InvalidEntry:
+        return InvalidEntry(tip.log, tip.size, "member", why)
+
+    if seat.role not in GUEST_ROLES:
+        raise wrong(f"a member who is no admin lets in somebody as {seat.role}")
+    if seat.expires != guest_until(tip.admitted[tip.peer], seat.expires):
+        raise wrong("a guest would stay longer than the member who lets it in")
+    guests = {
+        said.peer
+        for log, size in branches_of(tip, own)
+        for said in log.admissions
+        if said.seq < size and said.house == seat.house and said.peer != peer
+    }
+    most = charter.require().guests
+    if len(guests) >= most:
+        raise wrong(f"{len(guests)} peers are guests of that house already, the limit is {most}")
+
+
+def _check_revoke(charter: Charter, tip: Tip, own: Log, entry: Revoke) -> Tip:
+    """The tip with the author's word added."""
+
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "revoke", why)
 
-    check_member_wrote(tip)
-    if own.enrol_key.hex() not in charter.require().admins:
-        raise wrong("its author is no admin")
     if entry.peer not in tip.admitted:
         raise wrong("its author has not seen that peer admitted")
+    genesis, admin = charter.require(), own.enrol_key.hex()
+    before = tip.revoked.get(entry.peer, ())
+    if any(word.admin == admin and word.since <= entry.since for word in before):
+        raise wrong("its author has said that before, and it adds nothing")
+    after = expel(tip, {entry.peer: {Word(admin, entry.since, genesis.threshold)}})
+    if before and revoked_from(before) is not None:
+        return after
+    if tip.admitted[entry.peer].role != "admin" or after.revoked_from(entry.peer) is None:
+        return after
+    out = {log.enrol_key.hex() for log in (*tip.roster, own) if after.revoked_from(log.peer) is not None}
+    left = sum(key not in out for key in genesis.admins)
+    if left < genesis.threshold:
+        raise wrong(f"would leave {left} admins, and it takes {genesis.threshold} to change anything")
+    return after
 
 
 def _known_keys(tip: Tip, own: Log) -> dict[PeerId, set[bytes]]:
@@ -343,7 +396,7 @@ def _check_final(charter: Charter, tip: Tip, own: Log, entry: Finality) -> None:
         raise wrong("its note is of another history")
     witnesses = charter.require().witnesses
     keys = _known_keys(tip, own)
-    enrolled = {log.enrol_key.hex(): log.peer for log in (own, *tip.roster) if log.keys and log.peer in tip.admitted}
+    enrolled = {log.enrol_key.hex(): log.peer for log in (own, *tip.roster) if log.keys and tip.member(log.peer)}
     signed = 0
     for witness in witnesses:
         peer = enrolled.get(witness)
@@ -367,16 +420,10 @@ def _cosigned(checkpoint: Checkpoint, signature: Signature, name: str, key: byte
     return True
 
 
-def _check_trains(tip: Tip) -> None:
-    if tip.peer not in tip.admitted or not tip.admitted[tip.peer].trains:
-        raise InvalidEntry(tip.log, tip.size, "role", "is by a peer that it has not seen admitted as a trainer")
-
-
 def _check_update(charter: Charter, tip: Tip, own: Log, entry: Update) -> Outcome:
     def wrong(rule: str, why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, rule, why)
 
-    _check_trains(tip)
     data = data_at(own, tip.size, entry.data)
     if data is None:
         raise wrong("data", f"cites entry {entry.data}, which is no data entry of its log")

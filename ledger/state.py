@@ -137,7 +137,7 @@ def facts(log: Log, size: int) -> dict[str, Any]:
         "peer": log.peer,
         "policies": [list(item) for item in log.policies if item[0] < size],
         "recovered": [list(item) for item in log.recovers if item[0] < size],
-        "revoked": [list(item) for item in log.revokes if item[0] < size],
+        "revoked": [[seq, peer, word.since] for seq, peer, word in log.revokes if seq < size],
         "roster": [slot.peer for slot in log.roster_at(size)],
     }
 
@@ -233,7 +233,7 @@ def tangles(logs: Mapping[LogId, Log], branches: Sequence[Branch]) -> list[dict[
     and after that many entries: updates let in, sum of weights, latest norm] at every fork, accused index, end of a
     recovery and end of what counts or is condemned; `slots` [branch of the whole past, its slot, the branch here that
     it is part of]. `heard`, for each branch, is [index, leaf there] of whatever ends a condemnation of this peer, and
-    `judged` the runs of updates that two or more condemn and no final holds: [begin, end, data entry, active].
+    `judged` the runs of updates that two voices or more condemn and no final holds: [begin, end, data entry, active].
     """
     found = _knots(branches)
     if not found:
@@ -271,7 +271,7 @@ def _told(
 
 
 def _judged(logs: Mapping[LogId, Log], past: Mapping[LogId, int], knot: _Knot) -> list[list[Named]]:
-    """For each branch, what two or more condemn and no final of this past holds."""
+    """For each branch, what two voices or more condemn and no final of this past holds."""
     if not any(is_judged(log) for log, _ in knot.branches):
         return [[] for _ in knot.branches]
     finals = finals_in(logs, past)

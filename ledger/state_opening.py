@@ -41,7 +41,7 @@ from ledger.charter import Charter
 from ledger.condemned import Ballot, branch_with, cast, chained, judges
 from ledger.entry import Challenge, Data, Genesis, Opening, Snapshot
 from ledger.errors import GossipError, RemoteError
-from ledger.membership import Admission
+from ledger.membership import Admission, Word
 from ledger.merkle import HASH_BYTES, Tree, leaf_hash
 from ledger.policy import Policy
 from ledger.ranges import difference, union
@@ -97,6 +97,7 @@ class _Opening:
         if found.format != FORMAT:
             raise _refused("its format", why=found.format[:40])
         charter = _charter(found, genesis, policy, snapshot)
+        self._threshold = charter.require().threshold
         self._parts = found.branches
         self._knots = {knot.peer: knot for knot in found.knots}
         self._logs: list[Log] = []
@@ -154,13 +155,15 @@ class _Opening:
         log.base = self._base(part, begin)
         log.keys = [Held(at, _bytes(key), promise) for at, key, promise in part.keys]
         log.admissions = [Admission(*told) for told in part.admitted]
-        log.revokes = list(part.revoked)
+        log.revokes = [
+            (seq, peer, Word(log.enrol_key.hex(), since, self._threshold)) for seq, peer, since in part.revoked
+        ]
         log.recovers = list(part.recovered)
         log.policies = list(part.policies)
         digest = NO_ROW
-        for seq, peer, seqs, leaf in part.condemned:
-            digest = chained(digest, seq, peer, seqs, _bytes(leaf))
-            log.condemns.append(Condemnation(seq, peer, tuple(seqs), _bytes(leaf), digest))
+        for seq, peer, seqs, leaf, house in part.condemned:
+            digest = chained(digest, seq, peer, seqs, _bytes(leaf), house)
+            log.condemns.append(Condemnation(seq, peer, tuple(seqs), _bytes(leaf), digest, house))
         for seq, peer, index, told in part.accused:
             halves = tuple([(_bytes(leaf), _bytes(key) if key else b"") for leaf, key in told])
             log.charges.append((seq, Charge(peer, index, halves)))

@@ -17,14 +17,13 @@ It refuses to know whether a judgement is fair: it is an opinion, and its reason
 from __future__ import annotations
 
 from ledger.chain import InvalidEntry, Log, Tip
-from ledger.charter import branches_of, check_member_wrote
+from ledger.charter import branches_of
 from ledger.entry import Judgement, Verdict
 from ledger.tail import NeedsHistory
 
 
 def check_verdict(tip: Tip, own: Log, entry: Verdict) -> None:
     """InvalidEntry if the entry may not stand. NeedsHistory if that depends on what is not held."""
-    check_member_wrote(tip)
     branches = branches_of(tip, own)
     for judgement in entry.judgements:
         why = _wrong(tip, branches, judgement)

@@ -220,7 +220,7 @@ def test_only_an_admin_admits(swarm: Swarm):
     ann = swarm["ann"]
     ann.take(entry_hash(first), first)
     entry = Member(**CHAIN, peer=entry_hash(first), role="trainer", expires=0)
-    assert refused_rule(ann, drafted(ann, entry)) == "member"
+    assert refused_rule(ann, drafted(ann, entry)) == "role"
 
 
 def test_an_admin_admits_each_peer_and_each_key_once_and_only_after_it_enrolled(swarm: Swarm):

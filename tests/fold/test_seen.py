@@ -30,7 +30,7 @@ def test_an_admin_of_genesis_asks_for_no_policy_before_it_is_let_in() -> None:
         peer.take(eve.id, first)
         with pytest.raises(InvalidEntry) as caught:
             peer.replica.check(eve.id, drafted(eve, change(SHORT, 1)))
-        refused(caught, "role", "admitted")
+        refused(caught, "role", "let in")
     swarm.founder.write(Member(**CHAIN, peer=eve.id, role="admin", expires=0))
     eve.fetch(swarm.founder)
     assert isinstance(swarm.founder.replica.check(eve.id, drafted(eve, change(SHORT, 1))), Checked)

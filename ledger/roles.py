@@ -1,0 +1,107 @@
+"""Which kinds of entries somebody may write, by its standing in the entry's own past. What is not here is refused.
+
+                                stranger  named  observer  relay  auditor  trainer  admin  out
+    genesis, enrol                 x        x       x        x       x        x       x     x     (place: once, first)
+    snapshot, accuse, rotate,
+    recover, final, anchor                          x        x       x        x       x
+    verdict, challenge                                               x        x       x
+    data, update, opening                                                     x       x
+    member                                  x                             guests      x
+    policy, revoke                                                                    x
+
+`named`: an admin of genesis whom nobody has let in yet. It may let in others, and itself: so a founder that is gone, or
+unwilling, keeps no admin out. `out`: admins have revoked it in this past. `guests`: where genesis allows some.
+
+Why it exists: one table that can be read, and that a test goes through cell by cell, instead of a look at roles in each
+rule. Rules kept here: denied unless allowed; only the entry's own past counts, so everybody decides alike. The time is
+what the author claims: the rule "expired" keeps the honest to what was agreed, and lets a liar be told by its claim
+(docs/fold.md); whoever will not go when its time is over is for admins to revoke. It refuses to know what else the
+entries of a kind must satisfy (rules.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.chain import InvalidEntry, Log, Tip
+from ledger.charter import Charter
+from ledger.entry import (
+    Accuse,
+    Anchor,
+    AnyEntry,
+    Challenge,
+    Data,
+    Enrol,
+    Finality,
+    Genesis,
+    Member,
+    Opening,
+    PolicyChange,
+    Recover,
+    Revoke,
+    Rotate,
+    Snapshot,
+    Update,
+    Verdict,
+)
+from ledger.wellformed import kind_of
+
+STRANGER: Final = "stranger"
+NAMED: Final = "named"
+OUT: Final = "out"
+
+Kinds = frozenset[type]
+
+ANYBODY: Final[Kinds] = frozenset({Genesis, Enrol})  # where they belong is for check_place
+_MEMBER: Final[Kinds] = ANYBODY | {Snapshot, Accuse, Rotate, Recover, Finality, Anchor}
+_AUDITOR: Final[Kinds] = _MEMBER | {Verdict, Challenge}
+_TRAINER: Final[Kinds] = _AUDITOR | {Data, Update, Opening}
+
+MAY_WRITE: Final[dict[str, Kinds]] = {
+    STRANGER: ANYBODY,
+    NAMED: ANYBODY | {Member},
+    "observer": _MEMBER,
+    "relay": _MEMBER,
+    "auditor": _AUDITOR,
+    "trainer": _TRAINER,
+    "admin": _TRAINER | {Member, PolicyChange, Revoke},
+    OUT: ANYBODY,
+}
+WITH_GUESTS: Final[dict[str, Kinds]] = {"trainer": frozenset({Member})}  # besides, where genesis allows guests
+
+
+def may_write(standing: str, kind: type, guests: int) -> bool:
+    """Whether somebody of that standing may write entries of a kind, in a swarm with so many guests to a member."""
+    return kind in MAY_WRITE[standing] or (guests > 0 and kind in WITH_GUESTS.get(standing, ()))
+
+
+def standing_of(charter: Charter, tip: Tip, own: Log | None) -> str:
+    """A role, or one of the words above: what the author of a log is in the past of its next entry."""
+    seat = tip.admitted.get(tip.peer)
+    if tip.revoked_from(tip.peer) is not None:
+        return OUT
+    if seat is not None:
+        return seat.role
+    return NAMED if own is not None and own.keys and own.enrol_key.hex() in charter.require().admins else STRANGER
+
+
+def check_role(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> str:
+    """The author's standing, with which it may write this. InvalidEntry if it may not, or if its time was over."""
+    if type(entry) in ANYBODY:
+        return STRANGER
+    standing = standing_of(charter, tip, own)
+    if not may_write(standing, type(entry), charter.require().guests):
+        by = _BY.get(standing, f"by a peer that it has seen admitted as {standing}")
+        raise InvalidEntry(tip.log, tip.size, "role", f"is a {kind_of(entry)} entry {by}")
+    seat = tip.admitted.get(tip.peer)
+    if seat is not None and seat.has_expired(entry.time):
+        why = f"says that it was written at {entry.time}, and its author was a member until {seat.expires}"
+        raise InvalidEntry(tip.log, tip.size, "expired", why)
+    return standing
+
+
+_BY: Final = {
+    STRANGER: "by a peer that it has not seen admitted",
+    NAMED: "by an admin that nobody has let in yet",
+    OUT: "by a peer that it has seen admins revoke",
+}
