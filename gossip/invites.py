@@ -95,7 +95,7 @@ def inviter_in(store: Store, now: float) -> Inviter:
 def new_ticket(
     store: Store, key: PrivateKey, inviter: Inviter, *, role: str, uses: int, expires: int, addresses: tuple[str, ...]
 ) -> Ticket:
-    """A ticket, in the store and signed. LocalError if `uses` is no number up to MAX_USES, or the role not its to give."""
+    """A ticket, in the store and signed. LocalError: `uses` is no number up to MAX_USES, or the role not to give."""
     if not isinstance(uses, int) or isinstance(uses, bool) or not 1 <= uses <= MAX_USES:
         raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {MAX_USES}")
     ticket = Ticket(

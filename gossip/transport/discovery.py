@@ -1,11 +1,13 @@
 """Who else is near: mDNS on the interfaces the user named, and nowhere else.
 
     <half of the key>._gossip._tcp.local.   SRV: signalling port   A: addresses   TXT: tag, id, key
+    <16 random digits>._gossip._tcp.local.  SRV: signalling port   A: addresses   TXT: code, or open
 
 What is found is a hint, never a fact: anybody on the network can say anything, and what follows is a dial in which
 the far end must prove its key. `tag` is made from the swarm's id, so that strangers who do not know the
 id cannot tell which swarm this is, nor its name. Malformed records are ignored, at most
-MAX_CANDIDATES names are looked at.
+MAX_CANDIDATES names are looked at. The second kind is for those who cannot know the tag: the number of a code while an
+invite is open, the name of a swarm that is (knocking.py looks for it); of whose swarm it is it does not say.
 
 How it is quick on one machine: names are made from keys, so probing for conflicts (1.2 s) is left out, the
 first announcement goes out at once and the first question within 0.12 s; questions ask for multicast answers,
@@ -17,7 +19,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import ifaddr
@@ -75,6 +78,7 @@ class Discovery:
         self._on_found = on_found
         self._own = ""
         self._info: AsyncServiceInfo | None = None
+        self._shouts: dict[tuple[str, str], AsyncServiceInfo] = {}
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._known: set[str] = set()
@@ -115,6 +119,18 @@ class Discovery:
         # Cooperating: no probing for another peer with this name; nobody else has this key.
         await self._zeroconf.async_register_service(info, cooperating_responders=True)
         self._info = info
+
+    async def shout(self, port: int, wanted: Iterable[tuple[str, str]]) -> None:
+        """Have these properties, each ("code", number) or ("open", name), found on our addresses, and no others."""
+        if self._zeroconf is None:
+            return
+        wanted = set(wanted)
+        for gone in self._shouts.keys() - wanted:
+            await self._zeroconf.async_unregister_service(self._shouts.pop(gone))
+        for new in sorted(wanted - self._shouts.keys()):
+            info = shout_record(new, port, self._addresses)
+            await self._zeroconf.async_register_service(info, cooperating_responders=True)
+            self._shouts[new] = info
 
     async def close(self) -> None:
         lookups = list(self._lookups.values())
@@ -157,6 +173,24 @@ class Discovery:
             self._on_found(candidate)
 
 
+def shout_record(said: tuple[str, str], port: int, addresses: Sequence[str]) -> AsyncServiceInfo:
+    """A record that says one thing, under a name that says nothing."""
+    name = secrets.token_hex(8)
+    return AsyncServiceInfo(
+        SERVICE, f"{name}.{SERVICE}", port=port, properties=dict([said]), server=f"{name}.local.",
+        addresses=[ipaddress.IPv4Address(address).packed for address in addresses],
+    )  # fmt: skip
+
+
+def read_shout(info: AsyncServiceInfo, said: tuple[str, str], own_addresses: Sequence[str]) -> tuple[str, int] | None:
+    """Where whoever says just that answers, or None: something else, malformed, or nowhere we can reach."""
+    value = info.properties.get(said[0].encode())
+    if value != said[1].encode() or not info.port:
+        return None
+    address = _reachable(info, own_addresses)
+    return (address, info.port) if address else None
+
+
 def read_record(info: AsyncServiceInfo, tag: str, own_addresses: Sequence[str]) -> Candidate | None:
     """The candidate in a record, or None: another swarm's, malformed, or nowhere we can reach."""
     try:
@@ -166,8 +200,12 @@ def read_record(info: AsyncServiceInfo, tag: str, own_addresses: Sequence[str]) 
         return None
     if text.get("tag") != tag or len(key) != 32 or len(peer) != 32 or not info.port:
         return None
+    address = _reachable(info, own_addresses)
+    return Candidate(address, info.port, key, peer.hex()) if address else None
+
+
+def _reachable(info: AsyncServiceInfo, own_addresses: Sequence[str]) -> str:
+    """The first address in a record that is on loopback if we are, and is not if we are not; "" if there is none."""
     loopback = {ipaddress.IPv4Address(address).is_loopback for address in own_addresses}
-    for address in info.parsed_addresses(IPVersion.V4Only):
-        if ipaddress.IPv4Address(address).is_loopback in loopback:
-            return Candidate(address, info.port, key, peer.hex())
-    return None
+    found = info.parsed_addresses(IPVersion.V4Only)
+    return next((address for address in found if ipaddress.IPv4Address(address).is_loopback in loopback), "")

@@ -4,6 +4,9 @@
     200                    one canonical JSON object
     404, empty             everything else, whatever was sent and whyever
 
+On the same port, with the same silence and sizes, are the exchanges by which a joiner comes to a ticket (`hatches`:
+code.py, card.py).
+
 A stranger (a key that the gate does not admit, without a valid ticket) learns nothing: no SDP, no version, no
 peer list, not even whether a swarm is here. So all checks end in the same answer, cheapest
 first: size before reading, spelling before signature, signature before the gate.
@@ -17,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -135,6 +138,7 @@ def _bytes(text: str, size: int) -> bytes:
 # ------------------------------------------------------------------ server
 
 Answerer = Callable[[bytes], Awaitable[bytes | None]]  # offer bytes -> answer bytes, or None for silence
+Hatch = Callable[[bytes, str], bytes | None]  # body, address of who asks -> answer, or None for silence
 
 # aiohttp reports strangers' malformed requests as errors with tracebacks; they are nobody's news.
 _unheard = logging.getLogger("gossip.signalling.unheard")
@@ -168,10 +172,11 @@ def _host(transport: asyncio.BaseTransport | None) -> object:
 
 
 class SignallingServer:
-    """Listens for offers. Decides nothing: `answer` does."""
+    """Listens for offers, and for what `hatches` (by path) answer. Decides nothing: they do."""
 
-    def __init__(self, answer: Answerer) -> None:
+    def __init__(self, answer: Answerer, hatches: Mapping[str, Hatch] | None = None) -> None:
         self._answer = answer
+        self._hatches = hatches or {}
         self._server: asyncio.Server | None = None
         self._http: web.Server | None = None
 
@@ -208,11 +213,15 @@ class SignallingServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         size = request.content_length
-        if request.method != "POST" or request.raw_path != PATH or size is None or not 0 < size <= MAX_BODY_BYTES:
+        hatch = self._hatches.get(request.raw_path)
+        if request.method != "POST" or (request.raw_path != PATH and hatch is None):
+            return _silence()
+        if size is None or not 0 < size <= MAX_BODY_BYTES:
             return _silence()
         try:
             async with asyncio.timeout(SIGNALLING_S):
-                answer = await self._answer(await request.content.readexactly(size))
+                body = await request.content.readexactly(size)
+                answer = await self._answer(body) if hatch is None else hatch(body, str(_host(request.transport)))
         except (TimeoutError, asyncio.IncompleteReadError, RemoteError, LinkError, aiohttp.ClientPayloadError):
             return _silence()
         if answer is None:
@@ -225,17 +234,21 @@ class SignallingServer:
 # ------------------------------------------------------------------ client
 
 
-async def exchange(host: str, port: int, offer: bytes) -> bytes:
-    """Send an offer and return the answer's bytes, unread. LinkError: nobody there, or nobody who knows us."""
+class Unheard(LinkError):
+    """Somebody is there, and says nothing to us."""
+
+
+async def exchange(host: str, port: int, offer: bytes, path: str = PATH) -> bytes:
+    """Send an offer and return the answer's bytes, unread. LinkError: nobody there; Unheard: nobody who knows us."""
     try:
         async with (
             aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=SIGNALLING_S), cookie_jar=aiohttp.DummyCookieJar()
             ) as session,
-            session.post(f"http://{host}:{port}{PATH}", data=offer, allow_redirects=False) as response,
+            session.post(f"http://{host}:{port}{path}", data=offer, allow_redirects=False) as response,
         ):
             if response.status != 200:
-                raise LinkError(
+                raise Unheard(
                     f"the peer at {host}:{port} does not answer us",
                     why="it does not know our key, or our invite was used up, or it is busy",
                     next_step="ask its owner for a new invite if this goes on",
