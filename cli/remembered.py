@@ -271,7 +271,7 @@ def _check_promise(place: Path, store: Store, epsilon: float) -> None:
 def _remembered(text: bytes | None) -> Remembered:
     try:
         return msgspec.json.decode(text, type=Remembered) if text else Remembered()
-    except msgspec.DecodeError:  # another version's: what is typed now stands, the rest begins anew
+    except (ValueError, RecursionError):  # another version's: what is typed now stands, the rest begins anew
         return Remembered()
 
 

@@ -195,9 +195,17 @@ def read(path: Path, passphrase: Passphrase) -> Backup:
             f"{path} does not open", why="wrong passphrase, or a damaged file", next_step="try again"
         ) from None
     try:
-        return Backup(decode(content, _Content, limit=MAX_FILE_BYTES, what="the backup"))
-    except (RemoteError, ValueError) as error:
+        return opened(content)
+    except RemoteError as error:
         raise LocalError(f"{path} is not a backup of a peer", why=str(error)) from None
+
+
+def opened(content: bytes) -> Backup:
+    """What was locked. RemoteError if it is not what `make` makes."""
+    try:
+        return Backup(decode(content, _Content, limit=MAX_FILE_BYTES, what="the backup"))
+    except (ValueError, IndexError) as error:
+        raise RemoteError("a field of it cannot be read", why=str(error)) from None
 
 
 def recover_since(store: Store) -> tuple[bool, int | None]:

@@ -27,6 +27,7 @@ from typing import Final
 from ledger.errors import LocalError
 
 MAX_SOCKET_PATH_BYTES: Final = 100  # sun_path holds 108 on Linux, 104 on macOS
+MAX_PID_DIGITS: Final = 10  # a lock that says more was not written by a node
 
 
 def keys_path(directory: Path) -> Path:
@@ -126,8 +127,8 @@ def lock(directory: Path) -> Iterator[None]:
 def running_pid(directory: Path) -> int | None:
     """The pid of the node that holds this directory, or None."""
     path = directory / "lock"
-    text = path.read_text().strip() if path.exists() else ""
-    if not text.isdigit():
+    text = path.read_bytes().strip() if path.exists() else b""
+    if not text.isdigit() or len(text) > MAX_PID_DIGITS:
         return None
     # The lock decides: a pid left by kill -9 may name nobody, or a stranger.
     with path.open("a+") as file:

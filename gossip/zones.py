@@ -155,7 +155,7 @@ def _check(zones: _Zones) -> None:
         raise RemoteError("its format is not ours")
     for entry in zones.files:
         opens = entry.opens
-        if len(entry.sha256) != PEER_CHARS or opens != sorted(set(opens)) or not all(map(_is_receiver, opens)):
+        if "\0" in entry.path or len(entry.sha256) != PEER_CHARS or opens != sorted(set(opens)) or not all(map(_is_receiver, opens)):
             raise RemoteError("a line of it is not ours", why=entry.path)
 
 

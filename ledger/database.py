@@ -155,7 +155,7 @@ class Database:
         """Every error of SQLite becomes one line with advice."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # (the second: SQLite quotes the damaged bytes)
             name = getattr(error, "sqlite_errorname", "")  # absent where Python itself refused the call
             known = (advice for prefix, *advice in ADVICE if name.startswith(prefix))
             why, next_step = next(known, (str(error), ""))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -30,14 +30,17 @@ from ledger.keys import fsync_directory
 _MAX_BYTES: Final = 256  # one takes 94
 _MAX_WITNESSED_BYTES: Final = 4 * 1024 * 1024  # a log takes some 140; of a swarm a peer witnesses three on average
 
+_Root = Annotated[Hash, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Size = Annotated[int, msgspec.Meta(ge=0)]
+
 T = TypeVar("T")
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The newest checkpoint this peer has put its name to."""
 
-    root: Hash
-    size: int
+    root: _Root
+    size: _Size
 
 
 class SignedMark:
@@ -63,7 +66,7 @@ class SignedMark:
 
 
 class _Vouched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    logs: dict[PeerId, tuple[int, Hash]] = {}
+    logs: dict[PeerId, tuple[_Size, _Root]] = {}
     vote: tuple[PeerId, int, Hash] = ("", 0, "")
 
 

@@ -234,7 +234,7 @@ class StoredLogs(Database):
 def _previous(entry: bytes) -> Hash:
     try:
         return msgspec.json.decode(entry, type=_Chained).prev
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return ""
 
 

@@ -22,6 +22,7 @@ without it this file imports all the same. It refuses to know the network: peopl
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def load_roots(pem: bytes) -> Roots:
     if len(pem) > MAX_ROOT_BYTES:
         raise LocalError("this is no file of root certificates", why=f"more than {MAX_ROOT_BYTES} bytes")
     try:
-        return Roots(tuple(load_pem_x509_certificates(pem)))
+        with _unwarned():
+            return Roots(tuple(load_pem_x509_certificates(pem)))
     except ValueError:
         raise LocalError(
             "this is no certificate in PEM", why="it would begin with -----BEGIN CERTIFICATE-----",
@@ -175,8 +177,17 @@ def _big_endian(size: int) -> bytes:
 def _reading(wrong: str) -> Iterator[None]:
     """Strangers made these bytes: whatever the library makes of them is their fault, and one line."""
     try:
-        yield
+        with _unwarned():
+            yield
     except GossipError:
         raise
     except Exception as error:
         raise RemoteError(wrong, why=" ".join(str(error).split())[:120]) from None
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """The libraries warn of odd certificates on stderr, in words of their own; what counts is whether they verify."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -33,6 +33,7 @@ from ledger.errors import LocalError
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # the longest header known has 3 KB
 MAX_LINE_BYTES: Final = 8 * 1024  # what follows on a line is skipped
+MAX_SKIPPED_BYTES: Final = 1 << 20  # on one line; what goes on longer (little of it, packed) is no list
 MAX_WORD_CHARS: Final = 200  # it goes into the ledger, where a data entry has 63 KB for everything
 
 _FIELDS: Final = {
@@ -178,11 +179,12 @@ def _comment(line: str) -> str | None:
 
 def _lines(file: BinaryIO) -> Iterator[str]:
     """Each line as text without control characters, cut at MAX_LINE_BYTES."""
-    fresh = True
-    while piece := _piece(file):
+    fresh, skipped = True, 0
+    while skipped <= MAX_SKIPPED_BYTES and (piece := _piece(file)):
         if fresh:
             yield _tidy(piece.decode("utf-8-sig", "replace"), MAX_LINE_BYTES)
         fresh = piece.endswith(b"\n")
+        skipped = 0 if fresh else skipped + len(piece)
 
 
 def _piece(file: BinaryIO) -> bytes:

@@ -256,7 +256,7 @@ def read_answer(header: bytes) -> Answer:
 def _decoded(decoder: msgspec.json.Decoder[T], header: bytes) -> T:
     try:
         return decoder.decode(header)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # DecodeError is one; half a character and deep brackets are not
         raise LinkError("the pipe to the training process carries something else", why=str(error)) from error
 
 

@@ -24,6 +24,7 @@ import hashlib
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,11 @@ if TYPE_CHECKING:  # importing it imports jax, which a process may want to begin
 
 KEEP_EVERY: Final = 16  # rounds
 TELL_EVERY_S: Final = 0.2  # of reading
+# What NumPy and zipfile raise on a file of another version, or a damaged one.
+_ODD_FILE: Final = (
+    OSError, ValueError, LookupError, EOFError, TypeError, OverflowError, RuntimeError, SyntaxError, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +262,10 @@ def _kept(file: Path, spec: ModelSpec) -> tuple[Theta, NDArray[np.float32], int,
     if not file.exists():
         return None
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
             alone, residual, rounds = kept["alone"], kept["residual"], int(kept["rounds"])
             noisy = "noisy" in kept and bool(kept["noisy"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except _ODD_FILE:  # of another version, or damaged: what it kept is trained again
         return None
     fits = alone.shape == residual.shape == (spec.parameters,) and alone.dtype == residual.dtype == np.float32
     return (alone, residual, rounds, noisy) if fits else None

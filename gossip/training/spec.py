@@ -124,7 +124,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise _wrong(f"it is longer than {MAX_TEXT_BYTES // 1024} KiB")
         try:
             spec = msgspec.json.decode(text.encode("utf-8", "surrogatepass"), type=cls)
-        except (msgspec.DecodeError, RecursionError) as error:  # the second: brackets within brackets, from a genesis
+        except (ValueError, RecursionError) as error:  # the second: brackets within brackets, from a genesis
             raise _wrong(_plain(str(error))) from error
         spec._check_fit()
         return spec

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from ledger.errors import LocalError
 ROWS_AT_ONCE: Final = 4_096
 MAX_LABEL_BYTES: Final = 1_024  # of one stored label; an array of longer strings is a mistake
 
+
+# What the libraries raise on a damaged archive; the last two where it says that it is locked, or packed in other ways.
+_ODD_ARCHIVE: Final = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OverflowError, RuntimeError)
 
 Fault = Callable[[LocalError], None] | None
 
@@ -133,7 +137,7 @@ def _npz(path: Path, spec: ModelSpec, wanted: Numbers, at: Callable[[int], None]
                 yield rows
     except KeyError as error:
         raise _archive(path, "it has no arrays `x` and `y`") from error
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+    except _ODD_ARCHIVE as error:
         raise _archive(path, str(error)) from error
 
 

@@ -65,5 +65,5 @@ async def _reply(reader: asyncio.StreamReader, answer: Answer) -> dict[str, Any]
         return {"ok": True, **await answer(command, request)}
     except GossipError as error:
         return {"ok": False, "error": str(error)}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         return {"ok": False, "error": f"not a request: {error}"}

@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger.errors import LinkError, RemoteError
+from ledger.errors import LinkError, LocalError, RemoteError
 
 MAX_CANDIDATES = 8  # interfaces of one machine; each costs the far end connectivity checks
 _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,32}", re.ASCII)
@@ -83,7 +83,8 @@ def reachable(remote: Description, addresses: Sequence[str]) -> Description:
 
 
 def read_sdp(sdp: str, candidates: Sequence[tuple[str, int]]) -> Description:
-    """The description in an SDP that our own library made; `candidates` are those we mean to offer."""
+    """The description in an SDP that our own library made; `candidates` are those we mean to offer. LocalError if it
+    has no SHA-256 fingerprint, or no credentials."""
     fields: dict[str, str] = {}
     for line in sdp.splitlines():
         name, _, value = line.partition(":")
@@ -92,8 +93,13 @@ def read_sdp(sdp: str, candidates: Sequence[tuple[str, int]]) -> Description:
             if algorithm.lower() != "sha-256":
                 continue
         fields[name] = value.strip()
-    digest = bytes.fromhex(fields["a=fingerprint"].replace(":", ""))
-    return Description(fields["a=ice-ufrag"], fields["a=ice-pwd"], digest, tuple(candidates[:MAX_CANDIDATES]))
+    try:
+        digest = bytes.fromhex(fields["a=fingerprint"].replace(":", ""))
+        return Description(fields["a=ice-ufrag"], fields["a=ice-pwd"], digest, tuple(candidates[:MAX_CANDIDATES]))
+    except (KeyError, ValueError):
+        raise LocalError(
+            "the WebRTC library describes a connection as none that we know", next_step="install one that is supported"
+        ) from None
 
 
 def write_sdp(remote: Description, *, kind: str) -> str:

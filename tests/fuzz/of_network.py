@@ -1,0 +1,230 @@
+"""What comes over a wire before or beside the ledger: frames, pieces, offers, mDNS records, records that were opened."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import cache
+from random import Random
+from typing import Any, Final
+
+from zeroconf.asyncio import AsyncServiceInfo
+
+from gossip.events import Received
+from gossip.filterlists.engine import Engine, engine_of, is_installed
+from gossip.filterlists.features import TYPES, grams, marks
+from gossip.filterlists.inspect import inspect, inspect_numbers
+from gossip.filterlists.requests import parse_record
+from gossip.sim import Scenario, SimSwarm
+from gossip.transport.description import Description, checked, read_sdp, write_sdp
+from gossip.transport.discovery import SERVICE, read_record, swarm_tag
+from gossip.transport.flow import Flow
+from gossip.transport.signalling import Answer, Offer, Session, open_answer, open_offer, seal
+from gossip.wire import codec
+from gossip.wire.frames import Entries
+from ledger import canonical
+from ledger.errors import RemoteError
+from ledger.keys import PrivateKey
+from tests.fuzz.target import Target, file
+
+SWARM: Final = "5a" * 32
+KEY: Final = PrivateKey.from_seed(bytes(31) + b"\7")
+WHERE: Final = Description("abcd", "p" * 22, b"\x07" * 32, (("127.0.0.1", 4000), ("192.168.1.7", 4001)))
+FRAMES_OF_EACH: Final = 4
+
+
+# ------------------------------------------------------------------ frames and pieces
+
+
+@cache
+def traffic() -> tuple[bytes, ...]:
+    """All that the peers of a small swarm said to each other, with losses, cosigning, a fork and opened data."""
+    said: list[bytes] = []
+
+    def heard(at: float, peer: int, event: object) -> None:
+        if isinstance(event, Received):
+            said.append(event.message)
+
+    for facts in ({"loss": 0.05}, {"public": (2,), "witnesses": 2}):
+        SimSwarm(Scenario(peers=4, seconds=6.0, seed=5, **facts), None, heard).run()  # type: ignore[arg-type]
+    return tuple(said)
+
+
+@cache
+def frames() -> tuple[bytes, ...]:
+    """A few of each type, short and long; and of packed ones what is inside."""
+    luck, kept = Random(1), dict[int, list[bytes]]()
+    said = sorted(set(traffic()))
+    luck.shuffle(said)
+    for message in said:
+        few = kept.setdefault(message[0], [])
+        if len(few) < FRAMES_OF_EACH:
+            few.append(message)
+    plain = [codec._encode(codec.decode(message)) for message in kept.get(codec.PACKED_TAG[0], ())]
+    return (*(message for few in kept.values() for message in few), *plain, *_rare())
+
+
+def _rare() -> list[bytes]:
+    """Frames that no calm swarm sends."""
+    from gossip.wire.frames import Differs, Lacks, Rows, Trace
+
+    a, b = "aa" * 32, "bb" * 32
+    rows = tuple(sorted((f"{n:02x}" * 32, n + 1, bytes(32)) for n in range(5)))
+    return [codec.encode(frame) for frame in (
+        Lacks(a), Trace(a, 5, b, 0), Rows(a, 5, b, 0, 9, rows), Differs(a, 3, b"note\n", (bytes(32),), b"entry"),
+    )]  # fmt: skip
+
+
+def _frame(data: bytes) -> None:
+    """A frame that is read means exactly what it spells: a second spelling would let two peers disagree."""
+    frame = codec.decode(data)
+    again = codec._encode(frame)
+    if data[:1] == codec.PACKED_TAG:
+        assert isinstance(frame, Entries)
+        assert codec._unpack(data) == again
+    else:
+        assert again == data
+
+
+def _flow(data: bytes) -> None:
+    """A channel's pieces, each behind a length of two bytes, as a stack hands them over."""
+    flow, at = Flow(), 0
+    flow.offer(bytes(40_000))
+    flow.outgoing()
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 2], "little")
+        flow.arrived(data[at + 2 : at + 2 + size])
+        at += 2 + size
+        while flow.take() is not None:
+            flow.outgoing()
+
+
+def _pieces() -> list[bytes]:
+    sender = Flow()
+    for size in (5, 20_000, 700):
+        sender.offer(bytes(size))
+    sent = [*sender.outgoing(), b"\x02" + (3).to_bytes(4, "little"), Flow.bye("enough")]
+    return [b"".join(struct.pack("<H", len(piece)) + piece for piece in sent[upto:]) for upto in (0, 3, 4)]
+
+
+# ------------------------------------------------------------------ who is where
+
+
+def _offer(**changes: Any) -> Offer:
+    fields: dict[str, Any] = {"swarm": SWARM, "key": KEY.public.hex(), "nonce": "11" * 32, "session": Session.of(WHERE)}
+    return Offer(**(fields | changes))
+
+
+def _answer() -> Answer:
+    return Answer(
+        swarm=SWARM, key=KEY.public.hex(), nonce="22" * 32, session=Session.of(WHERE), offer="33" * 32
+    )
+
+
+def _offered(data: bytes) -> None:
+    offer = open_offer(data)
+    write_sdp(offer.description(), kind="answer")
+    offer.unproven()
+
+
+def _signed_offer(data: bytes) -> None:
+    """Whatever is in it, its sender has signed it: else nearly all would end at the signature."""
+    message = canonical.decode(data, Offer, limit=1 << 16, what="the offer")
+    _offered(seal(message, KEY))
+
+
+def _answered(data: bytes) -> None:
+    write_sdp(open_answer(data).description(), kind="offer")
+
+
+def _signed_answer(data: bytes) -> None:
+    _answered(seal(canonical.decode(data, Answer, limit=1 << 16, what="the answer"), KEY))
+
+
+def _description(data: bytes) -> None:
+    """An SDP as a library writes it; what is read out of it is checked as a peer's would be."""
+    found = read_sdp(data.decode("utf-8", "replace"), WHERE.candidates)
+    checked(found.ufrag, found.password, found.fingerprint, found.candidates)
+
+
+def _record(data: bytes) -> None:
+    """Port, address and the raw bytes of a TXT record. A false one is none: never an error."""
+    port, address, text = int.from_bytes(data[:2], "big"), data[2:6], data[6:]
+    info = AsyncServiceInfo(SERVICE, f"x.{SERVICE}", port=port, properties=text, addresses=[address.ljust(4, b"\1")])
+    found = read_record(info, swarm_tag(SWARM), ("127.0.0.1",))
+    if found is None:
+        raise RemoteError("no record of ours")
+    assert len(found.key) == 32
+    assert 0 < found.port < 65_536
+
+
+def _records() -> list[bytes]:
+    words = (b"tag=" + swarm_tag(SWARM).encode(), b"id=" + b"ab" * 32, b"key=" + b"cd" * 32)
+    text = b"".join(bytes([len(word)]) + word for word in words)
+    return [(4100).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + text]
+
+
+# ------------------------------------------------------------------ records that others open
+
+
+@cache
+def _engine() -> Engine | None:
+    if not is_installed():
+        return None
+    rules = file(b"||ads.example^\n@@||good.example^$script\n/banner/*$image,domain=news.example\n", "list.txt")
+    return engine_of([("ad", rules), ("tracker", rules)])
+
+
+def _opened(data: bytes) -> None:
+    """Key and value of one record; looking into it never raises."""
+    key, _, value = data.partition(b"\n")
+    inspect([(key, value), (key, value)], _engine())
+    inspect_numbers([(key, value)], 3, ("a", "b"))
+    request = parse_record(key, value)
+    if request is None:
+        raise RemoteError("no record of ours")
+    grams([request.url], 1 << 10)
+    marks([request.url], [request.type], [request.party])
+    assert (request.key, request.value) == (key, value)
+
+
+def _opened_records() -> list[bytes]:
+    rows = [("https://news.example/", f"https://ads.example/{kind}.js?q=ü", kind) for kind in sorted(TYPES)[:3]]
+    return ["\0".join(row).encode() + b'\n["ad",true]' for row in rows] + [struct.pack("<3f", 1, 2, 3) + b"\na"][:0]
+
+
+def _bare(message: Offer | Answer) -> Sequence[bytes]:
+    return [canonical.encode(message)]
+
+
+TARGETS: Final = (
+    Target("frame", _frame, frames, ("gossip.wire.codec.decode",), words=(b"\x0d", b"\x04", b"\x02\x01\x00")),
+    Target("flow", _flow, _pieces, ("gossip.transport.flow.Flow.arrived",), words=(b"\x05\x00\x02", b"\x03")),
+    Target(
+        "offer", _offered, lambda: [seal(_offer(), KEY)],
+        ("gossip.transport.signalling.open_offer", "gossip.transport.description.checked"), slow=True,
+    ),
+    Target(
+        "offer-signed", _signed_offer,
+        lambda: _bare(_offer(to="44" * 32, ticket="55" * 32, proof="66" * 32)),
+        ("gossip.transport.signalling.open_offer",), slow=True,
+    ),
+    Target(
+        "answer", _answered, lambda: [seal(_answer(), KEY)], ("gossip.transport.signalling.open_answer",), slow=True
+    ),
+    Target(
+        "answer-signed", _signed_answer, lambda: _bare(_answer()), ("gossip.transport.signalling.open_answer",),
+        slow=True,
+    ),
+    Target(
+        "description", _description, lambda: [write_sdp(WHERE, kind=kind).encode() for kind in ("offer", "answer")],
+        ("gossip.transport.description.read_sdp",), words=(b"\r\n", b"a=fingerprint:sha-256 ", b"a=ice-ufrag:"),
+        own=True,
+    ),
+    Target("mdns", _record, _records, ("gossip.transport.discovery.read_record",), words=(b"tag=", b"key=", b"id=")),
+    Target(
+        "record", _opened, _opened_records,
+        ("gossip.filterlists.requests.parse_record", "gossip.filterlists.inspect.inspect"),
+        words=(b"\0", b"http://", b"[::1]", b"\xed\xa0\x80", "。".encode(), b"@", b":99999", b"xn--"), slow=True,
+    ),
+)  # fmt: skip
