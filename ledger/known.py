@@ -182,7 +182,8 @@ class Known:
     def void_from(self, log: LogId) -> int | None:
         """The lowest index from which a log counts no more by all that is admitted now; None if it all counts.
 
-        Finals may hold some of what is void, and recoveries take out more: `terms` is what counts.
+        Because it was signed twice, or opened wrongly; who is out is `revoked_from`. Finals may hold some of what is
+        void, and recoveries take out more: `terms` is what counts.
         """
         held = self._held.get(log)
         charges = {c for other in self._logs.values() for _, c in other.charges if c.peer == held.peer}

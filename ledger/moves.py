@@ -15,14 +15,20 @@ from ledger import standing
 from ledger.chain import Charge, Log, lineage
 from ledger.checked import Change, Checked
 from ledger.condemned import Ballot, cast, owner, uncast
-from ledger.entry import Finality, Recover, Verdict
+from ledger.entry import Finality, Recover, Revoke, Verdict
 from ledger.known import Known
+from ledger.membership import Word, revoked_from
 from ledger.ranges import difference
 from ledger.standing import Term
+from ledger.state import mark
 
 
 class Moves(Known):
     """A replica's sum, moved on."""
+
+    def _word(self, admin: Log, since: int) -> Word:
+        """What the author of a log says in an entry that wants somebody out from an index on."""
+        return Word(admin.enrol_key.hex(), since, self.genesis.threshold)
 
     def _foresee(self, checked: Checked, charge: Charge | None, ballots: list[Ballot]) -> None:
         """NeedsHistory now, before anything is changed, if what an entry does to the sum lies in what is not held."""
@@ -47,6 +53,13 @@ class Moves(Known):
                         standing.require_difference(log, self._cuts, cut)
                 finally:
                     uncast(reversed(new))
+            case Revoke(peer=peer, since=since):
+                index = revoked_from({*self._words.get(peer, ()), self._word(self._logs[checked.log], since)})
+                for log in self._strands[peer]:
+                    if 0 < since < log.tip.size:
+                        mark(log, since)  # snapshots will tell of it, whether enough admins agree or not
+                    if index is not None:
+                        standing.require_since(log, index, self._cuts)
             case _ if charge is not None:
                 for log in self._strands[charge.peer]:
                     if charge.index < log.tip.size:
@@ -56,6 +69,11 @@ class Moves(Known):
     def _reckon(self, held: Log, checked: Checked, charge: Charge | None, ballots: list[Ballot]) -> Change:
         """What the entry just admitted did to the sum."""
         before = {held.id: checked.seq}
+        expelled = checked.entry.peer if isinstance(checked.entry, Revoke) else None
+        if expelled is not None and self.is_revoked(expelled):
+            self._troubled.add(expelled)
+        else:
+            expelled = None
         if charge in self._charged:
             charge = None
         if charge is not None:
@@ -69,7 +87,7 @@ class Moves(Known):
             judges.add(held.peer)
             if len(judges) > 1:
                 self._troubled.add(peer)
-        calm = charge is None and not isinstance(checked.entry, Finality)
+        calm = charge is None and expelled is None and not isinstance(checked.entry, Finality)
         if calm and held.peer not in self._troubled and self._troubled.isdisjoint(judged):
             added = standing.terms_in(held, ((checked.seq, checked.seq + 1),)) if checked.weight is not None else []
             return Change((), tuple(added))

@@ -113,6 +113,7 @@ class Replica(Moves):
         replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
         replica._troubled |= {charge.peer for charge in replica._charged}
         replica._troubled |= {log.peer for log in replica._logs.values() if log.recovers}
+        replica._troubled |= {peer for peer in replica._words if replica.is_revoked(peer)}
         for log in replica._logs.values():
             for said in log.condemns:
                 replica._judges.setdefault(said.peer, set()).add(log.peer)
@@ -295,7 +296,7 @@ class Replica(Moves):
                 held.admissions.append(Admission(seq, peer, role, expires, checked.outcome.house))
                 self._enter(held.admissions[-1])
             case Revoke(peer=peer, since=since):
-                held.revokes.append((seq, peer, Word(held.enrol_key.hex(), since, self.genesis.threshold)))
+                held.revokes.append((seq, peer, self._word(held, since)))
                 self._expel(*held.revokes[-1][1:])
             case Challenge() as entry:
                 held.challenges.append((seq, entry))

@@ -92,7 +92,7 @@ def check_role(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> 
     standing = standing_of(charter, tip, own)
     if not may_write(standing, type(entry), charter.require().guests):
         by = _BY.get(standing, f"by a peer that it has seen admitted as {standing}")
-        raise InvalidEntry(tip.log, tip.size, "role", f"is a {kind_of(entry)} entry {by}")
+        raise InvalidEntry(tip.log, tip.size, "role", f"is of kind {kind_of(entry)}, {by}")
     seat = tip.admitted.get(tip.peer)
     if seat is not None and seat.has_expired(entry.time):
         why = f"says that it was written at {entry.time}, and its author was a member until {seat.expires}"

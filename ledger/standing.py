@@ -14,10 +14,12 @@ Rules kept here:
   on elsewhere). A thief with an old key convicts nobody who has rotated: it is neither.
 - A branch counts up to the lowest index at which it is convicted: by another branch in the past, or by an accusation.
 - A branch counts up to a data entry of which an accusation shows that its author opened it wrongly.
+- A branch counts up to the index from which enough admins want its author out (membership.revoked_from).
 - A recovery takes out the author's updates from `since` on, back to itself.
 - What a quorum condemns in the past leaves the sum (condemned.py).
 - What was in the sum of the past of a snapshot that a `final` names stays in the sum, whatever comes later.
-Weights (`settle`) obey the first three of these, in the past of the update; recoveries and condemnations move none.
+Weights (`settle`) obey the first four of these, in the past of the update, where who is out trains no more; recoveries
+and condemnations move none.
 
 It refuses to know whether accusations are true (fork.py) and where entries come from; `past` is a version vector by
 log, strands included, with every strand's parents at least up to its fork.
@@ -34,6 +36,7 @@ from typing import Final
 from ledger.chain import MAX_LOG_SIZE, Charge, FinalPast, Log, LogId, Ranges, Tip, common, lineage
 from ledger.condemned import is_judged, struck
 from ledger.entry import Hash, PeerId
+from ledger.membership import Word, revoked_from
 from ledger.ranges import between, difference, union
 from ledger.tail import NeedsHistory
 
@@ -55,10 +58,11 @@ def convicts(log: Log, index: int, leaf: bytes, key: bytes) -> bool:
     return key == log.held_at(index + 1).key or sha256(key).hexdigest() == log.held_at(index).promise
 
 
-def void_from(branch: Branch, branches: Iterable[Branch], charges: Iterable[Charge]) -> int:
-    """The lowest index at which a branch is convicted in a past that holds these branches and charges; or NEVER."""
+def void_from(branch: Branch, branches: Iterable[Branch], charges: Iterable[Charge], revoked: int | None = None) -> int:
+    """The lowest index at which a branch is convicted in a past that holds these branches and charges, or from which
+    its author is out; or NEVER."""
     log, size = branch
-    lowest = NEVER
+    lowest = NEVER if revoked is None or revoked >= size else revoked
     for charge in charges:
         index = charge.index
         if index < min(size, lowest) and any(convicts(log, index, leaf, key) for leaf, key in charge.halves):
@@ -76,7 +80,8 @@ def void_from(branch: Branch, branches: Iterable[Branch], charges: Iterable[Char
 
 
 def settle(tip: Tip) -> Tip:
-    """The tip with its trainers, and with the limits of those slots of which weights do not count everything."""
+    """The tip with its trainers and their houses, and with the limits of those slots of which weights do not count
+    everything."""
     by_peer: dict[PeerId, list[int]] = {}
     for slot in tip.order:
         by_peer.setdefault(tip.roster[slot].peer, []).append(slot)
@@ -84,16 +89,18 @@ def settle(tip: Tip) -> Tip:
     trainers: list[int] = []
     for peer, slots in by_peer.items():
         best = slots[0]
-        if len(slots) > 1 or peer in tip.charges:
+        out = tip.revoked_from(peer)
+        if len(slots) > 1 or peer in tip.charges or out is not None:
             branches = [(tip.roster[slot], tip.sizes[slot]) for slot in slots]
             for slot, branch in zip(slots, branches, strict=True):
-                void = void_from(branch, branches, tip.charges.get(peer, ()))
+                void = void_from(branch, branches, tip.charges.get(peer, ()), out)
                 if void < branch[1]:
                     limits[slot] = void
             best = max(slots, key=lambda slot: limits.get(slot, tip.sizes[slot]))
-        if peer in tip.admitted and tip.admitted[peer].trains:
+        if peer in tip.admitted and tip.admitted[peer].trains and out is None:
             trainers.append(best)
-    return replace(tip, trainers=tuple(trainers), limits=MappingProxyType(limits))
+    houses = tuple([tip.admitted[tip.roster[slot].peer].house for slot in trainers])
+    return replace(tip, trainers=tuple(trainers), houses=houses if any(houses) else (), limits=MappingProxyType(limits))
 
 
 def unviewed(tip: Tip, view: Mapping[int, int]) -> int:
@@ -147,6 +154,7 @@ def counts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, 
     branches: dict[PeerId, list[Branch]] = {}
     suspects: set[PeerId] = set()
     recoveries: list[tuple[Log, int, int]] = []
+    words: dict[PeerId, set[Word]] = {}
     for name, size in past.items():
         log = logs[name]
         branches.setdefault(log.peer, []).append((log, size))
@@ -156,13 +164,18 @@ def counts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, 
             if seq < size:
                 charges.setdefault(charge.peer, set()).add(charge)
         recoveries += [(log, since, seq) for seq, since in log.recovers if since < seq < size]
+        for seq, peer, word in log.revokes:
+            if seq < size:
+                words.setdefault(peer, set()).add(word)
+    out = {peer: revoked_from(said) for peer, said in words.items() if peer in branches}
+    suspects.update(peer for peer, since in out.items() if since is not None)
     suspects.update(peer for peer in charges if peer in branches)
     suspects.update(log.peer for log, _, _ in recoveries)
 
     found: dict[LogId, Ranges] = {}
     for peer in sorted(suspects):
         for log, size in branches[peer]:
-            void = void_from((log, size), branches[peer], charges.get(peer, ()))
+            void = void_from((log, size), branches[peer], charges.get(peer, ()), out.get(peer))
             found[log.id] = between(log.fork, min(size, void))
     for log, since, end in recoveries:
         for name, shared in lineage(log).items():

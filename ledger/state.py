@@ -230,10 +230,11 @@ def tangles(logs: Mapping[LogId, Log], branches: Sequence[Branch]) -> list[dict[
     """What cannot be read off the branches of a past one by one: which forks they have, and which indices matter.
 
     By peer: `forks` [branch, branch, first index in which they differ]; `marks` for each branch [index, leaf there,
-    and after that many entries: updates let in, sum of weights, latest norm] at every fork, accused index, end of a
-    recovery and end of what counts or is condemned; `slots` [branch of the whole past, its slot, the branch here that
-    it is part of]. `heard`, for each branch, is [index, leaf there] of whatever ends a condemnation of this peer, and
-    `judged` the runs of updates that two voices or more condemn and no final holds: [begin, end, data entry, active].
+    and after that many entries: updates let in, sum of weights, latest norm] at every fork, accused index, index from
+    which an admin wants it out, end of a recovery and end of what counts or is condemned; `slots` [branch of the whole
+    past, its slot, the branch here that it is part of]. `heard`, for each branch, is [index, leaf there] of whatever
+    ends a condemnation of this peer, and `judged` the runs of updates that two voices or more condemn and no final
+    holds: [begin, end, data entry, active].
     """
     found = _knots(branches)
     if not found:
@@ -263,7 +264,7 @@ def _told(
         ],
         "judged": [[[run.begin, run.end, run.data, run.active] for run in runs] for runs in judged],
         "marks": [
-            [_mark(log, index) for index in indices] for (log, _), indices in zip(knot.branches, marked, strict=True)
+            [mark(log, index) for index in indices] for (log, _), indices in zip(knot.branches, marked, strict=True)
         ],
         "peer": knot.peer,
         "slots": _slots(knot, everybody),
@@ -289,6 +290,7 @@ def _knots(branches: Sequence[Branch]) -> list[_Knot]:
             odd.add(log.peer)
         by_peer.setdefault(log.peer, []).append((log, size))
         odd.update(charge.peer for seq, charge in log.charges if seq < size)
+        odd.update(peer for seq, peer, _ in log.revokes if seq < size)
         odd.update(said.peer for said in log.condemns if said.seq < size)
     return [_Knot(peer, tuple(sorted_branches(by_peer[peer]))) for peer in sorted(odd) if peer in by_peer]
 
@@ -307,6 +309,8 @@ def _indices(
     log, size = branch
     found = {common(log, other) for other, _ in knot.branches if other is not log}
     found.update(c.index for other, upto in branches for seq, c in other.charges if seq < upto and c.peer == knot.peer)
+    for other, upto in branches:
+        found.update(word.since for seq, peer, word in other.revokes if seq < upto and peer == knot.peer)
     for other, upto in knot.branches:
         for end, since in other.recovers:
             if end < upto:
@@ -316,7 +320,8 @@ def _indices(
     return sorted(index for index in found if 0 < index < size)
 
 
-def _mark(log: Log, index: int) -> list[Any]:
+def mark(log: Log, index: int) -> list[Any]:
+    """What a branch's first entries up to an index come to, in the words of a knot."""
     return [index, log.tree.leaf(index).hex(), log.folded[index], log.weight[index], log.norm[index]]
 
 

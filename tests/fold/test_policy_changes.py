@@ -147,7 +147,7 @@ def test_a_policy_is_changed_by_admins_and_with_the_next_number():
     ann, bob, founder = swarm["ann"], swarm["bob"], swarm.founder
     eve = swarm.join("eve", role="observer")
     for peer in (ann, eve):
-        with pytest.raises(InvalidEntry, match="is a policy entry by") as caught:
+        with pytest.raises(InvalidEntry, match="is of kind policy, by") as caught:
             founder.replica.check(peer.id, drafted(peer, change(SHORT, 1)))
         assert caught.value.rule == "role"
     for number in (2, 7):
