@@ -2,7 +2,8 @@
 
     judgement "condemned" --names--> an update u, or a data entry d and so every update that cites d, on any branch
     judges(u) = the peers whose judgements in this past name u or the data entry that u cites, each once
-    condemned(u):  |judges(u)| >= max(2, floor(n(u) / 2) + 1)         n(u): who was active when u was weighed
+    voices(u) = as many as they are peers, or as many as they are groups, whichever is less
+    condemned(u):  voices(u) >= max(2, floor(n(u) / 2) + 1)           n(u): who was active when u was weighed
 
 Why it exists: what was measured is an opinion, and no peer's opinion alone may change the model of all. So one entry
 does nothing, a majority takes a term out of the sum, and nothing else happens: no weight moves, no log is void.
@@ -11,7 +12,12 @@ Rules kept here:
 - A judgement counts wherever it stands in its author's log, also on a branch that is void: what was said stays said,
   and a judge has one vote however many branches it writes. So a log that is signed twice takes no vote back, and a
   past that holds more entries never holds fewer votes.
-- Nobody judges itself (verdicts.py); so an author has no part in what becomes of its updates.
+- All whom one member has let in, and whom these have let in, are one group: a house. It has one voice, or whoever may
+  invite could decide what the model is. Whose guest a judge is, its verdict's own past says: a later one moves no vote
+  between groups, so more of them are never fewer. (Counting peers, too, is for those who judged as somebody's guest
+  and then once more when an admin had let them in: that is one voice.)
+- Nobody judges itself (verdicts.py); so an author has no part in what becomes of its updates. Guests may judge who let
+  them in, and one another: it is their house's one voice, and no quorum is less than two.
 - What a `final` holds is not struck (standing.py says what that is).
 - Ranges of indices hold more than the updates in them, which is nothing to count: so a thousand updates on condemned
   data are one range, and what is spelled for everybody runs from an update up to the next one let in.
@@ -24,7 +30,7 @@ from a snapshot on it knows what was judged by two or more, and says NeedsHistor
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -36,12 +42,21 @@ from ledger.ranges import merged, within
 from ledger.runs import Runs
 from ledger.tail import Named, NeedsHistory
 
-Judges = dict[int, set[PeerId]]  # by the index of the entry that they condemn
+Judge = tuple[PeerId, PeerId]  # a peer, and its house when it judged
+Judges = dict[int, set[Judge]]  # by the index of the entry that they condemn
 
 
 def quorum(active: int) -> int:
-    """How many peers condemn an update in whose weight that many were active."""
+    """How many voices condemn an update in whose weight that many groups were active."""
     return max(2, active // 2 + 1)
+
+
+def voices(judges: Collection[Judge]) -> int:
+    """How many voices they have: a house has one, and so has a peer."""
+    if len(judges) < 2:
+        return len(judges)
+    groups = {(house, "") if house else ("", peer) for peer, house in judges}
+    return min(len(groups), len({peer for peer, _ in judges}))
 
 
 # ------------------------------------------------------------------ votes
@@ -55,22 +70,24 @@ class Ballot:
     on: Log
 
 
-def ballots_of(judge: Log | None, seq: int, entry: Verdict, strands: Mapping[PeerId, tuple[Log, ...]]) -> list[Ballot]:
-    """What entry `seq` of a log, which passed verdicts.py, condemns."""
+def ballots_of(
+    judge: Log | None, seq: int, entry: Verdict, house: PeerId, strands: Mapping[PeerId, tuple[Log, ...]]
+) -> list[Ballot]:
+    """What entry `seq` of a log, which passed verdicts.py, condemns. `house`: the author's in the entry's past."""
     found: list[Ballot] = []
     digest = judge.condemns[-1].digest if judge is not None and judge.condemns else bytes(32)
     for judgement in entry.judgements:
         if judgement.decision == "condemned":
             seqs, leaf = tuple(judgement.seqs), bytes.fromhex(judgement.hash)
-            digest = chained(digest, seq, judgement.peer, seqs, leaf)
-            said = Condemnation(seq, judgement.peer, seqs, leaf, digest)
+            digest = chained(digest, seq, judgement.peer, seqs, leaf, house)
+            said = Condemnation(seq, judgement.peer, seqs, leaf, digest, house)
             found.append(Ballot(said, branch_with(strands[judgement.peer], seqs[-1], leaf)))
     return found
 
 
-def chained(before: bytes, seq: int, peer: PeerId, seqs: Iterable[int], leaf: bytes) -> bytes:
+def chained(before: bytes, seq: int, peer: PeerId, seqs: Iterable[int], leaf: bytes, house: PeerId) -> bytes:
     """One hash over a log's condemnations up to this one: all that its imprints say of them."""
-    return sha256(before + encode([seq, peer, list(seqs), leaf.hex()])).digest()
+    return sha256(before + encode([seq, peer, list(seqs), leaf.hex(), house])).digest()
 
 
 def branch_with(strands: Iterable[Log], index: int, leaf: bytes) -> Log:
@@ -87,8 +104,8 @@ def cast(judge: Log, ballot: Ballot) -> list[tuple[Log, int]]:
     for seq in ballot.said.seqs:
         log = owner(ballot.on, seq)
         votes = log.votes.setdefault(seq, [])
-        if all(other is not judge for other, _ in votes):
-            votes.append((judge, ballot.said.seq))
+        if all(other is not judge for other, *_ in votes):
+            votes.append((judge, ballot.said.seq, ballot.said.house))
             new.append((log, seq))
     return new
 
@@ -109,18 +126,18 @@ def owner(log: Log, seq: int) -> Log:
 
 
 def judges(log: Log, size: int, past: Mapping[LogId, int]) -> Judges:
-    """Who condemns which of a branch's first `size` entries in a past. Empty if that is one peer alone."""
+    """Who condemns which of a branch's first `size` entries in a past. Empty if that is one voice alone."""
     found: Judges = {}
     at: Log | None = log
     limit = size
     while at is not None:
         for seq, votes in at.votes.items():
             if at.fork <= seq < limit:
-                those = {judge.peer for judge, said in votes if said < past.get(judge.id, 0)}
+                those = {(judge.peer, house) for judge, said, house in votes if said < past.get(judge.id, 0)}
                 if those:
                     found[seq] = those
         limit, at = min(limit, at.fork), at.parent
-    return found if len(set().union(*found.values())) > 1 else {}
+    return found if voices(set().union(*found.values())) > 1 else {}
 
 
 def is_judged(log: Log) -> bool:
@@ -131,13 +148,13 @@ def is_judged(log: Log) -> bool:
     return at is not None
 
 
-def judges_of(log: Log, seq: int, past: Mapping[LogId, int]) -> set[PeerId]:
+def judges_of(log: Log, seq: int, past: Mapping[LogId, int]) -> set[Judge]:
     """Who condemns an update let in, entry `seq` of a branch, or what it learned from."""
     data = log.cites[log.folded[seq]]
-    found: set[PeerId] = set()
+    found: set[Judge] = set()
     for at in (seq, data):
         votes = owner(log, at).votes.get(at, ())
-        found.update(judge.peer for judge, said in votes if said < past.get(judge.id, 0))
+        found.update((judge.peer, house) for judge, said, house in votes if said < past.get(judge.id, 0))
     return found
 
 
@@ -151,12 +168,13 @@ def struck(log: Log, size: int, past: Mapping[LogId, int], may: Ranges) -> Range
     for seq in by:
         if is_data(log, seq):
             _require_runs(log, seq, by, may)
-            for begin, end, active in _runs(log, seq).upto(size) if len(by[seq]) > 1 else ():
-                if len(by[seq]) >= quorum(active):
+            said = voices(by[seq])
+            for begin, end, active in _runs(log, seq).upto(size) if said > 1 else ():
+                if said >= quorum(active):
                     found += _clipped(begin, end, may)
         elif within(seq, may):
             known = _update_at(log, seq, by)
-            if known is not None and len(by[seq] | by.get(known.data, set())) >= quorum(known.active):
+            if known is not None and voices(by[seq] | by.get(known.data, set())) >= quorum(known.active):
                 found.append((seq, known.end))
     return merged(found)
 
@@ -189,7 +207,7 @@ def _runs(log: Log, data: int) -> Runs:
 
 
 def _update_at(log: Log, seq: int, by: Judges) -> Named | None:
-    """An update let in that is condemned by itself; None if `seq` is none, or just one peer condemns it.
+    """An update let in that is condemned by itself; None if `seq` is none, or just one voice condemns it.
 
     NeedsHistory if that is not held.
     """
@@ -204,10 +222,10 @@ def _update_at(log: Log, seq: int, by: Judges) -> Named | None:
             if named.begin == seq:
                 return named
     bear = [at for at in by if at == seq or (at < seq and is_data(log, at))]
-    told = len(base.judged.get(seq, ())) > 1 or all(by[at] <= base.judged.get(at, set()) for at in bear)
+    told = voices(base.judged.get(seq, ())) > 1 or all(by[at] <= base.judged.get(at, set()) for at in bear)
     if told and not within(seq, tuple(base.spared)):
         return None  # it would have been named
-    if len(set().union(*(by[at] for at in bear))) > 1:
+    if voices(set().union(*(by[at] for at in bear))) > 1:
         raise NeedsHistory(log.id, f"how entry {seq} was weighed")
     return None
 
@@ -215,10 +233,10 @@ def _update_at(log: Log, seq: int, by: Judges) -> Named | None:
 def _require_runs(log: Log, data: int, by: Judges, may: Ranges) -> None:
     """NeedsHistory if some updates at these indices may cite a data entry, and are not held."""
     base = log.base
-    if base is None or data >= base.upto or len(by[data]) < 2:
+    if base is None or data >= base.upto or voices(by[data]) < 2:
         return
     for begin, end in may:
-        for least, most in base.spared if len(base.judged.get(data, ())) > 1 else ((0, base.upto),):
+        for least, most in base.spared if voices(base.judged.get(data, ())) > 1 else ((0, base.upto),):
             low, high = max(begin, least, data), min(end, most, base.upto)
             if low < high and log.folded[high] > log.folded[low]:
                 raise NeedsHistory(log.id, f"which updates cite entry {data}")
@@ -234,7 +252,7 @@ def spelled(log: Log, size: int, ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def named(log: Log, size: int, past: Mapping[LogId, int], may: Ranges) -> list[Named]:
-    """The updates of a whole branch that two or more condemn, in runs of one data entry and one number of active.
+    """The updates of a whole branch that two voices or more condemn, in runs of one data entry and one number of active.
 
     A run is cut before and after an update that is condemned by itself. `may` are the indices that no final holds.
     """
@@ -244,11 +262,11 @@ def named(log: Log, size: int, past: Mapping[LogId, int], may: Ranges) -> list[N
     for seq in by:
         if is_data(log, seq):
             _require_runs(log, seq, by, may)
-            for begin, end, active in _runs(log, seq).upto(size) if len(by[seq]) > 1 else ():
+            for begin, end, active in _runs(log, seq).upto(size) if voices(by[seq]) > 1 else ():
                 found += [(*part, seq, active) for part in _clipped(begin, end, may)]
         elif within(seq, may) and (known := _update_at(log, seq, by)) is not None:
             cut.update((seq, update_from(log, known.end, size)))
-            if len(by[seq] | by.get(known.data, set())) > 1:
+            if voices(by[seq] | by.get(known.data, set())) > 1:
                 found.append((seq, known.end, known.data, known.active))
     pieces = {
         (update_from(log, begin, size), update_from(log, end, size), data, active) for begin, end, data, active in found

@@ -88,7 +88,7 @@ class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     admitted: list[tuple[int, PeerId, str, int, PeerId]]
     before: Hash
     challenges: list[tuple[int, str]]
-    condemned: list[tuple[int, PeerId, list[int], Hash]]
+    condemned: list[tuple[int, PeerId, list[int], Hash, PeerId]]
     data: list[tuple[int, str]]
     final: list[tuple[int, int, list[int], Parts, Parts]]
     frontier: list[Hash]
@@ -189,7 +189,9 @@ def _branch(
         accused=told["accused"], admitted=told["admitted"], before=imprint(log, begin - 1).hex(),
         challenges=spelled(found.challenges for found in newest),
         condemned=[
-            (said.seq, said.peer, list(said.seqs), said.leaf.hex()) for said in log.condemns if said.seq < size
+            (said.seq, said.peer, list(said.seqs), said.leaf.hex(), said.house)
+            for said in log.condemns
+            if said.seq < size
         ],
         data=spelled(found.data for found in newest),
         final=[tuple(spelled_final(log, finals[seq])) for seq in sorted(finals)],

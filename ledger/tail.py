@@ -119,7 +119,7 @@ class TailBytes:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Updates let in that two or more condemn: those at `begin` <= index < `end`, all of them alike in the rest."""
+    """Updates let in that two voices or more condemn: those at `begin` <= index < `end`, all of them alike in the rest."""
 
     begin: int  # the first of them
     end: int  # the next update let in after them, or the size of the branch
@@ -139,9 +139,12 @@ class Base:
     data: int  # entries before this one may be data entries that are not known
     challenges: int = 0  # likewise
     openings: int = 0  # likewise
-    named: tuple[Named, ...] = ()  # updates before `upto` that were condemned by two or more when this was written ...
+    named: tuple[
+        Named, ...
+    ] = ()  # updates before `upto` that two voices or more had condemned when this was written ...
     spared: list[tuple[int, int]] = field(
         default_factory=list
     )  # ... and those among which none is named: finals hold them
-    judged: dict[int, set[str]] = field(default_factory=dict)  # entry -> who had condemned it then, if two had any
+    judged: dict[int, set[tuple[str, str]]] = field(default_factory=dict)  # entry -> who had condemned it then (peer
+    #   and house), if two voices had any
     heads: dict[int, bytes] = field(default_factory=dict)  # peer || size || root of a few sizes before `size`

@@ -4,12 +4,21 @@ Why it exists: members publish at different rates, from views of different age, 
 shares the step among those who are active (n), discounts work done on an old view (s), bounds what one delta may
 do (clip) and what one origin may spend (q), and it depends on nothing but what the update's own chain shows:
 
-    W = floor(65536 * min(1, eta / n * s * clip * q))
+    W = floor(65536 * min(1, eta / n * s * clip * q) / m)
 
 Rules kept here: integers only, every rounding stated; a row is one origin's state after its last folded update
 and is never changed in place. T (`progress`) is how far the others got as this origin saw it; x (`spent`) is
-quota that leaks with T. Members come in through admins, and admins' guests stand alone, so there are no sponsor
-groups in this version: n counts origins.
+quota that leaks with T.
+
+Members whom an admin let in stand alone. All whom one of them has let in, and whoever these let in, are a *house*, and
+a house is one member here, however many it has: n counts it once, its growth is one growth, the middle one of its
+norms is one norm, and what one member would weigh is divided by its members (m). What the origin's own house does is
+no growth of others: otherwise a house could feed its own quota. Two things are stricter than they would have to be if
+everybody showed what it saw; but one person who holds all keys of a house decides what each of them shows:
+- m counts those of the house who were admitted in the past, active or not. The last one's past cannot lack the others'
+  admissions, for they are in one log; that they are silent it could simulate (it publishes to nobody, and so do they,
+  and at the end all comes out at once: fifty members' weight, measured).
+- a member of a house is never alone in the world, so its quota is spent from its first update on.
 
 The clip is against the middle norm of this update and of the active others. An even number has no middle, so norm0
 joins it, and of two neither sets the limit: a zero or tiny norm of the other must not silence an honest peer, and
@@ -53,6 +62,8 @@ class Sight:
     counts: tuple[int, ...]  # 1 for the admission, and 1 for each folded update
     norms: tuple[int, ...]  # of the latest folded update, norm0 where there is none; grid 2^-24
     unviewed: int  # total weight of folded updates seen, but not in the view trained from
+    houses: tuple[PeerId, ...] = ()  # who answers for each of them; "" if it stands alone. (): all of them do
+    house: PeerId = ""  # of the origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +88,14 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
 
     oldest = progress - constants.window
     active = [c > s or g >= oldest for c, s, g in zip(counts, seen, grown_at, strict=True)]
-    others = sum(active)
+    grown = [a and c > k for a, c, k in zip(active, counts, credited, strict=True)]
+    if sight.houses:
+        others, new, norms = _by_house(sight, active, grown)
+    else:
+        others, new, norms = sum(active), sum(grown), list(compress(sight.norms, active))
     if others >= MAX_ACTIVE:
         raise RemoteError("too many trainers are active at once", why=f"{others + 1}, the limit is {MAX_ACTIVE}")
 
-    new = sum([a and c > k for a, c, k in zip(active, counts, credited, strict=True)])
     if new and 3 * new >= others:
         gained = GRID_ONE * new // others
         progress += gained
@@ -91,7 +105,7 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
         grown_at = tuple([progress if c > s else g for c, s, g in zip(counts, seen, grown_at, strict=True)])
 
     quota = GRID_ONE
-    if counts and max(counts) > 1:  # somebody else has published: from now on quota is spent
+    if sight.house or (counts and max(counts) > 1):  # somebody else has published: from now on quota is spent
         if spent > constants.burst:
             quota = (constants.burst * constants.burst << 16) // (spent * spent)
         spent += quota
@@ -99,7 +113,7 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
     table = constants.staleness
     staleness = table[min(4 * sight.unviewed // constants.eta, len(table) - 1)]
 
-    heard = [norm, *compress(sight.norms, active)]
+    heard = [norm, *norms]
     if len(heard) % 2 == 0:  # there must be a middle one
         heard.append(constants.norm0)
     limit = constants.kappa * sorted(heard)[len(heard) // 2]
@@ -109,7 +123,30 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
         numerator *= limit
         denominator *= norm << 16
     weight = min(GRID_ONE, numerator // denominator)
+    if sight.house:  # after the minimum, so that fifty times a fiftieth is never more than one
+        weight //= 1 + sight.houses.count(sight.house)
     return Weighed(weight, Row(sight.peers, counts, credited, grown_at, progress, spent), 1 + others, quota, staleness)
+
+
+def _by_house(sight: Sight, active: list[bool], grown: list[bool]) -> tuple[int, int, list[int]]:
+    """How many groups are active, how many of them have grown, and the norm of each; the origin's own left out."""
+    others = new = 0
+    norms: list[int] = []
+    heard: dict[PeerId, list[int]] = {}
+    moved: set[PeerId] = set()
+    for house, is_active, has_grown, norm in zip(sight.houses, active, grown, sight.norms, strict=True):
+        if not is_active or (house and house == sight.house):
+            continue
+        if house:
+            heard.setdefault(house, []).append(norm)
+            if has_grown:
+                moved.add(house)
+        else:
+            others += 1
+            new += has_grown
+            norms.append(norm)
+    middle = [sorted(known)[(len(known) - 1) // 2] for known in heard.values()]  # of two the lower
+    return others + len(heard), new + len(moved), norms + middle
 
 
 def row_hash(row: Row) -> bytes:
