@@ -5,8 +5,9 @@ What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; each was measur
 - An empty list of ICE servers: by default it asks a public STUN server.
 - The addresses to offer: by itself it takes every interface and leaves 127.0.0.1 out. `_limit` gives the
   gatherer ours, per connection, so the sockets themselves are bound to these addresses.
-- A police: it enforces neither message size nor its receive window, and an assertion that a hostile
-  packet trips ends its receive task with a traceback. `_guard` turns these into RemoteError.
+- A police: it enforces neither message size nor its receive window, and more (police.py). `_guard` shows every
+  packet to the police first, and turns an assertion that a packet trips all the same into RemoteError.
+- A limit to its own sender, which does not look at the far end's window either, and to its acknowledgements.
 - Silence after the end: timers and flush tasks that find the transport closed raise in tasks nobody awaits.
 
 `_limit` and `_guard` replace methods on this one connection's objects, never on the library's classes. They
@@ -20,15 +21,20 @@ from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcsctptransport import SackChunk
+from google_crc32c import value as crc32c
+from OpenSSL import SSL
 
 from gossip.transport.description import Description, read_sdp, write_sdp
+from gossip.transport.police import MAX_PACKET_BYTES, WINDOW_BYTES, Police
 from gossip.transport.rawpeer import LABELS, Ears
 from ledger.errors import LinkError, LocalError, RemoteError
 
-# aiortc opens its receive window at 1 MiB; an honest sender stops there, give or take what was under way.
-WINDOW_SLACK_BYTES = 256 * 1024
 # Datagrams waiting to be read. Anybody who guesses the port can send some; UDP may be dropped.
-MAX_DATAGRAMS = 4096
+MAX_DATAGRAMS = 2048
+# Of an acknowledgement: aiortc sends 1,500 bytes of a longer one, and the rest in front of the next, for ever behind.
+MAX_GAPS, MAX_DUPLICATES = 200, 50
+MAX_DATAGRAM_BYTES = 2048  # aiortc reads 1,500 bytes of a record, and a record adds less than 50
 
 
 class AiortcPeer:
@@ -134,14 +140,14 @@ class AiortcPeer:
 
 
 def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
-    """Host candidates on our addresses only; empty datagrams (which end aiortc's receive task) and floods dropped."""
+    """Host candidates on our addresses only; floods, giants and empty datagrams (they end its receive task) dropped."""
     gather, receive, queue = ice.get_component_candidates, ice.data_received, ice._queue
 
     def gather_ours(component: int, addresses_found: Any = None, timeout: int = 5, **_: Any) -> Any:
         return gather(component=component, addresses=list(addresses), timeout=timeout)
 
     def receive_some(data: bytes, component: int) -> None:
-        if data and queue.qsize() < MAX_DATAGRAMS:
+        if 0 < len(data) <= MAX_DATAGRAM_BYTES and queue.qsize() < MAX_DATAGRAMS:
             receive(data, component)
 
     ice.get_component_candidates = gather_ours
@@ -149,33 +155,50 @@ def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
 
 
 def _guard(sctp: Any, broke: Callable[[RemoteError], None]) -> None:
-    """Bound what a far end can make aiortc hold, and keep its exceptions from ending anything but this link."""
-    dtls = sctp.transport
-    handle, receive_chunk, send = sctp._handle_data, sctp._receive_data_chunk, dtls._send_data
-    if sctp._advertised_rwnd <= 0:
-        raise AttributeError("no receive window")
+    """Let the police see every packet both ways, and keep a far end's bytes from ending anything but this link."""
+    dtls, clock = sctp.transport, asyncio.get_running_loop().time
+    handle, send, send_chunk = sctp._handle_data, dtls._send_data, sctp._send_chunk
+    police = Police(crc32c, clock())
+    over = False
+    if not sctp._local_partial_reliability or sctp._cwnd > WINDOW_BYTES:
+        raise AttributeError("no partial reliability to switch off")
+    sctp._local_partial_reliability = False  # we give no message up, and do not offer to hear that others do
 
     async def handle_guarded(data: bytes) -> None:
-        try:
-            await handle(data)
-        except ConnectionError:
-            raise
-        except RemoteError as error:
-            broke(error)
-        except Exception as error:  # any other: an assertion or a parser of aiortc's, tripped by these bytes
-            broke(RemoteError("bytes that SCTP does not allow", why=type(error).__name__))
+        nonlocal over
+        while data and not over:
+            try:
+                if police.allows(data, clock()):
+                    await handle(data)
+                    sctp._cwnd = min(sctp._cwnd, WINDOW_BYTES)
+            except ConnectionError:
+                raise
+            except RemoteError as error:
+                over = True
+                broke(error)
+            except Exception as error:  # any other: an assertion or a parser of aiortc's, tripped by these bytes
+                over = True
+                broke(RemoteError("bytes that SCTP does not allow", why=type(error).__name__))
+            data = _more(dtls)
 
-    async def receive_chunk_guarded(chunk: Any) -> None:
-        if chunk.stream_id >= len(LABELS):
-            raise RemoteError(f"data on stream {chunk.stream_id}", why="there are two channels")
-        await receive_chunk(chunk)
-        if sctp._advertised_rwnd < -WINDOW_SLACK_BYTES:  # what it holds of messages without an end
-            raise RemoteError("more data than the receive window holds")
+    async def send_chunk_short(chunk: Any) -> None:
+        if isinstance(chunk, SackChunk):  # what does not fit will be told later; the earliest gaps matter
+            chunk.gaps, chunk.duplicates = chunk.gaps[:MAX_GAPS], chunk.duplicates[:MAX_DUPLICATES]
+        await send_chunk(chunk)
 
     async def send_quietly(data: bytes) -> None:
         if dtls.state == "connected":  # else a timer or a flush after the end; there is nobody to tell
+            police.sent(data)
             await send(data)
 
     sctp._handle_data = handle_guarded
-    sctp._receive_data_chunk = receive_chunk_guarded
+    sctp._send_chunk = send_chunk_short
     dtls._send_data = send_quietly
+
+
+def _more(dtls: Any) -> bytes:
+    """The next record: aiortc reads one of each datagram, and would keep the others of a hostile one for ever."""
+    try:
+        return bytes(dtls._ssl.recv(MAX_PACKET_BYTES))
+    except SSL.Error:
+        return b""

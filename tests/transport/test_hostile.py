@@ -114,7 +114,8 @@ class TestBelowTheFrames:
         self, carriers: tuple[Any, ChannelLink, WebRTCPeer], junk: bytes
     ) -> None:
         liar, victim, _ = carriers
-        await liar._pc.sctp.transport._send_data(junk)
+        dtls = liar._pc.sctp.transport
+        await type(dtls)._send_data(dtls, junk)
         liar.send(CTL, b"\x01\x05\x00\x00\x00hello")
         async with asyncio.timeout(LIMIT_S):
             assert await victim.receive() == b"hello"
