@@ -151,6 +151,7 @@ class History:
         self.row: dict[str, dict] = {}
         self.active: dict[str, int] = {}
         self.imprints: dict[str, bytes] = {}
+        self.houses: dict[str, str] = {}
         self.by_leaf = {leaf_hash(data).hex(): name for name, data in self.data.items()}
         waiting = list(self.entry)
         while waiting:
@@ -283,7 +284,7 @@ class History:
             if self.entry[name]["kind"] == "accuse" and self.entry[name]["peer"] == peer:
                 at, halves = self.charge(name)
                 signed += [(at, leaf, key) for leaf, key in halves]
-        found = [len(chain)]
+        found = [len(chain), *self.wanted_out(held, peer)[1]]
         for index, leaf, key in signed:
             if index >= len(chain) or (leaf == leaf_hash(self.data[chain[index]])) == bool(key):
                 continue
@@ -376,15 +377,54 @@ class History:
         enough = [wish for wish, admins in said.items() if len(admins) >= self.genesis["threshold"]]
         return min(enough, key=lambda wish: (-wish[0], wish[1]), default=(0, self.genesis["policy"]))
 
+    # -- members
+
+    def house(self, name: str) -> str:
+        """Who answers for the peer that a member entry admits."""
+        if name not in self.houses:
+            if self.keys(self.chain[name])[0][0].hex() in self.genesis["admins"]:
+                self.houses[name] = ""
+            else:
+                self.houses[name] = self.seats(self.past[name])[self.author[name]][2] or self.author[name]
+        return self.houses[name]
+
+    def seats(self, held: Set[str]) -> dict[str, tuple[str, int, str]]:
+        """Role, expiry and house of everybody whom a past has seen let in."""
+        said: dict[str, list[tuple[str, int, str]]] = {}
+        for name in held:
+            entry = self.entry[name]
+            if name == self.founder:
+                said.setdefault(name, []).append(("admin", 0, ""))
+            if entry["kind"] == "member":
+                said.setdefault(entry["peer"], []).append((entry["role"], entry["expires"], self.house(name)))
+        found = {}
+        for peer, rows in said.items():
+            rows = [row for row in rows if not row[2]] or rows  # an admin's word stands in place of all others
+            role = next(
+                role for role in ("admin", "trainer", "relay", "auditor", "observer") if role in {r for r, _, _ in rows}
+            )
+            ends = {expires for _, expires, _ in rows}
+            found[peer] = role, 0 if 0 in ends else max(ends), min(house for _, _, house in rows)
+        return found
+
+    def wanted_out(self, held: Set[str], peer: str) -> tuple[set[int], list[int]]:
+        """Every index from which some admin wants a peer out, and, if enough do, the one from which it is."""
+        lowest: dict[bytes, int] = {}
+        said = set()
+        for name in held:
+            entry = self.entry[name]
+            if entry["kind"] == "revoke" and entry["peer"] == peer:
+                admin = self.keys(self.chain[name])[0][0]
+                lowest[admin] = min(entry["since"], lowest.get(admin, entry["since"]))
+                said.add(entry["since"])
+        needed = self.genesis["threshold"]
+        return said, sorted(lowest.values())[needed - 1 : needed]
+
     # -- weights
 
     def trainers(self, held: Set[str]) -> set[str]:
-        found = {self.founder} if self.founder in held else set()
-        for name in held:
-            entry = self.entry[name]
-            if entry["kind"] == "member" and entry["role"] in ("trainer", "admin"):
-                found.add(entry["peer"])
-        return found
+        training = {peer for peer, (role, _, _) in self.seats(held).items() if role in ("trainer", "admin")}
+        return {peer for peer in training if not self.wanted_out(held, peer)[1]}
 
     def weigh(self, u: str) -> None:
         c = self.genesis["fold"]
@@ -486,15 +526,7 @@ class History:
         )
 
     def facts(self, chain: list[str]) -> dict:
-        told: dict = {
-            "accused": [],
-            "admitted": [],
-            "data": [],
-            "final": [],
-            "keys": [],
-            "recovered": [],
-            "revoked": [],
-        }
+        told: dict = {"accused": [], "admitted": [], "data": [], "final": [], "keys": [], "recovered": []}
         told |= {"challenges": [], "openings": [], "policies": [], "revoked": []}
         digest = bytes(32)
         for said in self.condemnations(chain):
@@ -506,7 +538,7 @@ class History:
             if kind == "enrol" and name == self.founder:
                 told["admitted"].append([seq, self.founder, "admin", 0, ""])
             if kind == "member":
-                told["admitted"].append([seq, entry["peer"], entry["role"], entry["expires"], ""])
+                told["admitted"].append([seq, entry["peer"], entry["role"], entry["expires"], self.house(name)])
             if kind == "accuse":
                 at, halves = self.charge(name)
                 told["accused"].append([seq, entry["peer"], at, [[leaf.hex(), key.hex()] for leaf, key in halves]])
@@ -588,14 +620,15 @@ class History:
             ]  # fmt: skip
             charged = {self.charge(name)[0] for name in accused if self.entry[name]["peer"] == peer}
             named = sorted({seqs[-1] for _, judged, seqs, _ in said if judged == peer})
-            if len(branches) == 1 and not charged and not recoveries and not named:
+            wanted, _ = self.wanted_out(past, peer)
+            if len(branches) == 1 and not charged and not recoveries and not named and not wanted:
                 continue
             forks = []
             for (i, one), (j, other) in itertools.combinations(enumerate(branches), 2):
                 forks.append([i, j, next(at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)])
             marks = []
             for i, chain in enumerate(branches):
-                indices = {index for a, b, index in forks if i in (a, b)} | charged
+                indices = {index for a, b, index in forks if i in (a, b)} | charged | wanted
                 indices |= {index for both in recoveries for index in both}
                 indices |= {index for both in self.ranges(past, chain) for index in both}
                 indices |= {index for begin, end, *_ in self.judged(chain, votes, spared) for index in (begin, end)}
