@@ -252,7 +252,7 @@ def spelled(log: Log, size: int, ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def named(log: Log, size: int, past: Mapping[LogId, int], may: Ranges) -> list[Named]:
-    """The updates of a whole branch that two voices or more condemn, in runs of one data entry and one number of active.
+    """The updates of a whole branch that two voices condemn, in runs of one data entry and one number of active.
 
     A run is cut before and after an update that is condemned by itself. `may` are the indices that no final holds.
     """

@@ -119,7 +119,7 @@ class TailBytes:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Updates let in that two voices or more condemn: those at `begin` <= index < `end`, all of them alike in the rest."""
+    """Updates let in that two voices condemn: those at `begin` <= index < `end`, all of them alike in the rest."""
 
     begin: int  # the first of them
     end: int  # the next update let in after them, or the size of the branch

@@ -321,34 +321,40 @@ class History:
     def condemnations(self, chain: list[str]) -> list[list]:
         """[seq, peer, seqs, leaf] of each judgement in a log that condemns."""
         return [
-            [seq, judgement["peer"], judgement["seqs"], judgement["hash"]]
+            [seq, judgement["peer"], judgement["seqs"], judgement["hash"], self.house_then(name)]
             for seq, name in enumerate(chain)
             if self.entry[name]["kind"] == "verdict"
             for judgement in self.entry[name]["judgements"]
             if judgement["decision"] == "condemned"
         ]
 
-    def votes(self, held: Set[str]) -> dict[str, set[str]]:
-        """Who condemns which entry in a past."""
-        found: dict[str, set[str]] = {}
+    def votes(self, held: Set[str]) -> dict[str, set[tuple[str, str]]]:
+        """Who condemns which entry in a past, and as whose guest: the first time on that branch."""
+        found: dict[str, set[tuple[str, str]]] = {}
         for name in held:
             if self.entry[name]["kind"] == "verdict":
-                for seq, _, seqs, leaf in self.condemnations(self.chain[name]):
+                for seq, _, seqs, leaf, house in self.condemnations(self.chain[name]):
                     if seq == self.seq(name):
                         for at in seqs:
                             target = self.chain[self.by_leaf[leaf]][at]
-                            found.setdefault(target, set()).add(self.author[name])
+                            found.setdefault(target, set()).add((self.author[name], house))
         return found
 
-    def judges(self, u: str, votes: dict[str, set[str]]) -> set[str]:
+    def judges(self, u: str, votes: dict[str, set[tuple[str, str]]]) -> set[tuple[str, str]]:
         return votes.get(u, set()) | votes.get(self.chain[u][self.entry[u]["data"]], set())
+
+    def voices(self, judges: Set[tuple[str, str]]) -> int:
+        groups = {("house", house) if house else ("alone", peer) for peer, house in judges}
+        return min(len(groups), len({peer for peer, _ in judges}))
 
     def condemned(self, held: Set[str]) -> set[str]:
         """The updates let in that a quorum condemns in a past."""
         votes = self.votes(held)
         if not votes:
             return set()
-        return {u for u in held if self.folded(u) and len(self.judges(u, votes)) >= max(2, self.active[u] // 2 + 1)}
+        return {
+            u for u in held if self.folded(u) and self.voices(self.judges(u, votes)) >= max(2, self.active[u] // 2 + 1)
+        }
 
     def standing(self, held: Set[str], chain: list[str]) -> set[int]:
         """The indices of a branch at which an update counts in the sum of a past, were nothing condemned."""
@@ -407,6 +413,10 @@ class History:
             found[peer] = role, 0 if 0 in ends else max(ends), min(house for _, _, house in rows)
         return found
 
+    def house_then(self, name: str) -> str:
+        """Of the author of an entry, in the past of it."""
+        return self.seats(self.past[name])[self.author[name]][2]
+
     def wanted_out(self, held: Set[str], peer: str) -> tuple[set[int], list[int]]:
         """Every index from which some admin wants a peer out, and, if enough do, the one from which it is."""
         lowest: dict[bytes, int] = {}
@@ -440,9 +450,13 @@ class History:
         T, x = row["T"], row["x"]
         seen, credited, grown = ({j: row[name].get(j, 0) for j in others} for name in ("seen", "credited", "grown"))
 
+        seats = self.seats(past)
+        group = {j: ("house", seats[j][2]) if seats[j][2] else ("alone", j) for j in {o, *others}}
         active = {j for j in others if count[j] > seen[j] or T - grown[j] <= c["window"]}
-        n = 1 + len(active)
-        new = {j for j in active if count[j] > credited[j]}
+        active -= {j for j in others if group[j] == group[o]}
+        n = 1 + len({group[j] for j in active})
+        m = 1 + sum(group[j] == group[o] for j in others)
+        new = {group[j] for j in active if count[j] > credited[j]}
         if len(new) > 0 and 3 * len(new) >= n - 1:
             f = ONE * len(new) // (n - 1)
             T += f
@@ -450,7 +464,7 @@ class History:
             credited = dict(count)
         grown = {j: T if count[j] > seen[j] else grown[j] for j in others}
 
-        if all(count[j] == 1 for j in others):
+        if all(count[j] == 1 for j in others) and group[o][0] == "alone":
             q = ONE
         else:
             q = ONE if x <= c["burst"] else c["burst"] ** 2 * ONE // x**2
@@ -466,7 +480,8 @@ class History:
         table = c["staleness"]
         s = table[min(4 * S // c["eta"], len(table) - 1)]
 
-        norms = sorted([update["norm"], *(latest[j] for j in active)])
+        voices = [sorted(latest[j] for j in active if group[j] == one) for one in {group[j] for j in active}]
+        norms = sorted([update["norm"], *(known[(len(known) - 1) // 2] for known in voices)])
         if len(norms) % 2 == 0:
             norms = sorted([*norms, c["norm0"]])
         M = norms[len(norms) // 2]
@@ -474,7 +489,7 @@ class History:
         if update["norm"] * ONE > c["kappa"] * M:
             clip = Fraction(c["kappa"] * M, update["norm"] * ONE)
         exact = Fraction(c["eta"], ONE) / n * Fraction(s, ONE) * clip * Fraction(q, ONE)
-        self.weight[u] = math.floor(ONE * min(Fraction(1), exact)) * self.permille.get(u, 1000) // 1000
+        self.weight[u] = math.floor(ONE * min(Fraction(1), exact) / m) * self.permille.get(u, 1000) // 1000
         self.active[u] = n
         self.row[u] = {"T": T, "x": x, "seen": count, "credited": credited, "grown": grown}
 
@@ -587,12 +602,12 @@ class History:
         ends = [begin for begin, _ in [*begins, (len(chain), ())][1:]]
         return [(begin, end, what) for (begin, what), end in zip(begins, ends, strict=True)]
 
-    def judged(self, chain: list[str], votes: dict[str, set[str]], spared: Set[str]) -> list[list[int]]:
-        """The runs of updates of a branch that two or more condemn and that are not in the sum of a final."""
+    def judged(self, chain: list[str], votes: dict[str, set[tuple[str, str]]], spared: Set[str]) -> list[list[int]]:
+        """The runs of updates of a branch that two voices or more condemn and that are not in the sum of a final."""
         alike: list[tuple] = []
         for at, name in enumerate(chain):
             entry = self.entry[name]
-            told = self.folded(name) and len(self.judges(name, votes)) > 1 and name not in spared
+            told = self.folded(name) and self.voices(self.judges(name, votes)) > 1 and name not in spared
             alike.append((entry["data"], self.active[name], at if name in votes else -1) if told else ())
         return [[begin, end, *what[:2]] for begin, end, what in self.runs(chain, alike) if what]
 
@@ -619,7 +634,7 @@ class History:
                 for chain in branches for seq, name in enumerate(chain) if self.entry[name]["kind"] == "recover"
             ]  # fmt: skip
             charged = {self.charge(name)[0] for name in accused if self.entry[name]["peer"] == peer}
-            named = sorted({seqs[-1] for _, judged, seqs, _ in said if judged == peer})
+            named = sorted({seqs[-1] for _, judged, seqs, *_ in said if judged == peer})
             wanted, _ = self.wanted_out(past, peer)
             if len(branches) == 1 and not charged and not recoveries and not named and not wanted:
                 continue

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ledger.entry import GRID_ONE, PeerId
+from ledger.entry import PeerId
 from ledger.weights import START, Row, Sight, weigh
 from tests.fold.toy import constants
 
