@@ -47,8 +47,9 @@ class LinkUp:
     link: LinkId
     key: bytes
     dialled: bool  # by us
-    role: str = ""  # the role of the ticket the far end proved to know; "" if none
+    role: str = ""  # that a guest may enter in; "": no guest
     address: tuple[str, int] | None = None  # where we dialled, if we did
+    expires: int = 0  # when a guest's membership is to end, Unix seconds; 0: never
 
 
 @dataclass(frozen=True, slots=True)

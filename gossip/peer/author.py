@@ -137,10 +137,10 @@ class Author:
         """Whether our next entry has seen that peer's log begin: one entry can introduce only so many peers."""
         return peer in self.draft().meets or peer in self._book.replica.past(self.own, self.size)
 
-    def admit_member(self, peer: PeerId, role: Role, now: float) -> None:
-        """As an admin, let an enrolled peer in that we can cite."""
+    def admit_member(self, peer: PeerId, role: Role, now: float, expires: int = 0) -> None:
+        """Let an enrolled peer in that we can cite, until `expires` (Unix s; 0: for ever). LocalError: we may not."""
         fields = self.draft()
-        self.write(fields, Member(**chain(fields), peer=peer, role=role, expires=0), now)
+        self.write(fields, Member(**chain(fields), peer=peer, role=role, expires=expires), now)
 
     # -------------------------------------------------------------- keys
 

@@ -70,11 +70,12 @@ class Live:
     link: LinkId
     key: bytes
     dialled: bool
-    role: str  # of the ticket the far end proved to know
+    role: str  # that a guest may enter in; "": no guest
     up_at: float
     peer: PeerId | None  # None while we do not know a member with that key
     host: str = ""
     port: int = 0
+    expires: int = 0  # when a guest's membership is to end; 0: never
 
 
 class Links:
@@ -153,7 +154,9 @@ class Links:
             if candidate is not None:
                 self._candidates.pop((candidate.host, candidate.port), None)
             return None
-        live = Live(event.link, event.key, event.dialled, event.role, now, self._member(event.key))
+        live = Live(
+            event.link, event.key, event.dialled, event.role, now, self._member(event.key), expires=event.expires
+        )
         if candidate is not None:
             live.host, live.port = candidate.host, candidate.port
             candidate.led_to = event.key

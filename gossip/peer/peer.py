@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final, assert_never
+from typing import assert_never
 
 from gossip.config import PeerConfig
 from gossip.events import (
@@ -64,19 +64,13 @@ from gossip.peer.serving import Serving
 from gossip.peer.status import LinkStatus, PeerStatus, State
 from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
+from gossip.peer.welcome import Welcome
 from gossip.peer.witnessing import Witnessing
 from ledger.chain import LogId
-from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Role, Rotate, Verdict
+from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Rotate, Verdict
 from ledger.keys import PrivateKey
 from ledger.promise import Promise
 from ledger.replica import Checked
-
-_INVITED: Final[dict[str, Role]] = {
-    "trainer": "trainer",
-    "observer": "observer",
-    "auditor": "auditor",
-    "relay": "relay",
-}
 
 
 class Peer:
@@ -138,6 +132,7 @@ class Peer:
             lambda peer: peer in self._rumour.forked, self._serving.is_for_all,
         )  # fmt: skip
         self._lawmaking = Lawmaking(book, self._author, out)
+        self._welcome = Welcome(self._author, book, self._links, self._chronicle, out, self._rounds.catch_up)
         self._reception = Reception(
             self._links, self._pace, self._rumour, self._admission, self._strands, self._blobs, self._serving,
             self._witnessing, self._inspection, self._chronicle, out, {},
@@ -208,7 +203,7 @@ class Peer:
         self._enrol()
         self._author.change_key(now)
         self._author.write_stamps(now)
-        self._let_in()
+        self._welcome.tick(now)
         self._lawmaking.tick(now)
         self._rounds.tick(now)
         self._inspection.tick(now, is_last=self._rounds.draining and not self._rounds.training)
@@ -244,22 +239,6 @@ class Peer:
         """A joiner's first entry goes in as soon as it knows what swarm it is in."""
         if self._config.enrol and not self._author.is_enrolled and self._book.replica.has_genesis:
             self._author.enrol(self._config.enrol, self._now)
-
-    def _let_in(self) -> None:
-        """As an admin, admit the guests that came with a ticket of ours and have enrolled: whom genesis calls an admin,
-        as one."""
-        if self._author.role != "admin" or not self._author.may_write:
-            return
-        for live in self._links:
-            peer = self._chronicle.keys.get(live.key)
-            role = _INVITED.get(live.role)
-            if live.peer is None and peer is not None and role is not None and not self._book.replica.role_of(peer):
-                if not self._author.can_cite(peer):  # too much that is new for one entry
-                    self._rounds.catch_up(self._now)
-                if self._author.can_cite(peer):
-                    replica = self._book.replica
-                    in_charge = replica.enrol_key_of(peer).hex() in replica.genesis.admins
-                    self._author.admit_member(peer, "admin" if in_charge else role, self._now)
 
     # -------------------------------------------------------------- what was admitted
 

@@ -52,12 +52,13 @@ class LinkPool:
         self._past_sent = 0
         self._past_received = 0
 
-    def add(self, link: Link, role: str) -> None:
-        """Serve a link until it ends; LinkUp is posted first and LinkDown last."""
+    def add(self, link: Link, role: str, expires: int = 0) -> None:
+        """Serve a link until it ends; LinkUp is posted first and LinkDown last. `role` and `expires`: what a guest may
+        become, and until when."""
         number = next(self._numbers)
         held = _Open(link, asyncio.get_running_loop().time(), (_Outbox(), _Outbox()))
         self._open[number] = held
-        held.task = self._tasks.create_task(self._serve(number, held, role), name=f"link {number}")
+        held.task = self._tasks.create_task(self._serve(number, held, role, expires), name=f"link {number}")
 
     def send(self, number: LinkId, message: bytes, *, bulk: bool) -> None:
         """Queue a message; nothing happens if the link has ended meanwhile."""
@@ -104,14 +105,14 @@ class LinkPool:
             for held in self._open.values()
         ]
 
-    async def _serve(self, number: LinkId, held: _Open, role: str) -> None:
+    async def _serve(self, number: LinkId, held: _Open, role: str, expires: int) -> None:
         link, reason = held.link, ""
         writers = [
             self._tasks.create_task(self._write(link, outbox, bulk=bool(bulk)))
             for bulk, outbox in enumerate(held.outboxes)
         ]
         try:
-            await self._post(LinkUp(number, link.key, link.dialled, role))
+            await self._post(LinkUp(number, link.key, link.dialled, role, expires=expires))
             while True:
                 await self._post(Received(number, await link.receive()))
         except (LinkError, RemoteError) as error:

@@ -4,7 +4,7 @@
     answer:  POST -> gate -> answer -> (open -> bind -> incoming), in a task of its own
 
 The gate decides who is let in, on both sides: no link is ever made to a key it does not admit, except with the
-inviter named in a ticket, or with whoever proves a ticket. A spoofed hint can make a dial fail, never more.
+inviter named in a ticket, or with a guest: whoever proves a ticket, or may enter without. A spoofed hint can make a dial fail, never more.
 
 Bounds: one handshake per key (a newer offer ends the older), MAX_HANDSHAKES in all, SIGNALLING_S and BIND_S each,
 `incoming` holds INCOMING_LINKS and links beyond that are closed. It refuses to know messages, retries and duplicates:
@@ -17,6 +17,7 @@ import asyncio
 import importlib.util
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -29,6 +30,7 @@ from gossip.transport.link import Link
 from gossip.transport.rawpeer import WebRTCPeer
 from gossip.transport.signalling import (
     Answer,
+    Hatch,
     Offer,
     Session,
     SignallingServer,
@@ -70,13 +72,18 @@ class Gate(Protocol):
 
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None: ...
 
+    def guest(self, key: bytes) -> str:
+        """The role in which a stranger with that key may enter without a ticket; "" for none."""
+        ...
+
 
 class WebRTCTransport:
     """All links of one peer. `addresses` are the only ones it offers; `backend` tells what carries them."""
 
     def __init__(
-        self, key: PrivateKey, swarm: Hash, gate: Gate, addresses: tuple[str, ...], backend: Backend = "auto"
-    ) -> None:
+        self, key: PrivateKey, swarm: Hash, gate: Gate, addresses: tuple[str, ...], backend: Backend = "auto",
+        hatches: Mapping[str, Hatch] | None = None,
+    ) -> None:  # fmt: skip
         if not addresses:
             raise LocalError("no address to offer", next_step="name an --interface that has one")
         self.backend = choose_backend(backend)
@@ -85,7 +92,7 @@ class WebRTCTransport:
         self._swarm = swarm
         self._gate = gate
         self._addresses = addresses
-        self._server = SignallingServer(self._answer)
+        self._server = SignallingServer(self._answer, hatches)
         self._handshakes: dict[bytes, asyncio.Task[None]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._closed = False
@@ -134,9 +141,9 @@ class WebRTCTransport:
             nonce=nonce.hex(),
             session=Session.of(mine),
             to="" if expected is None else expected.hex(),
-            ticket="" if ticket is None else ticket.ticket_id.hex(),
+            ticket="" if ticket is None or ticket.is_card else ticket.ticket_id.hex(),
         )
-        if ticket is not None:
+        if ticket is not None and not ticket.is_card:
             offer = _with_proof(offer, ticket.secret)
         sent = seal(offer, key)
         answer = open_answer(await exchange(host, port, sent))
@@ -183,13 +190,17 @@ class WebRTCTransport:
         return await answered
 
     def _admit(self, offer: Offer, key: bytes) -> tuple[str, bytes] | None:
-        """The role and id of a ticket the offer proves, ("", b"") for a member, None for a stranger."""
+        """The role and id of a ticket the offer proves, ("", b"") for a member, None for a stranger; a guest without
+        a ticket has a role and no id."""
         if offer.ticket:
             named = bytes.fromhex(offer.ticket)
             ticket = self._gate.ticket(named, key)
             if ticket is not None and is_proof(ticket.secret, offer.unproven(), bytes.fromhex(offer.proof)):
                 return ticket.role, named
-        return ("", b"") if self._gate.admits(key) else None
+        if self._gate.admits(key):
+            return "", b""
+        role = self._gate.guest(key)
+        return (role, b"") if role else None
 
     def _is_new(self, offer: str) -> bool:
         if offer in self._seen:

@@ -67,6 +67,7 @@ class Members:
     def __init__(self, *keys: bytes, tickets: dict[bytes, OpenTicket] | None = None) -> None:
         self.keys = set(keys)
         self.tickets = tickets or {}
+        self.guests: dict[bytes, str] = {}
         self.forgetful = False
 
     def admits(self, key: bytes) -> bool:
@@ -77,6 +78,9 @@ class Members:
 
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None:
         return self.tickets.get(ticket_id)
+
+    def guest(self, key: bytes) -> str:
+        return self.guests.get(key, "")
 
 
 @asynccontextmanager
