@@ -32,6 +32,7 @@ from ledger.entry import (
     PeerId,
     PolicyChange,
     Recover,
+    Revoke,
     Rotate,
     Scores,
     Snapshot,
@@ -96,11 +97,12 @@ def genesis(
     admins: Iterable[str] = ("founder",),
     threshold: int = 1,
     witnesses: Iterable[str] = (),
+    guests: int = 0,
 ) -> bytes:
     entry = Genesis(
         **CHAIN, name="toy", task="toy", model="{}", layout=list(layout), seed=SEED, fold=fold or constants(),
         policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=threshold,
-        witnesses=[key_of(name).public.hex() for name in witnesses],
+        witnesses=[key_of(name).public.hex() for name in witnesses], guests=guests,
     )  # fmt: skip
     return encode_entry(entry)
 
@@ -116,6 +118,7 @@ class Peer:
     fold: Fold[ArrayDelta, Model] | None = None
     views: dict[LogId, int] = field(default_factory=dict)  # what it last trained from
     learns_from: int | None = None  # own data entry, if not the first
+    clock: int = NOW
 
     @property
     def keys(self) -> int:
@@ -175,9 +178,17 @@ class Peer:
     def write(self, entry: AnyEntry) -> Checked:
         """Author an entry over everything held."""
         fields = self.replica.draft(self.id)
-        taken = self.take(self.id, encode_entry(fields.stamp(entry, NOW)))
+        taken = self.take(self.id, encode_entry(fields.stamp(entry, self.clock)))
         assert isinstance(taken, Checked)
         return taken
+
+    def let_in(self, peer: Peer, role: str = "trainer", expires: int = 0) -> Checked:
+        return self.write(Member(**CHAIN, peer=peer.id, role=role, expires=expires))
+
+    def revoke(self, peer: Peer, since: int | None = None) -> Checked:
+        """As an admin, want somebody out: from the next entry on that is not here yet, if not said otherwise."""
+        since = self.replica.size(peer.id) if since is None else since
+        return self.write(Revoke(**CHAIN, peer=peer.id, since=since))
 
     def announce_data(self) -> Checked:
         return self.write(
@@ -334,10 +345,11 @@ class Swarm:
         witnesses: Iterable[str] = (),
         admins: Iterable[str] = (),
         threshold: int = 1,
+        guests: int = 0,
     ) -> None:
         """`admins` are those of `names` who are, beside the founder."""
         keys = ("founder", *admins)
-        first = genesis(fold=fold, layout=layout, witnesses=witnesses, admins=keys, threshold=threshold)
+        first = genesis(fold=fold, layout=layout, witnesses=witnesses, admins=keys, threshold=threshold, guests=guests)
         self.swarm = entry_hash(first)
         second = enrol(self.swarm, "founder", seq=1, prev=self.swarm)
         self.founder_id = entry_hash(second)
@@ -365,13 +377,13 @@ class Swarm:
         """Somebody who holds nothing yet and writes nothing."""
         return Peer("observer", "", Replica(self.swarm, self.founder_id))
 
-    def join(self, name: str, *, role: str = "trainer") -> Peer:
+    def join(self, name: str, *, role: str = "trainer", by: str = "founder", expires: int = 0) -> Peer:
         first = enrol(self.swarm, name)
         peer = self.newcomer(name, entry_hash(first))
         peer.take(peer.id, first)
-        self.founder.take(peer.id, first)
-        self.founder.write(Member(**CHAIN, peer=peer.id, role=role, expires=0))
-        peer.fetch(self.founder)
+        self[by].take(peer.id, first)
+        self[by].let_in(peer, role, expires)
+        peer.fetch(self[by])
         if role in ("trainer", "admin"):
             peer.announce_data()
         return peer
