@@ -145,7 +145,7 @@ class Genesis(Entry, frozen=True, tag="genesis"):
     admins: list[str]  # Ed25519 public keys, hex
     threshold: int  # admins needed to change the policy, or to revoke a member
     witnesses: list[str]  # Ed25519 public keys, hex
-    guests: int = 0  # how many peers each member who is no admin may let in, those whom they let in included
+    guests: int = 0  # how many peers each trainer may let in, who is no admin and no guest itself
 
 
 class Enrol(Entry, frozen=True, tag="enrol"):

@@ -325,6 +325,13 @@ class Known:
         """
         return self._seats.get(peer) if self.revoked_from(peer) is None else None
 
+    def may_let_in(self, peer: PeerId) -> bool:
+        """Whether that member may let others in: admins, and where genesis allows guests trainers who are none."""
+        seat = self.membership(peer)
+        if seat is None or seat.role == "admin":
+            return seat is not None
+        return seat.role == "trainer" and not seat.house and self.genesis.guests > 0
+
     def is_revoked(self, peer: PeerId) -> bool:
         """Whether, by all that is admitted now, enough admins want a member out."""
         return self.revoked_from(peer) is not None

@@ -1,7 +1,7 @@
 """What a past says of a member: in which role, until when, who answers for it, and whether it is out.
 
     anna, admin  --member--> bert, trainer       stands alone
-    bert         --member--> cleo, observer      of bert's house; and so is whoever cleo lets in
+    bert         --member--> cleo, observer      bert's guest: of bert's house. Guests let nobody in
     anna, dora   --revoke--> bert, from 40, 52   threshold 2: from 52 on, what bert wrote does not count
 
 Why it exists: several entries may admit one peer (two admins at once, a renewal, an admin's word in place of a
@@ -14,6 +14,8 @@ Rules kept here:
   is later than any), and the lowest house. So joining is commutative, associative and idempotent.
 - Of each admin who wants a member out, the lowest index counts; and of these, sorted, the one at which as many have
   spoken as the threshold asks for. So more words only lower it, and nothing raises it again.
+- All guests of a house are let in by entries of one log. So nobody of them can hide how many they are, and the limit
+  is exact: were guests to let in others, each could do so in a past that lacks what the others did.
 It refuses to know who may say so (rules.py), and what follows for what a member wrote (standing.py).
 """
 

@@ -10,7 +10,8 @@
     policy, revoke                                                                    x
 
 `named`: an admin of genesis whom nobody has let in yet. It may let in others, and itself: so a founder that is gone, or
-unwilling, keeps no admin out. `out`: admins have revoked it in this past. `guests`: where genesis allows some.
+unwilling, keeps no admin out. `out`: admins have revoked it in this past. `guests`: where genesis allows some; guests
+themselves let nobody in (rules.py).
 
 Why it exists: one table that can be read, and that a test goes through cell by cell, instead of a look at roles in each
 rule. Rules kept here: denied unless allowed; only the entry's own past counts, so everybody decides alike. The time is

@@ -12,8 +12,8 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
     role       of a kind that its author may write, by what its past says of it (roles.py: one table)
     expired    claimed to be written before its author's membership was over
     member     of a peer that it has seen enrol, with a key no other member has, and that is not out; it adds something
-               to what its past says; keys that genesis names are let in as admins, and no others. By a trainer: as
-               trainer, observer or relay, no longer than itself, and no more than genesis.guests for its house
+               to what its past says; keys that genesis names are let in as admins, and no others. By a trainer who is
+               no guest itself: as trainer, observer or relay, for no longer than itself, and genesis.guests at most
     data       an update cites a data entry of its own log
     privacy    an update says what it has spent of the epsilon that its data entry claims: something, and no more than
                that; of no claim, nothing
@@ -300,13 +300,15 @@ def _house(charter: Charter, tip: Tip, own: Log) -> PeerId:
     """Who answers for those whom the author of this log lets in; "" if they stand alone."""
     if own.enrol_key.hex() in charter.require().admins:
         return ""
-    return tip.admitted[tip.peer].house or tip.peer
+    return tip.peer
 
 
 def _check_guest(charter: Charter, tip: Tip, own: Log, peer: PeerId, seat: Membership) -> None:
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "member", why)
 
+    if tip.admitted[tip.peer].house:
+        raise wrong("a guest lets nobody in")
     if seat.role not in GUEST_ROLES:
         raise wrong(f"a member who is no admin lets in somebody as {seat.role}")
     if seat.expires != guest_until(tip.admitted[tip.peer], seat.expires):
@@ -315,7 +317,7 @@ def _check_guest(charter: Charter, tip: Tip, own: Log, peer: PeerId, seat: Membe
         said.peer
         for log, size in branches_of(tip, own)
         for said in log.admissions
-        if said.seq < size and said.house == seat.house and said.peer != peer
+        if log.peer == tip.peer and said.seq < size and said.peer != peer
     }
     most = charter.require().guests
     if len(guests) >= most:

@@ -388,10 +388,8 @@ class History:
     def house(self, name: str) -> str:
         """Who answers for the peer that a member entry admits."""
         if name not in self.houses:
-            if self.keys(self.chain[name])[0][0].hex() in self.genesis["admins"]:
-                self.houses[name] = ""
-            else:
-                self.houses[name] = self.seats(self.past[name])[self.author[name]][2] or self.author[name]
+            admin = self.keys(self.chain[name])[0][0].hex() in self.genesis["admins"]
+            self.houses[name] = "" if admin else self.author[name]
         return self.houses[name]
 
     def seats(self, held: Set[str]) -> dict[str, tuple[str, int, str]]:
