@@ -1,32 +1,44 @@
-"""Letting somebody in, and entering: invite and join.
+"""`gossip join`: entering a swarm, by a code, a ticket, a card or the name of an open swarm; all end in a ticket.
 
-Each command is a translator: words become a value, the value goes to `gossip.setup` or `gossip.node`,
-and what comes back is printed.
+    7-crossover-clockwork     asked for of whoever has that number open (mDNS on --interface, or --address)
+    gossip2-...               a ticket as it is; without a secret it is a card, good for a key that was named (--key)
+    --open NAME               the card of an open swarm near here, of which anybody may have one
+
+What can fail on this machine (files, rows, keys) is looked at first: a slip must not cost an invitation. It decides
+nothing; who may enter the other side knows.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import control, passphrase, remembered, render, settings
 from cli import options as opt
-from cli.plain import plain
+from cli import passphrase, remembered, render, settings
 from cli.swarm import refuse_second_node, secret_of, start
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
+    from gossip.transport.code import Code
+    from gossip.transport.tickets import Ticket
     from ledger.keys import PrivateKey
     from ledger.private_files import Passphrase
 
 
 def join(
     invitation: Annotated[
-        str, typer.Argument(metavar="INVITE", help="What gossip invite printed; - reads it from standard input.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="INVITE", help="The code or ticket that gossip invite printed; - reads it from standard input."
+        ),
+    ] = None,
+    open_name: Annotated[
+        str | None, typer.Option("--open", metavar="NAME", help="Enter the open swarm of that name, without INVITE.")
+    ] = None,
     data: opt.Data = None,
     licence: opt.Licence = None,
     lists: opt.Lists = None,
@@ -49,17 +61,16 @@ def join(
     until_stdin_closes: opt.UntilStdin = False,
 ) -> None:
     """Enter a swarm with an invitation, and run."""
-    from gossip.transport.tickets import MAX_TEXT_CHARS, Ticket
-
-    if invitation == "-":  # arguments can be read by everybody on this machine, for as long as the command runs
-        invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
-    ticket = Ticket.parse(invitation)
+    asked = _read(invitation, open_name)
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, every=every, epsilon=epsilon,
     )  # fmt: skip
     remembered.check(wanted)
     remembered.read_through(wanted)
+    if key is not None and not key.is_file():
+        raise LocalError(f"no file {key}", next_step="make one with: gossip key new --out FILE")
+    ticket = _ticket(asked, wanted, directory, quiet=json)
     place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
     if settings.holds_peer(place):
         refuse_second_node(place)
@@ -70,11 +81,62 @@ def join(
     else:
         from gossip.setup import enrol
 
+        if ticket.is_card and key is None and open_name is None:
+            raise LocalError(
+                "this card opens the door only to a key that was named beforehand",
+                next_step="add --key FILE, which gossip key new wrote; for an open swarm: gossip join --open NAME",
+            )
         secret, own_key = _secret_and_key(key, lock, passphrase_file)
         enrol(place, ticket, peer_name or remembered.new_name(), key=own_key, passphrase=secret)
     start(
         place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket
     )  # fmt: skip
+
+
+def _read(invitation: str | None, open_name: str | None) -> Ticket | Code | OpenName:
+    """What was typed: a ticket, a code, or the name of an open swarm. LocalError says what is wrong with it."""
+    from gossip.transport.code import Code, looks_like_code
+    from gossip.transport.tickets import MAX_TEXT_CHARS, Ticket
+
+    if (invitation is None) == (open_name is None):
+        raise LocalError(
+            "what shall be joined?" if invitation is None else "an invite and --open name two ways to enter",
+            next_step="name one: gossip join INVITE, or gossip join --open NAME",
+        )
+    if open_name is not None:
+        return OpenName(open_name)
+    assert invitation is not None
+    if invitation == "-":  # arguments can be read by everybody on this machine, for as long as the command runs
+        invitation = sys.stdin.readline(MAX_TEXT_CHARS + 2)
+    return Code.parse(invitation) if looks_like_code(invitation) else Ticket.parse(invitation, time.time())
+
+
+class OpenName(str):
+    """The name of an open swarm."""
+
+    __slots__ = ()
+
+
+def _ticket(
+    asked: Ticket | Code | OpenName, wanted: remembered.Wishes, directory: Path | None, *, quiet: bool
+) -> Ticket:
+    """The ticket in the end. LocalError and LinkError say what was tried."""
+    from gossip.transport.code import Code
+    from gossip.transport.tickets import Ticket, split_address
+
+    if isinstance(asked, Ticket):
+        return asked
+    from gossip.node.entering import card_of_open, ticket_for_code
+
+    known = remembered.last_run(directory) if directory is not None and settings.holds_peer(directory) else None
+    interface = wanted.interface or (known.interface if known else "") or remembered.LOOPBACK
+    places = [split_address(text) for text in wanted.address or ()]
+    if not quiet:
+        where = ", ".join(f"{host}:{port}" for host, port in places) or f"interface {interface}"
+        render.say(f"Asking for the invite: {where}")
+    if isinstance(asked, Code):
+        return ticket_for_code(asked, interface=interface, places=places)
+    return card_of_open(asked, interface=interface, places=places)
 
 
 def _secret_and_key(key: Path | None, lock: bool, file: Path | None) -> tuple[Passphrase | None, PrivateKey | None]:
@@ -88,41 +150,3 @@ def _secret_and_key(key: Path | None, lock: bool, file: Path | None) -> tuple[Pa
         secret = passphrase.required(file, str(key))
         return secret, PrivateKey.load(key, secret)
     return passphrase.fresh(lock, file), PrivateKey.load(key)
-
-
-def invite(
-    name: opt.Name = None,
-    uses: Annotated[
-        int, typer.Option("--uses", metavar="N", min=1, max=1000, help="How many peers may enter with it.")
-    ] = 1,
-    directory: opt.Dir = None,
-    json: opt.Json = False,
-) -> None:
-    """Print what to type on the other machine."""
-    place = settings.existing_directory(name, directory)
-    answer = control.ask(place, "invite", uses=uses)
-    if answer is not None:
-        text, addresses = str(answer["ticket"]), [str(answer["address"])]
-    else:
-        from gossip.setup import make_ticket
-
-        ticket = make_ticket(place, uses=uses)
-        text, addresses = ticket.text, []
-    if json:
-        render.document({"ticket": text, "uses": uses, "addresses": addresses, "running": answer is not None})
-        return
-    render.say("On the other machine, type:")
-    render.say()
-    render.say(f"    gossip join {text} --data FILE --interface IF")
-    render.say()
-    render.say(f"It lets {render.many(uses, 'peer')} in, to train. Whoever holds it may enter: pass it on privately.")
-    if answer is None:
-        render.say("No node runs here now. Start it with gossip run before the other machine joins;")
-        render.say("the invitation carries no address, so both must be on one network.")
-    elif addresses and all(address.startswith("127.") for address in addresses):
-        render.say(
-            f"This peer answers at {', '.join(plain(a) for a in addresses)}: only this machine can reach it; "
-            "start the node with --interface IF"
-        )
-    elif addresses:
-        render.say(f"This peer answers at {', '.join(plain(a) for a in addresses)}.")

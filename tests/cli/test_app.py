@@ -77,7 +77,7 @@ def test_without_a_command_the_help_is_shown() -> None:
     [
         (["dmeo"], "No such command 'dmeo'. Did you mean 'demo'?; see: gossip --help"),
         (["demo", "--peers", "1"], "see: gossip demo --help"),
-        (["join"], "Missing argument 'INVITE'; see: gossip join --help"),
+        (["join"], "what shall be joined?; name one: gossip join INVITE, or gossip join --open NAME"),
         (["join", "gossip2-nonsense"], "this invite is damaged"),
         (["ledger", "verify"], "Missing argument 'BUNDLE'; see: gossip ledger verify --help"),
         (["model", "check", "/nowhere.json"], "cannot read /nowhere.json: No such file or directory"),

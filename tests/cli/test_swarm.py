@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import control, exits, running
+from cli import exits, running
 from cli.app import app
 from cli.children import own_environment
 from gossip.directory import lock, store_path
@@ -98,15 +98,6 @@ def test_an_invitation_names_the_swarm_and_is_open_in_the_store(home: Path) -> N
         kept = store.ticket(ticket.ticket_id)
     assert kept is not None
     assert kept.uses == 3
-
-
-def test_what_invite_prints_can_be_typed() -> None:
-    gossip("new", "lists")
-    lines = gossip("invite").splitlines()
-    typed = next(line.split() for line in lines if line.startswith("    gossip join"))
-    assert typed[:2] == ["gossip", "join"]
-    assert Ticket.parse(typed[2]).role == "trainer"
-    assert any("Start it with gossip run" in line for line in lines)  # no node runs: it says so
 
 
 def test_joining_with_a_missing_data_file_makes_nothing(home: Path) -> None:
@@ -212,15 +203,6 @@ def test_loopback_is_said_until_an_interface_was_named(started: list[NodeConfig]
     assert started[-1].interface == "lo"
     assert gossip("run", "lists", "--interface", "lo") == ""  # so it is wanted
     assert gossip("run", "lists") == ""
-
-
-@pytest.mark.parametrize(("address", "near"), [("127.0.0.1:4123", True), ("192.0.2.7:4123", False)])
-def test_an_invite_to_a_node_on_loopback_says_so(address: str, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    gossip("new", "lists")
-    monkeypatch.setattr(control, "ask", lambda *_, **__: {"ok": True, "ticket": "gossip1-x", "address": address})
-    told = gossip("invite")
-    assert f"This peer answers at {address}" in told
-    assert ("only this machine can reach it; start the node with --interface IF" in told) == near
 
 
 def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
