@@ -129,9 +129,9 @@ def scan_requests(path: Path, at: Callable[[int], None] | None = None) -> Iterat
 def parse_record(key: bytes, value: bytes) -> Request | None:
     """The request that was committed to as (key, value); None if no request has such a key and value."""
     try:
-        page, url, kind = key.decode("utf-8", "surrogatepass").split("\0")
+        page, url, kind = key.decode().split("\0")  # (half a character stands in no file that was read, and stops engines)
         label, party = _VALUES.decode(value)
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, RecursionError):
         return None
     request = Request(page=page, url=url, type=kind, label=label, third_party=party)
     sound = _fault(request) is None and kind in TYPES and request.value == value  # one spelling
