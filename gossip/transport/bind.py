@@ -19,7 +19,7 @@ from typing import Literal
 from gossip.transport.channels import ChannelLink
 from ledger.entry import Hash
 from ledger.errors import RemoteError
-from ledger.keys import SIGNATURE_BYTES, PrivateKey, verify
+from ledger.keys import SIGNATURE_BYTES, PrivateKey, check_public, verify
 
 DOMAIN = b"gossip/bind/1\n"
 SESSION_DOMAIN = b"gossip/session/1\n"
@@ -64,6 +64,7 @@ async def bind(link: ChannelLink, meeting: Meeting, side: Side, key: PrivateKey)
     proof = await link.receive(ctl_only=True)
     other: Side = "a" if side == "d" else "d"
     theirs = meeting.answerer if other == "a" else meeting.dialler
+    check_public(theirs.key)  # by a key of small order anybody signs; signalling has looked, and this is one line
     if len(proof) != SIGNATURE_BYTES or not verify(theirs.key, proof, meeting.transcript(other)):
         raise RemoteError("the other peer did not prove its key over this channel", why="its bind signature is wrong")
     link.session = meeting.session()

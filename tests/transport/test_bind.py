@@ -6,15 +6,30 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from gossip.transport.bind import Meeting, Party, Side, bind
 from gossip.transport.memory import memory_pair
+from gossip.transport.webrtc import make_peer
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey, verify
-from tests.transport.joining import ANNA, BERTA, MALLORY, SWARM
+from tests.transport.bind_attacks import (
+    Attempt,
+    Bind,
+    NoFingerprints,
+    NoNonces,
+    NoSide,
+    NoSwarm,
+    accepted,
+    attempts,
+    believes,
+    is_relay_believed,
+    unbound,
+)
+from tests.transport.joining import ANNA, BERTA, LOOPBACK, MALLORY, SWARM, opened
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "bind.json"
 HONEST = Meeting(
@@ -114,6 +129,59 @@ async def test_anything_but_a_signature_is_refused(proof: bytes) -> None:
         await asyncio.gather(one.close(), two.close())
 
 
+@pytest.mark.parametrize("attempts_made", [1_000])
+async def test_of_a_thousand_attempts_none_is_let_in(attempts_made: int) -> None:
+    made, let_in = await accepted(attempts_made, seed=5)
+    assert made >= attempts_made
+    assert let_in == {}
+
+
+@pytest.mark.parametrize(
+    ("lacks", "through", "make", "caught"),
+    [
+        ("everything", unbound, Meeting, {"relay", "replay", "noise", "another key", "a key of small order"}),
+        ("fingerprints", bind, NoFingerprints, {"relay", "a flipped fingerprint", "swapped fingerprints"}),
+        ("nonces", bind, NoNonces, {"replay", "replay of one nonce", "a flipped nonce", "swapped nonces"}),
+        ("sides", bind, NoSide, {"the other side's role"}),
+        ("the swarm", bind, NoSwarm, {"another swarm"}),
+    ],
+)
+async def test_the_same_kit_catches_a_bind_that_lacks(
+    lacks: str, through: Bind, make: type[Meeting], caught: set[str]
+) -> None:
+    """The positive control: what is left out lets in the attempts that it was for, and only those."""
+    _, let_in = await accepted(60, seed=6, through=through, make=make)
+    assert set(let_in) >= caught, lacks
+    if through is bind:
+        assert set(let_in) == caught, lacks
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("make", [Meeting, NoFingerprints])
+async def test_a_relay_between_real_connections_has_certificates_of_its_own(make: type[Meeting]) -> None:
+    """Mallory has two DTLS connections and passes on every frame; what the ends see on the wire differs."""
+    luck = random.Random(7)
+    for side in ("d", "a"):
+        pairs = [[make_peer("aiortc", LOOPBACK) for _ in range(2)] for _ in range(2)]
+        seen = []
+        for near, middle in pairs:
+            offer = await near.offer()
+            answer = await middle.answer(offer)
+            await near.accept(answer)
+            seen.append((offer.fingerprint, answer.fingerprint))
+        await opened(*pairs[0], *pairs[1])
+        nonces = luck.randbytes(32), luck.randbytes(32)
+        anna_sees = Party(ANNA.public, nonces[0], seen[0][0]), Party(BERTA.public, nonces[1], seen[0][1])
+        berta_sees = Party(ANNA.public, nonces[0], seen[1][1]), Party(BERTA.public, nonces[1], seen[1][0])
+        meetings = make(SWARM, *anna_sees), make(SWARM, *berta_sees)
+        (anna, towards_anna), (berta, towards_berta) = pairs
+        if side == "a":
+            meetings = meetings[1], meetings[0]
+            (anna, towards_anna), (berta, towards_berta) = (berta, towards_berta), (anna, towards_anna)
+        believed = await is_relay_believed((anna, towards_anna), (berta, towards_berta), *meetings, side, bind)
+        assert believed == (make is NoFingerprints)
+
+
 def vectors() -> dict[str, object]:
     """The content of tests/vectors/bind.json, made from code."""
     sides: tuple[Side, Side] = ("d", "a")
@@ -134,7 +202,37 @@ def vectors() -> dict[str, object]:
         "answerer_transcript": HONEST.transcript(a).hex(),
         "answerer_signature": BERTA.sign(HONEST.transcript(a)).hex(),
         "session": HONEST.session().hex(),
+        "reject": [
+            {"why": made.kind, "side": made.side, "key": party_opposite(made).key.hex(), "proof": made.proof.hex()}
+            for made in rejected()
+        ],
     }
+
+
+def rejected() -> list[Attempt]:
+    """Proofs that the side named must refuse in the meeting of the vectors (with the far end's key as given)."""
+    luck = random.Random(9)
+    kinds: dict[str, Attempt] = {}
+    for made in attempts(luck, at=HONEST, side="d"):
+        if made.other is None:
+            kinds.setdefault(made.kind, made)
+    return list(kinds.values())
+
+
+def party_opposite(made: Attempt) -> Party:
+    return made.meeting.answerer if made.side == "d" else made.meeting.dialler
+
+
+async def test_every_proof_to_reject_is_rejected_and_the_right_one_is_not() -> None:
+    vector = json.loads(VECTORS.read_text())
+    cases = [(row["key"], row["proof"], False) for row in vector["reject"]]
+    cases.append((vector["answerer"]["key"], vector["answerer_signature"], True))
+    for key, proof, is_right in cases:
+        meeting = dataclasses.replace(HONEST, answerer=dataclasses.replace(HONEST.answerer, key=bytes.fromhex(key)))
+        one, two = memory_pair(ANNA.public, BERTA.public)
+        await two.send(bytes.fromhex(proof))
+        assert await believes(one, meeting, "d", bind) == is_right
+        await asyncio.gather(one.close(), two.close())
 
 
 def test_the_vector_file_is_what_the_code_makes() -> None:

@@ -215,8 +215,7 @@ def test_packets_that_bring_nothing_are_paid_for_by_work_and_by_time() -> None:
         for times in range(2 * BUDGET):
             try:
                 police.allows(again, now)
-            except RemoteError as error:
-                assert "bring nothing" in str(error)
+            except RemoteError:
                 return times
         raise AssertionError("never cut")
 
