@@ -19,6 +19,7 @@ ON_DISK = {
 # Where event loops are; all else of the program is plain functions (cores are bound by a contract of their own).
 LOOPS = {
     "cli.running", "gossip.training.worker_client", "gossip.transport", "gossip.node.calls", "gossip.node.entering",
+    "gossip.node.inviting",
     "gossip.node.checking", "gossip.node.learning", "gossip.node.own_data", "gossip.node.rekeying", "gossip.node.shell",
     "gossip.node.timers", "gossip.node.writer", "gossip.node.written",
 }  # fmt: skip

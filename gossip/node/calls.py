@@ -3,6 +3,8 @@
     Dial --dial--> transport --link--> pool          (a failure --DialFailed--> machine)
     transport.incoming --welcome--> door --> pool    (or turned away: the invite was used up meanwhile)
 
+Whoever comes to be let in, and whoever lets it in, have one meeting (transport/bind.py) and so the same four words:
+both are told, before any entry is written. A guest whose words are another's is not the one that was invited.
 It refuses to know what a link is used for.
 """
 
@@ -14,6 +16,8 @@ from typing import Any, Final
 
 from gossip.events import Dial, DialFailed
 from gossip.node.door import Door
+from gossip.transport import words
+from gossip.transport.link import Link
 from gossip.transport.pool import LinkPool
 from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import WebRTCTransport
@@ -22,16 +26,21 @@ from ledger.errors import LinkError, RemoteError
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 
 
+def words_of(link: Link) -> str:
+    """What both ends can read to each other: 32 bits of what they have signed."""
+    return words.say(link.session[:4])
+
+
 class Calls:
     """The links of one node. `is_member` says whether this peer was let in; `trouble` is for people."""
 
     def __init__(
         self, transport: WebRTCTransport, pool: LinkPool, door: Door, ticket: Ticket | None, *,
         tasks: asyncio.TaskGroup, post: Callable[[DialFailed], Coroutine[Any, Any, None]],
-        is_member: Callable[[], bool], trouble: Callable[[str], None], now: Callable[[], float],
+        is_member: Callable[[], bool], tell: Callable[..., None], now: Callable[[], float],
     ) -> None:  # fmt: skip
         self._transport, self._pool, self._door, self._ticket = transport, pool, door, ticket
-        self._tasks, self._post, self._is_member, self._trouble, self._now = tasks, post, is_member, trouble, now
+        self._tasks, self._post, self._is_member, self._tell, self._now = tasks, post, is_member, tell, now
         self._told_at = 0.0
 
     def dial(self, effect: Dial) -> None:
@@ -41,8 +50,11 @@ class Calls:
         """Take in the links that others dialled, for ever."""
         while True:
             link = await self._transport.incoming.get()
-            if self._door.entered(link):
-                self._pool.add(link, link.role)
+            visit = self._door.entered(link)
+            if visit is not None:
+                if visit.how:
+                    self._tell("guest", words=words_of(link), role=visit.role, key=link.key.hex(), how=visit.how)
+                self._pool.add(link, visit.role, visit.expires)
             else:
                 self._tasks.create_task(link.close("this invite was used up meanwhile"), name="turn a guest away")
 
@@ -65,10 +77,12 @@ class Calls:
                 self._tell_waiting(str(error))
             await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))
             return
+        if ticket is not None:
+            self._tell("knocked", words=words_of(link), key=link.key.hex())
         self._pool.add(link, link.role)
 
     def _tell_waiting(self, text: str) -> None:
         """Somebody waits to be let in: say what stands in the way, now and then."""
         if self._now() >= self._told_at + TELL_EVERY_S:
             self._told_at = self._now()
-            self._trouble(text)
+            self._tell("trouble", text=text)

@@ -52,6 +52,9 @@ class NodeConfig:
     ticket: Ticket | None = None
     """The invitation to enter with; needed until this peer is a member."""
 
+    allowlist: Path | None = None
+    """A file of keys that may enter (gossip/node/allowlist.py), read again when it changes."""
+
     passphrase: Passphrase | None = None
     """What opens this peer's key files, if they are locked. It stays in this process."""
 

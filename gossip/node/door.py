@@ -1,14 +1,14 @@
 """Who may have a link with this node: members, and guests, who have to become members while they are here.
 
-    strangers --a ticket's proof, an allowed key, an open door--> guests --member entry--> (a use of the ticket is taken)
+    strangers --a ticket's proof, an allowed key, an open door--> guests --member entry--> (a use of it is taken)
 
 A use is taken when its bearer has become a member, so that a broken connection or a restart burns nothing; until
 then a guest holds its place for GUEST_S, so that a ticket for one lets in one at a time, also of several who knock
 at once. At an open door MAX_CROWD guests may stand at a time.
 
 Rules kept here: a key that a member once had, and has changed, enters no more, nor does one whose owner is out: no
-ticket, list or open door undoes a rotation or a revocation. Guests come in only as what this peer may make of them. This
-file refuses to know what a link is for, and decides nothing that the ledger's rules decide (ledger/roles.py).
+ticket, list or open door undoes a rotation or a revocation. Guests come in only as what this peer may make of them.
+This file refuses to know what a link is for, and decides nothing that the ledger's rules decide (ledger/roles.py).
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Door:
     """
 
     def __init__(
-        self, replica: Replica, store: Store, clock: Callable[[], float] = time.monotonic, known: tuple[bytes, ...] = (),
-        *, own: PeerId = "", today: Callable[[], float] = time.time,
+        self, replica: Replica, store: Store, clock: Callable[[], float] = time.monotonic,
+        known: tuple[bytes, ...] = (), *, own: PeerId = "", today: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._replica = replica
         self._store = store
@@ -133,11 +133,8 @@ class Door:
     def _is_spent(self, key: bytes) -> bool:
         """Whether a peer has left this key behind, or is out: the ledger would take no entry by it."""
         replica = self._replica
-        for log in replica.heads():
-            if replica.enrolled(log) and key in replica.keys_of(log):
-                if replica.is_revoked(peer_of(log)) or key != replica.key_of(log):
-                    return True
-        return False
+        had = (log for log in replica.heads() if replica.enrolled(log) and key in replica.keys_of(log))
+        return any(replica.is_revoked(peer_of(log)) or key != replica.key_of(log) for log in had)
 
     # -------------------------------------------------------------- who is here
 

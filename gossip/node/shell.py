@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final, assert_never
 
-from gossip import backup, setup
+from gossip import backup
 from gossip import directory as places
 from gossip import events as ev
 from gossip.config import PeerConfig
@@ -30,6 +30,7 @@ from gossip.node.calls import Calls
 from gossip.node.checking import Checking
 from gossip.node.config import NodeConfig
 from gossip.node.door import Door
+from gossip.node.inviting import Inviting
 from gossip.node.learning import Learning
 from gossip.node.own_data import Own
 from gossip.node.rekeying import Rekeying
@@ -161,12 +162,17 @@ class Node:
         self._tasks = tasks
         self._pool = LinkPool(tasks, self._post)
         stack.push_async_callback(self._pool.close)
-        self._door = Door(book.replica, stack.enter_context(Store(places.store_path(directory))), known=known)
-        self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend)
+        invited = stack.enter_context(Store(places.store_path(directory)))
+        self._door = Door(book.replica, invited, known=known, own=own, today=self._now)
+        self._inviting = Inviting(
+            invited, book.replica, own, self._door, allowlist=config.allowlist, key=lambda: self._keys.key,
+            now=self._now, tell=self._tell, online=self._online,
+        )  # fmt: skip
+        self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend, self._inviting.hatches)
         stack.push_async_callback(self._transport.close)
         self._calls = Calls(
             self._transport, self._pool, self._door, config.ticket, tasks=tasks, post=self._post, now=self._now,
-            is_member=self._is_member, trouble=lambda text: self._tell("trouble", text=text),
+            is_member=self._is_member, tell=self._tell,
         )  # fmt: skip
         self._backend = self._transport.backend
         port = self._port = await self._transport.start(addresses[0], config.port)
@@ -179,6 +185,7 @@ class Node:
         stack.callback(places.control_path(directory).unlink, missing_ok=True)
         stack.callback(server.close)
         await self._discover(stack, addresses, swarm, key.public, own, port)
+        tasks.create_task(self._inviting.run(self._discovery, self._address, port), name="inviting")
         self._phase = ""
         if self._keys.trouble:
             self._tell("trouble", text=self._keys.trouble)
@@ -283,6 +290,9 @@ class Node:
         if not self._ending:
             self._calls.nobody_yet(self._config.interface)
 
+    def _online(self) -> set[str]:
+        return {row["key"] for row in self._pool.rows()} if self._pool is not None else set()
+
     def _is_member(self) -> bool:
         return bool(self._book.replica.role_of(self._meta["self"]))
 
@@ -317,15 +327,13 @@ class Node:
                 return await anchor(self._written, request)
             case "policy":
                 return await ask_for(self._written, self._book.replica, self._meta["self"], request)
-            case "invite":
-                ticket = setup.make_ticket(
-                    self._config.directory, uses=request.get("uses", 1), addresses=(self._address,)
-                )
-                return {"ticket": ticket.text, "address": self._address}
+            case "invite" | "allow" | "open" | "members":
+                return await self._inviting.command(command, request)
             case _:
                 raise LocalError(
                     f"no command {command[:40]!r}",
-                    next_step="use status, invite, anchor, policy, rotate, recover, drain, evaluate or stop",
+                    next_step="use status, invite, allow, open, members, anchor, policy, rotate, recover, drain, "
+                    "evaluate or stop",
                 )
 
     def _tell(self, kind: str, **fields: Any) -> None:
