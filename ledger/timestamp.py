@@ -121,14 +121,14 @@ def verify_token(token: bytes, body: bytes, roots: Roots) -> Stamp:
 def load_roots(pem: bytes) -> Roots:
     """One or more certificates in PEM. LocalError if there are none."""
     require_library()
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
     if len(pem) > MAX_ROOT_BYTES:
         raise LocalError("this is no file of root certificates", why=f"more than {MAX_ROOT_BYTES} bytes")
     try:
         with _unwarned():
             return Roots(tuple(load_pem_x509_certificates(pem)))
-    except ValueError:
+    except (ValueError, InvalidVersion):
         raise LocalError(
             "this is no certificate in PEM", why="it would begin with -----BEGIN CERTIFICATE-----",
             next_step="openssl x509 -inform DER -in FILE -out FILE.pem makes one of a .der or .cer file",

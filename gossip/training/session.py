@@ -28,6 +28,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -54,8 +55,8 @@ KEEP_EVERY: Final = 16  # rounds
 TELL_EVERY_S: Final = 0.2  # of reading
 # What NumPy and zipfile raise on a file of another version, or a damaged one.
 _ODD_FILE: Final = (
-    OSError, ValueError, LookupError, EOFError, TypeError, OverflowError, RuntimeError, SyntaxError, zlib.error,
-    zipfile.BadZipFile,
+    OSError, ValueError, LookupError, EOFError, TypeError, OverflowError, RuntimeError, SyntaxError, MemoryError,
+    TokenError, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 
 

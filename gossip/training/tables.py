@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any, BinaryIO, Final, cast
 
 import numpy as np
@@ -29,8 +30,12 @@ ROWS_AT_ONCE: Final = 4_096
 MAX_LABEL_BYTES: Final = 1_024  # of one stored label; an array of longer strings is a mistake
 
 
-# What the libraries raise on a damaged archive; the last two where it says that it is locked, or packed in other ways.
-_ODD_ARCHIVE: Final = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OverflowError, RuntimeError)
+# What the libraries raise on a damaged archive: RuntimeError where it is locked, or packed in other ways; those of the
+# last line where the header of an array is no Python literal.
+_ODD_ARCHIVE: Final = (
+    zipfile.BadZipFile, zlib.error, EOFError, OverflowError, RuntimeError,
+    ValueError, TypeError, SyntaxError, MemoryError, TokenError,
+)  # fmt: skip
 
 Fault = Callable[[LocalError], None] | None
 
