@@ -136,3 +136,35 @@ def judged_swarm(seed: int, *, events: int = 60, copies: bool = True) -> Swarm:
     swarm.exchange(*witnesses)
     assert POLICY.endswith("max = 1000\n")
     return swarm
+
+
+def housed_swarm(seed: int, *, events: int = 60) -> Swarm:
+    """Two members let guests in, who publish, judge and hear late of one another; an admin lets some in as well, and
+    one of them out. In the end everybody holds everything, and the founder snapshots it."""
+    luck = Random(f"housed {seed}")
+    swarm = Swarm(["ann", "bob", "cyd"], guests=4)
+    due = [("ann", "gus"), ("bob", "hal"), ("ann", "ida"), ("ann", "jon"), ("bob", "kim")]
+    for event in range(events):
+        if due and event % 6 == 2:
+            sponsor, name = due.pop(0)
+            swarm.join(name, by=sponsor, role=luck.choice(["trainer", "trainer", "trainer", "observer"]))
+        name = luck.choice(sorted(swarm.peers))
+        peer = swarm[name]
+        member = peer.replica.membership(peer.id)
+        assert member is not None
+        if event == 3 * events // 5 and swarm.founder.replica.enrolled(swarm["gus"].id):
+            swarm.founder.fetch(swarm["ann"])
+            swarm.founder.let_in(swarm["gus"])
+        match luck.randrange(10):
+            case 0 | 1 | 2:
+                peer.fetch(swarm[luck.choice([other for other in sorted(swarm.peers) if other != name])])
+            case 3 | 4 if member.role != "observer":
+                judge_somebody(luck, peer)
+            case 5 if luck.random() < 0.4:
+                peer.snapshot()
+            case _ if member.trains and of_kind(peer, peer.id, Data):
+                peer.publish_blob(random_blob(luck, 16, exponent=luck.choice([-11, -10, -7])))
+    swarm.exchange()
+    swarm.founder.snapshot()
+    swarm.exchange()
+    return swarm
