@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gossip.limits import DEFAULT, Limits
 from ledger.errors import LocalError
 
 
@@ -34,6 +35,9 @@ class PeerConfig:
 
     min_round_s: float = 0.0
     """Seconds from the start of one round to the start of the next, at least. 0: as fast as training goes."""
+
+    limits: Limits = DEFAULT
+    """What each other peer may cost this one (gossip/limits.py)."""
 
     links: int = 6
     """Links aimed at in a large swarm. Six keep a random graph of thousands in one piece with four to spare."""

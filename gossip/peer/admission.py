@@ -13,9 +13,10 @@ log waits: that third log may have been signed twice, and strands.py finds out. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from gossip.events import Keep, KeepCheckpoint, LinkId
+from gossip.limits import Limits
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book
 from gossip.peer.links import Live
@@ -44,9 +45,6 @@ from ledger.policy import MAX_POLICY_BYTES
 from ledger.promise import Promise, follow_keys
 from ledger.replica import Checked, Disputed, InvalidEntry, Waiting
 
-MAX_HELD_LINK: Final = 8 * 1024 * 1024  # bytes held back that one link brought
-MAX_HELD_OTHERS: Final = 8 * 1024 * 1024  # and of logs of peers that are no members, in all: anybody can begin a log
-
 Blame = Callable[[LinkId, RemoteError], None]
 Admitted = Callable[[Checked], None]
 
@@ -68,8 +66,9 @@ class Admission:
 
     def __init__(
         self, book: Book, tapes: Tapes, blobs: Blobs, rumour: Rumour, out: Outbox,
-        *, blame: Blame, admitted: Admitted,
+        *, limits: Limits, blame: Blame, admitted: Admitted,
     ) -> None:  # fmt: skip
+        self._limits = limits
         self._book = book
         self._tapes = tapes
         self._blobs = blobs
@@ -124,13 +123,15 @@ class Admission:
 
     def _has_room(self, tape: Tape, link: LinkId) -> bool:
         """Bounds per log and for all non-members outlive the link; the one per link keeps links from one another."""
-        if not tape.may_grow:
+        limits = self._limits
+        if not tape.may_grow(limits.held_log_bytes):
             return False
-        if sum(len(held.data) for t in self._tapes.values() for held in t.held if held.link == link) > MAX_HELD_LINK:
+        brought = sum(len(held.data) for t in self._tapes.values() for held in t.held if held.link == link)
+        if brought > limits.held_bytes:
             return False
         if self._is_member(tape.log):
             return True
-        return sum(t.held_bytes for t in self._tapes.values() if not self._is_member(t.log)) <= MAX_HELD_OTHERS
+        return sum(t.held_bytes for t in self._tapes.values() if not self._is_member(t.log)) <= limits.held_others_bytes
 
     def _is_member(self, log: LogId) -> bool:
         replica = self._book.replica
@@ -238,7 +239,7 @@ class Admission:
         if isinstance(verdict, Waiting):
             self._waiting[tape.log] = verdict.needs
             for log, size in verdict.needs:
-                self._rumour.need(log, size, held.link)
+                self._rumour.need(log, size, held.link, tape.log)
             return None
         self._waiting.pop(tape.log, None)
         return verdict

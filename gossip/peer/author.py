@@ -73,6 +73,7 @@ class Author:
         self._out = out
         self._wrote = wrote
         self.stored = book.replica.size(own)
+        self.now = 0.0  # of the event that is being handled
 
     @property
     def size(self) -> int:
@@ -84,8 +85,17 @@ class Author:
 
     @property
     def may_write(self) -> bool:
-        """Whether the own log is known to be whole, and the only one of its name, and we hold its key."""
-        return self._home.is_home and self.holds_key
+        """Whether the own log is known to be whole, and the only one of its name, we hold its key, and are not out."""
+        return self._home.is_home and self.holds_key and not self.is_out
+
+    @property
+    def is_out(self) -> bool:
+        """Whether our membership was taken away, or is over by our clock: what we would write nobody may believe."""
+        replica = self._book.replica
+        if replica.is_revoked(self.own):
+            return True
+        seat = replica.membership(self.own)
+        return seat is not None and seat.has_expired(int(self.now))
 
     @property
     def is_lost(self) -> bool:

@@ -21,16 +21,15 @@ from typing import Final
 
 from gossip.egress import Kind, Released, Withheld, require
 from gossip.events import LinkId
+from gossip.limits import DEFAULT, Limits
 from gossip.peer.book import Shelf
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.wire.frames import MAX_WINDOW_BYTES, PIECE_BYTES, Lacks, Piece, WantBlob
+from ledger.chain import peer_of
 from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 
-MAX_OPEN: Final = 64  # transfers at once, in all
-MAX_OPEN_LINK: Final = 8  # and from one link
-MAX_READY_BYTES: Final = 64 * 1024 * 1024  # of whole blobs whose entry still waits; beyond, only what is next
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
 FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
@@ -72,7 +71,8 @@ class Transfer:
 class Blobs:
     """All transfers of one peer."""
 
-    def __init__(self, pace: Pace, out: Outbox, shelf: Shelf, holders: Holders) -> None:
+    def __init__(self, pace: Pace, out: Outbox, shelf: Shelf, holders: Holders, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
         self._pace = pace
         self._out = out
         self._shelf = shelf
@@ -103,7 +103,7 @@ class Blobs:
         """Fetch a blob that entry `seq` of `log` names. `urgent`: that entry waits for nothing else."""
         transfer = self._open.get(digest) or self._ready.get(digest)
         if transfer is None:
-            if not urgent and (len(self._open) >= MAX_OPEN or self._ready_bytes >= MAX_READY_BYTES):
+            if not urgent and not self._has_room(peer_of(log), total or limit):
                 return
             transfer = self._open[digest] = Transfer(digest, limit, {})
         elif (log, seq) in transfer.named or (not urgent and len(transfer.named) >= MAX_NAMED):
@@ -113,6 +113,16 @@ class Blobs:
         transfer.stated = said.pop() if len(said) == 1 else 0  # if entries do not agree, who sends the blob says it
         if not transfer.got:
             transfer.total = transfer.stated
+
+    def _has_room(self, peer: PeerId, size_bytes: int) -> bool:
+        """Whether a blob may come before its entry's turn: what entries of one peer name takes only so much."""
+        if len(self._open) >= self._limits.transfers or self._ready_bytes >= self._limits.blobs_waiting_bytes:
+            return False
+        ahead = size_bytes
+        for transfer in (*self._open.values(), *self._ready.values()):
+            if any(peer_of(log) == peer for log, _ in transfer.named):
+                ahead += transfer.total or transfer.limit
+        return ahead <= self._limits.blobs_waiting_peer_bytes
 
     def used(self, digest: Hash, data: bytes) -> None:
         """The entry that names this blob was admitted (or written by us): it moves to the store."""
@@ -152,7 +162,7 @@ class Blobs:
             if transfer.link is not None or now < transfer.not_before:
                 continue
             holders = {link for log, seq in transfer.named for link in self._holders(log, seq)}
-            links = sorted(link for link in holders if busy.get(link, 0) < MAX_OPEN_LINK)
+            links = sorted(link for link in holders if busy.get(link, 0) < self._limits.transfers_link)
             if links:
                 link = min(links, key=lambda n: (transfer.failed_on.count(n), self._rank(n), busy.get(n, 0), n))
                 busy[link] = busy.get(link, 0) + 1

@@ -24,6 +24,7 @@ from ledger.entry import (
     Opening,
     PeerId,
     Recover,
+    Revoke,
     Rotate,
     Update,
     Verdict,
@@ -44,6 +45,7 @@ class Chronicle:
         self.names: dict[PeerId, str] = {}
         self.keys: dict[bytes, PeerId] = {}  # of everybody enrolled, members or not
         self.members: set[PeerId] = set()  # counted and asked, never iterated but to be sorted
+        self.revoked: set[PeerId] = set()  # likewise
         self.merged = 0
         self.first_merge_at: float | None = None
         self.tail: deque[TailLine] = deque(maxlen=TAIL)
@@ -70,8 +72,10 @@ class Chronicle:
                     self.members.add(log)
             case Rotate() | Recover():
                 self.keys[bytes.fromhex(entry.key)] = log
-            case Member():
-                self.members.add(entry.peer)
+            case Member() | Revoke():
+                is_out = self._replica.is_revoked(entry.peer)
+                (self.revoked if is_out else self.members).add(entry.peer)
+                (self.members if is_out else self.revoked).discard(entry.peer)
             case Challenge():
                 self.looked.asked += peer_of(log) == self._own
                 self.looked.asked_of_us += entry.peer == self._own

@@ -23,7 +23,7 @@ from gossip.events import KeepCosigned, LinkId
 from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
-from gossip.peer.quota import Allowance
+from gossip.peer.quota import Quota
 from gossip.peer.vouches import Proposal
 from gossip.wire.frames import MAX_TALLY, Tally, short_name
 from ledger.entry import PeerId, Snapshot
@@ -162,7 +162,7 @@ class Desk:
         for proposal in self:
             proposal.forget(link)
 
-    def on_tally(self, live: Live, frame: Tally, allowance: Allowance, now: float) -> None:
+    def on_tally(self, live: Live, frame: Tally, quota: Quota, now: float) -> None:
         """Who holds more of something gives it, who holds less asks."""
         asks: list[tuple[str, int, int]] = []
         for name, size, theirs in frame.rows if live.peer is not None else ():
@@ -175,10 +175,10 @@ class Desk:
                 ours = proposal.signatures
                 proposal.known[live.link] = max(theirs, proposal.known.get(live.link, 0))
             if ours > theirs and proposal is not None:
-                allowance.spend(1)
+                quota.signatures(1)
                 self._send(proposal, live.link)
             elif ours < theirs and self._wants(log, size, theirs, now):
-                allowance.spend(1)
+                quota.signatures(1)
                 asks.append((name, size, ours))
         if asks:
             self._out.send(live.link, Tally(tuple(asks)))

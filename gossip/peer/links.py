@@ -7,7 +7,7 @@
      Found
 
 Rules kept here:
-- Discovery is a hint: at most MAX_CANDIDATES, one dial per address at a time, then a backoff.
+- Discovery is a hint: so many candidates as the limits say, one dial per address at a time, then a backoff.
 - Of two peers the one with the lower public key dials first; the other only if no link came of it within
   PATIENCE_S. Addresses that the user or an invite gave are dialled at once.
 - Two links to one peer (to a key, or to the key that took its place): both ends keep the one that the lower key dialled
@@ -31,8 +31,6 @@ from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from ledger.entry import PeerId
 
-MAX_CANDIDATES: Final = 256
-MAX_LINKS: Final = 32  # in all; beyond, a newcomer is turned away and finds somebody else
 PATIENCE_S: Final = 1.5  # how long the higher key leaves the first dial to the lower one
 FIRST_RETRY_S: Final = 0.2
 LAST_RETRY_S: Final = 30.0
@@ -73,9 +71,15 @@ class Live:
     role: str  # that a guest may enter in; "": no guest
     up_at: float
     peer: PeerId | None  # None while we do not know a member with that key
+    is_expected: bool = False  # its key, or the address that we dialled, is one that our user gave
     host: str = ""
     port: int = 0
     expires: int = 0  # when a guest's membership is to end; 0: never
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether it was let in to become a member."""
+        return self.peer is None and bool(self.role)
 
 
 class Links:
@@ -129,7 +133,7 @@ class Links:
                 return
             if known.dialling_since is not None:
                 return  # what it is will show
-        elif len(self._candidates) >= MAX_CANDIDATES and not self._make_room(given):
+        elif len(self._candidates) >= self._config.limits.candidates and not self._make_room(given):
             return
         self._candidates[place] = Candidate(
             event.host, event.port, event.key, given, now + (0 if at_once else PATIENCE_S)
@@ -163,7 +167,7 @@ class Links:
         reason = self._refusal(live, candidate, now)
         if not reason:
             reason = self._settle_twins(live, now)
-        if not reason and len(self._live) >= MAX_LINKS and not self._make_way(live, now):
+        if not reason and len(self._live) >= self._config.limits.links and not self._make_way(live, now):
             reason = "links enough"
         if reason:
             self._out.put(Drop(event.link, reason))
@@ -204,8 +208,8 @@ class Links:
         if self._shunned.get(live.key, now) > now:
             return "it misbehaved a moment ago"
         sought = live.dialled and candidate is not None and (candidate.given or self.seeks)
-        expected = sought or live.key in self._config.known
-        if live.peer is None and not live.role and not expected:
+        live.is_expected = sought or live.key in self._config.known
+        if live.peer is None and not live.role and not live.is_expected:
             return "no member we know"
         return ""
 
@@ -321,7 +325,7 @@ class Links:
         """How many more dials are wanted now."""
         dialling = sum(1 for c in self._candidates.values() if c.dialling_since is not None)
         if self._is_small():
-            return MAX_LINKS
+            return self._config.limits.links
         own = sum(1 for live in self._live.values() if live.dialled)
         return max(0, self._config.links - len(self._live) - dialling, self._config.own_links - own - dialling)
 

@@ -48,6 +48,8 @@ from gossip.peer.author import Author
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
 from gossip.peer.chronicle import Chronicle
+from gossip.peer.departures import Departures
+from gossip.peer.disk import Disk, blob_bytes
 from gossip.peer.forks import Forks
 from gossip.peer.homecoming import Homecoming
 from gossip.peer.inspection import Inspection
@@ -57,6 +59,7 @@ from gossip.peer.links import Links
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.quota import Quotas
 from gossip.peer.reception import Reception
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
@@ -66,8 +69,9 @@ from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.welcome import Welcome
 from gossip.peer.witnessing import Witnessing
+from ledger.canonical import decode_entry
 from ledger.chain import LogId
-from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Rotate, Verdict
+from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Revoke, Rotate, Verdict
 from ledger.keys import PrivateKey
 from ledger.promise import Promise
 from ledger.replica import Checked
@@ -97,16 +101,19 @@ class Peer:
         self._members = self._chronicle.members
         self._is_drained = False
         self._links = Links(
-            config, key.public, luck, out, replica.member_by_key, lambda: len(self._members),
+            config, key.public, luck, out, lambda key: self._departures.member_by_key(key, self._now),
+            lambda: len(self._members),
             lambda live, reason: self._reception.gone(live, reason),
         )  # fmt: skip
         self._pace = Pace(config.request_s)
-        self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, out)
-        self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders)
+        self._disk = Disk(self_id, config.limits.disk_bytes, replica.role_of)
+        self._quotas = Quotas(config.limits)
+        self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, self._disk, out)
+        self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders, config.limits)
         book.find = self._blobs.find
         self._serving = Serving(self_id, replica)
         self._admission = Admission(
-            book, self._tapes, self._blobs, self._rumour, out,
+            book, self._tapes, self._blobs, self._rumour, out, limits=config.limits,
             blame=lambda link, error: self._reception.blame(link, error), admitted=self._admitted,
         )  # fmt: skip
         self._home = Homecoming(
@@ -119,7 +126,7 @@ class Peer:
         )  # fmt: skip
         self._strands = Strands(
             book, self._tapes, self._rumour, self._admission, self._forks, self._pace, out,
-            lambda link, error: self._reception.blame(link, error),
+            lambda link, error: self._reception.blame(link, error), config.limits,
         )  # fmt: skip
         self._admission.branches = self._strands
         self._rounds = Rounds(config, book, self._author, out, self._missing)
@@ -133,19 +140,24 @@ class Peer:
         )  # fmt: skip
         self._lawmaking = Lawmaking(book, self._author, out)
         self._welcome = Welcome(self._author, book, self._links, self._chronicle, out, self._rounds.catch_up)
+        self._departures = Departures(
+            book, self._tapes, self._links, self._rumour, self._admission, self._author, self._chronicle, self._disk,
+            out,
+        )  # fmt: skip
         self._reception = Reception(
             self._links, self._pace, self._rumour, self._admission, self._strands, self._blobs, self._serving,
-            self._witnessing, self._inspection, self._chronicle, out, {},
+            self._witnessing, self._inspection, self._chronicle, self._departures, self._quotas, out,
         )  # fmt: skip
         for log, tape in self._tapes.items():
             for seq in range(tape.fork, replica.size(log)):
-                self._learn(log, seq, replica.entry(log, seq))
+                data = replica.data(log, seq)
+                self._learn(log, seq, decode_entry(data), len(data))
 
     # -------------------------------------------------------------- the door
 
     def handle(self, event: Event, now: float) -> tuple[Effect, ...]:
         """Let something happen. The effects are to be carried out in order."""
-        self._now = self._reception.now = now
+        self._now = self._reception.now = self._author.now = now
         match event:
             case Started():
                 if self._home.start(now):
@@ -199,6 +211,7 @@ class Peer:
         """Do everything that has become possible."""
         now = self._now
         self._admission.advance(now)
+        self._departures.tick(now)
         self._come_home()
         self._enrol()
         self._author.change_key(now)
@@ -259,7 +272,7 @@ class Peer:
 
     def _heard(self, checked: Checked) -> None:
         entry, log = checked.entry, checked.log
-        self._learn(log, checked.seq, entry)
+        self._learn(log, checked.seq, entry, len(checked.data))
         self._witnessing.grew(log, self._now)
         self._chronicle.tell(checked)
         self._inspection.admitted(checked, self._now)
@@ -269,11 +282,15 @@ class Peer:
             self._rumour.look_again()
         is_founder = isinstance(entry, Enrol) and log == self._book.replica.founder
         if is_founder or isinstance(entry, Member | Rotate | Recover):
-            self._links.recognise()
+            for live in self._links.recognise():
+                self._quotas.admit(live.key.hex(), live.peer or "", self._now)
             self._reception.replan = True
+        if isinstance(entry, Member | Revoke):
+            self._departures.has_news = True
 
-    def _learn(self, log: LogId, seq: int, entry: AnyEntry) -> None:
+    def _learn(self, log: LogId, seq: int, entry: AnyEntry, size_bytes: int) -> None:
         """What each part keeps of the entries that were admitted, now or in an earlier run."""
+        self._departures.paid(self._disk.learn(log, entry, size_bytes + blob_bytes(entry), seq=seq))
         self._chronicle.learn(log, entry)
         self._witnessing.learn(log, entry)
         self._forks.learn(entry)
@@ -313,6 +330,8 @@ class Peer:
     def _state(self) -> State:
         if self._rounds.draining:
             return "drained" if self._drained() else "draining"
+        if why := self._departures.why_out(self._now):
+            return why
         if not self._author.role:
             return "joining"
         if self._rounds.training:

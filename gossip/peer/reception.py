@@ -1,8 +1,9 @@
 """Where links come in: who is there, what each says, and which part of the machine that is for.
 
     LinkUp, LinkDown --> links, and every part that keeps something by link
-    Received --allowance--> decode --> rumour | admission | strands | blobs | witnessing
-                    `-- RemoteError: whoever sent it is told off, and its link ends
+    Received --quota--> rights --> decode --> rumour | admission | strands | blobs | witnessing
+                |          `-- by its first byte: passed over, or its link ends
+                `-- RemoteError: whoever sent it is told off, and its link ends
 
 Rules kept here: whatever a link sends ends at most that link, and is paid for before it is looked at. It refuses to
 know what frames mean.
@@ -17,17 +18,20 @@ from gossip.events import LinkDown, LinkId, LinkUp
 from gossip.peer.admission import Admission
 from gossip.peer.blobs import Blobs
 from gossip.peer.chronicle import Chronicle
+from gossip.peer.departures import Departures
 from gossip.peer.inspection import Inspection
 from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
-from gossip.peer.quota import Allowance
+from gossip.peer.quota import Quota, Quotas
+from gossip.peer.rights import Right, right
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
 from gossip.peer.strands import Strands
 from gossip.peer.witnessing import Witnessing
 from gossip.wire import codec
 from gossip.wire.frames import (
+    MAX_MESSAGE_BYTES,
     Differs,
     Digest,
     Entries,
@@ -60,8 +64,9 @@ class Reception:
     witnessing: Witnessing
     inspection: Inspection
     chronicle: Chronicle
+    departures: Departures
+    quotas: Quotas
     out: Outbox
-    allowances: dict[LinkId, Allowance]
     now: float = 0.0
     replan: bool = False  # whether links changed, so that others may be wanted
 
@@ -69,7 +74,6 @@ class Reception:
         self.replan = True
         live = self.links.up(event, self.now)
         if live is not None:
-            self.allowances[live.link] = Allowance(self.now)
             self.rumour.link_up(live, self.now)
             self.witnessing.link_up(live)
             name = self.chronicle.name(live.peer)
@@ -82,7 +86,7 @@ class Reception:
 
     def gone(self, live: Live, reason: str) -> None:
         self.replan = True
-        self.allowances.pop(live.link, None)
+        self.departures.link_down(live.link)
         self.pace.link_down(live.link)
         self.rumour.link_down(live.link)
         self.blobs.link_down(live.link)
@@ -103,43 +107,65 @@ class Reception:
         if live is None:
             return  # dropped; what was on its way does not matter
         try:
-            self.allowances[link].charge(self.now, message)
-            self._frame(live, codec.decode(message))
+            quota = self.quota(live)
+            quota.arrived(message, self.now)
+            if self.departures.is_going(link):
+                return
+            standing = self.departures.standing(live, self.now)
+            match right(standing, message):
+                case Right.PASSED_OVER:
+                    return
+                case Right.DENIED:
+                    raise RemoteError(
+                        "a peer sends what it has no right to", why=f"a frame of kind {message[:1].hex()}"
+                    )
+                case Right.HEARD:
+                    self._frame(live, quota, codec.decode(message), message)
         except RemoteError as error:
             self.blame(link, error)
 
-    def _frame(self, live: Live, frame: Frame) -> None:
+    def quota(self, live: Live) -> Quota:
+        """The account of the far end of a link."""
+        return self.quotas.of(live.peer or live.key.hex(), self.now, is_guest=live.peer is None and bool(live.role))
+
+    def _frame(self, live: Live, quota: Quota, frame: Frame, message: bytes) -> None:
         link, now = live.link, self.now
         match frame:
             case Digest():
-                self.rumour.on_digest(link, frame)
+                self.rumour.on_digest(link, frame, quota)
             case Have():
                 self.rumour.on_have(link, frame)
             case Want():
-                self.rumour.on_want(link, frame)
+                if quota.serve(MAX_MESSAGE_BYTES):
+                    self.rumour.on_want(link, frame)
             case Entries():
+                quota.signatures(1)
                 log = self.admission.take(live, frame, now)
                 if log is not None:
                     self.rumour.answered(log, link, now)
-                    self.allowances[link].give_back()
+                    quota.was_of_use(message, signatures=1)
             case Differs():
+                quota.signatures(1)
                 self.strands.on_differs(link, frame, now)
             case Trace():
                 self.strands.on_trace(link, frame)
             case Rows():
                 self.strands.on_rows(link, frame, now)
             case WantBlob():
+                if not quota.serve(frame.length):
+                    self.out.send(link, Lacks(frame.hash))
+                    return
                 self.blobs.on_want(link, frame, lambda blob: self.serving.leave(frame.hash, blob, live.peer))
                 if live.peer is not None:
                     self.inspection.relay(frame.hash)
             case Piece():
                 if self.blobs.on_piece(link, frame, now):
-                    self.allowances[link].give_back()
+                    quota.was_of_use(message)
             case Lacks():
                 self.blobs.on_lacks(link, frame, now)
             case Vouch():
-                self.witnessing.on_vouch(live, frame, self.allowances[link], now)
+                self.witnessing.on_vouch(live, frame, quota, now)
             case Tally():
-                self.witnessing.on_tally(live, frame, self.allowances[link], now)
+                self.witnessing.on_tally(live, frame, quota, now)
             case _:
                 assert_never(frame)

@@ -20,10 +20,12 @@ from typing import Final
 
 from gossip.config import PeerConfig
 from gossip.events import LinkId
+from gossip.peer.disk import Disk
 from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.quota import Quota
 from gossip.peer.tape import Tape, Tapes
 from gossip.wire.frames import HEAD_BYTES, MAX_BATCH, MAX_HAVE, NO_HASH, Differs, Digest, Have, Want
 from ledger.canonical import entry_hash
@@ -32,10 +34,11 @@ from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 from ledger.replica import Replica
 
-MAX_CLAIMS: Final = 8192  # logs that one link may speak of: twice the largest swarm
+MAX_PUSHED: Final = 32  # messages of what a peer lacks that is told that it is out
 MAX_WANTS_LINK: Final = 16  # requests open at one link
 MAX_TRIES: Final = 3  # unanswered requests to one link before its claim counts for nothing with those who wait
 FIRST_DIGEST_S: Final = 1.0  # on a new link; doubled each time until it is config.digest_s
+ROW_BYTES: Final = 36 + HEAD_BYTES  # of a Have
 VECTOR_DOMAIN: Final = b"gossip/vector/2\n"
 DIGEST_TIMER: Final = "digest"
 RELAY_TIMER: Final = "relay"
@@ -59,9 +62,10 @@ class Rumour:
 
     def __init__(
         self, config: PeerConfig, own: PeerId, replica: Replica, tapes: Tapes, links: Links, luck: Luck,
-        pace: Pace, out: Outbox,
+        pace: Pace, disk: Disk, out: Outbox,
     ) -> None:  # fmt: skip
         self._config = config
+        self._disk = disk
         self._own = own
         self._replica = replica
         self._tapes = tapes
@@ -77,7 +81,6 @@ class Rumour:
         self._behind: dict[LogId, None] = {}  # logs of which somebody may have more
         self._asks: dict[LogId, Ask] = {}
         self._tries: dict[tuple[LogId, LinkId], int] = {}
-        self._needed: dict[LogId, int] = {}  # sizes that entries held back cite
         self._news: dict[LogId, None] = {}  # logs that grew since the last announcement
         self._heads: dict[LogId, tuple[int, Hash]] = {}  # the last hash asked for
         self._relay_at: float | None = None
@@ -141,6 +144,20 @@ class Rumour:
         for start in range(0, len(news), MAX_HAVE):
             self._out.send(link, Have(tuple(news[start : start + MAX_HAVE])))
 
+    def push(self, link: LinkId) -> None:
+        """Send what `link` is not known to have, as far as that is little: nobody will give it to it any more."""
+        claims = self._claims.get(link, {})
+        left = MAX_PUSHED
+        for log in sorted(self._tapes):
+            tape = self._tapes[log]
+            start = max(tape.fork, claims.get(log, 0))
+            while left and start < tape.servable:
+                frame = tape.serve(start, tape.servable, lambda seq, tape=tape: self.entry(tape, seq))  # type: ignore[misc]
+                if frame is None:
+                    break
+                self._out.send(link, frame)
+                start, left = start + len(frame.entries), left - 1
+
     # -------------------------------------------------------------- links
 
     def link_up(self, live: Live, now: float) -> None:
@@ -166,7 +183,9 @@ class Rumour:
             claims[log] = max(seq + 1, claims.get(log, 0))
 
     def holders(self, log: LogId, seq: int) -> list[LinkId]:
-        return [link for link, claims in self._claims.items() if claims.get(log, 0) > seq]
+        """Who says that it holds an entry. Guests are not asked: they may know of logs that are not theirs."""
+        holds = (link for link, claims in self._claims.items() if claims.get(log, 0) > seq)
+        return [link for link in holds if (live := self._links.get(link)) is not None and not live.is_guest]
 
     def is_up(self, link: LinkId) -> bool:
         return link in self._claims
@@ -182,10 +201,12 @@ class Rumour:
 
     # -------------------------------------------------------------- frames
 
-    def on_digest(self, link: LinkId, frame: Digest) -> None:
+    def on_digest(self, link: LinkId, frame: Digest, quota: Quota) -> None:
         if frame.vector == self.vector():
             self._claims[link].update((log, tape.servable) for log, tape in self._tapes.items() if tape.servable)
             self._spoken[link][self._own] = None
+            return
+        if not quota.serve(ROW_BYTES * len(self._tapes)):
             return
         self._tell(link, sorted(self._tapes))
         if frame.ask:
@@ -193,14 +214,17 @@ class Rumour:
 
     def on_have(self, link: LinkId, frame: Have) -> None:
         claims, spoken = self._claims[link], self._spoken[link]
+        most = self._config.limits.claims
+        if max(len(claims), len(spoken)) + len(frame.rows) > most:  # (of those that it has spoken of, too)
+            new = sum(peer not in spoken for peer, _, _ in frame.rows)
+            if max(len(claims), len(spoken)) + new > most:
+                raise RemoteError("a peer speaks of more logs than a swarm has", why=f"the limit is {most}")
         for peer, size, head in frame.rows:
             spoken[peer] = None
             for log in self._meant(peer, size, head, link):
                 if size > claims.get(log, 0):
                     claims[log] = size
                     self._behind[log] = None
-        if len(claims) > MAX_CLAIMS or len(spoken) > MAX_CLAIMS:
-            raise RemoteError("a peer speaks of more logs than a swarm has", why=f"the limit is {MAX_CLAIMS}")
 
     def _meant(self, peer: PeerId, size: int, head: bytes, link: LinkId) -> list[LogId]:
         """The branches that a row may be about: the one with that entry, else those that do not reach so far."""
@@ -262,9 +286,9 @@ class Rumour:
         ask = self._asks.get(log)
         return ask.prev if ask is not None and (ask.link, ask.start) == (link, start) else None
 
-    def need(self, log: LogId, size: int, link: LinkId) -> None:
-        """An entry held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
-        self._needed[log] = max(size, self._needed.get(log, 0))
+    def need(self, log: LogId, size: int, link: LinkId, by: LogId) -> None:
+        """An entry of `by` that is held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
+        self._disk.cite(log, size, by)
         claims = self._claims.get(link)
         if claims is not None:
             claims[log] = max(size, claims.get(log, 0))
@@ -294,10 +318,13 @@ class Rumour:
             return 0
         if log == self._own:
             return MAX_LOG_SIZE if self.wants_own else 0
-        if log == replica.founder or replica.role_of(log):
+        peer = peer_of(log)
+        is_member = log == replica.founder or bool(replica.role_of(peer))
+        if live.is_guest:  # its own first entry, so that it can be admitted, and nothing of others
+            return 0 if is_member or tape is not None else 1
+        if is_member and not replica.is_revoked(peer) and not self._disk.is_over(peer):
             return MAX_LOG_SIZE
-        least = 1 if live.peer is None and live.role else 0  # a guest's own first entry, so that it can be admitted
-        return max(least, self._needed.get(log, 0))
+        return self._disk.cited(log)
 
     def missing(self) -> int:
         """Entries that we know of and have not admitted, of logs that concern us."""
@@ -347,7 +374,7 @@ class Rumour:
             self._behind.pop(log, None)
             return
         tries, _, busy, link = best
-        if busy >= MAX_WANTS_LINK or (tape is not None and not tape.may_grow):
+        if busy >= MAX_WANTS_LINK or (tape is not None and not tape.may_grow(self._config.limits.held_log_bytes)):
             return
         open_wants[link] = busy + 1
         stop = min(size, known + MAX_BATCH)

@@ -3,6 +3,8 @@
 `state` is one word for a table:
 
     joining      no member yet, or without the swarm's genesis
+    revoked      enough admins want this peer out: it writes nothing, and nobody listens
+    expired      its membership is over, until an admin renews it
     observing    a member without data: folds, and publishes nothing
     training     a round is under way
     resting      between two rounds
@@ -38,7 +40,7 @@ from ledger.entry import (
 from ledger.policy_words import say_judged
 from ledger.replica import Checked
 
-State = Literal["joining", "observing", "training", "resting", "draining", "drained"]
+State = Literal["joining", "revoked", "expired", "observing", "training", "resting", "draining", "drained"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gossip.events import LinkId
+from gossip.limits import Limits
 from gossip.peer.admission import Admission
 from gossip.peer.book import Book
 from gossip.peer.forks import TIMER, Forks
@@ -33,7 +34,6 @@ from ledger.errors import RemoteError
 
 MAX_TRIES: Final = 8  # unanswered questions to the one who must know
 MAX_QUESTS: Final = 64  # branches fetched at once, one per peer
-MAX_UNSURE: Final = 8 * 1024 * 1024  # bytes of branches that are not yet seen to lead to what was cited
 
 Row = tuple[PeerId, int, bytes]
 Blame = Callable[[LinkId, RemoteError], None]
@@ -95,8 +95,9 @@ class Strands:
 
     def __init__(
         self, book: Book, tapes: Tapes, rumour: Rumour, admission: Admission, forks: Forks, pace: Pace, out: Outbox,
-        blame: Blame,
+        blame: Blame, limits: Limits,
     ) -> None:  # fmt: skip
+        self._limits = limits
         self._replica = book.replica
         self._tapes = tapes
         self._rumour = rumour
@@ -248,7 +249,7 @@ class Strands:
     def _seek(self, peer: PeerId, size: int, root: bytes, citing: LogId, trace: Tracing) -> None:
         branches = self._tapes.branches(peer)
         if peer not in self._rumour.forked and not any(t.known >= size or t.stopped for t in branches):
-            self._rumour.need(peer, size, trace.ask.link)  # only behind, as far as we know
+            self._rumour.need(peer, size, trace.ask.link, citing)  # only behind, as far as we know
         elif peer not in self._quests and len(self._quests) < MAX_QUESTS:
             for branch in branches:
                 if not branch.stopped:
@@ -364,7 +365,7 @@ class Strands:
         quest.ask.deadline, quest.ask.tries = 0.0, 0
         if tape.known < quest.size:
             quest.start, quest.prev, quest.step = tape.known, self._rumour.hash_before(tape, tape.known), 1
-            if tape.held_bytes > MAX_UNSURE:
+            if self._unsure_bytes(link) > self._limits.branch_bytes:
                 self._end_quest(quest)
                 raise RemoteError("a branch is too long to be held back", why=f"{tape.known} of {quest.size} entries")
             return
@@ -374,6 +375,11 @@ class Strands:
             return
         self._end_quest(quest)
         raise RemoteError("entries are of another branch than was asked for")
+
+    def _unsure_bytes(self, link: LinkId) -> int:
+        """Of all branches that are being fetched from a link."""
+        peers = [quest.peer for quest in self._quests.values() if quest.ask.link == link]
+        return sum(tape.held_bytes for peer in peers for tape in self._tapes.branches(peer))
 
     def _end_quest(self, quest: Quest) -> None:
         """Keep what is known to be cited, and no more."""

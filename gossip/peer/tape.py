@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from gossip.events import LinkId
 from gossip.wire.frames import MAX_BATCH, MAX_PROOF, Entries, entries_room
@@ -30,8 +29,6 @@ from ledger.errors import RemoteError
 from ledger.kept import StoredCheckpoint
 from ledger.merkle import Tree, leaf_hash, verify_consistency
 from ledger.promise import Promise, follow_keys
-
-MAX_HELD_LOG: Final = 256 * 1024  # bytes of one log that wait for their past before more of it is asked for
 
 
 def closed_name(log: LogId, change: int) -> str:
@@ -184,9 +181,9 @@ class Tape:
         """How much is here, admitted or held back, and under a checkpoint."""
         return self.admitted if self.stopped else min(self.known, self.cover.reach)
 
-    @property
-    def may_grow(self) -> bool:
-        return not self.stopped and self.held_bytes < MAX_HELD_LOG
+    def may_grow(self, limit_bytes: int) -> bool:
+        """Whether more of it is to be asked for, if so much of it may wait."""
+        return not self.stopped and self.held_bytes < limit_bytes
 
     def cover_of(self, index: int) -> Cover:
         """The checkpoint by the key that was in force at entry `index`."""

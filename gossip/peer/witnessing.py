@@ -29,7 +29,7 @@ from gossip.peer.links import Links, Live
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.proposing import Proposing
-from gossip.peer.quota import WRONG_SIGNATURE, Allowance
+from gossip.peer.quota import WRONG_SIGNATURE, Quota
 from gossip.peer.vouches import Proposal, is_authors, read_note
 from gossip.wire.frames import Tally, Vouch
 from ledger.entry import AnyEntry, Enrol, Finality, PeerId
@@ -57,7 +57,7 @@ class Witnessing:
         self._desk = Desk(config, author.own, book.replica, links, luck, out, members)
         self._proposing = Proposing(config, author, book.replica, self._desk, out)
         self._election = Election(book, find, shelf.vote())
-        self._ahead: dict[PeerId, tuple[Vouch, LinkId]] = {}  # signed by the author, beyond what we hold
+        self._ahead: dict[PeerId, tuple[Vouch, LinkId, Quota]] = {}  # signed by the author, beyond what we hold
         self._memory: dict[PeerId, Witnessed | None] = {}
         self._signed_at: dict[PeerId, float] = {}
         self._storing: set[tuple[PeerId, int]] = set()  # asked, never iterated
@@ -87,7 +87,8 @@ class Witnessing:
         ahead = self._ahead.get(log)
         if ahead is not None and ahead[0].size <= self._replica.size(log):
             del self._ahead[log]
-            self._compare(*ahead, Allowance(now), now)
+            if ahead[2].affords(1 + len(ahead[0].vouchers), now):  # else it comes again, with the next announcement
+                self._compare(*ahead, now)
 
     # -------------------------------------------------------------- links
 
@@ -97,10 +98,10 @@ class Witnessing:
     def link_down(self, link: LinkId) -> None:
         self._desk.link_down(link)
 
-    def on_tally(self, live: Live, frame: Tally, allowance: Allowance, now: float) -> None:
-        self._desk.on_tally(live, frame, allowance, now)
+    def on_tally(self, live: Live, frame: Tally, quota: Quota, now: float) -> None:
+        self._desk.on_tally(live, frame, quota, now)
 
-    def on_vouch(self, live: Live, frame: Vouch, allowance: Allowance, now: float) -> None:
+    def on_vouch(self, live: Live, frame: Vouch, quota: Quota, now: float) -> None:
         """A proposal, or cosignatures of one."""
         log, size = frame.log, frame.size
         if live.peer is None or not self._desk.concerns(log):
@@ -108,46 +109,46 @@ class Witnessing:
         if size > self._replica.size(log):
             known = self._ahead.get(log)
             more = known is None or (known[0].size, len(known[0].vouchers)) < (size, len(frame.vouchers))
-            if more and self._is_signed(frame, allowance):
-                self._ahead[log] = (frame, live.link)
+            if more and self._is_signed(frame, quota):
+                self._ahead[log] = (frame, live.link, quota)
             return
-        self._compare(frame, live.link, allowance, now)
+        self._compare(frame, live.link, quota, now)
 
-    def _compare(self, frame: Vouch, link: LinkId, allowance: Allowance, now: float) -> None:
+    def _compare(self, frame: Vouch, link: LinkId, quota: Quota, now: float) -> None:
         """Hold a proposal against the log as we have it."""
         log, size, desk = frame.log, frame.size, self._desk
         proposal = desk.find(log, size)
         if proposal is None or frame.root != proposal.root:
             if frame.root != self._replica.root(log, size):
-                if self._is_signed(frame, allowance):
+                if self._is_signed(frame, quota):
                     self._suspect(log, size, link)
                 return
             kind = desk.is_vote(log, size)
             newest = desk.newest(log, kind)
-            if (newest is not None and size < newest.size) or not self._is_signed(frame, allowance):
+            if (newest is not None and size < newest.size) or not self._is_signed(frame, quota):
                 return
             proposal = Proposal(log, size, frame.root, frame.signature, kind, back=link)
             desk.put(proposal)
             desk.changed(proposal, now)
-        self._add(proposal, frame, link, allowance, now)
+        self._add(proposal, frame, link, quota, now)
 
-    def _is_signed(self, frame: Vouch, allowance: Allowance) -> bool:
-        allowance.spend(1)
+    def _is_signed(self, frame: Vouch, quota: Quota) -> bool:
+        quota.signatures(1)
         if is_authors(self._replica, frame, self._replica.key_at(frame.log, frame.size)):
             return True
-        allowance.spend(WRONG_SIGNATURE)
+        quota.signatures(WRONG_SIGNATURE)
         return False
 
-    def _add(self, proposal: Proposal, frame: Vouch, link: LinkId, allowance: Allowance, now: float) -> None:
+    def _add(self, proposal: Proposal, frame: Vouch, link: LinkId, quota: Quota, now: float) -> None:
         """Take in what others signed, and let those know who need it."""
         fit = self._desk.signers(proposal)
         fresh = [v for v in frame.vouchers if v.witness in fit and v.witness not in proposal.vouchers]
-        allowance.spend(len(fresh))
+        quota.signatures(len(fresh))
         for voucher in fresh:
             if proposal.add(self._replica, voucher):
                 self._desk.changed(proposal, now)
             else:
-                allowance.spend(WRONG_SIGNATURE)
+                quota.signatures(WRONG_SIGNATURE)
         self._remember(proposal)
         brought = 1 + sum(voucher.witness in proposal.vouchers for voucher in frame.vouchers)
         proposal.known[link] = max(brought, proposal.known.get(link, 0))

@@ -116,9 +116,7 @@ def _offer(**changes: Any) -> Offer:
 
 
 def _answer() -> Answer:
-    return Answer(
-        swarm=SWARM, key=KEY.public.hex(), nonce="22" * 32, session=Session.of(WHERE), offer="33" * 32
-    )
+    return Answer(swarm=SWARM, key=KEY.public.hex(), nonce="22" * 32, session=Session.of(WHERE), offer="33" * 32)
 
 
 def _offered(data: bytes) -> None:

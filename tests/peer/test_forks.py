@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from gossip.events import Append, Effect, LinkDown, NewKey, Timer
+from gossip.limits import DEFAULT, Limits
 from gossip.peer.strands import MAX_TRIES
 from gossip.sim.station import next_key
 from gossip.wire.frames import MAX_ROWS, NO_HASH, Differs, Entries, Have, Piece, Rows, Trace, Want, WantBlob
@@ -71,8 +72,8 @@ def seen(author: Author) -> _Seen:
 class Story:
     """A founder who holds one branch of a member's log, and two links: the member's own (1) and an honest one's (2)."""
 
-    def __init__(self, *, entries: int = 2) -> None:
-        self.bench = Bench()
+    def __init__(self, *, entries: int = 2, limits: Limits = DEFAULT) -> None:
+        self.bench = Bench(limits=limits)
         self.forker, self.honest = guest(self.bench, 1, 1), guest(self.bench, 2, 2)
         self.founder = _Seen(self.bench, self.bench.book.replica.founder)
         self.forker.add(data(**self.forker.chain([self.founder, self.honest])))

@@ -10,7 +10,7 @@ from hashlib import sha256
 import pytest
 
 from gossip.events import Drop, Effect, Event, LinkUp, Received, Send
-from gossip.peer import quota
+from gossip.limits import DEFAULT
 from gossip.peer.peer import Peer
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
@@ -121,8 +121,8 @@ def test_a_flood_of_valid_frames_is_cut(victim: Victim) -> None:
     sent = 0
     while not only(victim.say(link, Digest("00" * 32, ask=True)), Drop):
         sent += 1
-        assert sent <= quota.MAX_FRAMES
-    assert sent >= quota.MAX_FRAMES - 10
+        assert sent <= DEFAULT.frames_burst
+    assert sent >= DEFAULT.frames_burst - 10
 
 
 def test_long_lists_of_logs_count_for_what_they_cost(victim: Victim) -> None:

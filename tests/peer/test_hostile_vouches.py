@@ -13,7 +13,8 @@ from gossip.events import (
     LinkUp,
     Send,
 )
-from gossip.peer.quota import MAX_FRAMES, WRONG_SIGNATURE
+from gossip.limits import DEFAULT
+from gossip.peer.quota import WRONG_SIGNATURE
 from gossip.wire.frames import MAX_SIZE, Tally, Vouch, Voucher
 from ledger.keys import PrivateKey
 from tests.peer.bench import only
@@ -31,7 +32,7 @@ def test_wrong_signatures_end_the_link_before_they_cost_much(stand: Stand) -> No
     sent, began = 0, time.perf_counter()
     while not only(stand.say(frames[0], link), Drop):
         sent += 1
-        assert sent <= MAX_FRAMES // WRONG_SIGNATURE
+        assert sent <= DEFAULT.signatures_burst // WRONG_SIGNATURE
     assert sent > 50  # a few are no crime
     assert time.perf_counter() - began < 5
 
@@ -46,7 +47,7 @@ def test_wrong_cosignatures_count_too_and_are_never_kept(stand: Stand) -> None:
         answer = stand.say(Vouch(proposal.log, proposal.size, proposal.root, proposal.signature, (bad,)), link)
         assert all(v.witness != other for frame in vouches(answer) for v in frame.vouchers)
         sent += 1
-        assert sent <= MAX_FRAMES // WRONG_SIGNATURE + 1
+        assert sent <= DEFAULT.signatures_burst // WRONG_SIGNATURE + 1
 
 
 def test_cosignatures_by_others_than_the_witnesses_are_left_out(stand: Stand) -> None:
@@ -83,8 +84,8 @@ def test_thousands_of_vouches_cost_the_sender_its_link(stand: Stand) -> None:
     sent = 0
     while not only(stand.say(proposal, link), Drop):
         sent += 1
-        assert sent <= MAX_FRAMES
-    assert sent >= MAX_FRAMES - 100  # nothing but the frames counted: what is known is not checked again
+        assert sent <= DEFAULT.frames_burst
+    assert sent >= DEFAULT.frames_burst - 100  # nothing but the frames counted: what is known is not checked again
 
 
 def test_long_tallies_of_nothing_cost_the_sender_its_link(stand: Stand) -> None:
@@ -94,7 +95,7 @@ def test_long_tallies_of_nothing_cost_the_sender_its_link(stand: Stand) -> None:
     while not only(answer := stand.say(Tally(rows), link), Drop):
         assert not only(answer, Send)
         sent += 1
-        assert sent < MAX_FRAMES // 30
+        assert sent < DEFAULT.frames_burst // 30
 
 
 def test_a_guest_is_not_listened_to() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from gossip.config import PeerConfig
 from gossip.events import Dial, DialFailed, Drop, Found, LinkUp
+from gossip.limits import DEFAULT
 from gossip.peer import links as rules
 from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
@@ -108,11 +109,11 @@ def test_hints_are_bounded_and_strangers_behind_them_are_not_dialled() -> None:
     desk = Desk(LOW, members=(LOW,))
     for number in range(1000):
         desk.links.found(Found("h", number, key(number)), 0.0)
-    assert len(desk.links._candidates) == rules.MAX_CANDIDATES
+    assert len(desk.links._candidates) == DEFAULT.candidates
     assert desk.dials(5.0) == []
     desk.links.found(Found("user", 9, None), 6.0)  # the user's word is dialled, and makes room for itself
     assert desk.dials(6.0) == [9]
-    assert len(desk.links._candidates) == rules.MAX_CANDIDATES
+    assert len(desk.links._candidates) == DEFAULT.candidates
 
 
 def test_backoff_doubles_to_half_a_minute() -> None:
@@ -191,11 +192,11 @@ def test_two_addresses_of_one_peer_are_dialled_one_at_a_time() -> None:
 def test_a_full_house_makes_way_for_a_guest_but_not_for_a_member() -> None:
     members = [LOW, *(key(number) for number in range(60))]
     desk = Desk(LOW, members)
-    for number in range(rules.MAX_LINKS):
+    for number in range(DEFAULT.links):
         assert desk.links.up(LinkUp(number + 1, members[1 + number], dialled=False), float(number)) is not None
     assert desk.links.up(LinkUp(100, members[50], dialled=False), 99.0) is None
     assert desk.links.up(LinkUp(101, OTHER, dialled=False, role="trainer"), 99.0) is not None
-    assert len(desk.links) == rules.MAX_LINKS
+    assert len(desk.links) == DEFAULT.links
     assert [live.link for live in desk.dropped] == [1]
 
 

@@ -1,0 +1,93 @@
+"""Who may send which frame: one table, asked by a frame's first byte before anything of it is read.
+
+               Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally
+    stranger      x     x    x     x       x       x     x     x      x      x     x    x      its link ends
+    out           x     x    x     x       x       x     x     x      x      x     x    x      revoked, or expired
+    guest         +     +    +     +       +       x     x     .      x      +     x    .      let in, no member yet
+    inviter       +     +    +     +       +       +     +     .      +      +     +    .      dialled, and unknown
+    members       +     +    +     +       +       +     +     +      +      +     +    +      of any role
+
+    +  heard     .  passed over unread     x  no honest peer of that standing sends it: the link ends
+
+A guest fetches what it needs to become a member: what there is (Digest, Have), entries, what they cite (Trace), the
+blobs that everybody may have; and it gives its own enrol entry. It is never asked for others' entries and blobs, so
+it has no Piece, Lacks, Differs or Rows to answer with. What it may already know of itself and we do not yet, that it
+was let in elsewhere, makes a member's Vouch and Tally come early: these are passed over, as are an inviter's, whose
+signatures we cannot check before we know who is a member.
+
+Members of every role hold the ledger, pass it on and are drawn as witnesses, so all of them send all frames; what a
+role may *write* is another table (ledger/roles.py). Rules kept here: denied unless listed, also of standings and tags
+that do not exist. It refuses to know what frames hold, and how somebody came by its standing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, Literal
+
+from gossip.wire.frames import (
+    DIFFERS_TAG,
+    DIGEST_TAG,
+    ENTRIES_TAG,
+    HAVE_TAG,
+    LACKS_TAG,
+    PACKED_TAG,
+    PIECE_TAG,
+    ROWS_TAG,
+    TALLY_TAG,
+    TRACE_TAG,
+    VOUCH_TAG,
+    WANT_BLOB_TAG,
+    WANT_TAG,
+)
+
+Standing = Literal["stranger", "out", "guest", "inviter", "observer", "relay", "trainer", "auditor", "admin"]
+
+
+class Right(Enum):
+    """What becomes of a frame."""
+
+    HEARD = "+"
+    PASSED_OVER = "."
+    DENIED = "x"
+
+
+TAGS: Final[dict[str, tuple[bytes, ...]]] = {
+    "Digest": (DIGEST_TAG,), "Have": (HAVE_TAG,), "Want": (WANT_TAG,), "Entries": (ENTRIES_TAG, PACKED_TAG),
+    "WantBlob": (WANT_BLOB_TAG,), "Piece": (PIECE_TAG,), "Lacks": (LACKS_TAG,), "Vouch": (VOUCH_TAG,),
+    "Differs": (DIFFERS_TAG,), "Trace": (TRACE_TAG,), "Rows": (ROWS_TAG,), "Tally": (TALLY_TAG,),
+}  # fmt: skip
+"""The columns. A Packed message is an Entries message and nothing else (codec.py)."""
+
+_ASK: Final = "Digest Have Want Entries WantBlob Trace"
+_ANSWER: Final = "Piece Lacks Differs Rows"
+_COSIGN: Final = "Vouch Tally"
+
+_HEARD: Final[dict[Standing, str]] = {
+    "stranger": "",
+    "out": "",
+    "guest": _ASK,
+    "inviter": f"{_ASK} {_ANSWER}",
+    "observer": f"{_ASK} {_ANSWER} {_COSIGN}",
+    "relay": f"{_ASK} {_ANSWER} {_COSIGN}",
+    "trainer": f"{_ASK} {_ANSWER} {_COSIGN}",
+    "auditor": f"{_ASK} {_ANSWER} {_COSIGN}",
+    "admin": f"{_ASK} {_ANSWER} {_COSIGN}",
+}
+_PASSED_OVER: Final[dict[Standing, str]] = {"guest": _COSIGN, "inviter": _COSIGN}
+
+
+def _row(standing: Standing) -> dict[bytes, Right]:
+    row: dict[bytes, Right] = {}
+    for kinds, right in ((_HEARD[standing], Right.HEARD), (_PASSED_OVER.get(standing, ""), Right.PASSED_OVER)):
+        for kind in kinds.split():
+            row.update(dict.fromkeys(TAGS[kind], right))
+    return row
+
+
+RIGHTS: Final[dict[str, dict[bytes, Right]]] = {standing: _row(standing) for standing in _HEARD}
+
+
+def right(standing: str, message: bytes) -> Right:
+    """What becomes of a message by somebody of that standing."""
+    return RIGHTS.get(standing, {}).get(message[:1], Right.DENIED)
