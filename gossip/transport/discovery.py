@@ -78,7 +78,7 @@ class Discovery:
         self._on_found = on_found
         self._own = ""
         self._info: AsyncServiceInfo | None = None
-        self._shouts: dict[tuple[str, str], AsyncServiceInfo] = {}
+        self._shouts: dict[tuple[str, str], tuple[AsyncServiceInfo, asyncio.Future[None]]] = {}
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._known: set[str] = set()
@@ -126,11 +126,15 @@ class Discovery:
             return
         wanted = set(wanted)
         for gone in self._shouts.keys() - wanted:
-            await self._zeroconf.async_unregister_service(self._shouts.pop(gone))
+            info, announcing = self._shouts.pop(gone)
+            announcing.cancel()  # it is announced three times in half a second, and would come back after the goodbye
+            await self._zeroconf.async_unregister_service(info)
         for new in sorted(wanted - self._shouts.keys()):
             info = shout_record(new, port, self._addresses)
-            await self._zeroconf.async_register_service(info, cooperating_responders=True)
-            self._shouts[new] = info
+            announcing = asyncio.ensure_future(
+                await self._zeroconf.async_register_service(info, cooperating_responders=True)
+            )
+            self._shouts[new] = (info, announcing)
 
     async def close(self) -> None:
         lookups = list(self._lookups.values())
