@@ -16,7 +16,7 @@ from cli.entries import label
 from cli.opened import Opened
 from cli.plain import visible
 from ledger.chain import LogId, peer_of
-from ledger.condemned import quorum
+from ledger.condemned import judges_of, owner, quorum, voices
 from ledger.entry import GRID_ONE, Data, Judgement, Reading, Update
 from ledger.errors import LocalError
 from ledger.in_force import in_force, said_in
@@ -53,8 +53,9 @@ class Explained:
     counts: bool  # whether it is in the sum of all that is here
     condemned: bool  # by as many as it takes
     zone: str  # of the data
-    needed: int  # peers that have to condemn it; 0 where nobody can: it was not let in
+    needed: int  # voices that have to condemn it; 0 where nobody can: it was not let in
     name: str
+    voices: int  # that those have who do: guests of one member have one
     trained: int = 0  # of a data set: updates let in that were trained on it
     out: int = 0  # of these, those that a quorum took out of the model
 
@@ -95,7 +96,7 @@ def explain(read: Opened, wanted: str) -> Explained:
         tuple(_opinions(read, log, {seq, data_seq} if update else {seq})),
         replica.weight_of(log, seq) if update else None, counts, replica.condemned(log, seq) if update else bool(out),
         data.zone, _needed(replica, log, seq if update else max(trained, default=seq)),
-        read.names().get(log, peer_of(log)[:8]), len(trained), len(out),
+        read.names().get(log, peer_of(log)[:8]), _voices(replica, log, seq), len(trained), len(out),
     )  # fmt: skip
 
 
@@ -112,6 +113,13 @@ def _trained_on(replica: Replica, log: LogId, data_seq: int) -> tuple[int, ...]:
 def _needed(replica: Replica, log: LogId, seq: int) -> int:
     held = replica.branches.get(log)
     return quorum(held.active[held.folded[seq]]) if replica.weight_of(log, seq) is not None else 0
+
+
+def _voices(replica: Replica, log: LogId, seq: int) -> int:
+    held = replica.branches.get(log)
+    if replica.weight_of(log, seq) is not None:
+        return voices(judges_of(held, seq, replica.heads()))
+    return voices({(judge.peer, house) for judge, _, house in owner(held, seq).votes.get(seq, ())})
 
 
 def _opinions(read: Opened, log: LogId, seqs: set[int]) -> list[Opinion]:
@@ -158,6 +166,7 @@ def facts(found: Explained) -> dict[str, Any]:
         ],
         "condemned": found.condemned,
         "condemned_by": found.judges,
+        "voices": found.voices,
         "quorum": found.needed,
         "trained": found.trained,
         "out": found.out,
@@ -250,7 +259,7 @@ def _scores(said: Judgement) -> str:
 def outcome(found: Explained) -> str:
     """What became of it, in one sentence."""
     ruling = found.ruling
-    judges = f"{', '.join(found.judges)} ({len(found.judges)} of the {found.needed} that it takes)"
+    judges = f"{', '.join(found.judges)} ({found.voices} of the {found.needed} that it takes)"
     if isinstance(found.entry, Data):
         if found.out:
             return (

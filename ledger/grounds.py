@@ -8,8 +8,9 @@
 Why it exists: a quorum of condemnations decides what the model is. Whoever calls a model right while what shaped it
 could not be looked at vouches for somebody else's word; whoever says so plainly does not.
 
-Rules kept here: "enough" is the quorum by which it was struck (condemned.py); of several judgements by one judge the
-best counts; silence that was broken after all is no fact and no measurement of own rows: it counts as unchecked.
+Rules kept here: "enough" is the quorum by which it was struck (condemned.py), where all guests of one member have one
+voice; of several judgements by one judge the best counts; silence that was broken after all is no fact and no
+measurement of own rows: it counts as unchecked.
 It refuses to know how a judgement was looked at (recheck.py).
 """
 
@@ -20,8 +21,8 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from ledger import standing
-from ledger.chain import LogId, peer_of
-from ledger.condemned import owner, quorum
+from ledger.chain import Log, LogId, peer_of
+from ledger.condemned import Judge, owner, quorum, voices
 from ledger.entry import Judgement, PeerId
 from ledger.looked import Status
 from ledger.ranges import within
@@ -62,20 +63,23 @@ class Grounds:
                 seq = log.folded_at[number]
                 if within(seq, ranges):
                     at = (seq, log.cites[number])
-                    best = self._best((owner(log, each).id, each) for each in at)
-                    found[_ground(best, quorum(log.active[number]))] += 1
+                    grounds = self._of((owner(log, each), each) for each in at)
+                    found[_ground(grounds, quorum(log.active[number]))] += 1
         return found
 
-    def _best(self, places: Iterable[tuple[LogId, int]]) -> list[int]:
+    def _of(self, places: Iterable[tuple[Log, int]]) -> dict[Judge, int]:
         """What each judge's grounds are worth, of those that have any."""
-        best: dict[PeerId, int] = {}
-        for place in places:
-            for judge, worth in self._by.get(place, {}).items():
-                best[judge] = max(worth, best.get(judge, 0))
-        return list(best.values())
+        best: dict[Judge, int] = {}
+        for log, seq in places:
+            worth = self._by.get((log.id, seq), {})
+            for judge, _, house in log.votes.get(seq, ()):
+                if judge.peer in worth:
+                    one = (judge.peer, house)
+                    best[one] = max(worth[judge.peer], best.get(one, 0))
+        return best
 
 
-def _ground(worth: list[int], wanted: int) -> Ground:
-    if worth.count(TRUE) >= wanted:
+def _ground(worth: dict[Judge, int], wanted: int) -> Ground:
+    if voices([judge for judge, value in worth.items() if value >= TRUE]) >= wanted:
         return "checked"
-    return "opinion" if len(worth) >= wanted else "unchecked"
+    return "opinion" if voices(worth.keys()) >= wanted else "unchecked"
