@@ -8,14 +8,15 @@ here, without links.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, ids, passphrase, render, settings
+from cli import control, passphrase, render, settings
+from cli.asking import confirm
 from cli.group import Gossip
+from gossip import ids
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def recover(
     from cli.remembered import remember_addresses
 
     if since is not None:
-        _confirm(f"withdraws every update from entry {since} on; how many is not known before the log is here", yes)
+        confirm(f"withdraws every update from entry {since} on; how many is not known before the log is here", yes)
     secret = passphrase.fresh(lock, passphrase_file)
     kept.restore(place, secret, since)
     remember_addresses(place, kept.addresses)
@@ -236,17 +237,6 @@ def recover(
     render.say(
         "        It fetches its own log from other peers first, then changes its key. Do not start it anywhere else."
     )
-
-
-def _confirm(what: str, yes: bool) -> None:
-    """Say what is taken back, and go on only if the owner wants that."""
-    if yes:
-        render.complain(what)
-        return
-    if not sys.stdin.isatty():
-        raise LocalError(f"this {what}", why="nothing was changed, and nobody is here to ask", next_step="add --yes")
-    if not typer.confirm(f"This {what}. Go on?", err=True):
-        raise typer.Abort
 
 
 def _withdrawn(entries: list[bytes], since: int) -> str:
@@ -299,7 +289,7 @@ def _take_back(
     if promise is not None and has_log:
         backups.check_newest(promise, kept.next.public)
         if since is not None:
-            _confirm(_withdrawn(entries, since), yes)
+            confirm(_withdrawn(entries, since), yes)
         if not files.next.exists():
             locked = files.current.exists() and files.is_locked
             kept.bring_next(place, passphrase.required(file, "this peer's keys") if locked else None, promise)

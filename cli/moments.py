@@ -1,7 +1,7 @@
 """Times that people type: how long something lasts, and until when.
 
     10m   2h   30d            a whole number and its unit
-    2027-01-31                until the end of that day, in UTC
+    2027-01-31                until that day begins, in UTC, as a list of keys has it (gossip/node/allowlist.py)
 
 It reads no clock: `now` comes from who asks.
 """
@@ -38,24 +38,23 @@ def lasting(whole_s: int) -> str:
     return f"{whole_s} second" + ("s" if whole_s != 1 else "")
 
 
-def end_of_day(text: str, now: float, option: str = "--until") -> int:
-    """Unix time at which a day is over, in UTC. LocalError if there is no such day, or it is past."""
-    from datetime import UTC, datetime, timedelta
+def start_of(text: str, now: float, option: str = "--until") -> int:
+    """Unix time at which a day begins, in UTC. LocalError if there is no such day, or it has begun."""
+    from datetime import UTC, datetime
 
     try:
-        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
-        found = int((day + timedelta(days=1)).timestamp())
-    except (ValueError, OverflowError):
+        found = int(datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except ValueError:
         raise LocalError(
             f"{text[:20]!r} is no date for {option}", next_step="write it as YYYY-MM-DD, such as 2027-01-31"
         ) from None
     if found <= now:
-        raise LocalError(f"{option} {text} is past", next_step="name a day to come")
+        raise LocalError(f"{option} {text} is past", why="it ends when that day begins", next_step="name a later day")
     return found
 
 
-def day(unix: int) -> str:
-    """The last day that an end at `unix` still covers: what `end_of_day` was told. 0: never ends."""
+def end(unix: int) -> str:
+    """When something ends, for people: the day where it is when that begins, else day and time."""
     from cli.render import moment
 
-    return "" if not unix else moment(unix - 1)[:10]
+    return moment(unix).removesuffix(" 00:00:00Z")

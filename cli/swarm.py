@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, ids, passphrase, remembered, render, settings
+from cli import control, passphrase, remembered, render, settings
 from cli import options as opt
 from cli.plain import plain
 from ledger.errors import LinkError, LocalError
@@ -92,8 +92,8 @@ def new(
         seed = secrets.randbits(48)
     created = create_swarm(
         place, name=name, task=task_name, model_text=text, peer_name=peer_name or remembered.new_name(), seed=seed,
-        passphrase=passphrase.fresh(lock, passphrase_file), witnesses=[ids.read(key, "key") for key in witness or ()],
-        policy_text=rules, admins=[ids.read(key, "key") for key in admin or ()], threshold=threshold,
+        passphrase=passphrase.fresh(lock, passphrase_file), witnesses=witness or (),
+        policy_text=rules, admins=admin or (), threshold=threshold,
         guests=guests, is_open=open_to_all,
     )  # fmt: skip
     if json:

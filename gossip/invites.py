@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from gossip import directory as places
+from gossip import ids
 from gossip.identity import KeyFiles, stored_promise
 from gossip.transport.tickets import MAX_USES, SECRET_BYTES, Ticket
 from ledger.canonical import decode_entry
@@ -121,13 +122,13 @@ def until(ttl_s: float, now: float) -> int:
 
 
 def checked_key(text: object) -> bytes:
-    """The public key that somebody typed in hex; LocalError."""
+    """The public key that somebody typed in hex, with its check digits or without (gossip/ids.py); LocalError."""
+    key = bytes.fromhex(ids.read(text if isinstance(text, str) else "", "key"))
     try:
-        key = bytes.fromhex(text) if isinstance(text, str) else b""
         check_public(key)
-    except (ValueError, RemoteError) as error:
+    except RemoteError as error:
         raise LocalError(
-            f"{str(text)[:80]!r} is no public key", why=str(error),
+            f"{key.hex()} is no public key", why=str(error),
             next_step="name what their `gossip key new` or `gossip key show` printed",
         ) from None  # fmt: skip
     return key

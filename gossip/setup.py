@@ -22,15 +22,15 @@ from typing import Final
 
 from gossip import directory as places
 from gossip.identity import KeyFiles
-from gossip.invites import OPEN, allow, disallow, make_card, make_ticket, set_open
+from gossip.invites import OPEN, allow, checked_key, disallow, make_card, make_ticket, set_open
 from gossip.training.spec import ModelSpec
 from gossip.transport.tickets import MAX_USES, Ticket
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import heads_hash
 from ledger.entry import FORMAT_VERSION, GRID_ONE, Enrol, FoldConstants, Genesis, Hash, PeerId
-from ledger.errors import LocalError, RemoteError
+from ledger.errors import LocalError
 from ledger.genesis import MAX_KEYS
-from ledger.keys import PrivateKey, check_public, key_digest
+from ledger.keys import PrivateKey, key_digest
 from ledger.policy import DEFAULT_POLICY, Policy
 from ledger.private_files import Passphrase
 from ledger.store import PutBlob, PutEntry, PutMeta, Store
@@ -135,17 +135,7 @@ def create_swarm(
 
 def _keys(founder: str, others: Iterable[str], what: str) -> list[str]:
     """The founder's key and others; LocalError if one is none, or the list is longer than a genesis may have it."""
-    keys = [founder]
-    for key in others:
-        try:
-            check_public(bytes.fromhex(key))
-        except (ValueError, RemoteError) as error:
-            raise LocalError(
-                f"{key[:80]!r} is no public key", why=str(error),
-                next_step="name what their `gossip key new` or `gossip key show` printed",
-            ) from None  # fmt: skip
-        if bytes.fromhex(key).hex() not in keys:
-            keys.append(bytes.fromhex(key).hex())
+    keys = list(dict.fromkeys([founder, *(checked_key(key).hex() for key in others)]))
     if len(keys) > MAX_KEYS:
         raise LocalError(f"{len(keys)} {what}", next_step=f"name at most {MAX_KEYS - 1} beside the founder")
     return keys

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli import ids, moments
+from cli import moments
 from cli.render import moment
+from gossip import ids
 from ledger.errors import LocalError
 
 values = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -59,14 +60,14 @@ def test_what_is_no_time_is_refused_with_advice(text: str) -> None:
         moments.seconds(text)
 
 
-def test_a_day_lasts_until_it_is_over() -> None:
-    end = moments.end_of_day("2027-01-31", now=0.0)
-    assert moment(end) == "2027-02-01 00:00:00Z"
-    assert moments.day(end) == "2027-01-31"
-    assert moments.day(0) == ""
-    assert moments.end_of_day("2027-01-31", now=end - 1.0) == end  # today
+def test_until_a_day_is_until_it_begins() -> None:
+    found = moments.start_of("2027-01-31", now=0.0)
+    assert moment(found) == "2027-01-31 00:00:00Z"
+    assert moments.end(found) == "2027-01-31"
+    assert moments.end(found + 61) == "2027-01-31 00:01:01Z"
+    assert moments.start_of("2027-01-31", now=found - 1.0) == found
     with pytest.raises(LocalError, match="is past"):
-        moments.end_of_day("2027-01-31", now=float(end))
-    for text in ("31.1.2027", "2027-02-30", "", "9999-12-31"):
+        moments.start_of("2027-01-31", now=float(found))
+    for text in ("31.1.2027", "2027-02-30", "", "12027-01-01"):
         with pytest.raises(LocalError, match="write it as YYYY-MM-DD"):
-            moments.end_of_day(text, now=0.0)
+            moments.start_of(text, now=0.0)

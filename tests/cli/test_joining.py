@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cli import exits, ids, qr, render, running
+from cli import exits, qr, render, running
 from cli.app import app
+from gossip import ids
 from gossip.directory import current_key_path, store_path
 from gossip.invites import make_card, set_open
 from gossip.node import NodeConfig

@@ -282,12 +282,12 @@ def test_at_a_terminal_the_owner_is_asked_before_updates_are_taken_back(monkeypa
         def isatty(self) -> bool:
             return True
 
-    from cli import key
+    from cli import asking
 
-    monkeypatch.setattr(key.sys, "stdin", Terminal("n\ny\n"))
+    monkeypatch.setattr(asking.sys, "stdin", Terminal("n\ny\n"))
     with pytest.raises(key.typer.Abort):
-        key._confirm("withdraws 2 updates, entries 4 to 9", yes=False)
-    key._confirm("withdraws 2 updates, entries 4 to 9", yes=False)
+        asking.confirm("withdraws 2 updates, entries 4 to 9", yes=False)
+    asking.confirm("withdraws 2 updates, entries 4 to 9", yes=False)
 
 
 def test_a_lost_peer_is_set_up_again_to_fetch_its_log_first(home: Path, tmp_path: Path) -> None:
