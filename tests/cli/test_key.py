@@ -285,7 +285,7 @@ def test_at_a_terminal_the_owner_is_asked_before_updates_are_taken_back(monkeypa
     from cli import asking
 
     monkeypatch.setattr(asking.sys, "stdin", Terminal("n\ny\n"))
-    with pytest.raises(key.typer.Abort):
+    with pytest.raises(asking.typer.Abort):
         asking.confirm("withdraws 2 updates, entries 4 to 9", yes=False)
     asking.confirm("withdraws 2 updates, entries 4 to 9", yes=False)
 
