@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from random import Random
 
@@ -11,14 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.condemned import quorum, voices
-from ledger.entry import GRID_ONE, FoldConstants, PeerId
+from ledger.entry import GRID_ONE, FoldConstants, PeerId, Snapshot
 from ledger.errors import RemoteError
+from ledger.grounds import Grounds
+from ledger.looked import Status
 from ledger.rebuild import row_at
+from ledger.state_document import state_document
+from ledger.state_opening import open_state
 from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, weigh
 from tests.fold.houses import share
-from tests.fold.judging import condemn, condemn_by, housed_swarm, of_kind
-from tests.fold.stories import history_of, named_terms, named_weights, shuffled_delivery
-from tests.fold.toy import Peer, Swarm, constants
+from tests.fold.judging import condemn, condemn_by, housed_swarm, judgement, of_kind
+from tests.fold.stories import checked_entries, history_of, named_terms, named_weights, shuffled_delivery
+from tests.fold.test_state import after, go_on, opened, snapshots_of
+from tests.fold.toy import POLICY, Peer, Swarm, constants
 
 NORM = 1 << 20
 CHANGE = np.linspace(-0.1, 0.1, 16)
@@ -407,6 +413,24 @@ def test_whose_guest_a_judge_was_is_what_counts_and_judging_again_adds_no_voice(
     assert not swarm.founder.replica.condemned(author.id, bad)
 
 
+@pytest.mark.parametrize(("word_of_bob", "ground"), [("opinion", "opinion"), ("true", "checked")])
+def test_an_audit_counts_voices_too_when_it_says_what_holds_a_condemnation(word_of_bob: Status, ground: str):
+    """Two guests' grounds are facts, and so are ann's: two voices of the three that it takes."""
+    swarm = with_guests(2)
+    author, bad = judged_update(swarm)
+    judges = [swarm[each] for each in ("guest0", "guest1", "ann", "bob")]
+    condemn_by(judges, author, bad)
+    swarm.exchange()
+    replica = swarm.founder.replica
+    assert bad not in {seq for log, seq, _, _ in replica.updates if log == author.id}
+    grounds = Grounds(replica)
+    for judge in judges:
+        grounds.note(
+            judge.id, author.id, judgement(judge, author.id, [bad]), word_of_bob if judge.name == "bob" else "true", ""
+        )
+    assert grounds.struck() == {ground: 1}
+
+
 # ------------------------------------------------------------------ the same for everybody
 
 
@@ -432,3 +456,37 @@ def test_a_second_implementation_weighs_houses_alike(seed: int):
     for entry in told:
         assert history.state(entry) == (history.entry[entry]["state"], history.entry[entry]["updates"])
     assert told
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_who_was_opened_from_a_snapshot_weighs_houses_and_counts_their_voices_alike(seed: int):
+    swarm = housed_swarm(seed, events=90)
+    entries = list(checked_entries(swarm))
+    full, order = entries[-1][0], [checked for _, checked in entries]
+    housed = 0
+    for log, seq, _ in snapshots_of(full)[-4:-1]:
+        replica = opened(full, log, seq)
+        rest, missed = go_on(replica, after(full, order, log, seq), swarm.founder.blobs)
+        assert missed or not rest
+        housed += sum(member is not None and bool(member.house) for member in map(replica.membership, full.heads()))
+    assert housed
+
+
+def test_every_changed_house_in_a_state_document_is_found():
+    swarm = with_guests(2)
+    author, bad = judged_update(swarm)
+    condemn_by([swarm["guest0"], swarm["guest1"]], author, bad)
+    swarm.exchange()
+    snapshot = swarm.founder.snapshot()
+    replica = swarm.founder.replica
+    document = state_document(replica, snapshot.log, snapshot.seq)
+    genesis, rules = replica.data(replica.founder, 0), POLICY.encode()
+    assert isinstance(snapshot.entry, Snapshot)
+    open_state(document, genesis, rules, snapshot.entry)
+    house = f'"{swarm["ann"].id}"]'.encode()
+    places = [at.start() for at in re.finditer(re.escape(house), document)]
+    assert len(places) == 4  # two admissions, two condemnations
+    for at in places:
+        for other in (b'""]', f'"{swarm["bob"].id}"]'.encode()):
+            with pytest.raises(RemoteError):
+                open_state(document[:at] + other + document[at + len(house) :], genesis, rules, snapshot.entry)
