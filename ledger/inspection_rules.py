@@ -62,19 +62,19 @@ def check_challenge(charter: Charter, tip: Tip, own: Log, entry: Challenge) -> O
         raise wrong("names no data entry that its author has seen")
     if data.zone != "public":
         raise wrong("is of private data")
-    seat = tip.admitted[tip.peer]
-    roles = {
-        said.role
-        for log, size in branches
-        for said in log.admissions
-        if said.peer == tip.peer and said.seq < size and bool(said.house) is bool(seat.house)
-    }
-    if data.opens and roles.isdisjoint(data.opens) and tip.peer not in data.opens:
+    if data.opens and tip.peer not in data.opens and _roles(tip, branches).isdisjoint(data.opens):
         raise wrong("is of data whose records are not opened to its author")
     text = challenge_text(charter.swarm, tip.peer, entry.hash, entry.count)
     if not verify(tip.key, bytes.fromhex(entry.signature), text):
         raise wrong("is not signed with its author's key")
     return Outcome(tip)
+
+
+def _roles(tip: Tip, branches: Iterable[Branch]) -> set[str]:
+    """Every role in which the author was let in; if an admin did so, what sponsors said is nothing."""
+    house = tip.admitted[tip.peer].house
+    said = [one for log, size in branches for one in log.admissions if one.peer == tip.peer and one.seq < size]
+    return {one.role for one in said if bool(one.house) is bool(house)}
 
 
 def check_opening(tip: Tip, own: Log, entry: Opening) -> Outcome:
