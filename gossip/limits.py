@@ -156,7 +156,7 @@ class Limits:
             value = getattr(self, name)
             if type(value) is not int or not bound.least <= value <= bound.most:
                 raise LocalError(
-                    f"{name} = {value!r} is no limit",
+                    f"{name} = {_shown(value)} is no limit",
                     why=f"it counts {bound.unit}, from {bound.least} to {bound.most}", next_step="see docs/limits.md",
                 )  # fmt: skip
 
@@ -165,7 +165,7 @@ class Limits:
         """Limits as a TOML file names them; the others keep their defaults. LocalError says what is wrong."""
         try:
             said = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
             raise LocalError("these limits are no TOML", why=str(error), next_step="see docs/limits.md") from None
         known = bounds()
         for name in said:
@@ -190,6 +190,11 @@ class Limits:
             raise LocalError(f"cannot read {path}", why=error.strerror or str(error)) from None
         except UnicodeDecodeError:
             raise LocalError(f"{path} is not UTF-8") from None
+
+
+def _shown(value: object) -> str:
+    """A value in an error. (Python prints no integer of more than 4,300 digits, and 0xfff... may have more.)"""
+    return f"a number of {value.bit_length()} bits" if isinstance(value, int) and value >> 64 else repr(value)[:80]
 
 
 def bounds() -> dict[str, Bound]:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -83,7 +83,7 @@ class PrivateKey:
         secret = passphrase.reveal() if locked and passphrase is not None else None
         try:
             key = load_pem_private_key(data, password=secret)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):  # (the last: of X448 with 32 bytes)
             if locked:
                 raise LocalError(f"wrong passphrase for {path}", next_step="try again with the right one") from None
             key = None
