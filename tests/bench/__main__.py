@@ -20,6 +20,7 @@ from tests.bench import (
     codec,
     data,
     demo,
+    houses,
     ledger,
     machine,
     million,
@@ -45,6 +46,7 @@ SECTIONS: Final = (
     "traffic",
     "transport",
     "policy",
+    "houses",
     "poison",
     "demo",
 )
@@ -69,6 +71,7 @@ def main() -> None:
         "traffic": lambda: traffic.measure(quick=given.quick),
         "transport": transport.measure,
         "policy": lambda: policy.measure(quick=given.quick),
+        "houses": lambda: houses.measure(quick=given.quick),
         "poison": lambda: poison.measure(quick=given.quick),
         "demo": lambda: demo.measure(seeds, _progress),
     }

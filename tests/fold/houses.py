@@ -1,4 +1,4 @@
-"""What a house weighs: weights alone, no entries, in a swarm of sixteen. `python -m tests.fold.houses` prints it.
+"""What a house weighs: weights alone, no entries, in a swarm of sixteen. tests/bench/houses.py prints it.
 
     15 honest members who stand alone, each publishes once a round  |  the 16th place: one member, or 50 guests of one
                                                                     |  sponsor, at any rate, showing what they like
@@ -19,6 +19,7 @@ from ledger.weights import START, Row, Sight, weigh
 from tests.fold.toy import constants
 
 HONEST = 15
+GUESTS = 50
 NORM = 1 << 20
 Shows = Literal["open", "withholds", "frozen"]
 
@@ -96,17 +97,3 @@ def share(guests: int, rate: float, shows: Shows = "open", rounds: int = 100) ->
     """Their weight, in members: 1.0 is what one honest member's updates weigh over the same rounds."""
     theirs, fair = run(guests, rate, shows, rounds)
     return theirs / fair
-
-
-def main() -> None:
-    print(f"{HONEST} honest members, one update a round each, 100 rounds; weight in members (1.0: as one of them)")
-    print(f"{'updates a round each':>22}{'0.02':>8}{'0.1':>8}{'1':>8}{'5':>8}{'20':>8}")
-    rows: list[tuple[str, int, Shows]] = [("one member", 0, "open"), ("50 guests, open", 50, "open")]
-    rows += [("50, withholding", 50, "withholds"), ("50, frozen", 50, "frozen")]
-    for title, guests, shows in rows:
-        cells = [share(guests, rate, shows) for rate in (0.02, 0.1, 1, 5, 20)]
-        print(f"{title:>22}" + "".join(f"{cell:8.2f}" for cell in cells))
-
-
-if __name__ == "__main__":
-    main()
