@@ -101,7 +101,7 @@ def test_more_than_was_seen_cannot_be_claimed():
     body, _, _ = drafted(ann)
     first = ann.replica.branches.get(ann.id).tip.roster[0].peer
     for size in (ann.replica.size(first), 10**6):
-        with pytest.raises((InvalidEntry, LocalError), match="view|delta"):
+        with pytest.raises((InvalidEntry, LocalError), match=r"view|delta"):
             ann.write(msgspec.structs.replace(body, view=[(0, size)]))
 
 
