@@ -90,7 +90,7 @@ class Code:
 
 def looks_like_code(text: str) -> bool:
     """Whether a person meant a code, rather than a ticket or a name."""
-    return re.fullmatch(r"\s*[0-9]+[-\s].*", text, re.ASCII) is not None
+    return re.match(r"\s*[0-9]+[-\s]", text.rstrip(), re.ASCII) is not None
 
 
 # ------------------------------------------------------------------ what crosses the network
