@@ -12,12 +12,13 @@ simulator and the fuzzer all feed it these events and carry out these effects; n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ledger.entry import Data, Hash, Measured, PeerId, Scores
+from ledger.entry import Data, Hash, Measured, PeerId, Role, Scores
 from ledger.keys import PrivateKey
 
 LinkId = int  # chosen by the shell, never reused within a run
@@ -160,10 +161,15 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The answer to Judge: on the own holdout, on the policy's canary set, on both, or () if neither is here."""
+    """The answer to Judge: on the own holdout, on the policy's canary set, on both, or () if neither is here.
+
+    `loss_milli`: by how many thousandths of a nat own rows, weighted as `labels` of the question, fare worse further
+    than back (gossip/quality/leaning.py); None if too few of them have such labels.
+    """
 
     number: int
     measured: tuple[Measured, ...]
+    loss_milli: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,23 @@ class NewPolicy:
     """The owner, an admin, wants this policy in force: say so in the own log."""
 
     text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """The owner, an admin, wants a member to stay longer, or in another role: say so in the own log."""
+
+    peer: PeerId
+    role: Role
+    expires: int  # Unix seconds; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class Revoking:
+    """The owner, an admin, wants a member out, and nothing of its log to count from entry `since` on."""
+
+    peer: PeerId
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +224,8 @@ Event = (
     | Inspected
     | Judged
     | NewPolicy
+    | Admit
+    | Revoking
     | Timer
     | Drain
 )
@@ -325,11 +350,13 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Compare two models, the first with more of the updates judged, on rows of our own; answer Judged(number)."""
+    """Compare models with more of the updates judged, as it is, and with less, on own rows; answer Judged(number)."""
 
     number: int
     given: np.ndarray  # float32[parameters], read-only
-    without: np.ndarray
+    without: np.ndarray  # as it is
+    back: np.ndarray  # as far the other way as `given` is theirs
+    labels: Mapping[str, int]  # how many rows of each label their author says it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +387,7 @@ Effect = (
 
 
 __all__ = [
+    "Admit",
     "Anchored",
     "Append",
     "DataReady",
@@ -389,6 +417,7 @@ __all__ = [
     "OpenRecords",
     "Received",
     "RecordsOpened",
+    "Revoking",
     "Send",
     "SetTimer",
     "Started",

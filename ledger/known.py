@@ -336,6 +336,10 @@ class Known:
         """Whether, by all that is admitted now, enough admins want a member out."""
         return self.revoked_from(peer) is not None
 
+    def words(self, peer: PeerId) -> frozenset[Word]:
+        """What admins have said who want a member out, whether there are enough of them or not."""
+        return frozenset(self._words.get(peer, ()))
+
     def revoked_from(self, peer: PeerId) -> int | None:
         """The index in a peer's log from which nothing counts because it is out; None if it is not."""
         return revoked_from(self._words[peer]) if peer in self._words else None

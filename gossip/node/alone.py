@@ -1,6 +1,6 @@
 """A peer that writes one entry of its own while no node runs: the machine, without links, over the store.
 
-    Started, NewKey, Anchored, NewPolicy --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store
+    Started, a wish of the owner --> Peer.handle --Append--> store --Stored--> KeepCheckpoint --> signed, store
 
 What the node does with sockets and tasks, in one go: the same machine decides and signs, so an entry that is written
 here is the one that a running node would have written. What others must be asked for first is left to `gossip run`:
@@ -14,12 +14,12 @@ from __future__ import annotations
 import heapq
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from gossip import backup
 from gossip import directory as places
@@ -28,10 +28,11 @@ from gossip.config import PeerConfig
 from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.ruling import wanted_policy
+from gossip.node.seating import revocation_standing, wanted_renewal, wanted_revocation
 from gossip.peer.book import Book, restore
 from gossip.peer.peer import Peer
 from ledger.chain import peer_of
-from ledger.entry import PolicyChange
+from ledger.entry import Entry, Member, PolicyChange, Revoke
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from ledger.private_files import Passphrase
@@ -124,6 +125,28 @@ def set_policy(directory: Path, passphrase: Passphrase | None, text: bytes, *, o
         return found
 
 
+def revoke(
+    directory: Path, passphrase: Passphrase | None, request: Mapping[str, Any], *, offline: bool = False
+) -> dict[str, Any]:
+    """As an admin, say that a member is to be out; what gossip/node/seating.py answers.
+
+    LocalError if that cannot be done here and now; then nothing has changed.
+    """
+    with _held(directory, passphrase, offline=offline) as alone:
+        replica, own = alone.book.replica, alone.own
+        seq = alone.write(wanted_revocation(replica, own, request), Revoke)
+        return {"seq": seq, **revocation_standing(replica, own, seq)}
+
+
+def renew(
+    directory: Path, passphrase: Passphrase | None, request: Mapping[str, Any], *, offline: bool = False
+) -> dict[str, Any]:
+    """As an admin, say that a member stays longer, or in another role; likewise."""
+    with _held(directory, passphrase, offline=offline) as alone:
+        wish = wanted_renewal(alone.book.replica, alone.own, request)
+        return {"seq": alone.write(wish, Member), "peer": wish.peer, "role": wish.role, "expires": wish.expires}
+
+
 @contextmanager
 def _held(directory: Path, passphrase: Passphrase | None, *, offline: bool) -> Iterator[_Alone]:
     with places.lock(directory), Store(places.store_path(directory)) as store:
@@ -167,6 +190,22 @@ class _Alone:
             PeerConfig(restored=backup.is_restored(self.store)), key=self._key, self_id=self.own, book=self.book,
             shelf=self.store, luck=random.Random(0), mark=(last.size, last.root) if last is not None else None,
         )  # fmt: skip
+
+    def write(self, wanted: ev.Event, kind: type[Entry]) -> int:
+        """Have the machine write an entry of that kind; its index, once it is signed for."""
+        replica, own, first = self.book.replica, self.own, self.book.replica.size(self.own)
+
+        def written() -> int | None:
+            found = [seq for seq in range(first, replica.size(own)) if isinstance(replica.entry(own, seq), kind)]
+            return found[0] if found and self.signed > found[0] else None
+
+        seq = self.run(self.peer(), wanted, written)
+        if seq is None:
+            raise LocalError(
+                "nothing was written", why="this peer first has to hear from others",
+                next_step="start it with gossip run, and try again then",
+            )  # fmt: skip
+        return seq
 
     def run(self, peer: Peer, wanted: ev.Event, done: Callable[[], _T | None]) -> _T | None:
         """Feed the machine until `done` has an answer, and give that; None if it has nothing more to do before."""

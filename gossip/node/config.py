@@ -55,6 +55,9 @@ class NodeConfig:
     allowlist: Path | None = None
     """A file of keys that may enter (gossip/node/allowlist.py), read again when it changes."""
 
+    limits: Path | None = None
+    """A file of limits on what others may cost this peer (docs/limits.md); none: the defaults."""
+
     passphrase: Passphrase | None = None
     """What opens this peer's key files, if they are locked. It stays in this process."""
 

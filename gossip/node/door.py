@@ -72,7 +72,11 @@ class Door:
         self._guests: dict[bytes, _Guest] = {}  # by key
 
     def admits(self, key: bytes) -> bool:
-        return self._replica.member_by_key(key) is not None or key in self._known
+        peer = self._replica.member_by_key(key)
+        if peer is None:  # (of a key in a backup the ledger may know by now that its owner is out)
+            return key in self._known and not self._is_spent(key)
+        seat = self._replica.membership(peer)
+        return seat is None or not seat.has_expired(int(self._today()))
 
     def seeks(self) -> bool:
         return self.is_seeking

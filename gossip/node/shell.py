@@ -24,6 +24,7 @@ from gossip import backup
 from gossip import directory as places
 from gossip import events as ev
 from gossip.config import PeerConfig
+from gossip.limits import DEFAULT, Limits
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.anchoring import anchor
 from gossip.node.calls import Calls
@@ -36,6 +37,7 @@ from gossip.node.own_data import Own
 from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
 from gossip.node.ruling import ask_for
+from gossip.node.seating import ask_for_seat
 from gossip.node.timers import Timers
 from gossip.node.writer import Writer
 from gossip.node.written import Written
@@ -122,6 +124,7 @@ class Node:
 
     async def _start(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
         config, directory = self._config, self._config.directory
+        limits = Limits.read(config.limits) if config.limits is not None else DEFAULT
         addresses = addresses_of(config.interface)
         store = stack.enter_context(Store(places.store_path(directory)))
         reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
@@ -152,7 +155,7 @@ class Node:
             PeerConfig(
                 enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
                 inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
-                known=known,
+                known=known, limits=limits,
                 duty_percent=config.duty_percent, min_round_s=config.min_round_s,
             ),
             key=key, self_id=own, book=book, shelf=self._writer, luck=random.Random(secrets.randbits(64)),
@@ -160,7 +163,7 @@ class Node:
         )  # fmt: skip
 
         self._tasks = tasks
-        self._pool = LinkPool(tasks, self._post)
+        self._pool = LinkPool(tasks, self._post, limits)
         stack.push_async_callback(self._pool.close)
         invited = stack.enter_context(Store(places.store_path(directory)))
         self._door = Door(book.replica, invited, known=known, own=own, today=self._now)
@@ -168,7 +171,9 @@ class Node:
             invited, book.replica, own, self._door, allowlist=config.allowlist, key=lambda: self._keys.key,
             now=self._now, tell=self._tell, online=self._online,
         )  # fmt: skip
-        self._transport = WebRTCTransport(key, swarm, self._door, addresses, config.backend, self._inviting.hatches)
+        self._transport = WebRTCTransport(
+            key, swarm, self._door, addresses, config.backend, self._inviting.hatches, limits=limits
+        )
         stack.push_async_callback(self._transport.close)
         self._calls = Calls(
             self._transport, self._pool, self._door, config.ticket, tasks=tasks, post=self._post, now=self._now,
@@ -203,7 +208,11 @@ class Node:
         def found(candidate: Candidate) -> None:
             self._post_soon(ev.Found(candidate.host, candidate.port, candidate.key))
 
-        self._discovery = discovery = Discovery(addresses, swarm, found)
+        def knows(key: bytes) -> bool:
+            ticket = self._config.ticket
+            return self._door.admits(key) or (ticket is not None and ticket.key == key)
+
+        self._discovery = discovery = Discovery(addresses, swarm, found, knows)
         stack.push_async_callback(discovery.close)
         try:
             await discovery.start()
@@ -327,13 +336,17 @@ class Node:
                 return await anchor(self._written, request)
             case "policy":
                 return await ask_for(self._written, self._book.replica, self._meta["self"], request)
+            case "revoke" | "renew":
+                return await ask_for_seat(
+                    self._written, self._book.replica, self._meta["self"], command, request
+                )  # fmt: skip
             case "invite" | "allow" | "open" | "members":
                 return await self._inviting.command(command, request)
             case _:
                 raise LocalError(
                     f"no command {command[:40]!r}",
-                    next_step="use status, invite, allow, open, members, anchor, policy, rotate, recover, drain, "
-                    "evaluate or stop",
+                    next_step="use status, invite, allow, open, members, revoke, renew, anchor, policy, rotate, "
+                    "recover, drain, evaluate or stop",
                 )
 
     def _tell(self, kind: str, **fields: Any) -> None:

@@ -20,6 +20,7 @@ from typing import assert_never
 
 from gossip.config import PeerConfig
 from gossip.events import (
+    Admit,
     Anchored,
     DataReady,
     DialFailed,
@@ -36,6 +37,7 @@ from gossip.events import (
     NewPolicy,
     Received,
     RecordsOpened,
+    Revoking,
     Started,
     Stored,
     Timer,
@@ -138,7 +140,7 @@ class Peer:
             config, self._author, book, self._blobs, out, luck, lambda: self._members,
             lambda peer: peer in self._rumour.forked, self._serving.is_for_all,
         )  # fmt: skip
-        self._lawmaking = Lawmaking(book, self._author, out)
+        self._lawmaking = Lawmaking(book, self._author, out, self._rounds.catch_up)
         self._welcome = Welcome(self._author, book, self._links, self._chronicle, out, self._rounds.catch_up)
         self._departures = Departures(
             book, self._tapes, self._links, self._rumour, self._admission, self._author, self._chronicle, self._disk,
@@ -195,7 +197,7 @@ class Peer:
                 self._inspection.inspected(event, now)
             case Judged():
                 self._inspection.judged(event, now)
-            case NewPolicy():
+            case NewPolicy() | Admit() | Revoking():
                 self._lawmaking.asked(event)
             case Timer(name):
                 self._out.rang(name)

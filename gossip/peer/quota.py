@@ -17,9 +17,9 @@ what frames mean.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from gossip.bucket import Bucket
 from gossip.limits import Limits
 from gossip.wire.frames import HAVE_TAG, TALLY_TAG, TRACE_TAG
 from ledger.errors import RemoteError
@@ -28,37 +28,6 @@ COUNTED_BYTES: Final = 1024  # of a Have or a Tally: 28 logs
 TRACE_FRAMES: Final = 4  # an entry can cite 65,536 logs, whose roots are looked up
 WRONG_SIGNATURE: Final = 20  # an honest peer may pass on a few, while the news of a changed key still travels
 MAX_ACCOUNTS: Final = 4096  # kept after the link; one that is full again is as good as a new one, and goes first
-
-
-@dataclass(slots=True)
-class Bucket:
-    """Something that is used up and comes back with time."""
-
-    size: float
-    per_s: float
-    left: float
-    since: float
-
-    @classmethod
-    def full(cls, size: float, per_s: float, now: float) -> Bucket:
-        return cls(size, per_s, size, now)
-
-    def at(self, now: float) -> float:
-        """What is left at that time."""
-        if now > self.since:
-            self.left = min(self.size, self.left + (now - self.since) * self.per_s)
-            self.since = now
-        return self.left
-
-    def take(self, amount: float, now: float) -> bool:
-        """Take it, if there is so much."""
-        if self.at(now) < amount:
-            return False
-        self.left -= amount
-        return True
-
-    def give(self, amount: float) -> None:
-        self.left = min(self.size, self.left + amount)
 
 
 class Quota:

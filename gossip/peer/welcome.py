@@ -32,7 +32,7 @@ class Welcome:
 
     def __init__(
         self, author: Author, book: Book, links: Links, chronicle: Chronicle, out: Outbox,
-        catch_up: Callable[[float], None],
+        catch_up: Callable[[float], object],
     ) -> None:  # fmt: skip
         self._author, self._replica, self._links = author, book.replica, links
         self._chronicle, self._out, self._catch_up = chronicle, out, catch_up

@@ -3,7 +3,7 @@
     Send --> outbox (bounded) --> link.send      link.receive --> Received --> the node's queue (bounded)
 
 Each link has one reader and one writer per channel, so that a blob never delays a word on ctl. A peer that
-takes nothing while its outbox grows beyond MAX_OUTBOX_BYTES is too slow and loses its link; a peer that sends
+takes nothing while what waits for it grows beyond `outbox_bytes` is too slow and loses its link; a peer that sends
 faster than we decide waits, because its credits return only as its messages are taken.
 """
 
@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from gossip.events import LinkDown, LinkId, LinkUp, Received
+from gossip.limits import DEFAULT, Limits
 from gossip.transport.link import Link
 from ledger.errors import LinkError, RemoteError
-
-MAX_OUTBOX_BYTES: Final = 16 * 1024 * 1024  # per link and channel
 
 Post = Callable[[LinkUp | LinkDown | Received], Coroutine[Any, Any, None]]
 
@@ -44,7 +43,8 @@ class _Open:
 class LinkPool:
     """All open links. `post` hands an event to the machine and waits while its queue is full."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, post: Post) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, post: Post, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
         self._tasks = tasks
         self._post = post
         self._numbers = itertools.count(1)
@@ -66,7 +66,7 @@ class LinkPool:
         if held is None:
             return
         outbox = held.outboxes[bulk]
-        if outbox.size_bytes + len(message) > MAX_OUTBOX_BYTES:
+        if sum(one.size_bytes for one in held.outboxes) + len(message) > self._limits.outbox_bytes:
             self.drop(number, "takes too little of what it asked for")
             return
         outbox.messages.append(message)

@@ -27,6 +27,8 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from gossip.bucket import Buckets
+from gossip.limits import DEFAULT, Limits
 from gossip.transport.description import Description, checked
 from ledger import canonical
 from ledger.errors import LinkError, RemoteError
@@ -34,8 +36,7 @@ from ledger.keys import PrivateKey, check_public, verify
 
 PATH = "/gossip/1/offer"
 MAX_BODY_BYTES = 4_096  # an offer with eight candidates and a ticket has about 1,300
-MAX_CONNECTIONS = 64  # TCP connections to the signalling port, strangers included
-MAX_CONNECTIONS_HOST = 16  # and from one address, so that it takes several to keep everybody out
+ADDRESSES_REMEMBERED = 4_096  # with how many offers each has sent lately
 SIGNALLING_S = 10.0
 OFFER_DOMAIN = b"gossip/offer/1\n"
 ANSWER_DOMAIN = b"gossip/answer/1\n"
@@ -97,6 +98,11 @@ def open_offer(data: bytes) -> Offer:
     return _open(data, Offer, "the offer")
 
 
+def read_offer(data: bytes) -> Offer:
+    """An offer as it is spelled, whose signature nobody has looked at. RemoteError."""
+    return canonical.decode(data, Offer, limit=MAX_BODY_BYTES, what="the offer")
+
+
 def open_answer(data: bytes) -> Answer:
     return _open(data, Answer, "the answer")
 
@@ -155,12 +161,15 @@ def _silence() -> web.Response:
 class _Connection(web.RequestHandler):
     """aiohttp's, except that requests it cannot even parse get the same silence, and connections are counted."""
 
+    limits = DEFAULT
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self._manager is not None
         open_now = self._manager.connections
         host = _host(transport)
-        if len(open_now) > MAX_CONNECTIONS or sum(_host(c.transport) == host for c in open_now) > MAX_CONNECTIONS_HOST:
+        of_host = sum(_host(c.transport) == host for c in open_now)
+        if len(open_now) > self.limits.connections or of_host > self.limits.connections_host:
             self.force_close()
 
     def handle_error(self, *_: Any, **__: Any) -> web.StreamResponse:
@@ -174,8 +183,14 @@ def _host(transport: asyncio.BaseTransport | None) -> object:
 class SignallingServer:
     """Listens for offers, and for what `hatches` (by path) answer. Decides nothing: they do."""
 
-    def __init__(self, answer: Answerer, hatches: Mapping[str, Hatch] | None = None) -> None:
+    def __init__(
+        self, answer: Answerer, hatches: Mapping[str, Hatch] | None = None, *, limits: Limits = DEFAULT,
+        is_known: Callable[[bytes], bool] = lambda offer: False,
+    ) -> None:  # fmt: skip
         self._answer = answer
+        self._limits = limits
+        self._is_known = is_known  # whether an offer says to be by somebody who may enter; nothing of it is checked
+        self._offers = Buckets(limits.offers_burst, limits.offers_per_min / 60, ADDRESSES_REMEMBERED)
         self._hatches = hatches or {}
         self._server: asyncio.Server | None = None
         self._http: web.Server | None = None
@@ -186,7 +201,7 @@ class SignallingServer:
         http = self._http = web.Server(self._handle)
 
         def connection() -> _Connection:
-            return _Connection(
+            made = _Connection(
                 http,
                 loop=loop,
                 keepalive_timeout=SIGNALLING_S,  # also ends connections that never finish a request
@@ -196,6 +211,8 @@ class SignallingServer:
                 logger=_unheard,
                 max_headers=32,
             )
+            made.limits = self._limits
+            return made
 
         try:
             self._server = await loop.create_server(connection, host, port)
@@ -221,6 +238,8 @@ class SignallingServer:
         try:
             async with asyncio.timeout(SIGNALLING_S):
                 body = await request.content.readexactly(size)
+                if hatch is None and not self._may_offer(request, body):
+                    return _silence()
                 answer = await self._answer(body) if hatch is None else hatch(body, str(_host(request.transport)))
         except (TimeoutError, asyncio.IncompleteReadError, RemoteError, LinkError, aiohttp.ClientPayloadError):
             return _silence()
@@ -229,6 +248,11 @@ class SignallingServer:
         response = web.Response(body=answer, content_type="application/json", headers={"Server": "", "Date": ""})
         response.force_close()
         return response
+
+    def _may_offer(self, request: web.BaseRequest, body: bytes) -> bool:
+        """Whether an offer is looked at. From an address that has sent too many only those that name who may enter."""
+        now = asyncio.get_running_loop().time()
+        return self._offers.take(_host(request.transport), now) or self._is_known(body)
 
 
 # ------------------------------------------------------------------ client

@@ -4,9 +4,11 @@
     answer:  POST -> gate -> answer -> (open -> bind -> incoming), in a task of its own
 
 The gate decides who is let in, on both sides: no link is ever made to a key it does not admit, except with the
-inviter named in a ticket, or with a guest: whoever proves a ticket, or may enter without. A spoofed hint can make a dial fail, never more.
+inviter named in a ticket, or with a guest: whoever proves a ticket, or may enter without. A spoofed hint can make a
+dial fail, never more.
 
-Bounds: one handshake per key (a newer offer ends the older), MAX_HANDSHAKES in all, SIGNALLING_S and BIND_S each,
+Bounds: one handshake per key (a newer offer ends the older), as many as the limits say of a key lately and in all,
+SIGNALLING_S and BIND_S each,
 `incoming` holds INCOMING_LINKS and links beyond that are closed. It refuses to know messages, retries and duplicates:
 two peers that dial each other at once get two links, and the machine above closes one.
 """
@@ -23,6 +25,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from gossip.bucket import Buckets
+from gossip.limits import DEFAULT, Limits
 from gossip.transport.bind import NONCE_BYTES, Meeting, Party, Side, bind
 from gossip.transport.channels import ChannelLink
 from gossip.transport.description import reachable
@@ -38,6 +42,7 @@ from gossip.transport.signalling import (
     exchange,
     open_answer,
     open_offer,
+    read_offer,
     seal,
 )
 from gossip.transport.tickets import Ticket, is_proof, prove
@@ -46,7 +51,7 @@ from ledger.errors import GossipError, LinkError, LocalError, RemoteError
 from ledger.keys import PrivateKey
 
 BIND_S = 10.0  # from answer to bound link; 15 s were measured once on a link with 30% loss, where a retry follows
-MAX_HANDSHAKES = 32
+KEYS_REMEMBERED = 4_096  # with how many handshakes each has had lately; only of those that may enter
 INCOMING_LINKS = 64
 OFFERS_REMEMBERED = 4_096  # against replay: an offer is good once
 
@@ -82,7 +87,7 @@ class WebRTCTransport:
 
     def __init__(
         self, key: PrivateKey, swarm: Hash, gate: Gate, addresses: tuple[str, ...], backend: Backend = "auto",
-        hatches: Mapping[str, Hatch] | None = None,
+        hatches: Mapping[str, Hatch] | None = None, *, limits: Limits = DEFAULT,
     ) -> None:  # fmt: skip
         if not addresses:
             raise LocalError("no address to offer", next_step="name an --interface that has one")
@@ -92,7 +97,9 @@ class WebRTCTransport:
         self._swarm = swarm
         self._gate = gate
         self._addresses = addresses
-        self._server = SignallingServer(self._answer, hatches)
+        self._limits = limits
+        self._server = SignallingServer(self._answer, hatches, limits=limits, is_known=self._is_known)
+        self._budget = Buckets(limits.handshakes_burst, limits.handshakes_per_min / 60, KEYS_REMEMBERED)
         self._handshakes: dict[bytes, asyncio.Task[None]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._closed = False
@@ -179,15 +186,26 @@ class WebRTCTransport:
         admitted = self._admit(offer, key)
         if admitted is None or not self._is_new(digest(data)):
             return None
+        if not self._budget.take(key, asyncio.get_running_loop().time()):
+            return None  # its owner has signed all of these offers: nobody else can use up its share
         if (older := self._handshakes.pop(key, None)) is not None:
             older.cancel()
-        if self._closed or len(self._handshakes) >= MAX_HANDSHAKES:
+        if self._closed or len(self._handshakes) >= self._limits.handshakes_open:
             return None
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._meet(offer, data, key, admitted, answered))
         self._handshakes[key] = task
         task.add_done_callback(lambda done: self._forget(key, done, answered))
         return await answered
+
+    def _is_known(self, data: bytes) -> bool:
+        """Whether an offer names somebody who may enter, if it is by whom it says."""
+        offer = read_offer(data)
+        try:
+            key, ticket = bytes.fromhex(offer.key), bytes.fromhex(offer.ticket)
+        except ValueError:
+            return False
+        return self._gate.admits(key) or bool(ticket and self._gate.ticket(ticket, key))
 
     def _admit(self, offer: Offer, key: bytes) -> tuple[str, bytes] | None:
         """The role and id of a ticket the offer proves, ("", b"") for a member, None for a stranger; a guest without

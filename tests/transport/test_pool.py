@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from gossip.events import LinkDown, LinkUp, Received
+from gossip.limits import DEFAULT
 from gossip.transport.link import MAX_MESSAGE_BYTES
 from gossip.transport.memory import memory_pair
-from gossip.transport.pool import MAX_OUTBOX_BYTES, LinkPool
+from gossip.transport.pool import LinkPool
 
 LIMIT_S = 20.0
 
@@ -37,7 +38,7 @@ async def test_who_takes_nothing_loses_its_link_before_it_costs_memory() -> None
         pool = LinkPool(tasks, events.put)
         pool.add(near, "")
         assert isinstance(await events.get(), LinkUp)
-        for _ in range(MAX_OUTBOX_BYTES // len(message)):
+        for _ in range(DEFAULT.outbox_bytes // len(message)):
             pool.send(1, message, bulk=True)
         assert events.empty()  # so much it may wait for
         pool.send(1, message, bulk=True)

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gossip.limits import DEFAULT
 from gossip.transport.description import Description
 from gossip.transport.signalling import (
     MAX_BODY_BYTES,
-    MAX_CONNECTIONS,
-    MAX_CONNECTIONS_HOST,
     PATH,
     Answer,
     Offer,
@@ -187,10 +186,10 @@ async def test_a_newer_offer_of_a_key_ends_the_older_handshake() -> None:
 
 async def test_connections_beyond_the_bound_are_closed() -> None:
     async with transport(BERTA, GATE) as (_, port):
-        hosts = MAX_CONNECTIONS // MAX_CONNECTIONS_HOST
+        hosts = DEFAULT.connections // DEFAULT.connections_host
         idle = [
             await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{2 + number % hosts}", 0))
-            for number in range(MAX_CONNECTIONS)
+            for number in range(DEFAULT.connections)
         ]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(20):
@@ -203,7 +202,7 @@ async def test_one_host_with_slow_connections_does_not_keep_others_out() -> None
     async with transport(BERTA, GATE) as (_, port):
         slow = [
             await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
-            for _ in range(MAX_CONNECTIONS)
+            for _ in range(DEFAULT.connections)
         ]
         for _, writer in slow:
             writer.write(b"POST /gossip/1/offer HTTP/1.1\r\n")
