@@ -11,13 +11,15 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from ledger.entry import Data
 from ledger.replica import InvalidEntry, Replica, fork_of, peer_of
+from tests.fold.judging import of_kind
 from tests.fold.stories import random_blob
 from tests.fold.toy import NOW, Peer, Swarm
 
 ADMINS: Final = ("founder", "ann", "bob")
 SOON: Final = NOW + 3600
-MOVED: Final = 5  # a seed of whose first 34 events some of every kind happen
+MOVED: Final = 21  # a seed of whose first 20 events somebody is shown out, and somebody copied
 
 
 def membered_swarm(seed: int, *, events: int = 60, copies: bool = True) -> Swarm:
@@ -49,6 +51,8 @@ def membered_swarm(seed: int, *, events: int = 60, copies: bool = True) -> Swarm
         elif admin and what == 5:
             _finish(luck, swarm, peer)
         elif peer.replica.membership(peer.id).trains:
+            if not of_kind(peer, peer.id, Data):
+                peer.announce_data()
             view = peer.replica.heads() if luck.random() < 0.5 else peer.views
             peer.publish_blob(random_blob(luck, 16, exponent=luck.choice([-11, -10, -7])), view=view)
             peer.views = peer.replica.heads()

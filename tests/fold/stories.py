@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from random import Random
 from typing import Final
 
 from ledger.canonical import decode_entry, entry_hash
 from ledger.delta import Delta, blocks, encode
 from ledger.entry import FoldConstants, Hash
-from ledger.replica import Checked, Disputed, Replica, Waiting, fork_of
+from ledger.replica import Checked, Disputed, LogId, Replica, Waiting, fork_of
 from tests.fold.toy import POLICY, Peer, Swarm, constants
 from tests.plain_fold import History
 
@@ -198,6 +199,12 @@ def _check(observer: Peer, log: str | None, seq: int, data: bytes) -> Checked | 
     return None if isinstance(checked, Waiting) else checked
 
 
+@lru_cache(maxsize=1024)
+def _previous(data: bytes) -> Hash:
+    """The entry before one: looked up a thousand times for the same ones."""
+    return decode_entry(data).prev
+
+
 def shuffled_delivery(swarm: Swarm, luck: Random) -> Peer:
     """A newcomer gets every entry, in any order and some twice; it keeps aside what it cannot use yet."""
     observer = swarm.observer()
@@ -208,8 +215,9 @@ def shuffled_delivery(swarm: Swarm, luck: Random) -> Peer:
     placed: dict[str, str] = {}  # entry hash -> the log on which it stands
     after: dict[str, dict[bytes, str]] = {}  # hash of the entry before -> entries aside -> author
     aside: dict[bytes, str] = {}  # entries of which the one before is held, but not all their past
+    needs: dict[bytes, tuple[tuple[LogId, int], ...]] = {}  # of those that said what they wait for
     for peer, _, data in arrivals:
-        before = decode_entry(data).prev
+        before = _previous(data)
         if entry_hash(data) in placed or data in aside or data in after.get(before, {}):
             continue
         if before and before not in placed:
@@ -220,7 +228,11 @@ def shuffled_delivery(swarm: Swarm, luck: Random) -> Peer:
         while moved:
             moved = False
             for waiting, author in list(aside.items()):
-                if not isinstance(observer.deliver(author, waiting), Checked):
+                if not all(observer.replica.holds(*need) for need in needs.get(waiting, ())):
+                    continue
+                taken = observer.deliver(author, waiting)
+                if not isinstance(taken, Checked):
+                    needs[waiting] = taken.needs if isinstance(taken, Waiting) else ()
                     continue
                 del aside[waiting]
                 name = entry_hash(waiting)

@@ -265,11 +265,12 @@ def test_a_witness_who_is_out_makes_nothing_final(swarm: Swarm) -> None:
 
 
 def test_whose_members_move_have_one_hash_and_one_list_in_a_thousand_random_orders() -> None:
-    swarm = membered_swarm(MOVED, events=34)
+    swarm = membered_swarm(MOVED, events=20)
     replica = swarm.founder.replica
     there = seats(replica)
     assert lost(replica) > 2
-    assert sum(replica.is_revoked(peer.id) for peer in swarm.peers.values()) > 1
+    assert sum(replica.is_revoked(peer.id) for peer in swarm.peers.values()) > 0
+    assert any(len(replica.strands(peer.id)) > 1 for peer in swarm.peers.values())
     for order in range(1000):
         observer = shuffled_delivery(swarm, Random(order))
         assert observer.model_hash() == swarm.founder.model_hash(), f"order {order}"

@@ -55,7 +55,7 @@ def test_starting_weights(arithmetic):
         assert fold.model_hash() == case["model_hash"] == plain_fold.model_hash(case["layout"], case["theta40"])
 
 
-SWARMS = ["fold-swarm.json", "fold-forks.json", "fold-verdicts.json"]
+SWARMS = ["fold-swarm.json", "fold-forks.json", "fold-verdicts.json", "fold-members.json"]
 
 
 @pytest.mark.parametrize("name", SWARMS)
@@ -122,3 +122,21 @@ def test_the_vectors_of_verdicts_condemn_and_spare():
     spoken = {name for name in everything if history.entry[name]["kind"] == "verdict"}
     assert {said["decision"] for name in spoken for said in history.entry[name]["judgements"]} > {"condemned"}
     assert any(len(history.ends(everything, history.author[name])) > 1 for name in spoken)
+
+
+def test_the_vectors_of_members_let_in_and_show_out():
+    """Somebody answers for a trainer, somebody's time will be over, and two of three admins want somebody out, of whose
+    updates a final holds some."""
+    case = read("fold-members.json")
+    blobs = {name: bytes.fromhex(blob) for name, blob in case["blobs"].items()}
+    history = plain_fold.History([e.encode() for e in case["entries"]], case["founder"], set(case["left_out"]), blobs)
+    everything = set(history.entry)
+    seats = history.seats(everything)
+    sponsored = {peer for peer, (role, _, house) in seats.items() if house and role == "trainer"}
+    assert {history.author[name] for name in history.weight} & sponsored
+    assert any(expires for _, expires, _ in seats.values())
+    out = {peer: index[0] for peer in seats if (index := history.wanted_out(everything, peer)[1])}
+    gone = set(case["weights"]) - set(case["terms"])
+    assert any(history.author[name] in out and history.seq(name) >= out[history.author[name]] for name in gone)
+    assert any(history.author[name] in out and history.seq(name) >= out[history.author[name]] for name in case["terms"])
+    assert history.genesis["threshold"] == 2

@@ -16,6 +16,7 @@ from ledger.entry import Accuse, Hash, Tensor, Update
 from ledger.fold import Fold, PlainArithmetic
 from ledger.replica import LogId, Replica
 from tests.fold.judging import judged_swarm
+from tests.fold.members import membered_swarm
 from tests.fold.stories import busy_swarm, checked_entries, named_terms, named_weights, troubled_swarm
 from tests.fold.toy import Swarm
 
@@ -29,6 +30,7 @@ def all_vectors() -> dict[str, Any]:
         "fold-swarm.json": swarm(busy_swarm(4, events=75)),
         "fold-forks.json": swarm(troubled_swarm(43, events=40)),
         "fold-verdicts.json": swarm(judged_swarm(47, events=70)),
+        "fold-members.json": swarm(membered_swarm(10, events=34)),
     }
 
 
