@@ -362,5 +362,6 @@ TARGETS: Final = (
     Target("control", _request, lambda: [b'{"command":"status"}', b'{"command":"anchor","size":3,"token":"AAAA"}'],
            ("gossip.transport.control",), own=True, slow=True),
     Target("pipe", _pipe, _pipes,
-           ("gossip.training.protocol.read_request", "gossip.training.protocol.read_answer"), own=True),
+           ("gossip.training.protocol.read_request", "gossip.training.protocol.read_answer",
+            "gossip.training.protocol.unpacked"), own=True),
 )  # fmt: skip

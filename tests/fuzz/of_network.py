@@ -8,6 +8,7 @@ from functools import cache
 from random import Random
 from typing import Any, Final
 
+from google_crc32c import value as crc32c
 from zeroconf.asyncio import AsyncServiceInfo
 
 from gossip.events import Received
@@ -19,6 +20,7 @@ from gossip.sim import Scenario, SimSwarm
 from gossip.transport.description import Description, checked, read_sdp, write_sdp
 from gossip.transport.discovery import SERVICE, read_record, swarm_tag
 from gossip.transport.flow import Flow
+from gossip.transport.police import Police
 from gossip.transport.signalling import Answer, Offer, Session, open_answer, open_offer, seal
 from gossip.wire import codec
 from gossip.wire.frames import Entries
@@ -31,6 +33,7 @@ SWARM: Final = "5a" * 32
 KEY: Final = PrivateKey.from_seed(bytes(31) + b"\7")
 WHERE: Final = Description("abcd", "p" * 22, b"\x07" * 32, (("127.0.0.1", 4000), ("192.168.1.7", 4001)))
 FRAMES_OF_EACH: Final = 4
+FIRST_TSN: Final = 1000
 
 
 # ------------------------------------------------------------------ frames and pieces
@@ -105,6 +108,43 @@ def _pieces() -> list[bytes]:
         sender.offer(bytes(size))
     sent = [*sender.outgoing(), b"\x02" + (3).to_bytes(4, "little"), Flow.bye("enough")]
     return [b"".join(struct.pack("<H", len(piece)) + piece for piece in sent[upto:]) for upto in (0, 3, 4)]
+
+
+def _packets(data: bytes) -> None:
+    """SCTP packets of an association that both ends have begun: here the chunks, each packet's behind two bytes of
+    length; header and checksum are put on, as whoever holds the connection would."""
+    police = Police(crc32c, 0.0)
+    police.sent(_packet(_init(7, 100), 0))
+    police.allows(_packet(_init(8, FIRST_TSN), 0), 0.0)
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 2], "big")
+        police.allows(_packet(data[at + 2 : at + 2 + size], 7), 0.0)
+        at += 2 + size
+
+
+def _packet(body: bytes, tag: int) -> bytes:
+    head = struct.pack("!HHL", 5000, 5000, tag)
+    return head + struct.pack("<L", crc32c(head + bytes(4) + body)) + body
+
+
+def _chunk(kind: int, flags: int, body: bytes) -> bytes:
+    return struct.pack("!BBH", kind, flags, 4 + len(body)) + body + bytes(-len(body) % 4)
+
+
+def _init(tag: int, first: int) -> bytes:
+    return _chunk(1, 0, struct.pack("!LLHHL", tag, 1 << 20, 65_535, 65_535, first))
+
+
+def _association() -> list[bytes]:
+    """Two whole messages, one in two fragments, an acknowledgement with a gap, a heartbeat, a channel that closes."""
+    parts = [_chunk(0, flags, struct.pack("!LHHL", FIRST_TSN + at, stream, seq, 53) + bytes(9))
+             for at, (flags, stream, seq) in enumerate(((3, 0, 0), (2, 1, 0), (1, 1, 0)))]  # fmt: skip
+    parts.append(_chunk(3, 0, struct.pack("!LLHH", 99, 1 << 20, 0, 0)))
+    parts.append(_chunk(4, 0, struct.pack("!HH", 1, 12) + bytes(8)))
+    parts.append(_chunk(130, 0, struct.pack("!HHLLLH", 13, 18, 1, 1, 1, 0) + bytes(2)))
+    alone = [struct.pack("!H", len(part)) + part for part in parts]
+    return [b"".join(alone), *alone, struct.pack("!H", sum(map(len, parts[:3]))) + b"".join(parts[:3])]
 
 
 # ------------------------------------------------------------------ who is where
@@ -197,10 +237,12 @@ def _bare(message: Offer | Answer) -> Sequence[bytes]:
 
 TARGETS: Final = (
     Target("frame", _frame, frames, ("gossip.wire.codec.decode",), words=(b"\x0d", b"\x04", b"\x02\x01\x00")),
+    Target("sctp", _packets, _association, ("gossip.transport.police.Police.allows",), limit=4_096),
     Target("flow", _flow, _pieces, ("gossip.transport.flow.Flow.arrived",), words=(b"\x05\x00\x02", b"\x03")),
     Target(
         "offer", _offered, lambda: [seal(_offer(), KEY)],
-        ("gossip.transport.signalling.open_offer", "gossip.transport.description.checked"), slow=True,
+        ("gossip.transport.signalling.open_offer", "gossip.transport.signalling.read_offer",
+         "gossip.transport.description.checked"), slow=True,
     ),
     Target(
         "offer-signed", _signed_offer,

@@ -9,7 +9,7 @@ from gossip.peer.peer import Peer
 from ledger.errors import RemoteError
 from tests.fuzz.machine import Outcome, Victim, run
 
-FRAMES = 6_000
+FRAMES = 5_000
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.fuzz.mutator import LIMIT, Mutator
 from tests.fuzz.target import CORPUS, Target
 from tests.fuzz.targets import TARGETS
 
-MANY, SOME, FEW = 600, 200, 12
+MANY, SOME, FEW = 500, 150, 10
 WHOLE_BUNDLES = ("audit", "followed")  # tens of milliseconds for each: bundles are read from end to end
 MAX_KEPT_BYTES = 64 * 1024  # of one input in the tree, if it was not the length that was wrong
 SEED = os.environ.get("GOSSIP_FUZZ_SEED", "1")
