@@ -16,11 +16,11 @@ which the caller answers with silence. It refuses to know networks and what a ti
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gossip.bucket import Bucket, Buckets
 from gossip.transport.code import (
     MAX_NUMBER,
     SECRET_BYTES,
@@ -66,21 +66,6 @@ News = Ended | Wrong
 
 
 @dataclass(slots=True)
-class _Budget:
-    """A bucket of what may begin."""
-
-    left: float
-    at: float
-
-    def take(self, now: float, burst: float, per_s: float) -> bool:
-        self.left, self.at = min(burst, self.left + (now - self.at) * per_s), now
-        if self.left < 1:
-            return False
-        self.left -= 1
-        return True
-
-
-@dataclass(slots=True)
 class _Session:
     answering: Answering
     host: str
@@ -106,8 +91,8 @@ class OpenCodes:
     def __init__(self, luck: Luck = os.urandom) -> None:
         self._luck = luck
         self._open: dict[int, Waiting] = {}
-        self._all = _Budget(BURST, 0.0)
-        self._hosts: OrderedDict[str, _Budget] = OrderedDict()
+        self._all = Bucket.full(BURST, PER_S, 0.0)
+        self._hosts = Buckets(HOST_BURST, HOST_PER_S, MAX_HOSTS)
         self.news: list[News] = []
 
     def __iter__(self) -> Iterator[Waiting]:
@@ -196,11 +181,7 @@ class OpenCodes:
         self.news.append(Ended(waiting.code, why, waiting.given))
 
     def _may_begin(self, host: str, now: float) -> bool:
-        own = self._hosts.setdefault(host, _Budget(HOST_BURST, now))
-        self._hosts.move_to_end(host)
-        while len(self._hosts) > MAX_HOSTS:
-            self._hosts.popitem(last=False)
-        return own.take(now, HOST_BURST, HOST_PER_S) and self._all.take(now, BURST, PER_S)
+        return self._hosts.take(host, now) and self._all.take(1, now)
 
 
 def _spare(sessions: dict[bytes, _Session]) -> bytes:
