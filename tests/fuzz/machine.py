@@ -4,8 +4,9 @@
 
 The machine is one that has trained a while and is alone now with a member that turned bad. Each link ends at the first
 wrong frame, so a new one comes up at once (the clock jumps over the pause); before the wrong frame a few right ones
-are said, so that requests are open and something is under way when it comes. Some frames are the attacker's own, rightly
-chained and signed, and lie in what they say: those reach what no changed byte would.
+are said, so that requests are open and something is under way when it comes. Entries that are rightly chained and
+signed, and lie in what they say, are tried without a machine (of_ledger.py: placed, followed): the first one would end
+its log for good.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ class Mutator:
         return data[:at] + bytes([data[at] ^ 1 << self._luck.randrange(8)]) + data[at + 1 :]
 
     def _byte(self, data: bytes) -> bytes:
-        at = self._at(data)
-        return data[:at] + bytes([self._luck.choice((0, 1, 0x7F, 0x80, 0xFF, self._luck.randrange(256)))]) + data[at + 1 :]
+        at, byte = self._at(data), self._luck.choice((0, 1, 0x7F, 0x80, 0xFF, self._luck.randrange(256)))
+        return data[:at] + bytes([byte]) + data[at + 1 :]
 
     def _cut(self, data: bytes) -> bytes:
         return data[: self._at(data)]
@@ -158,7 +158,8 @@ class Mutator:
         for _ in range(self._luck.choice((1, 1, 2, 3))):
             tree = self._changed(tree)
         try:
-            return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+            text = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            return text.encode("utf-8", "replace")
         except (TypeError, ValueError):  # keys that cannot be sorted
             return data
 

@@ -333,7 +333,8 @@ TARGETS: Final = (
         slow=True, words=(b"\x93NUMPY\x02\x00", b"'descr': '|O'", b"PK\x01\x02", b"(999999999999,)"),
     ),
     Target(
-        "declaration", _declaration, lambda: [*(text.encode() for text in BUILTIN.values()), json.dumps(TABLE).encode()],
+        "declaration", _declaration,
+        lambda: [*(text.encode() for text in BUILTIN.values()), json.dumps(TABLE).encode()],
         ("gossip.training.spec.ModelSpec.parse", "cli.model.read_declaration"), own=True, slow=True,
     ),
     Target(

@@ -134,8 +134,10 @@ TARGETS: Final = (
     Target("shout", _shout, lambda: [b"\x06code=7"], ("gossip.transport.discovery.read_shout",), words=(b"code=7",)),
     Target("code", _typed, lambda: [b"7-crossover-clockwork", b"7 crossover clockwork"],
            ("gossip.transport.code.Code.parse",), own=True),
-    Target("id", _id, lambda: [ids.checked("5d" * 32, "peer").encode(), ids.checked("5d" * 32, "key").encode(), b"5d" * 32],
-           ("gossip.ids.read_either", "gossip.ids.read"), own=True),
+    Target(
+        "id", _id, lambda: [*(ids.checked("5d" * 32, kind).encode() for kind in ids.CALLED), b"5d" * 32],
+        ("gossip.ids.read_either", "gossip.ids.read"), own=True,
+    ),
     Target("span", _span, lambda: [b"10m", b"30d"], ("cli.moments",), own=True),
     Target("day", _day, lambda: [b"2027-01-31"], ("cli.moments",), own=True),
     Target(

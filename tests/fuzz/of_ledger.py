@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 import zipfile
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +23,7 @@ from ledger.archive import unpacked
 from ledger.audit import audit, audit_path
 from ledger.batch import decode_batch
 from ledger.bundle import write_bundle
-from ledger.bundle_files import open_bundle, read_bundle
+from ledger.bundle_files import read_bundle
 from ledger.canonical import decode, decode_entry, encode, encode_entry
 from ledger.checkpoint import author_only, open_note, origin, parse_checkpoint
 from ledger.cosignature import add_cosignatures, cosignatures, raw, verify_cosignature
@@ -199,7 +200,7 @@ def _sketch(data: bytes) -> None:
 
 
 def _evidence(data: bytes) -> None:
-    swarm, real = forked()
+    swarm, _ = forked()
     ann = swarm["ann"]
     index = ann.replica.size(ann.id) - 1
     check_evidence(data, origin(swarm.swarm, ann.id), index, lambda size: [key_of("ann").public])
@@ -273,10 +274,8 @@ def _proofs() -> list[bytes]:
 def _tlog_policy(data: bytes) -> None:
     policy = parse_policy(data)
     satisfied(policy, note())
-    try:
+    with suppress(LocalError):  # it is not in our spelling, and says so
         print_policy(policy)
-    except LocalError:  # it is not in our spelling, and says so
-        pass
 
 
 def _tlog_policies() -> list[bytes]:
@@ -459,13 +458,15 @@ TARGETS: Final = (
     Target(
         "policy", _policy, lambda: [POLICY.encode(), DEFAULT_POLICY.encode()],
         ("ledger.policy.Policy.from_blob", "ledger.policy.Policy.parse", "ledger.policy_text.read_policy"),
-        words=(b"[data.records]\n", b"on_fail = \"weight\"\n", b"permille = 500\n", b"all_in = [", b"min = ", b"max = "),
+        words=(b"[data.records]\n", b'on_fail = "weight"\n', b"permille = 500\n", b"all_in = [", b"min = ", b"max = "),
     ),
     Target(
         "stamp", _stamp, _answers,
         ("ledger.timestamp.open_response", "ledger.timestamp.read_token", "ledger.timestamp.verify_token"), slow=True,
     ),
-    Target("token", _token, lambda: [timestamp.open_response(_answers()[0])], ("ledger.timestamp.read_token",), slow=True),
+    Target(
+        "token", _token, lambda: [timestamp.open_response(_answers()[0])], ("ledger.timestamp.read_token",), slow=True
+    ),
     Target(
         "roots", lambda data: timestamp.load_roots(data), lambda: [(STAMPS / "root.pem").read_bytes()],
         ("ledger.timestamp.load_roots",), own=True,

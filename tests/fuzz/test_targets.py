@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_it_gets_behind_spellings_sizes_and_packing() -> None:
-    """Of JSON much stays canonical and says something else; numbers reach the bounds; there are bombs and deep nests."""
+    """Of JSON much stays canonical and says something else; numbers reach the bounds; bombs and deep nests come."""
     plain = b'{"count":3,"name":"anna","rows":[[1,2],[3,4]]}'
     mutator = Mutator(1, [plain])
     made = [mutator.next() for _ in range(5_000)]
