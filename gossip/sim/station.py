@@ -120,7 +120,7 @@ class SimPeer:
         luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
         config = replace(self._config, restored=self.restored)
         if config.inviter:  # an invite of today: older ones name a key that the founder may have left behind
-            config = replace(config, inviter=swarm.peers[0].public)
+            config = replace(config, inviter=swarm.peers[swarm.scenario.guests.get(self.alike, 0)].public)
         self.machine = Peer(
             config, key=self._key, self_id=self.self_id, book=self.book, shelf=self.memory, luck=luck,
             mark=self.memory.mark,
@@ -176,7 +176,8 @@ class SimPeer:
         assert self.book is not None
         if self.book.replica.member_by_key(caller.public) is not None:
             return ""
-        return "trainer" if self.index == 0 else None  # everybody holds a ticket of the founder's
+        sponsor = self._swarm.scenario.guests.get(caller.index, 0)  # everybody else holds a ticket of the founder's
+        return "trainer" if self.index == sponsor else None
 
     # -------------------------------------------------------------- the shell
 
