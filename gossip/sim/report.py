@@ -99,6 +99,8 @@ class Scenario:
     slow: Mapping[int, float] = field(default_factory=dict)
     """Factors on it."""
     observers: tuple[int, ...] = ()
+    guests: Mapping[int, int] = field(default_factory=dict)
+    """Peers that come in through another one (of a smaller number, and no admin), and which: their house."""
     public: tuple[int, ...] = ()
     """Peers whose data are public: records of them may be asked for. All others' are private."""
     opens: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class Scenario:
             *self.late,
             *self.slow,
             *self.observers,
+            *self.guests,
             *self.public,
             *self.opens,
             *self.flipped,
@@ -143,6 +146,8 @@ class Scenario:
         wrong += [peer for peer in sides if not 0 <= peer < self.peers + len(self.twins)]
         if self.peers < 1 or wrong:
             raise LocalError("a scenario names a peer that does not exist", next_step="number peers from 0")
+        if any(not self.admins <= sponsor < guest for guest, sponsor in self.guests.items()):
+            raise LocalError("a scenario has an impossible guest", next_step="sponsors are no admins, and come first")
         if not (0 <= self.loss < 1 and 0 <= self.churn <= 1) or min(self.delay_s, self.jitter_s) < 0:
             raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
 

@@ -9,6 +9,7 @@ joiners come in by a ticket and an enrol entry like anybody. It refuses to know 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -93,13 +94,16 @@ class SimSwarm:
                 policy=policy.hash, threshold=scenario.threshold,
                 admins=[key.public.hex() for key in keys[: scenario.admins]],
                 witnesses=[key.public.hex() for key in keys[: scenario.witnesses]],
+                guests=max(Counter(scenario.guests.values()).values(), default=0),
             )
         )  # fmt: skip
         self.swarm_id = entry_hash(genesis)
         peers: list[SimPeer] = []
         for index, key in enumerate(keys):
-            enrol = self._enrol(index, key, founder=peers[0].self_id if peers else "")
-            config = replace(scenario.config, enrol=enrol if index else b"", inviter=keys[0].public if index else b"")
+            sponsor = scenario.guests.get(index, 0)
+            enrol = self._enrol(index, key, sponsor=peers[sponsor].self_id if peers else "")
+            inviter = keys[sponsor].public if index else b""
+            config = replace(scenario.config, enrol=enrol if index else b"", inviter=inviter)
             peer = self.make_peer(index, key, config, entry_hash(enrol))
             if index == 0:
                 peer.memory.put(peer.self_id, 0, genesis, scenario.policy.encode())
@@ -121,12 +125,12 @@ class SimSwarm:
         twin.memory = self.peers[twin.alike].memory.copy()
         twin.start()
 
-    def _enrol(self, index: int, key: PrivateKey, founder: PeerId) -> bytes:
+    def _enrol(self, index: int, key: PrivateKey, sponsor: PeerId) -> bytes:
         return encode_entry(
             Enrol(
-                v=FORMAT_VERSION, swarm=self.swarm_id, seq=0 if founder else 1, prev="" if founder else self.swarm_id,
+                v=FORMAT_VERSION, swarm=self.swarm_id, seq=0 if sponsor else 1, prev="" if sponsor else self.swarm_id,
                 time=int(EPOCH), meets=[], seen=[], heads=digest("").hex(), key=key.public.hex(),
-                next=key_digest(next_key(self.scenario.seed, index, 1).public), sponsor=founder, name=f"peer-{index}",
+                next=key_digest(next_key(self.scenario.seed, index, 1).public), sponsor=sponsor, name=f"peer-{index}",
             )
         )  # fmt: skip
 
