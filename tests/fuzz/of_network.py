@@ -1,4 +1,4 @@
-"""What comes over a wire before or beside the ledger: packets, pieces, frames, offers, mDNS, records that were opened."""
+"""What comes over a wire before or beside the ledger: packets, pieces, frames, offers, mDNS, opened records."""
 
 from __future__ import annotations
 
