@@ -7,7 +7,8 @@
      Found
 
 Rules kept here:
-- Discovery is a hint: so many candidates as the limits say, one dial per address at a time, then a backoff.
+- Discovery is a hint: so many candidates as the limits say (candidates.py: who goes when all are taken), one dial per
+  address at a time, then a backoff.
 - Of two peers the one with the lower public key dials first; the other only if no link came of it within
   PATIENCE_S. Addresses that the user or an invite gave are dialled at once.
 - Two links to one peer (to a key, or to the key that took its place): both ends keep the one that the lower key dialled
@@ -27,6 +28,7 @@ from typing import Final
 
 from gossip.config import PeerConfig
 from gossip.events import Dial, DialFailed, Drop, Found, LinkId, LinkUp
+from gossip.peer.candidates import Candidate, Room, is_worth_more, room_among, room_of
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from ledger.entry import PeerId
@@ -45,20 +47,6 @@ SHUN_S: Final = 30.0  # after a peer misbehaved, its links are refused
 TIMER: Final = "links"
 
 MemberByKey = Callable[[bytes], PeerId | None]
-
-
-@dataclass(slots=True)
-class Candidate:
-    """An address where a member may listen."""
-
-    host: str
-    port: int
-    key: bytes | None  # as hinted; checked by the transport when we dial
-    given: bool  # by the user or an invite: dialled even if we know no member with that key
-    due: float
-    failures: int = 0
-    dialling_since: float | None = None
-    led_to: bytes | None = None  # the key that answered there last
 
 
 @dataclass(slots=True)
@@ -133,22 +121,25 @@ class Links:
                 return
             if known.dialling_since is not None:
                 return  # what it is will show
-        elif len(self._candidates) >= self._config.limits.candidates and not self._make_room(given):
+            if not given and is_worth_more(known, event.key, self._is_members):
+                return
+        elif not self._has_room_for(event.key, given):
             return
         self._candidates[place] = Candidate(
             event.host, event.port, event.key, given, now + (0 if at_once else PATIENCE_S)
         )
 
-    def _make_room(self, given: bool) -> bool:
-        """Forget the candidate that failed most, or for a given address any other. Hints cannot push out what works."""
-        spare = [
-            c for c in self._candidates.values() if not c.given and (c.failures or given) and c.dialling_since is None
-        ]
-        if not spare:
-            return False
-        worst = max(spare, key=lambda c: (c.failures, c.host, c.port))
-        del self._candidates[worst.host, worst.port]
-        return True
+    def _has_room_for(self, key: bytes | None, given: bool) -> bool:
+        """Whether one more may be kept; for that another may have to go."""
+        room = Room(True) if given else room_of(self._candidates.values(), key)
+        if room == Room(True) and len(self._candidates) >= self._config.limits.candidates:
+            room = room_among(self._candidates.values(), key, given, self._is_members, self._luck)
+        if room.goes is not None:
+            del self._candidates[room.goes.host, room.goes.port]
+        return room.is_there
+
+    def _is_members(self, key: bytes | None) -> bool:
+        return key is not None and self._member(key) is not None
 
     def up(self, event: LinkUp, now: float) -> Live | None:
         """A link opened. None if it was not kept."""

@@ -5,13 +5,13 @@
 
 What is found is a hint, never a fact: anybody on the network can say anything, and what follows is a dial in which
 the far end must prove its key. `tag` is made from the swarm's id, so that strangers who do not know the
-id cannot tell which swarm this is, nor its name. Malformed records are ignored, at most
-MAX_CANDIDATES names are looked at. The second kind is for those who cannot know the tag: the number of a code while an
-invite is open, the name of a swarm that is (knocking.py looks for it); of whose swarm it is it does not say.
+id cannot tell which swarm this is, nor its name. Records without our tag are not even parsed (hearing.py), and of keys
+that nobody knows few are looked at (hints.py). The second kind is for those who cannot know the tag: the number of a
+code while an invite is open, the name of a swarm that is (knocking.py looks for it); of whose swarm it is it does not
+say.
 
 How it is quick on one machine: names are made from keys, so probing for conflicts (1.2 s) is left out, the
-first announcement goes out at once and the first question within 0.12 s; questions ask for multicast answers,
-since a unicast answer to port 5353 reaches only one of several processes that share it.
+first announcement goes out at once and the first question within 0.12 s.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import random
 import secrets
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ifaddr
-from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+from zeroconf import IPVersion, ServiceInfo
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
+from gossip.transport.hearing import SERVICE, keep_asking, listen
+from gossip.transport.hints import Hints
 from ledger.entry import Hash, PeerId
-from ledger.errors import LinkError, LocalError
+from ledger.errors import LocalError
 
-SERVICE = "_gossip._tcp.local."
-MAX_CANDIDATES = 256
-MAX_LOOKUPS = 16  # names being asked about at once
-LOOKUP_MS = 2_000
 TAG_CHARS = 16
 
 
@@ -70,35 +71,27 @@ def addresses_of(interface: str) -> tuple[str, ...]:
 
 
 class Discovery:
-    """One peer's ear and voice on mDNS. `on_found` is called on the event loop, again whenever a record changes."""
+    """One peer's ear and voice on mDNS. `on_found` is called on the event loop, again from time to time; for keys that
+    it `knows` at each new place, for others as hints.py has room."""
 
-    def __init__(self, addresses: Sequence[str], swarm: Hash, on_found: Callable[[Candidate], None]) -> None:
+    def __init__(
+        self, addresses: Sequence[str], swarm: Hash, on_found: Callable[[Candidate], None],
+        knows: Callable[[bytes], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
         self._addresses = tuple(addresses)
         self._tag = swarm_tag(swarm)
         self._on_found = on_found
+        self._hints = Hints(knows, random.Random(), time.monotonic)
         self._own = ""
         self._info: AsyncServiceInfo | None = None
-        self._shouts: dict[tuple[str, str], tuple[AsyncServiceInfo, asyncio.Future[None]]] = {}
+        self._shouts: dict[tuple[str, str], tuple[AsyncServiceInfo, asyncio.Future[Any]]] = {}
         self._zeroconf: AsyncZeroconf | None = None
-        self._browser: AsyncServiceBrowser | None = None
-        self._known: set[str] = set()
-        self._lookups: dict[str, asyncio.Task[None]] = {}
+        self._asking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen for others. LinkError if mDNS cannot be had here (the swarm works without: addresses, invites)."""
-        try:
-            self._zeroconf = AsyncZeroconf(interfaces=list(self._addresses), ip_version=IPVersion.V4Only)
-            await self._zeroconf.zeroconf.async_wait_for_start()
-        except OSError as error:
-            await self.close()
-            raise LinkError(
-                f"mDNS does not work on {', '.join(self._addresses)}",
-                why=error.strerror or str(error),
-                next_step="name the other peer with --address HOST:PORT",
-            ) from error
-        self._browser = AsyncServiceBrowser(
-            self._zeroconf.zeroconf, SERVICE, handlers=[self._changed], question_type=DNSQuestionType.QM
-        )
+        self._zeroconf = await listen(self._addresses, b"tag=" + self._tag.encode("ascii"), self._heard)
+        self._asking = asyncio.create_task(keep_asking(self._zeroconf))
 
     async def advertise(self, port: int, *, key: bytes, peer: PeerId) -> None:
         """Tell others that `peer`, holding `key`, answers offers at `port` on our addresses; no other key any more."""
@@ -137,43 +130,18 @@ class Discovery:
             self._shouts[new] = (info, announcing)
 
     async def close(self) -> None:
-        lookups = list(self._lookups.values())
-        for task in lookups:
-            task.cancel()
-        await asyncio.gather(*lookups, return_exceptions=True)
-        if self._browser is not None:
-            await self._browser.async_cancel()
-            self._browser = None
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         if self._zeroconf is not None:
             zeroconf, self._zeroconf = self._zeroconf, None
             await zeroconf.async_close()
 
-    # ------------------------------------------------------------ private
-
-    def _changed(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if name == self._own or service_type != SERVICE or self._zeroconf is None:
+    def _heard(self, info: ServiceInfo) -> None:
+        if info.name == self._own or self._zeroconf is None:
             return
-        if state_change is ServiceStateChange.Removed:
-            self._known.discard(name)
-            return
-        if name not in self._known and len(self._known) >= MAX_CANDIDATES:
-            return
-        self._known.add(name)
-        info = AsyncServiceInfo(SERVICE, name)
-        if info.load_from_cache(zeroconf):
-            self._look(info)
-        elif name not in self._lookups and len(self._lookups) < MAX_LOOKUPS:
-            task = asyncio.create_task(self._ask(zeroconf, info))
-            self._lookups[name] = task
-            task.add_done_callback(lambda _: self._lookups.pop(name, None))
-
-    async def _ask(self, zeroconf: Zeroconf, info: AsyncServiceInfo) -> None:
-        if await info.async_request(zeroconf, LOOKUP_MS, question_type=DNSQuestionType.QM):
-            self._look(info)
-
-    def _look(self, info: AsyncServiceInfo) -> None:
         candidate = read_record(info, self._tag, self._addresses)
-        if candidate is not None:
+        if candidate is not None and self._hints.is_news(candidate.key, (candidate.host, candidate.port)):
             self._on_found(candidate)
 
 
@@ -186,7 +154,7 @@ def shout_record(said: tuple[str, str], port: int, addresses: Sequence[str]) -> 
     )  # fmt: skip
 
 
-def read_shout(info: AsyncServiceInfo, said: tuple[str, str], own_addresses: Sequence[str]) -> tuple[str, int] | None:
+def read_shout(info: ServiceInfo, said: tuple[str, str], own_addresses: Sequence[str]) -> tuple[str, int] | None:
     """Where whoever says just that answers, or None: something else, malformed, or nowhere we can reach."""
     value = info.properties.get(said[0].encode())
     if value != said[1].encode() or not info.port:
@@ -195,7 +163,7 @@ def read_shout(info: AsyncServiceInfo, said: tuple[str, str], own_addresses: Seq
     return (address, info.port) if address else None
 
 
-def read_record(info: AsyncServiceInfo, tag: str, own_addresses: Sequence[str]) -> Candidate | None:
+def read_record(info: ServiceInfo, tag: str, own_addresses: Sequence[str]) -> Candidate | None:
     """The candidate in a record, or None: another swarm's, malformed, or nowhere we can reach."""
     try:
         text = {k.decode("ascii"): v.decode("ascii") for k, v in info.properties.items() if v is not None}
@@ -208,7 +176,7 @@ def read_record(info: AsyncServiceInfo, tag: str, own_addresses: Sequence[str]) 
     return Candidate(address, info.port, key, peer.hex()) if address else None
 
 
-def _reachable(info: AsyncServiceInfo, own_addresses: Sequence[str]) -> str:
+def _reachable(info: ServiceInfo, own_addresses: Sequence[str]) -> str:
     """The first address in a record that is on loopback if we are, and is not if we are not; "" if there is none."""
     loopback = {ipaddress.IPv4Address(address).is_loopback for address in own_addresses}
     found = info.parsed_addresses(IPVersion.V4Only)

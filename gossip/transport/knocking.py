@@ -16,18 +16,18 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+from zeroconf import ServiceInfo
 
 from gossip.transport import card as cards
 from gossip.transport.code import ASK_PATH, CONFIRM_PATH, Asking, Code, Luck
-from gossip.transport.discovery import LOOKUP_MS, MAX_CANDIDATES, MAX_LOOKUPS, SERVICE, read_shout
+from gossip.transport.discovery import read_shout
+from gossip.transport.hearing import keep_asking, listen
 from gossip.transport.signalling import Unheard, exchange
 from gossip.transport.tickets import Ticket
 from ledger.errors import LinkError, LocalError, RemoteError
 
 MAX_KNOCKS: Final = 4  # with one code: evil answers have 4 guesses of 65,536 together
-MAX_NAMES: Final = 4_096  # records looked at in one search
+MAX_HEARD: Final = 256  # places that wait to be asked
 SEARCH_S: Final = 8.0  # mDNS answers within two seconds
 
 Place = tuple[str, int]
@@ -109,64 +109,27 @@ async def _places(
 
 async def find_shouts(said: tuple[str, str], addresses: Sequence[str], search_s: float) -> AsyncGenerator[Place]:
     """Whoever says ("code", number) or ("open", name) by mDNS, as they are found. LinkError: there is no mDNS here."""
+    heard: asyncio.Queue[Place] = asyncio.Queue(MAX_HEARD)
+
+    def hear(info: ServiceInfo) -> None:
+        place = read_shout(info, said, addresses)
+        if place is not None and not heard.full():
+            heard.put_nowait(place)
+
+    zeroconf = await listen(addresses, "=".join(said).encode(), hear)
+    asking = asyncio.create_task(keep_asking(zeroconf))
+    end, told = asyncio.get_running_loop().time() + search_s, set[Place]()
     try:
-        zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
-        await zeroconf.zeroconf.async_wait_for_start()
-    except OSError as error:
-        raise LinkError(
-            f"mDNS does not work on {', '.join(addresses)}", why=error.strerror or str(error),
-            next_step="name the other peer with --address HOST:PORT",
-        ) from error  # fmt: skip
-    ear, end, told = _Ear(said, addresses), asyncio.get_running_loop().time() + search_s, set[Place]()
-    try:
-        AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[ear.changed], question_type=DNSQuestionType.QM)
         while len(told) < MAX_KNOCKS:
             try:
                 async with asyncio.timeout_at(end):  # of this wait only: what is done with a place takes its own time
-                    place = await ear.heard.get()
+                    place = await heard.get()
             except TimeoutError:
                 return
             if place not in told:
                 told.add(place)
                 yield place
     finally:
-        await ear.close()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
         await zeroconf.async_close()
-
-
-class _Ear:
-    """Picks the records that say one thing out of all that is said. The others are many, and may be nobody's: those
-    that came whole are read at once, MAX_LOOKUPS of the rest are asked about at a time."""
-
-    def __init__(self, said: tuple[str, str], addresses: Sequence[str]) -> None:
-        self.heard: asyncio.Queue[Place] = asyncio.Queue(MAX_CANDIDATES)
-        self._said, self._addresses = said, addresses
-        self._names = 0
-        self._lookups: set[asyncio.Task[None]] = set()
-
-    def changed(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if state_change is not ServiceStateChange.Added or self._names >= MAX_NAMES:
-            return
-        self._names += 1
-        info = AsyncServiceInfo(SERVICE, name)
-        if info.load_from_cache(zeroconf):
-            self._read(info)
-        elif len(self._lookups) < MAX_LOOKUPS:
-            task = asyncio.create_task(self._ask(zeroconf, info))
-            self._lookups.add(task)
-            task.add_done_callback(self._lookups.discard)
-
-    async def _ask(self, zeroconf: Zeroconf, info: AsyncServiceInfo) -> None:
-        if await info.async_request(zeroconf, LOOKUP_MS, question_type=DNSQuestionType.QM):
-            self._read(info)
-
-    def _read(self, info: AsyncServiceInfo) -> None:
-        place = read_shout(info, self._said, self._addresses)
-        if place is not None and not self.heard.full():
-            self.heard.put_nowait(place)
-
-    async def close(self) -> None:
-        lookups = list(self._lookups)
-        for task in lookups:
-            task.cancel()
-        await asyncio.gather(*lookups, return_exceptions=True)

@@ -9,6 +9,7 @@ from gossip.config import PeerConfig
 from gossip.events import Dial, DialFailed, Drop, Found, LinkUp
 from gossip.limits import DEFAULT
 from gossip.peer import links as rules
+from gossip.peer.candidates import HINTED_PLACES
 from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 
@@ -219,3 +220,42 @@ def test_who_may_have_forgotten_members_dials_whoever_says_to_be_of_its_swarm() 
     assert desk.dials(2.0) == [1]
     assert desk.links.up(LinkUp(1, HIGH, dialled=True, address=("h", 1)), 2.5) is not None
     assert desk.links.up(LinkUp(2, OTHER, dialled=False), 2.5) is None  # strangers who come to us stay outside
+
+
+def test_a_crowd_of_strangers_does_not_hide_a_member_nor_is_it_hidden_by_one() -> None:
+    """Hints with keys that nobody knows, as many as anybody likes."""
+    desk = Desk(LOW, members=(LOW, HIGH))
+    for number in range(5_000):
+        desk.links.found(Found("h", 1_000 + number, number.to_bytes(32, "big")), 0.0)
+    desk.links.found(Found("h", 1, HIGH), 0.0)
+    assert desk.dials(0.0) == [1]
+    for number in range(5_000, 10_000):
+        desk.links.found(Found("h", 1_000 + number, number.to_bytes(32, "big")), 0.0)
+    desk.links.failed(DialFailed("h", 1, HIGH, "away"), 0.1)
+    for number in range(10_000, 11_000):
+        desk.links.found(Found("h", 1_000 + number, number.to_bytes(32, "big")), 0.2)
+    assert desk.dials(1.0) == [1]
+    assert len(desk.links._candidates) <= DEFAULT.candidates
+
+
+def test_false_places_of_a_member_wait_their_turn() -> None:
+    desk = Desk(LOW)
+    for port in range(1, 2_000):
+        desk.links.found(Found("h", port, HIGH), 0.0)
+    assert len(desk.links._candidates) == HINTED_PLACES
+    (first,) = desk.dials(0.0)
+    desk.links.failed(DialFailed("h", first, HIGH, "nobody there"), 0.1)
+    desk.links.found(Found("h", 4_000, HIGH), 0.2)  # in place of the one that failed
+    assert {port for _, port in desk.links._candidates} == {1, 2, 3, 4, 4_000} - {first}
+
+
+def test_a_stranger_s_key_at_a_member_s_place_is_not_believed() -> None:
+    desk = Desk(LOW)
+    desk.links.found(Found("h", 1, HIGH), 0.0)
+    desk.links.found(Found("h", 1, b"\x99" * 32), 0.0)
+    assert desk.dials(0.0) == [1]
+    desk.links.failed(DialFailed("h", 1, HIGH, "away"), 0.1)
+    desk.links.found(Found("h", 1, b"\x99" * 32), 0.2)
+    assert desk.links._candidates["h", 1].key == HIGH
+    desk.links.found(Found("h", 1, OTHER), 0.3)  # a member's: who answers there must prove its key
+    assert desk.links._candidates["h", 1].key == OTHER

@@ -10,7 +10,8 @@ import time
 import pytest
 from zeroconf.asyncio import AsyncServiceInfo
 
-from gossip.transport.discovery import SERVICE, Candidate, Discovery, addresses_of, read_record, swarm_tag
+from gossip.transport.discovery import Candidate, Discovery, addresses_of, read_record, swarm_tag
+from gossip.transport.hearing import SERVICE
 from ledger.errors import LocalError
 
 pytestmark = pytest.mark.e2e
