@@ -3,7 +3,7 @@
     ann     admin     founder                          member
     bert    trainer   let in by ann                    revoked from entry 40 on, by ann and dora
     cleo    observer  let in by bert, of bert's house  expired
-    dirk                                               guest: has enrolled, and nobody has let it in
+    dirk                                               waiting: has enrolled, and nobody has let it in
 
 Why it exists: what is said of a peer lies scattered over the logs of those who said it; people want one list.
 
@@ -21,9 +21,9 @@ from ledger.entry import Enrol, PeerId
 from ledger.known import Known
 from ledger.membership import RANK, Membership, Word
 
-State = Literal["member", "guest", "expired", "revoked"]
+State = Literal["member", "waiting", "expired", "revoked"]
 
-ORDER: Final[tuple[State, ...]] = ("member", "guest", "expired", "revoked")
+ORDER: Final[tuple[State, ...]] = ("member", "waiting", "expired", "revoked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class Row:
     name: str  # its own choice
     key: str  # in force, hex
     enrol_key: str  # by which genesis names admins and witnesses
-    role: str  # "" of a guest
+    role: str  # "" of who waits
     expires: int  # Unix seconds; 0: never
     house: PeerId  # who answers for it; "": it stands alone
     state: State
-    let_in: tuple[LetIn, ...]  # the earliest first; none of a guest
+    let_in: tuple[LetIn, ...]  # the earliest first; none of who waits
     since: int | None  # the claimed time of the first of them
     size: int  # entries held of its log
     revoked_from: int | None  # nothing from that index on counts
@@ -67,7 +67,7 @@ class Row:
 
 
 def roster(known: Known, now: int) -> list[Row]:
-    """Everybody: members by rank and name, then guests, those whose time is over, and those who are out."""
+    """Everybody: members by rank and name, then who waits, those whose time is over, and those who are out."""
     logs = known.branches.logs
     trunks = [log for log in logs.values() if log.keys and log.id == log.peer]
     by_key = {log.enrol_key.hex(): log.peer for log in trunks}
@@ -111,7 +111,7 @@ def _row(
 
 def _state(seat: Membership | None, out: int | None, now: int) -> State:
     if seat is None:
-        return "guest"
+        return "waiting"
     if out is not None:
         return "revoked"
     return "expired" if seat.has_expired(now) else "member"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from ledger.entry import Enrol, PeerId
 from ledger.errors import GossipError, LocalError
 from ledger.keys import PrivateKey
 from ledger.replica import Replica
+from ledger.roster import roster
 from ledger.store import PutMeta, Store
 
 CODE_TTL_S: Final = 600.0
@@ -209,6 +211,8 @@ class Inviting:
         filed = {one.key for one in self._file.keys} if self._file is not None else set()
         return {
             "members": members,
+            "roster": [asdict(row) for row in roster(replica, int(self._now()))],
+            "threshold": replica.genesis.threshold if replica.has_genesis else 0,
             "allowed": [
                 {"key": one.key.hex(), "role": one.role, "expires": one.expires,
                  "source": "file" if one.key in filed else "store"}
