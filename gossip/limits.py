@@ -116,7 +116,7 @@ class Limits:
         8192, "logs a link", 64, 1_000_000, "that it may speak of: twice the largest swarm",
     )  # fmt: skip
     disk_bytes: int = _limit(
-        4 * GIB, "bytes a peer", MIB, 1 << 50,
+        4 * GIB, "bytes a peer", 64 * KIB, 1 << 50,
         "of its entries and their blobs that are kept, and of what it alone cites; 5 KB an update: 800,000 of them, "
         "a year and a half at one a minute",
     )  # fmt: skip

@@ -64,6 +64,8 @@ class Departures:
     def standing(self, live: Live, now: float) -> Standing:
         """What the far end of a link is, for rights.py."""
         if live.peer is None:
+            if self._was_revoked(live):
+                return "out"
             if live.role:
                 return "guest"
             return "inviter" if live.is_expected else "stranger"
@@ -71,6 +73,11 @@ class Departures:
         if seat is None or seat.has_expired(int(now)):
             return "out"
         return _ROLES.get(seat.role, "stranger")
+
+    def _was_revoked(self, live: Live) -> bool:
+        """Whether a key that knocks with a ticket, or that we dialled, is one of somebody who is out."""
+        peer = self._chronicle.keys.get(live.key)
+        return peer is not None and self._replica.is_revoked(peer)
 
     def is_going(self, link: LinkId) -> bool:
         """Whether a link only waits for its far end to hear why it ends."""
@@ -97,6 +104,8 @@ class Departures:
         due: list[float] = []
         for live in self._links:
             if live.peer is None:
+                if self._was_revoked(live):
+                    self._links.drop(live.link, REVOKED, now)
                 continue
             seat = self._replica.membership(live.peer)
             if seat is None and self._replica.is_revoked(live.peer):

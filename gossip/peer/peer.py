@@ -330,10 +330,10 @@ class Peer:
         return is_settled and is_stored and self._missing() == 0
 
     def _state(self) -> State:
-        if self._rounds.draining:
-            return "drained" if self._drained() else "draining"
         if why := self._departures.why_out(self._now):
             return why
+        if self._rounds.draining:
+            return "drained" if self._drained() else "draining"
         if not self._author.role:
             return "joining"
         if self._rounds.training:

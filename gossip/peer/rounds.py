@@ -219,7 +219,11 @@ class Rounds:
     @property
     def settled(self) -> bool:
         """After Drain: nothing of our own is left to do."""
-        return self.draining and not self.training and (self._since_snapshot == 0 or self._author.is_lost)
+        return (
+            self.draining
+            and not self.training
+            and (self._since_snapshot == 0 or self._author.is_lost or self._author.is_out)
+        )
 
     def tick(self, now: float) -> None:
         """Begin what is due."""
