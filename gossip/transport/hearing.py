@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from zeroconf import (  # type: ignore[attr-defined]  # documented, and not in its __all__
@@ -26,6 +27,7 @@ from zeroconf import (  # type: ignore[attr-defined]  # documented, and not in i
     DNSQuestion,
     DNSService,
     DNSText,
+    Error,
     IPVersion,
     ServiceInfo,
 )
@@ -100,15 +102,19 @@ def read_datagram(data: bytes) -> list[ServiceInfo]:
     for record in answers:
         if isinstance(record, DNSAddress) and len(record.address) == 4:
             places.setdefault(record.key, []).append(record.address)
-    return [
-        ServiceInfo(
-            SERVICE, record.name, port=record.port, server=record.server,
-            properties=texts[record.key], addresses=places[record.server_key],
-        )
-        for record in answers
-        if isinstance(record, DNSService) and record.ttl and record.key.endswith("." + SERVICE)
-        and record.key in texts and record.server_key in places
-    ]  # fmt: skip
+    infos = []
+    for record in answers:
+        if not isinstance(record, DNSService) or not record.ttl or not record.key.endswith("." + SERVICE):
+            continue
+        if record.key in texts and record.server_key in places:
+            with suppress(Error):  # a name that is none
+                infos.append(
+                    ServiceInfo(
+                        SERVICE, record.name, port=record.port, server=record.server,
+                        properties=texts[record.key], addresses=places[record.server_key],
+                    )
+                )  # fmt: skip
+    return infos
 
 
 async def listen(addresses: Sequence[str], mark: bytes, hears: Hears) -> AsyncZeroconf:
