@@ -12,10 +12,10 @@ Rules kept here:
 - A judgement counts wherever it stands in its author's log, also on a branch that is void: what was said stays said,
   and a judge has one vote however many branches it writes. So a log that is signed twice takes no vote back, and a
   past that holds more entries never holds fewer votes.
-- All whom one member has let in, and whom these have let in, are one group: a house. It has one voice, or whoever may
-  invite could decide what the model is. Whose guest a judge is, its verdict's own past says: a later one moves no vote
-  between groups, so more of them are never fewer. (Counting peers, too, is for those who judged as somebody's guest
-  and then once more when an admin had let them in: that is one voice.)
+- All whom one member who is no admin has let in are one group: a house. It has one voice, or whoever may invite could
+  decide what the model is. Whose guest a judge is, its verdict's own past says: a later one moves no vote between
+  groups, so more of them are never fewer. (Counting peers, too, is for those who judged as somebody's guest and then
+  once more when an admin had let them in: that is one voice.)
 - Nobody judges itself (verdicts.py); so an author has no part in what becomes of its updates. Guests may judge who let
   them in, and one another: it is their house's one voice, and no quorum is less than two.
 - What a `final` holds is not struck (standing.py says what that is).
@@ -24,7 +24,7 @@ Rules kept here:
 Votes hang on the entries that they name, so a past in which nobody condemned anything costs one look at each log.
 
 It refuses to know why anything was condemned, and which entries count otherwise (standing.py). Of logs that are held
-from a snapshot on it knows what was judged by two or more, and says NeedsHistory of the rest (tail.py).
+from a snapshot on it knows what two voices or more judged, and says NeedsHistory of the rest (tail.py).
 """
 
 from __future__ import annotations

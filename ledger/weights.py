@@ -10,14 +10,14 @@ Rules kept here: integers only, every rounding stated; a row is one origin's sta
 and is never changed in place. T (`progress`) is how far the others got as this origin saw it; x (`spent`) is
 quota that leaks with T.
 
-Members whom an admin let in stand alone. All whom one of them has let in, and whoever these let in, are a *house*, and
-a house is one member here, however many it has: n counts it once, its growth is one growth, the middle one of its
-norms is one norm, and what one member would weigh is divided by its members (m). What the origin's own house does is
-no growth of others: otherwise a house could feed its own quota. Two things are stricter than they would have to be if
-everybody showed what it saw; but one person who holds all keys of a house decides what each of them shows:
+Members whom an admin let in stand alone. All whom one of them has let in are a *house*, and a house is one member here,
+however many it has (and not of it is who let them in): n counts it once, its growth is one growth, the middle one of
+its norms is one norm, and what one member would weigh is divided by its members (m). What the origin's own house does
+is no growth of others: otherwise a house could feed its own quota. Two things are stricter than they would have to be
+if everybody showed what it saw; but one person who holds all keys of a house decides what each of them shows:
 - m counts those of the house who were admitted in the past, active or not. The last one's past cannot lack the others'
   admissions, for they are in one log; that they are silent it could simulate (it publishes to nobody, and so do they,
-  and at the end all comes out at once: fifty members' weight, measured).
+  and at the end all comes out at once: fifty guests weighed as much as 43 members).
 - a member of a house is never alone in the world, so its quota is spent from its first update on.
 
 The clip is against the middle norm of this update and of the active others. An even number has no middle, so norm0
