@@ -29,7 +29,7 @@ from tests.fold.stories import checked_entries, history_of, named_terms, named_w
 from tests.fold.test_state import after, changed, go_on, joiner, opened, snapshots_of
 from tests.fold.toy import CHAIN, POLICY, Peer, Swarm, enrol
 
-JUDGED: Final = 113  # a seed of whose first 48 events some condemn, some are held by a final, and two logs fork
+JUDGED: Final = 49  # a seed of whose first 48 events some condemn, some are held by a final, and two logs fork
 CHANGE = np.linspace(-0.1, 0.1, 16)
 
 
