@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
 
@@ -159,18 +160,29 @@ def _silence() -> web.Response:
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's, except that requests it cannot even parse get the same silence, and connections are counted."""
+    """aiohttp's, except that requests it cannot even parse get the same silence, and connections are counted.
+
+    When there are too many, the oldest of the address with the most goes, not the newest: whoever holds places costs
+    others nothing, and whoever fills them anew must be faster than an honest offer is read, which takes milliseconds.
+    """
 
     limits = DEFAULT
+    is_served = False  # its offer was let in; it waits for our answer, and nobody takes its place
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self._manager is not None
         open_now = self._manager.connections
-        host = _host(transport)
-        of_host = sum(_host(c.transport) == host for c in open_now)
-        if len(open_now) > self.limits.connections or of_host > self.limits.connections_host:
-            self.force_close()
+        hosts, host = Counter(_host(c.transport) for c in open_now), _host(transport)
+        if hosts[host] <= self.limits.connections_host:
+            if len(open_now) <= self.limits.connections:
+                return
+            ((host, _),) = hosts.most_common(1)
+        for other in open_now:  # in the order they came
+            if _host(other.transport) == host and other is not self and not getattr(other, "is_served", False):
+                other.force_close()
+                return
+        self.force_close()
 
     def handle_error(self, *_: Any, **__: Any) -> web.StreamResponse:
         return _silence()
@@ -240,6 +252,8 @@ class SignallingServer:
                 body = await request.content.readexactly(size)
                 if hatch is None and not self._may_offer(request, body):
                     return _silence()
+                assert isinstance(request.protocol, _Connection)
+                request.protocol.is_served = True  # strangers' offers are refused before anything is waited for
                 answer = await self._answer(body) if hatch is None else hatch(body, str(_host(request.transport)))
         except (TimeoutError, asyncio.IncompleteReadError, RemoteError, LinkError, aiohttp.ClientPayloadError):
             return _silence()

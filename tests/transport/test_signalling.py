@@ -19,6 +19,7 @@ from gossip.transport.signalling import (
     Answer,
     Offer,
     Session,
+    SignallingServer,
     exchange,
     open_answer,
     open_offer,
@@ -184,32 +185,57 @@ async def test_a_newer_offer_of_a_key_ends_the_older_handshake() -> None:
         assert len(berta._handshakes) == 1
 
 
-async def test_connections_beyond_the_bound_are_closed() -> None:
+async def test_connections_beyond_the_bound_make_way_the_oldest_of_the_largest_crowd_first() -> None:
     async with transport(BERTA, GATE) as (_, port):
         hosts = DEFAULT.connections // DEFAULT.connections_host
         idle = [
             await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{2 + number % hosts}", 0))
             for number in range(DEFAULT.connections)
         ]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with pytest.raises(LinkError, match="does not answer us"):  # heard, and refused for what it says
+            await exchange("127.0.0.1", port, b"{}")
         async with asyncio.timeout(20):
-            assert await reader.read() == b""
-        for _, opened in [*idle, (reader, writer)]:
-            opened.close()
+            assert await idle[0][0].read() == b""
+        still_open = [reader for reader, _ in idle if not reader.at_eof()]
+        assert len(still_open) == DEFAULT.connections - 1
+        for _, writer in idle:
+            writer.close()
 
 
-async def test_one_host_with_slow_connections_does_not_keep_others_out() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.0.0.1"])  # another address, and the joiner's own
+async def test_one_host_with_slow_connections_keeps_nobody_out(host: str) -> None:
     async with transport(BERTA, GATE) as (_, port):
         slow = [
-            await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
-            for _ in range(DEFAULT.connections)
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0)) for _ in range(DEFAULT.connections)
         ]
         for _, writer in slow:
             writer.write(b"POST /gossip/1/offer HTTP/1.1\r\n")
-        with pytest.raises(LinkError, match="does not answer us"):  # heard, and refused for what it says
-            await exchange("127.0.0.1", port, b"{}")
+        assert open_answer(await exchange("127.0.0.1", port, signed(ANNA))).key == BERTA.public.hex()
         for _, writer in slow:
             writer.close()
+
+
+async def test_an_offer_that_was_let_in_keeps_its_place_whoever_comes_after() -> None:
+    """The answer takes a while to make; a crowd from the same address comes meanwhile."""
+    let_in, crowd_is_there = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: bytes) -> bytes:
+        let_in.set()
+        await crowd_is_there.wait()
+        return b"{}"
+
+    server = SignallingServer(answer)
+    port = await server.start("127.0.0.1", 0)
+    async with asyncio.timeout(20):
+        asking = asyncio.create_task(exchange("127.0.0.1", port, signed(ANNA)))
+        await let_in.wait()
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * DEFAULT.connections_host)]
+        assert await crowd[0][0].read() == b""
+        crowd_is_there.set()
+        assert await asking == b"{}"
+    for _, writer in crowd:
+        writer.close()
+    await server.close()
 
 
 async def serve_once(said: bytes) -> tuple[asyncio.Server, int]:
