@@ -55,7 +55,7 @@ def test_starting_weights(arithmetic):
         assert fold.model_hash() == case["model_hash"] == plain_fold.model_hash(case["layout"], case["theta40"])
 
 
-SWARMS = ["fold-swarm.json", "fold-forks.json", "fold-verdicts.json", "fold-members.json"]
+SWARMS = ["fold-swarm.json", "fold-forks.json", "fold-verdicts.json", "fold-members.json", "fold-houses.json"]
 
 
 @pytest.mark.parametrize("name", SWARMS)
@@ -140,3 +140,26 @@ def test_the_vectors_of_members_let_in_and_show_out():
     assert any(history.author[name] in out and history.seq(name) >= out[history.author[name]] for name in gone)
     assert any(history.author[name] in out and history.seq(name) >= out[history.author[name]] for name in case["terms"])
     assert history.genesis["threshold"] == 2
+
+
+def test_the_vectors_of_houses_divide_condemn_and_let_a_guest_stand_alone():
+    """Guests weigh parts of what a member does, some of one house condemn with one voice, and an admin lets one in."""
+    case = read("fold-houses.json")
+    blobs = {name: bytes.fromhex(blob) for name, blob in case["blobs"].items()}
+    history = plain_fold.History(
+        [entry.encode() for entry in case["entries"]], case["founder"], set(case["left_out"]), blobs
+    )
+    everything = set(history.entry)
+    now = history.seats(everything)
+    guests = {name for name in history.weight if history.house_then(name)}
+    assert len({history.house_then(name) for name in guests}) == 2
+    assert any(not now[history.author[name]][2] for name in guests)
+    sizes = [
+        [house for _, _, house in history.seats(history.past[name]).values()].count(history.house_then(name))
+        for name in guests
+    ]
+    assert max(sizes) > 2
+    votes = history.votes(everything)
+    judged = [history.judges(name, votes) for name in history.weight]
+    assert any(1 <= history.voices(judges) < len({peer for peer, _ in judges}) for judges in judged)
+    assert history.condemned(everything)

@@ -15,7 +15,7 @@ from ledger.delta import MAX_EXPONENT, MIN_EXPONENT, Delta, encode, norm
 from ledger.entry import Accuse, Hash, Tensor, Update
 from ledger.fold import Fold, PlainArithmetic
 from ledger.replica import LogId, Replica
-from tests.fold.judging import judged_swarm
+from tests.fold.judging import housed_swarm, judged_swarm
 from tests.fold.members import membered_swarm
 from tests.fold.stories import busy_swarm, checked_entries, named_terms, named_weights, troubled_swarm
 from tests.fold.toy import Swarm
@@ -31,6 +31,7 @@ def all_vectors() -> dict[str, Any]:
         "fold-forks.json": swarm(troubled_swarm(43, events=40)),
         "fold-verdicts.json": swarm(judged_swarm(47, events=70)),
         "fold-members.json": swarm(membered_swarm(10, events=34)),
+        "fold-houses.json": swarm(housed_swarm(5, events=64)),
     }
 
 
