@@ -244,8 +244,9 @@ def test_a_shortened_log_is_given_away_by_what_others_witnessed():
     report = anchored(with_log(short, ann, lambda log: replace(log, cosigned=note)))
     (finding,) = report.findings
     assert (finding.log, finding.index, finding.rule) == (ann, long - 3, "truncated")
+    by = " and ".join(sorted(("bob", "cyd"), key=lambda name: swarm[name].id))
     assert (finding.detail, finding.file) == (
-        f"presents {long - 3}, witnessed {long} by bob and cyd",
+        f"presents {long - 3}, witnessed {long} by {by}",
         f"logs/{ann}/cosigned",
     )
 
