@@ -93,8 +93,9 @@ class Admission:
         log, link = frame.log, live.link
         tape = self._tapes.get(log) or Tape(log)
         is_sought = self.branches is not None and self.branches.expects(log, link)
-        if not is_sought and (tape.known >= self._rumour.wanted_size(log, live) or not self._has_room(tape, link)):
-            return None  # if it is wanted, it is asked for again when there is room
+        wanted, end = self._rumour.wanted_size(log, live), frame.start + len(frame.entries)
+        if not is_sought and (tape.known >= wanted or end > wanted or not self._has_room(tape, link)):
+            return None  # if it is wanted, it is asked for again when there is room; nobody is asked for more than that
         if self.branches is not None and (is_sought or frame.start < tape.known):
             placed = self.branches.place(frame, link, now)
             if placed is None:

@@ -78,8 +78,8 @@ class Disk:
         peer = peer_of(log)
         for met in entry.meets:
             self._introduced.setdefault(met, peer)
-            if (adrift := self._adrift.pop(met, 0)) and not self._role_of(met):
-                self._pay(peer, adrift)
+            if adrift := self._adrift.pop(met, 0):
+                self._pay(met if self._role_of(met) else peer, adrift)
         payer = self._payer(log, seq)
         if payer is None:
             self._adrift[peer] = self._adrift.get(peer, 0) + PAGE_BYTES + size_bytes

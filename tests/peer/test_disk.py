@@ -1,0 +1,130 @@
+"""Who pays for what is kept: its author; and what nobody but a citer makes us keep, the citer."""
+
+from __future__ import annotations
+
+from gossip.events import Effect, Keep
+from gossip.limits import KIB, Limits
+from gossip.peer.disk import Disk
+from gossip.wire.frames import Have, Want
+from tests.peer.bench import Bench, frames_to, notes, only
+from tests.peer.test_bad_member import Author, _Seen, data, dropped, guest
+
+SMALL = Limits(disk_bytes=64 * KIB)
+
+
+def write(author: Author, count: int) -> None:
+    for _ in range(count):
+        author.add(data(**author.chain()))
+
+
+def tell(bench: Bench, link: int, author: Author, start: int, step: int = 40) -> list[Effect]:
+    """Send what it has written, in messages."""
+    effects: list[Effect] = []
+    whole = author.entries
+    for end in range(start + step, len(whole) + step, step):
+        author.entries = whole[:end]
+        effects += bench.say(link, author.frame(start))
+        start = min(end, len(whole))
+    author.entries = whole
+    return effects
+
+
+def filled(bench: Bench) -> Author:
+    """A member that publishes until nothing more of it is taken."""
+    member = guest(bench, 1, 1)
+    member.add(data(**member.chain([_Seen(bench, bench.book.replica.founder)])))
+    write(member, 400)
+    bench.now += 60.0
+    bench.link(2, member.key.public)
+    effects = tell(bench, 2, member, 1)
+    (note,) = [fields for fields in notes(effects, "trouble") if "author 1" in str(fields["text"])]
+    assert "only what others cite" in str(note["text"])
+    return member
+
+
+def test_of_a_log_that_has_had_its_share_nothing_more_is_wanted() -> None:
+    bench = Bench(limits=SMALL)
+    member = filled(bench)
+    size = bench.book.replica.size(member.log)
+    kept = sum(len(entry) + 64 for entry in member.entries[:size])
+    assert 64 * KIB < kept < 64 * KIB + 40 * 600  # what was on its way when it was full
+    answer = bench.say(2, Have(((member.log, 400, bytes(8)),)))
+    assert not [frame for frame in frames_to(answer, 2) if isinstance(frame, Want)]
+    assert bench.machine.status().missing == 0  # nobody waits for it
+    assert dropped(answer) == []
+    honest = guest(bench, 3, 3)
+    assert bench.book.replica.role_of(honest.log) == "trainer"
+
+
+def test_what_an_honest_member_cites_of_it_is_fetched_all_the_same_and_the_citer_pays() -> None:
+    bench = Bench(limits=SMALL)
+    member = filled(bench)
+    honest = guest(bench, 3, 3)
+    size = bench.book.replica.size(member.log) + 5
+    cited = _Seen(bench, member.log)
+    cited.size, cited._root = size, member.head(size)[-32:]
+    honest.add(data(**honest.chain([_Seen(bench, bench.book.replica.founder), cited])))
+    before = dict(bench.machine._disk.used)
+    answer = bench.say(3, honest.frame(1))
+    (want,) = [frame for frame in frames_to(answer, 3) if isinstance(frame, Want) and frame.log == member.log]
+    assert want.stop == size  # so far, and no further
+    whole = member.entries
+    for end in (size + 100, size):  # more than was asked for is not taken: nobody would pay for it
+        member.entries = whole[:end]
+        bench.say(3, member.frame(want.start))
+        assert (bench.book.replica.size(member.log) == size) is (end == size)
+    assert bench.book.replica.size(honest.log) == 2
+    used = bench.machine._disk.used
+    assert used[member.log] == before[member.log]
+    assert used[honest.log] > before[honest.log] + 5 * 64
+
+
+def test_logs_of_its_own_invention_are_on_the_account_of_who_cites_them() -> None:
+    bench = Bench(limits=SMALL)
+    member = guest(bench, 1, 1)
+    crowd = [Author(member.swarm, 1000 + n) for n in range(120)]
+    member.add(data(**member.chain([_Seen(bench, bench.book.replica.founder), *crowd])))
+    bench.say(1, member.frame(1))
+    for nobody in crowd:
+        bench.say(1, nobody.frame())
+    assert bench.book.replica.size(member.log) == 2
+    weight = sum(len(nobody.entries[0]) + 64 for nobody in crowd)
+    assert bench.machine._disk.used[member.log] > weight
+    again = Disk(bench.shell.self_id, SMALL.disk_bytes, bench.book.replica.role_of)
+    for log, size in bench.book.replica.heads().items():  # after a restart, in whatever order
+        for seq in range(size):
+            raw = bench.book.replica.data(log, seq)
+            again.learn(log, bench.book.replica.entry(log, seq), len(raw), seq=seq)
+    assert again.used[member.log] > weight
+
+
+def test_a_colluder_who_cites_a_full_log_pays_until_it_is_full_itself() -> None:
+    """Then neither is wanted, unless somebody cites them who can pay."""
+    disk = Disk("own", 1000, {"bad": "trainer", "friend": "trainer", "honest": "trainer"}.get)  # type: ignore[arg-type]
+    disk.used = {"bad": 1001}
+    assert disk.is_over("bad")
+    disk.cite("bad", 50, by="friend")
+    assert disk.cited("bad") == 50
+    disk.used["friend"] = 1001
+    assert disk.cited("bad") == 0
+    disk.cite("friend", 7, by="honest")  # whoever holds and cites the friend's entry needs what that cites
+    assert disk.cited("bad") == 50
+    disk.used["honest"] = 1001
+    assert disk.cited("bad") == 0
+    disk.cite("honest", 3, by="bad")  # in a ring
+    assert disk.cited("bad") == 0
+
+
+def test_admins_are_counted_and_never_cut_off() -> None:
+    disk = Disk("own", 10, lambda peer: "admin" if peer == "boss" else "trainer")
+    disk.used = {"boss": 100, "other": 100, "own": 100}
+    assert disk.over() == ["other"]
+
+
+def test_nothing_is_kept_for_it_after_all() -> None:
+    """The note is told once, and what waited of the log when it was full does not stay in memory."""
+    bench = Bench(limits=SMALL)
+    member = filled(bench)
+    assert not bench.machine._tapes[member.log].held
+    assert only(bench.say(2, member.frame(390)), Keep) == []
+    assert not [f for f in notes(bench.effects, "trouble") if "author 1" in str(f["text"])][1:]
