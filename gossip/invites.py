@@ -6,8 +6,8 @@
     set_open       anybody may enter who asks for the swarm by name  `gossip new --open`
 
 For a node that does not run; one that runs does the same on its owner's word (gossip/node/inviting.py). Who may let
-others in: an admin, as anything but an admin; a trainer where genesis allows guests, as trainer, observer or relay.
-Files and keys only: no event loop, no arrays, no network.
+others in: an admin, as anything but an admin; a trainer where genesis allows guests, and who is no guest itself, as
+trainer, observer or relay. Files and keys only: no event loop, no arrays, no network.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from gossip import ids
 from gossip.identity import KeyFiles, stored_promise
 from gossip.transport.tickets import MAX_USES, SECRET_BYTES, Ticket
 from ledger.canonical import decode_entry
+from ledger.chain import LogId, peer_of
 from ledger.entry import Enrol, Genesis, Hash, Member, PeerId
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import PrivateKey, check_public
+from ledger.membership import Membership
 from ledger.private_files import Passphrase
 from ledger.store import PutMeta, Store
 
@@ -54,11 +56,13 @@ class Inviter:
         return role
 
 
-def inviter_of(genesis: Genesis, swarm: Hash, founder: PeerId, *, enrol_key: str, role: str) -> Inviter:
-    """What a peer may do that enrolled with `enrol_key` (hex) and is a member as `role`. LocalError: nothing."""
-    if role and enrol_key in genesis.admins:
+def inviter_of(
+    genesis: Genesis, swarm: Hash, founder: PeerId, *, enrol_key: str, seat: Membership | None
+) -> Inviter:  # fmt: skip
+    """What a member may do that enrolled with `enrol_key` (hex). LocalError: nothing."""
+    if seat is not None and enrol_key in genesis.admins:
         return Inviter(swarm, founder, ADMIN_GIVES)
-    if role == "trainer" and genesis.guests:
+    if seat is not None and seat.role == "trainer" and not seat.house and genesis.guests:
         return Inviter(swarm, founder, SPONSOR_GIVES)
     raise LocalError(
         "this peer can let nobody in", why="admins do" + (", and trainers" if genesis.guests else ""),
@@ -72,25 +76,28 @@ def inviter_in(store: Store, now: float) -> Inviter:
     first = store.entry(founder, 0)
     if first is None:
         raise LocalError("this peer is no member yet", next_step="start it with `gossip run`")
-    genesis, enrol_key = decode_entry(first), ""
+    genesis = decode_entry(first)
     assert isinstance(genesis, Genesis)
-    for data in store.entries(own):
-        entry = decode_entry(data)
+    seat = Membership("admin") if own == founder else None
+    for log, _, data in store.history():
+        if own.encode() in data and b'"member"' in data:
+            entry = decode_entry(data)
+            if isinstance(entry, Member) and entry.peer == own:
+                house = "" if _enrol_key(store, log) in genesis.admins else log
+                seat = Membership(entry.role, entry.expires, house).join(seat)
+    if seat is not None and seat.has_expired(int(now)):
+        raise LocalError("this peer's membership is over", next_step="ask an admin to renew it")
+    return inviter_of(genesis, swarm, founder, enrol_key=_enrol_key(store, own), seat=seat)
+
+
+def _enrol_key(store: Store, log: LogId) -> str:
+    """The key that a log began with; "" if it has not yet."""
+    for seq in range(2):  # the founder's begins with the genesis
+        data = store.entry(peer_of(log), seq)
+        entry = decode_entry(data) if data is not None else None
         if isinstance(entry, Enrol):
-            enrol_key = entry.key
-            break
-    role = "admin" if own == founder else ""
-    if not role:
-        admitted = (
-            decode_entry(data) for _, _, data in store.history() if own.encode() in data and b'"member"' in data
-        )
-        roles = {
-            entry.role
-            for entry in admitted
-            if isinstance(entry, Member) and entry.peer == own and not 0 < entry.expires <= now
-        }
-        role = next((name for name in ("admin", "trainer") if name in roles), "")
-    return inviter_of(genesis, swarm, founder, enrol_key=enrol_key, role=role)
+            return entry.key
+    return ""
 
 
 def new_ticket(

@@ -128,7 +128,7 @@ class Door:
         try:
             inviter = inviter_of(
                 replica.genesis, replica.swarm, replica.founder,
-                enrol_key=replica.enrol_key_of(self._own).hex(), role=replica.role_of(self._own),
+                enrol_key=replica.enrol_key_of(self._own).hex(), seat=replica.membership(self._own),
             )  # fmt: skip
         except LocalError:
             return False

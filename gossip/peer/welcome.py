@@ -51,8 +51,10 @@ class Welcome:
                     self._admit(live, peer, now)
 
     def _may_admit(self) -> bool:
-        role = self._author.role
-        return role == "admin" or (role == "trainer" and self._replica.genesis.guests > 0)
+        seat = self._replica.membership(self._author.own)
+        if seat is None or seat.role != "trainer":
+            return seat is not None and seat.role == "admin"
+        return self._replica.genesis.guests > 0 and not seat.house
 
     def _is_wanted(self, live: Live, peer: PeerId, now: float) -> bool:
         is_over = 0 < live.expires <= now

@@ -32,7 +32,7 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ask(name: str) -> bytes:
-    return canonical.encode(Asked(name))
+    return canonical.encode(Asked(str(name)))
 
 
 def answer(data: bytes, name: str, card: str) -> bytes | None:
