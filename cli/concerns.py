@@ -1,5 +1,6 @@
 """What the owner of a peer should look at, of all that its status says: what others have against its contributions, and
-what this machine lacks to look at others: files that the swarm's policy names, an engine to label with.
+what this machine lacks to look at others: files that the swarm's policy names, an engine to label with; who was cut
+off; that it was put out itself.
 
 It decides nothing: refusals come in words from the node (gossip/peer/status.py).
 """
@@ -31,5 +32,14 @@ def concerns(status: Mapping[str, Any], width: int) -> list[str]:
         said.append(
             "adblock is not installed: this peer cannot check others' labels with the policy's lists; install it with: "
             "pip install 'gossip-swarm[lists]'"
+        )
+    cut = status.get("cut") or {}
+    if cut.get("links"):
+        ended = f"{many(int(cut['links']), 'link')} ended by what the far end sent"
+        said.append(f"{ended}; the last: {plain(cut.get('last', ''), 120)}")
+    if status.get("revoked_from") is not None:
+        said.append(
+            f"the swarm's admins have revoked this peer: nothing of its log counts from entry "
+            f"{int(status['revoked_from'])} on"
         )
     return [line for text in said for line in textwrap.wrap(f"! {text}", width, subsequent_indent="  ")[:LINES]]

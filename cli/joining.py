@@ -49,6 +49,8 @@ def join(
     duty: opt.Duty = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
+    allowlist: opt.Allowlist = None,
+    limits: opt.LimitsFile = None,
     directory: opt.Dir = None,
     peer_name: opt.PeerName = "",
     key: Annotated[
@@ -64,7 +66,7 @@ def join(
     asked = _read(invitation, open_name)
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
-        address=address, duty=duty, every=every, epsilon=epsilon,
+        address=address, duty=duty, every=every, epsilon=epsilon, allowlist=allowlist, limits=limits,
     )  # fmt: skip
     remembered.check(wanted)
     remembered.read_through(wanted)

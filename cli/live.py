@@ -24,6 +24,7 @@ from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.concerns import concerns
+from cli.doorway import door, seat
 from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.render import NONE, leading, many, score, size, span
@@ -57,10 +58,14 @@ WORDS: Final = {
     "observing": "Observing: without data this peer keeps and checks the ledger.",
     "draining": "Finishing: no new rounds; the last updates travel to everybody.",
     "drained": "Finished: every update made has arrived.",
+    "revoked": "Put out: the swarm's admins have revoked this peer, and nobody takes anything from it.",
+    "expired": "Expired: this peer's membership is over; an admin can renew it: gossip members renew.",
     "stopping": "Stopping.",
 }
 SHOWN_AS: Final = {"resting": "training", "importing jax": "importing"}  # a word that changes often is only flicker
-STYLES: Final = {"training": "green", "drained": "green", "observing": "cyan"}
+STYLES: Final = {
+    "training": "green", "drained": "green", "observing": "cyan", "revoked": "red", "expired": "red",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +176,18 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
     if len(board.peers) == 1:
         own = board.peers[0]
         seal = [Text(line, style="dim") for line in _witnessed(own, width)]
+        doorway = [Text(line, style="bold") for line in door(own, width)]
         worries = [Text(line, style="yellow") for line in concerns(own, width)]
-        parts += [_peers(board, width, unicode), Text(), *_links(own, unicode, width), *seal, *worries, Text()]
-        used += 3 + 2 + max(1, len(own.get("links", ()))) + len(seal) + len(worries)
+        parts += [
+            _peers(board, width, unicode),
+            Text(),
+            *_links(own, unicode, width),
+            *doorway,
+            *seal,
+            *worries,
+            Text(),
+        ]
+        used += 3 + 2 + max(1, len(own.get("links", ()))) + len(doorway) + len(seal) + len(worries)
     else:
         parts += [_peers(board, width, unicode), Text()]
         used += 2 + len(board.peers)
@@ -258,9 +272,9 @@ def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
 
 
 def _witnessed(own: Status, width: int) -> list[str]:
-    """One line about what others have put their names to, and what of a promise of privacy is spent: `witnessed 48 of
-    52 by ada, ben, eve; final snapshot 12:00 ago; privacy 0.89 of 8 spent`"""
-    said = []
+    """One line about its role, what others have put their names to, and what of a promise of privacy is spent:
+    `trainer; witnessed 48 of 52 by ada, ben, eve; final snapshot 12:00 ago; privacy 0.89 of 8 spent`"""
+    said = [seat(own)] if seat(own) else []
     if own.get("witnessed"):
         names = ", ".join(plain_name(name, 12) for name in own.get("witnesses", ()))
         size = own.get("heads", {}).get(own.get("id"), own["witnessed"])

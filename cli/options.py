@@ -56,6 +56,14 @@ Epsilon = Annotated[
         help="Differential privacy: what all updates ever may tell of one record, such as 8. At first: 0, no promise.",
     ),
 ]  # fmt: skip
+Allowlist = Annotated[
+    Path | None,
+    typer.Option("--allowlist", metavar="FILE", help="Keys that may enter, a line each: KEY ROLE [until YYYY-MM-DD]."),
+]
+LimitsFile = Annotated[
+    Path | None,
+    typer.Option("--limits", metavar="FILE", help="What other peers may cost this machine (docs/limits.md), as TOML."),
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
 Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
 UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]

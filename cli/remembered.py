@@ -1,8 +1,9 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, pace, epsilon) lie in the store's meta as one JSON text. They are this
-machine's business and are never sent, but for the licence and what the lists say of themselves, which the ledger keeps.
+labelled them, interface, port, addresses, duty, pace, epsilon, files of keys and of limits) lie in the store's meta as
+one JSON text. They are this machine's business and are never sent, but for the licence and what the lists say of
+themselves, which the ledger keeps.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Wishes:
     duty: int | None = None
     every: float | None = None
     epsilon: float | None = None
+    allowlist: Path | None = None
+    limits: Path | None = None
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -66,6 +69,8 @@ class Remembered(msgspec.Struct, frozen=True):
     """Seconds from one round to the next. Faster teaches no more after the first minutes, and every update is kept for
     ever by everybody: 5 KB, so at 10 s a peer costs each machine 40 MB a day."""
     epsilon: float = 0.0
+    allowlist: str = ""
+    limits: str = ""
 
 
 def new_name() -> str:
@@ -84,6 +89,14 @@ def check(wanted: Wishes) -> None:
 
         for path in wanted.lists:
             require_list(path)
+    if wanted.allowlist not in (None, Path()):
+        from gossip.node.allowlist import AllowFile
+
+        AllowFile(wanted.allowlist).refresh()
+    if wanted.limits not in (None, Path()):
+        from gossip.limits import Limits
+
+        Limits.read(wanted.limits)
     if wanted.licence is not None:
         from gossip.training.licence import check_licence
 
@@ -187,6 +200,8 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         duty_percent=now.duty,
         min_round_s=now.every,
         epsilon=now.epsilon,
+        allowlist=Path(now.allowlist) if now.allowlist else None,
+        limits=Path(now.limits) if now.limits else None,
         ticket=ticket or invited,
         passphrase=passphrase,
     )
@@ -235,7 +250,16 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         duty=wanted.duty or before.duty,
         every=before.every if wanted.every is None else wanted.every,
         epsilon=before.epsilon if wanted.epsilon is None else wanted.epsilon,
+        allowlist=_path(wanted.allowlist, before.allowlist),
+        limits=_path(wanted.limits, before.limits),
     )
+
+
+def _path(wanted: Path | None, before: str) -> str:
+    """`--limits ""` takes it back: an empty path is the folder we are in."""
+    if wanted is None:
+        return before
+    return "" if wanted == Path() else str(wanted.resolve())
 
 
 def _check_promise(place: Path, store: Store, epsilon: float) -> None:

@@ -35,9 +35,13 @@ TOLD: Final = (
     "trouble",
     "verdict",
     "condemned",
+    "guest",
+    "knocked",
+    "code",
+    "revoked",
 )  # worth a line of their own
 WORDS_STAY_S: Final = 8.0
-WEIGHTY: Final = ("refused", "trouble", "verdict", "condemned")  # the next link or snapshot does not hide it
+WEIGHTY: Final = ("refused", "trouble", "verdict", "condemned", "revoked")  # the next link or snapshot hides none
 
 
 def mode_of(*, plain_wanted: bool, json_wanted: bool) -> Mode:
@@ -177,6 +181,14 @@ class _Shown:
                 await asyncio.sleep(REDRAW_S)
 
 
+SAME: Final = "(the other machine shows the same words)"
+_HOW: Final = {"code": "a code", "ticket": "a ticket", "allowed": "its key", "open": "the open door"}
+_ENDED: Final = {
+    "used": "was used up", "expired": "has had its time",
+    "burnt": "is burnt after three wrong tries; gossip invite makes a new one",
+}  # fmt: skip
+
+
 def told(kind: str, fields: dict[str, Any]) -> str:
     """A note as a line for people."""
     who = name(fields.get("name") or str(fields.get("peer", ""))[:8]) if fields.get("peer") else "a peer not yet known"
@@ -185,6 +197,18 @@ def told(kind: str, fields: dict[str, Any]) -> str:
             return f"link to {who}" if fields.get("dialled") else f"link from {who}"
         case "link_down":
             return f"link to {who} ended: {visible(fields.get('reason', ''), 80)}"
+        case "guest":
+            words, role = visible(fields.get("words", ""), 60), visible(fields.get("role", ""), 20)
+            return f"at the door, to be {role} by {_HOW.get(str(fields.get('how')), 'an invite')}: {words} {SAME}"
+        case "knocked":
+            return f"at their door: {visible(fields.get('words', ''), 60)} {SAME}"
+        case "code":
+            ended = _ENDED.get(str(fields.get("why")), visible(fields.get("why", ""), 40))
+            return f"code number {visible(fields.get('number', ''), 4)} {ended}"
+        case "revoked" if fields.get("own"):
+            return "this peer was put out by the swarm's admins: nobody takes anything from it any more"
+        case "revoked":
+            return f"{who} was put out by the swarm's admins"
         case "admitted":
             return f"{who} was let in as {visible(fields.get('role', 'member'), 20)}"
         case "snapshot":

@@ -135,6 +135,8 @@ def run(
     duty: opt.Duty = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
+    allowlist: opt.Allowlist = None,
+    limits: opt.LimitsFile = None,
     directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
     plain_view: opt.Plain = False,
@@ -146,7 +148,7 @@ def run(
     refuse_second_node(place)
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
-        address=address, duty=duty, every=every, epsilon=epsilon,
+        address=address, duty=duty, every=every, epsilon=epsilon, allowlist=allowlist, limits=limits,
     )  # fmt: skip
     remembered.check(wanted)
     remembered.read_through(wanted)

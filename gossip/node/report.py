@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from gossip.transport.pool import LinkPool
 def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
     peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
-    pins_missing: Sequence[str] = (), lacks_engine: bool = False,
+    pins_missing: Sequence[str] = (), lacks_engine: bool = False, seat: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
     looked = peer.looked if peer else Looked()
     loading = learning.state if learning else ""
+    place = {"role": "", "expires": 0, "revoked_from": None, "guests": [], "words": "", "cut": {"links": 0, "last": ""}}
+    place |= seat or {}
     state = phase or ("training" if peer and peer.state == "resting" else peer.state if peer else "starting")
     if loading and state == "observing":
         state = loading
@@ -36,6 +38,7 @@ def report(
         "swarm_name": (peer.swarm_name if peer else "") or meta.get("swarm_name", ""),
         "pid": os.getpid(),
         "state": state,
+        **place,
         "detail": learning.detail if learning else "",
         "reading": _reading(learning),
         "address": address,

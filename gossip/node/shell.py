@@ -39,6 +39,7 @@ from gossip.node.report import report
 from gossip.node.ruling import ask_for
 from gossip.node.seating import ask_for_seat
 from gossip.node.timers import Timers
+from gossip.node.visitors import Visitors
 from gossip.node.writer import Writer
 from gossip.node.written import Written
 from gossip.peer.book import restore
@@ -75,6 +76,7 @@ class Node:
         self._address = self._backend = ""
         self._port = 0
         self._written = Written(self._post)
+        self._visitors = Visitors()
         # Set in run(), in this order; status() may be asked before.
         self._meta: dict[str, str] = {}
         self._learning: Learning | None = None
@@ -118,6 +120,7 @@ class Node:
             checker=self._checking.pid if self._checking else None,
             pins_missing=self._checking.pins_missing() if self._checking else (),
             lacks_engine=self._checking.lacks_engine() if self._checking else False,
+            seat=self._visitors.seat(self._book.replica, self._meta["self"], self._now()) if self._peer else None,
         )  # fmt: skip
 
     # -------------------------------------------------------------- start
@@ -268,7 +271,7 @@ class Node:
             case ev.OpenRecords() | ev.Inspect() | ev.Judge():
                 self._checking.start(effect)
             case ev.Note():
-                self._on_note(effect)
+                self._note(effect)
             case _:
                 assert_never(effect)
 
@@ -349,10 +352,14 @@ class Node:
                     "recover, drain, evaluate or stop",
                 )
 
+    def _note(self, note: ev.Note) -> None:
+        self._visitors.saw(note.kind, note.fields, self._now())
+        self._on_note(note)
+
     def _tell(self, kind: str, **fields: Any) -> None:
         if kind == "starting" and self._phase:  # once ready, the peer and its training process speak for themselves
             self._phase = fields["text"]
-        self._on_note(ev.Note(kind, fields))
+        self._note(ev.Note(kind, fields))
 
 
 def _first(group: BaseExceptionGroup[GossipError]) -> GossipError:

@@ -282,3 +282,40 @@ def test_admins_are_named_by_checked_keys_and_a_slip_founds_nothing(home: Path, 
     assert not (home / "lists").exists()
     gossip("new", "lists", "--admin", key["checked"], "--witness", key["key"])
     assert key["key"] in facts("ledger", "log", "lists")["entries"][0]["entry"]["admins"]
+
+
+# ------------------------------------------------------------------ what a run is told of others
+
+
+def test_files_of_keys_and_limits_are_remembered_and_taken_back(
+    home: Path, tmp_path: Path, started: list[NodeConfig]
+) -> None:
+    gossip("new", "lists")
+    keys, limits = tmp_path / "keys.txt", tmp_path / "limits.toml"
+    keys.write_text(f"{'3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29'} auditor until 2999-01-31\n")
+    limits.write_text("frames_per_s = 400\n")
+    for words in ((), ("--allowlist", str(keys)), ("--limits", str(limits)), (), ("--allowlist", "")):
+        gossip("run", "lists", *words)
+    assert [config.allowlist for config in started] == [None, keys, keys, keys, None]
+    assert [config.limits for config in started] == [None, None, limits, limits, limits]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "told"),
+    [
+        ("--allowlist", "nonsense\n", "line 1 of the list of keys is none"),
+        ("--limits", "frames_per_second = 400\n", "frames_per_second"),
+        ("--limits", None, "limits"),
+    ],
+)
+def test_a_file_that_is_none_is_told_before_anything_starts_and_not_remembered(
+    home: Path, tmp_path: Path, started: list[NodeConfig], option: str, text: str | None, told: str
+) -> None:
+    gossip("new", "lists")
+    if text is not None:
+        (tmp_path / "limits").write_text(text)
+    said = gossip("run", "lists", option, str(tmp_path / "limits"), code=exits.USAGE)
+    assert told in said
+    assert said.count("\n") == 1
+    gossip("run", "lists")
+    assert [(config.allowlist, config.limits) for config in started] == [(None, None)]

@@ -6,6 +6,7 @@ The snapshots lie in snapshots/; GOSSIP_SNAPSHOTS=write writes them anew, for re
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,74 @@ def test_the_picture_is_whole_and_fetches_nothing() -> None:
     assert ">&#160;" not in svg  # padding: some viewers drop it, and columns lose their edge
     assert not any(word in svg for word in ("@font-face", "url(http", 'url("', "src", "href", "<script"))
     assert svg == live.picture(board())
+
+
+WORDS = "crumpled-backwater-tumor-yesteryear"
+KEY = "5d" * 32
+
+
+def test_the_words_of_a_guest_are_on_both_ends_until_it_is_in() -> None:
+    guest = {"words": WORDS, "role": "trainer", "how": "code", "key": KEY}
+    here = drawn(board((status(1, "alder", guests=[guest]),)))
+    there = drawn(board((status(2, "birch", state="joining", words=WORDS),)))
+    assert f"at the door, to be trainer (code): {WORDS}" in here
+    assert f"at their door: {WORDS} (they see the same words)" in there
+    assert WORDS not in drawn(board((status(1, "alder"),)))
+
+
+def test_the_words_are_lines_of_their_own_in_a_pipe_and_events_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = {"words": WORDS, "role": "trainer", "key": KEY, "how": "allowed"}
+    shown = running._Shown("plain")
+    shown.note(Note("guest", fields))
+    shown.note(Note("knocked", {"words": WORDS, "key": KEY}))
+    guest, knocked = capsys.readouterr().out.splitlines()
+    assert f"at the door, to be trainer by its key: {WORDS} {running.SAME}" in guest
+    assert f"at their door: {WORDS} {running.SAME}" in knocked
+    running._Shown("json").note(Note("guest", fields))
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["words"], event["how"]) == ("guest", WORDS, "allowed")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "told"),
+    [
+        ("code", {"number": 7, "why": "used", "given": 1}, "code number 7 was used up"),
+        ("code", {"number": 7, "why": "burnt", "given": 0}, "burnt after three wrong tries; gossip invite makes a new"),
+        ("revoked", {"peer": "ab", "name": "eve", "own": False}, "eve was put out by the swarm's admins"),
+        ("revoked", {"peer": "ab", "name": "eve", "own": True}, "this peer was put out by the swarm's admins"),
+    ],
+)
+def test_what_becomes_of_codes_and_members_is_told(kind: str, fields: dict[str, Any], told: str) -> None:
+    assert told in running.told(kind, fields)
+
+
+def test_role_and_end_of_it_are_in_view_and_who_is_out_sees_why() -> None:
+    until = status(1, "alder", role="observer", expires=1_801_353_600)
+    assert "observer until 2027-01-31" in drawn(board((until,)))
+    out = drawn(board((status(1, "alder", state="revoked", revoked_from=40, role=""),)))
+    assert "Put out: the swarm's admins have revoked this peer" in out
+    assert "nothing of its log counts from entry 40 on" in " ".join(out.split())
+    over = drawn(board((status(1, "alder", state="expired", role="trainer", expires=1_801_353_600),)))
+    assert "an admin can renew it: gossip members renew" in " ".join(over.split())
+
+
+def test_links_that_were_cut_are_counted_with_the_reason_of_the_last() -> None:
+    shown = drawn(board((status(1, "alder", cut={"links": 3, "last": "a peer sends too many messages"}),)))
+    assert "! 3 links ended by what the far end sent; the last: a peer sends too many messages" in " ".join(
+        shown.split()
+    )
+
+
+def test_what_strangers_send_cannot_touch_the_terminal_at_the_door() -> None:
+    """A role, words or a reason are our own spelling; should one ever not be, it is cleaned all the same."""
+    mean = "\x1b[2J\x1b]0;owned\x07[bold red]evil[/]\u202e"
+    guest = {"words": mean, "role": mean, "how": mean, "key": KEY}
+    own = status(1, "alder", guests=[guest] * 9, words=mean, role=mean, cut={"links": 1, "last": mean})
+    texts = [drawn(board((own,)))]
+    texts += [
+        running.told(kind, {**dict.fromkeys(("words", "role", "how", "number", "why", "name"), mean), "peer": "ab"})
+        for kind in ("guest", "knocked", "code", "revoked", "admitted")
+    ]  # fmt: skip
+    for text in texts:
+        assert not any(bad in text for bad in ("\x1b", "\x07", "\u202e"))
+    assert len(texts[0].splitlines()) <= 24
