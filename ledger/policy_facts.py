@@ -81,6 +81,9 @@ FACTS: Final[dict[str, Fact]] = {
     "holdout.harm_permille": Fact(
         "L", "permille", "more wrong answers when the model goes further its way, on rows of the receiver"
     ),
+    "holdout.loss_milli": Fact(
+        "L", "milli", "more loss further its way than back, on rows of the receiver with the labels that its author has"
+    ),
     "canary.harm_permille": Fact(
         "L", "permille", "more wrong answers when the model goes further its way, on the pinned canary rows"
     ),

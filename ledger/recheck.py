@@ -169,6 +169,8 @@ class Recheck:
             raise Untrue(
                 f"says {_short(reading.rule)} {reading.value}, which breaks nothing: the limit is {rule.limit}"
             )
+        if rule.fact == "holdout.loss_milli":  # no counts tell: of its rows only their judge knows the loss
+            return "opinion", OWN_ROWS
         if rule.fact.partition(".")[0] in ("holdout", "canary"):
             own = counts.get(rule.fact.partition(".")[0])
             if own is None:

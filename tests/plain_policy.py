@@ -26,7 +26,8 @@ COUNTED = """
 """
 MEASURED = """
     opened.malformed opened.wrong_labels_permille opened.duplicates_permille opened.unanswered crossed.copied
-    crossed.cosine_permille crossed.overlap_permille holdout.harm_permille canary.harm_permille
+    crossed.cosine_permille crossed.overlap_permille holdout.harm_permille holdout.loss_milli
+    canary.harm_permille
 """
 ZONES = {"data.public", "data.private"}
 FLAGS = ZONES | {"opened.unanswered", "crossed.copied"}

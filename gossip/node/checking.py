@@ -116,14 +116,16 @@ class Checking:
 
     async def _judge(self, effect: Judge) -> None:
         asked = protocol.Judge(
-            model=self._replica.genesis.model, folder=str(self._folder), canary=self._policy().canary
-        )
+            model=self._replica.genesis.model, folder=str(self._folder), canary=self._policy().canary,
+            labels=dict(effect.labels),
+        )  # fmt: skip
+        models = (effect.given, effect.without, effect.back)
         judged: protocol.Judged | None = None
         try:
             if self._learning.wanted:
-                judged = await self._learning.judge(asked, effect.given, effect.without)
+                judged = await self._learning.judge(asked, models)
             else:
-                judged = await self._ask(lambda checker: checker.judge(asked, effect.given, effect.without))
+                judged = await self._ask(lambda checker: checker.judge(asked, models))
         except Replaced:
             pass  # has been told, and ends the node if it keeps happening
         except GossipError as error:
@@ -132,7 +134,8 @@ class Checking:
             self._tell(f"models could not be compared: {error}")
         if judged is not None:
             self._tell(judged.trouble)
-        await self._post(Judged(effect.number, tuple(judged.measured) if judged else ()))
+        found = (tuple(judged.measured), judged.loss_milli) if judged else ((), None)
+        await self._post(Judged(effect.number, *found))
 
     def _policy(self) -> Policy:
         return self._replica.policy_now()

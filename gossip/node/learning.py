@@ -108,11 +108,11 @@ class Learning:
         self.groups = {name: (alone, evaluated.groups[name]) for name, (alone, _) in self.groups.items()}
         return {"sites": self.shown(evaluated.swarm)} | {n: self.shown(row) for n, row in evaluated.groups.items()}
 
-    async def judge(self, asked: Judge, given: NDArray[np.float32], without: NDArray[np.float32]) -> Judged | None:
-        """Compare two models between two rounds; None if nothing is loaded. Raises as a round does."""
+    async def judge(self, asked: Judge, models: Sequence[NDArray[np.float32]]) -> Judged | None:
+        """Compare models between two rounds; None if nothing is loaded. Raises as a round does."""
         if self._trainer is None or self.state:
             return None
-        return await self._ask(lambda trainer: trainer.judge(asked, given, without))
+        return await self._ask(lambda trainer: trainer.judge(asked, models))
 
     def shown(self, result: Result | None) -> dict[str, float] | None:
         """Held-out scores for people and JSON; None where nothing is held out."""

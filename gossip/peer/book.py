@@ -144,7 +144,8 @@ class Book:
         return theta
 
     def theta_with(self, terms: Sequence[tuple[Hash, int]]) -> NDArray[np.float32] | None:
-        """The model and these (delta, weight) more, rounded once; None if the blob of one is not here."""
+        """The model and these (delta, weight) more, or less where the weight is below 0, rounded once; None if the blob
+        of one is not here."""
         fold = self.require_fold()
         blobs = [(self.find(delta), weight) for delta, weight in terms]
         decoded = [

@@ -55,9 +55,10 @@ from gossip.events import (
 from gossip.merging.codec import ErrorFeedback
 from gossip.openings import open_records, sketch_of
 from gossip.peer import Book, Peer
+from gossip.quality.leaning import loss_milli
 from gossip.sim.disk import Memory
 from gossip.sim.network import Station
-from gossip.sim.toy import Keeper, Referee
+from gossip.sim.toy import Keeper, Referee, Weigher
 from ledger.chain import peer_of
 from ledger.entry import FORMAT_VERSION, Claim, Data, Measured, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
@@ -230,7 +231,7 @@ class SimPeer:
                 found = swarm.trainer.inspect(records) if isinstance(swarm.trainer, Keeper) else None
                 self._later(LOOK_S, Inspected(number, found))
             case Judge(number):
-                self._later(LOOK_S, Judged(number, self._judge(effect)))
+                self._later(LOOK_S, Judged(number, self._judge(effect), self._leaning(effect)))
             case Note(kind, fields):
                 swarm.noted(self, kind, fields)
             case _:
@@ -324,6 +325,14 @@ class SimPeer:
             found.append(Measured(on="canary", given=given, without=without))
         return tuple(found)
 
+    def _leaning(self, asked: Judge) -> int | None:
+        """On rows of its own that are labelled as the author's; None for who has none."""
+        trainer = self._swarm.trainer
+        if not isinstance(trainer, Weigher) or self.alike in self._swarm.scenario.observers:
+            return None
+        (further, labels), (back, _) = (trainer.losses(theta, self.alike) for theta in (asked.given, asked.back))
+        return loss_milli(further, back, labels, asked.labels)
+
     @property
     def _fault(self) -> str:
         return self._swarm.scenario.faults.get(self.alike, "")
@@ -352,7 +361,7 @@ class SimPeer:
         self, feedback: ErrorFeedback, theta: np.ndarray[Any, np.dtype[np.float32]],
         step: np.ndarray[Any, np.dtype[np.float32]],
     ) -> bytes:  # fmt: skip
-        """The delta of a round that led from `theta` so far. Hostile programs say something else here (tests/attack)."""
+        """The delta of a round that began at `theta`. Hostile programs say something else here (tests/attack)."""
         blob = feedback.compress(-3 * step if self._fault == "harms" else step)
         return (self._copied() or blob) if self._fault == "copies" else blob
 

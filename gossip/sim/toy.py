@@ -72,6 +72,15 @@ class Keeper(Protocol):
 
 
 @runtime_checkable
+class Weigher(Protocol):
+    """A trainer that can tell the loss of each row, and its label."""
+
+    def losses(self, theta: Weights, peer: int) -> tuple[NDArray[np.floating], Sequence[str]]:
+        """Of the rows of peer number `peer` that it does not train on: what a model loses on each, and their labels."""
+        ...
+
+
+@runtime_checkable
 class Referee(Protocol):
     """A trainer with rows that everybody measures on: those that a policy pins as its canary set."""
 

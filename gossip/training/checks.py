@@ -3,6 +3,7 @@ without.
 
     inspect   opened records --the engine of the lists that the policy pins--> facts by name
     judge     two models --own held-out rows, and the policy's canary set if it is here--> counts on each
+              two models --own held-out rows, weighted as the author's labels are--> which of them loses less
 
 It lives beside training because that is where rows and models are, and off the node's loop: an engine takes a second to
 build and 60 MB. It needs no jax, so a peer without data can do it, too.
@@ -14,6 +15,7 @@ scored, so that judging costs less than a round. It refuses to know what follows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,10 +25,11 @@ from numpy.typing import NDArray
 from gossip.filterlists.engine import Engine, engine_of
 from gossip.filterlists.inspect import inspect, inspect_numbers
 from gossip.pinned import held
+from gossip.quality.leaning import loss_milli, losses
 from gossip.training.blocks import Block, thinned
 from gossip.training.dataset import read_judged
 from gossip.training.protocol import Inspect, Inspected, Judge, Judged, Pin, Records, Result, counts
-from gossip.training.scoring import score
+from gossip.training.scoring import probabilities, score
 from gossip.training.spec import ModelSpec, UrlGrams
 from ledger.entry import Hash, Measured
 from ledger.errors import LocalError
@@ -41,7 +44,7 @@ class Checks:
 
     def __init__(self) -> None:
         self._engine: tuple[list[Pin], Engine] | None = None
-        self._canary: tuple[Judge, Block] | None = None
+        self._canary: tuple[tuple[str, str, Hash], Block] | None = None
 
     def inspect(self, asked: Inspect, records: Records) -> Inspected:
         """Facts about opened records; what is wrong with them is never an error."""
@@ -55,11 +58,11 @@ class Checks:
         return Inspected(measured=inspect(records, engine), trouble=trouble)
 
     def judge(self, asked: Judge, models: Theta, own: Block | None) -> Judged:
-        """Both models, one after the other in `models`, on own rows and on the canary set: of each what is here."""
+        """The models, one after the other in `models`, on own rows and on the canary set: of each what is here."""
         spec = ModelSpec.parse(asked.model)
-        if models.shape != (2 * spec.parameters,):
-            raise LocalError(f"{models.size} weights are not two models", why=f"of {spec.parameters} each")
-        given, without = np.split(models, 2)
+        if models.shape != (3 * spec.parameters,):
+            raise LocalError(f"{models.size} weights are not three models", why=f"of {spec.parameters} each")
+        given, without, back = np.split(models, 3)
         try:
             canary, trouble = self._canary_for(asked, spec), ""
         except LocalError as error:
@@ -67,7 +70,8 @@ class Checks:
         measured = [_compared("holdout", spec, given, without, own)] if own is not None else []
         if canary is not None:
             measured.append(_compared("canary", spec, given, without, canary))
-        return Judged(measured=measured, trouble=trouble)
+        loss = None if own is None else _leaning(spec, given, back, own, asked.labels)
+        return Judged(measured=measured, trouble=trouble, loss_milli=loss)
 
     def _engine_for(self, asked: Inspect) -> Engine | None:
         if not asked.pins:
@@ -81,11 +85,12 @@ class Checks:
     def _canary_for(self, asked: Judge, spec: ModelSpec) -> Block | None:
         if not asked.canary:
             return None
-        if self._canary is None or self._canary[0] != asked:
+        named = (asked.model, asked.folder, asked.canary)
+        if self._canary is None or self._canary[0] != named:
             rows = read_judged(spec, [_held(Path(asked.folder), asked.canary, "the canary set")])
             if rows is None:
                 return None
-            self._canary = (asked, few(rows))
+            self._canary = (named, few(rows))
         return self._canary[1]
 
 
@@ -104,6 +109,12 @@ def _held(folder: Path, digest: Hash, name: str) -> Path:
             next_step="bring it with: gossip policy pin FILE",
         )  # fmt: skip
     return path
+
+
+def _leaning(spec: ModelSpec, given: Theta, back: Theta, rows: Block, claimed: Mapping[str, int]) -> int | None:
+    names = [spec.classes[number] for number in rows.labels.tolist()]
+    lost = [losses(probabilities(spec, theta, rows), rows.labels) for theta in (given, back)]
+    return loss_milli(lost[0], lost[1], names, claimed)
 
 
 def _compared(on: Literal["holdout", "canary"], spec: ModelSpec, given: Theta, without: Theta, rows: Block) -> Measured:

@@ -31,7 +31,7 @@ from ledger.errors import GossipError, LinkError, LocalError
 
 LENGTH_BYTES: Final = 4
 MAX_HEADER_BYTES: Final = 1 << 20  # a model declaration and some thousands of file names
-MAX_PAYLOAD_BYTES: Final = 1 << 29  # two models of MAX_PARAMETERS as float32
+MAX_PAYLOAD_BYTES: Final = 3 << 28  # three models of MAX_PARAMETERS as float32
 
 State = Literal["reading data", "importing jax", "compiling"]
 Zone = Literal["public", "private"]
@@ -115,11 +115,12 @@ class Inspect(_Message, frozen=True, tag="inspect"):
 
 
 class Judge(_Message, frozen=True, tag="judge"):
-    """Compare two models. Payload: both, one after the other."""
+    """Compare models. Payload: with more of the updates judged, as it is, and with less, one after the other."""
 
     model: str
     folder: str  # of pinned files
     canary: Hash  # of the rows that the policy names, "" for none
+    labels: dict[str, int]  # of the data that the updates learned from, as their author says
 
 
 Request = Load | Train | Evaluate | Open | Inspect | Judge
@@ -205,6 +206,7 @@ class Inspected(_Message, frozen=True, tag="inspected"):
 class Judged(_Message, frozen=True, tag="judged"):
     measured: list[Measured]
     trouble: str
+    loss_milli: int | None  # on own rows with these labels (gossip/quality/leaning.py); None: there are too few
 
 
 class Failed(_Message, frozen=True, tag="failed"):

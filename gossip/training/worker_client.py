@@ -147,8 +147,8 @@ class TrainerProcess:
         answer, _ = await self._ask(asked, protocol.packed(records))
         return self._expect(answer, Inspected)
 
-    async def judge(self, asked: Judge, given: Theta, without: Theta) -> Judged:
-        answer, _ = await self._ask(asked, _bytes(np.concatenate((given, without))))
+    async def judge(self, asked: Judge, models: Sequence[Theta]) -> Judged:
+        answer, _ = await self._ask(asked, _bytes(np.concatenate(models)))
         return self._expect(answer, Judged)
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """The learning problem of the attack kit: handwritten digits, shared out among peers that each know some of them.
 
     1,797 digits --every fifth--> test rows, which nobody learns from, for the accuracy that is printed
-                 --the rest--> shares by class --IID, or Dirichlet(alpha)--> each peer: rows to learn from, rows held out
+                 --the rest--> shares by class --IID, or Dirichlet(alpha)--> each peer: rows to learn from, held out
 
 Dirichlet shares are those of Hsu, Qi and Brown (2019): each class is dealt to the peers by proportions drawn from
 Dirichlet(alpha), so peers differ in what they know and in how much; 0.3 leaves most with two or three digits. Nobody
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from gossip.quality.leaning import losses
 from gossip.sim.toy import Record, Weights
 from ledger.entry import Scores, Tensor
 
@@ -29,7 +30,7 @@ PIXELS: Final = 64
 HIDDEN: Final = 32
 CLASSES: Final = 10
 LEAST: Final = 20  # rows of a peer
-STEPS: Final = 8  # of SGD in a round
+STEPS: Final = 24  # of SGD in a round
 BATCH: Final = 16
 RATE: Final = 0.1
 HELD_OUT: Final = 0.4  # of a peer's rows: who has less judges less (gossip/peer/inspection/holdout.py)
@@ -116,6 +117,12 @@ class Digits:
         rows, labels = self._held_out[peer]
         right = int((logits(theta, rows).argmax(axis=1) == labels).sum())
         return Scores(examples=len(labels), tp=right, fp=len(labels) - right, fn=0)
+
+    def losses(self, theta: Weights, peer: int) -> tuple[NDArray[np.floating], list[str]]:
+        rows, labels = self._held_out[peer]
+        scores = logits(theta, rows).astype(np.float64)
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return losses(powers / powers.sum(axis=1, keepdims=True), labels), [str(label) for label in labels.tolist()]
 
 
 def _parts(theta: Weights) -> list[Weights]:

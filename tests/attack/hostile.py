@@ -24,6 +24,7 @@ from gossip.events import Judge
 from gossip.merging.arithmetic import ArrayDelta, NumpyArithmetic
 from gossip.merging.codec import ErrorFeedback, encode_update
 from gossip.peer import Book
+from gossip.quality.leaning import MAX_MILLI
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.station import SimPeer
 from ledger.chain import peer_of
@@ -111,6 +112,11 @@ class HostilePeer(SimPeer):
     def _luck(self) -> np.random.Generator:
         self._turn = getattr(self, "_turn", 0) + 1
         return np.random.default_rng([self._swarm.scenario.seed, self.index, self._turn])
+
+    def _leaning(self, asked: Judge) -> int | None:
+        if not self.is_false_judge:
+            return super()._leaning(asked)
+        return MAX_MILLI if self._judge(asked) else None
 
     def _judge(self, asked: Judge) -> tuple[Measured, ...]:
         """Honest work is harmful, friends' is not."""

@@ -53,8 +53,8 @@ def mimic(honest: Vectors, whom: int = 0) -> Vector:
 
 
 def gaussian(honest: Vectors, luck: np.random.Generator, factor: float = GAUSSIAN) -> Vector:
-    """Noise, `factor` times as long as what they publish. Blanchard, El Mhamdi, Guerraoui and Stainer, "Machine Learning
-    with Adversaries: Byzantine Tolerant Gradient Descent", NeurIPS 2017; ByzFL's Gaussian."""
+    """Noise, `factor` times as long as what they publish. Blanchard, El Mhamdi, Guerraoui and Stainer, "Machine
+    Learning with Adversaries: Byzantine Tolerant Gradient Descent", NeurIPS 2017; ByzFL's Gaussian."""
     length = float(np.median(np.linalg.norm(honest, axis=1)))
     noise = luck.normal(size=honest.shape[1])
     return np.asarray(noise * (factor * length / np.linalg.norm(noise)), dtype=np.float32)

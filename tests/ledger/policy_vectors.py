@@ -66,6 +66,7 @@ MEASURED: Final = {
     "crossed.cosine_permille": 991,
     "crossed.overlap_permille": 940,
     "holdout.harm_permille": 31,
+    "holdout.loss_milli": 170,
     "canary.harm_permille": 45,
 }
 PINS: Final = f"""

@@ -210,9 +210,9 @@ async def test_a_question_that_takes_too_long_is_given_up(
 # ------------------------------------------------------------------ models
 
 
-def models() -> tuple[np.ndarray, np.ndarray]:
+def models() -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
     start = NumpyArithmetic().to_float32(NumpyArithmetic().start(ModelSpec.parse(FILTERLIST).layout(), "22" * 32))
-    return start, start * np.float32(1.5)
+    return start, start * np.float32(1.5), start * np.float32(2), {"ad": 3, "benign": 5}
 
 
 @pytest.mark.parametrize("bench", [False], indirect=True)

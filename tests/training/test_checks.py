@@ -20,7 +20,7 @@ from gossip.training import protocol
 from gossip.training.checks import JUDGED_ROWS, Checks
 from gossip.training.dataset import read_judged
 from gossip.training.protocol import Inspect, Judge, Open, OwnData, Pin
-from gossip.training.scoring import score
+from gossip.training.scoring import probabilities, score
 from gossip.training.session import Session
 from gossip.training.spec import FILTERLIST, ModelSpec
 from gossip.training.worker_client import TrainerProcess
@@ -206,14 +206,14 @@ async def test_two_models_are_compared_on_the_canary_set_by_whoever_holds_it(
     folder.mkdir()
     canary = write(tmp_path / "canary.jsonl", [row(number) for number in range(100)])
     digest = file_digest(canary)
-    asked = Judge(model=FILTERLIST, folder=str(folder), canary=digest)
+    asked = Judge(model=FILTERLIST, folder=str(folder), canary=digest, labels={})
     other = BLIND
-    judged = await checker.judge(asked, START, other)
+    judged = await checker.judge(asked, (START, other, START))
     assert judged.measured == []
     assert "the canary set of the policy is not on this machine" in judged.trouble
 
     canary.rename(folder / digest)
-    (measured,) = (await checker.judge(asked, START, other)).measured
+    (measured,) = (await checker.judge(asked, (START, other, START))).measured
     rows = read_judged(SPEC, [folder / digest])
     assert rows is not None
     for said, theta in ((measured.given, START), (measured.without, other)):
@@ -225,13 +225,14 @@ async def test_two_models_are_compared_on_the_canary_set_by_whoever_holds_it(
 
 def test_of_two_canary_sets_the_one_that_is_asked_about_is_measured(tmp_path: Path) -> None:
     """A new policy pins another set, while the process goes on; a long one is thinned."""
-    checks, models = Checks(), np.concatenate((START, -START))
+    checks, models = Checks(), np.concatenate((START, -START, START))
     sizes = {}
     for count in (60, JUDGED_ROWS + 100, 40):
         canary = write(tmp_path / "canary.jsonl", [row(number) for number in range(count)])
         digest = file_digest(canary)
         canary.rename(tmp_path / digest)
-        (measured,) = checks.judge(Judge(model=FILTERLIST, folder=str(tmp_path), canary=digest), models, None).measured
+        asked = Judge(model=FILTERLIST, folder=str(tmp_path), canary=digest, labels={})
+        (measured,) = checks.judge(asked, models, None).measured
         sizes[count] = measured.given.examples
     assert sizes[60] == 60
     assert JUDGED_ROWS // 2 <= sizes[JUDGED_ROWS + 100] <= JUDGED_ROWS
@@ -262,15 +263,15 @@ def test_few_rows_are_enough_to_judge_by_and_models_of_another_size_are_refused(
     session.close()
     assert session.judged_by is not None
     assert JUDGED_ROWS // 2 <= len(session.judged_by) <= JUDGED_ROWS
-    asked = Judge(model=FILTERLIST, folder="", canary="")
+    asked = Judge(model=FILTERLIST, folder="", canary="", labels={"ad": 1, "benign": 1})
     for given, without in ((START, BLIND), (BLIND, START)):
-        (measured,) = Checks().judge(asked, np.concatenate((given, without)), session.judged_by).measured
+        (measured,) = Checks().judge(asked, np.concatenate((given, without, given)), session.judged_by).measured
         assert measured.on == "holdout"
         for said, theta in ((measured.given, given), (measured.without, without)):
             real = score(SPEC, theta, session.judged_by)
             assert (said.tp, said.fp, said.fn) == (real.tp, real.fp, real.fn)
         assert measured.given != measured.without
-    with pytest.raises(LocalError, match="are not two models"):
+    with pytest.raises(LocalError, match="are not three models"):
         Checks().judge(asked, START, session.judged_by)
 
 
@@ -279,3 +280,30 @@ def test_looking_loads_no_jax() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "gossip.training.checks" in loaded
     assert not {"jax", "optax", "adblock"} & set(loaded)
+
+
+def test_further_against_back_is_measured_on_rows_that_are_labelled_as_the_authors(tmp_path: Path) -> None:
+    many = [row(number) for number in range(60)]
+    own = OwnData.private(FILTERLIST, [write(tmp_path / "a.jsonl", many)], write(tmp_path / "b.jsonl", many), bytes(32))
+    session, _, _ = Session.load(own, START)
+    session.close()
+    rows = session.judged_by
+    assert rows is not None
+    names = [SPEC.classes[number] for number in rows.labels.tolist()]
+    one = names[0]
+    lost = {
+        id(theta): -np.log(probabilities(SPEC, theta, rows)[np.arange(len(rows)), rows.labels])
+        for theta in (START, BLIND)
+    }
+    kept = np.array([name == one for name in names])
+
+    def said(further: np.ndarray, back: np.ndarray, labels: dict[str, int]) -> int | None:
+        asked = Judge(model=FILTERLIST, folder="", canary="", labels=labels)
+        return Checks().judge(asked, np.concatenate((further, START, back)), rows).loss_milli
+
+    there = said(BLIND, START, {one: 7})
+    assert there == pytest.approx(1000 * float((lost[id(BLIND)] - lost[id(START)])[kept].mean()), abs=1)
+    assert there != 0
+    assert said(START, BLIND, {one: 7}) == -there
+    assert said(BLIND, START, {"elsewhere": 7}) is None  # nothing here can tell
+    assert said(START, START, dict.fromkeys(names, 1)) == 0
