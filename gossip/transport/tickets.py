@@ -131,7 +131,7 @@ class Ticket:
             is_genuine = verify(ticket.key, ticket.signature, ticket._transcript())
         except (IndexError, UnicodeDecodeError, LocalError, RemoteError) as error:
             raise LocalError(
-                "this invite is damaged", why=f"a part is missing or was changed: {error}", next_step=_ADVICE
+                "this invite is damaged", why="a part is missing or was changed", next_step=_ADVICE
             ) from error
         if not is_genuine:
             raise LocalError(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -118,3 +123,101 @@ def test_roles_are_a_closed_set(role: str) -> None:
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(LocalError):
         split_address(address)
+
+
+# ------------------------------------------------------------------ vectors
+
+VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "tickets.json"
+
+
+def described(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "swarm": ticket.swarm, "founder": ticket.founder, "key": ticket.key.hex(), "secret": ticket.secret.hex(),
+        "role": ticket.role, "uses": ticket.uses, "expires": ticket.expires, "addresses": list(ticket.addresses),
+        "id": ticket.ticket_id.hex(), "signed": ticket._transcript().hex(), "signature": ticket.signature.hex(),
+        "text": ticket.text,
+    }  # fmt: skip
+
+
+def spelled(whole: bytes) -> str:
+    return "gossip2-" + base64.urlsafe_b64encode(whole).decode().rstrip("=")
+
+
+def whole_of(ticket: Ticket) -> bytes:
+    text = ticket.text.removeprefix("gossip2-")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def signed_again(change: bytes, at: int) -> str:
+    """The ticket with other bytes from `at` on, under a signature that fits them: only their meaning is wrong."""
+    body = whole_of(TICKET)[:-64]
+    body = body[:at] + change + body[at + len(change) :]
+    secret = body[98 : 98 + body[97]]
+    transcript = b"gossip/ticket/2\n" + body[:97] + hashlib.sha256(secret).digest() + body[98 + body[97] :]
+    return spelled(body + ANNA.sign(transcript))
+
+
+def rejected() -> dict[str, str]:
+    """One for each way to be wrong."""
+    whole = whole_of(TICKET)
+    return {
+        "an older version": "gossip1-" + TICKET.text.removeprefix("gossip2-"),
+        "another version inside": signed_again(b"\x03", 0),
+        "a changed role": replace(TICKET, role="auditor").text,
+        "a changed end": replace(TICKET, expires=0).text,
+        "a changed address": replace(TICKET, addresses=("10.6.6.6:4100",)).text,
+        "a changed secret": replace(TICKET, secret=b"t" * 16).text,
+        "another key": replace(TICKET, key=PrivateKey.from_seed(b"m" * 32).public).text,
+        "a key of small order": signed_again(bytes(32), 65),
+        "a secret of 15 bytes": signed_again(b"\x0f", 97),
+        "a role that is none": signed_again(b"\x07TRAINER", 114),
+        "no uses": signed_again(bytes(2), 122),
+        "1001 uses": signed_again((1001).to_bytes(2, "little"), 122),
+        "an end beyond what a double holds": signed_again((1 << 53).to_bytes(8, "little"), 124),
+        "more addresses than there are": signed_again(b"\x03", 132),
+        "an address that is none": signed_again(b"192.168.1.7:41O0", 134),
+        "a byte more": spelled(whole + b"\0"),
+        "a byte less": spelled(whole[:-1]),
+        "nothing": "gossip2-",
+        "padding": TICKET.text + "=",
+        "bits that say nothing": TICKET.text[:-1]
+        + chr(ord(TICKET.text[-1]) + 1),  # Q becomes R: the last four bits are over
+    }
+
+
+def vectors() -> dict[str, Any]:
+    card = replace(TICKET, secret=b"", expires=0, uses=1).signed(ANNA)
+    return {
+        "format": "gossip ticket, version 2",
+        "private key": (b"k" * 32).hex(),
+        "ticket": described(TICKET),
+        "card": described(card),
+        "reject": [{"why": why, "text": text} for why, text in rejected().items()],
+    }
+
+
+def test_the_vector_file_is_what_the_code_makes() -> None:
+    assert VECTORS.read_text() == json.dumps(vectors(), indent=2) + "\n"
+
+
+@pytest.mark.parametrize("why", sorted(rejected()))
+def test_each_way_to_be_wrong_is_refused(why: str) -> None:
+    with pytest.raises(LocalError) as caught:
+        Ticket.parse(rejected()[why])
+    assert caught.value.next_step
+
+
+def test_the_vector_by_hand() -> None:
+    """The bytes put together from the text of docs/wire.md alone."""
+    row = json.loads(VECTORS.read_text())["ticket"]
+
+    def short(text: str) -> bytes:
+        return bytes([len(text)]) + text.encode()
+
+    start = b"\x02" + bytes.fromhex(row["swarm"] + row["founder"] + row["key"])
+    end = short(row["role"]) + row["uses"].to_bytes(2, "little") + row["expires"].to_bytes(8, "little")
+    end += bytes([len(row["addresses"])]) + b"".join(short(address) for address in row["addresses"])
+    secret = bytes.fromhex(row["secret"])
+    assert hashlib.sha256(secret).hexdigest() == row["id"]
+    assert (b"gossip/ticket/2\n" + start + hashlib.sha256(secret).digest() + end).hex() == row["signed"]
+    assert spelled(start + bytes([len(secret)]) + secret + end + bytes.fromhex(row["signature"])) == row["text"]
