@@ -36,7 +36,7 @@ from typing import Final
 from ledger.chain import MAX_LOG_SIZE, Charge, FinalPast, Log, LogId, Ranges, Tip, common, lineage
 from ledger.condemned import is_judged, struck
 from ledger.entry import Hash, PeerId
-from ledger.membership import Word, revoked_from
+from ledger.membership import Membership, Word, revoked_from
 from ledger.ranges import between, difference, union
 from ledger.tail import NeedsHistory
 
@@ -119,6 +119,25 @@ def unviewed(tip: Tip, view: Mapping[int, int]) -> int:
         known = max(min(common(chain, tip.roster[slot]), view.get(slot, tip.sizes[slot])) for slot in slots)
         passed += chain.weight[counted] - chain.weight[min(known, counted)]
     return passed
+
+
+def sharers(logs: Iterable[Log], log: Log, seq: int) -> int:
+    """Among how many of its author's house what update `seq` of a log weighs was divided, the author included."""
+    seats: dict[PeerId, Membership] = {}
+    words: dict[PeerId, list[Word]] = {}
+    for other in logs:
+        size = log.seen_at(seq, other)
+        for said in other.admissions:
+            if said.seq < size:
+                seats[said.peer] = Membership.of(said).join(seats.get(said.peer))
+        for at, peer, word in other.revokes:
+            if at < size:
+                words.setdefault(peer, []).append(word)
+    own = seats.get(log.peer)
+    if own is None or not own.house:
+        return 1
+    mates = [peer for peer, seat in seats.items() if seat.trains and seat.house == own.house]
+    return sum(revoked_from(words.get(peer, ())) is None for peer in mates)
 
 
 # ------------------------------------------------------------------ in the sum

@@ -16,7 +16,8 @@ from ledger.entry import GRID_ONE, FoldConstants, PeerId, Snapshot
 from ledger.errors import RemoteError
 from ledger.grounds import Grounds
 from ledger.looked import Status
-from ledger.rebuild import row_at
+from ledger.rebuild import row_at, tip_at
+from ledger.standing import sharers
 from ledger.state_document import state_document
 from ledger.state_opening import open_state
 from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, weigh
@@ -345,6 +346,21 @@ def test_a_row_made_again_from_columns_is_the_row_that_was():
         log = replica.branches.get(peer.id)
         for number in range(log.folded[-1]):
             assert row_hash(row_at(replica.constants, log, number + 1)) == log.row_hash(number)
+
+
+def test_among_how_many_a_weight_was_divided_can_be_told_later():
+    seen = set()
+    for seed in (5, 12):
+        replica = housed_swarm(seed, events=64).founder.replica
+        logs = replica.branches.logs
+        for log in logs.values():
+            for seq in log.folded_at:
+                tip = tip_at(log, seq + 1, "")
+                own = tip.admitted[log.peer].house
+                told = sharers(logs.values(), log, seq)
+                assert told == (1 + tip.houses.count(own) if own else 1)
+                seen.add(told)
+    assert seen >= {1, 2, 3}
 
 
 # ------------------------------------------------------------------ quorums

@@ -23,9 +23,10 @@ in a hundred finds harm in an honest batch, and what is said of data adds up for
 
 Rules kept here: at most one batch each `judge_s`, of each peer the newest; the models are the exact fold, and the
 exact fold with their mean delta once more (or less), each by its weight as if its author had been alone (so the step
-is the same in a swarm of three and of thirty, and what was clipped stays clipped), rounded once; what does not count
-any more is not judged; who has few rows measures, and holds it against nobody. It refuses to know rows: the shell
-measures, and what it says is an opinion that others check with rows of theirs.
+is the same in a swarm of three and of thirty, and of one guest of fifty: no house hides behind its number; and what
+was clipped stays clipped), rounded once; what does not count any more is not judged; who has few rows measures, and
+holds it against nobody. It refuses to know rows: the shell measures, and what it says is an opinion that others check
+with rows of theirs.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from gossip.events import Judge, Judged
 from gossip.peer.inspection.office import Finding, Office, opinion
 from ledger.chain import LogId, peer_of
 from ledger.entry import GRID_ONE, AnyEntry, Hash, Judgement, Measured, PeerId, Scores, Update, Verdict
+from ledger.standing import sharers
 
 BATCH: Final = 16  # updates
 FIRST: Final = (4, 4, 8)  # of a log, where the loss is asked for
@@ -161,12 +163,14 @@ class Holdout:
         """
         of_data = self._office.data_of(log, seqs[-1]) is not None
         held, eta = self._office.replica.branches.get(log), self._office.replica.genesis.fold.eta
+        logs = self._office.replica.branches.logs.values()
         found: list[tuple[Hash, int]] = []
         for name, seq, delta, weight in self._office.replica.updates:
             if name == log and not self._office.replica.condemned(log, seq):
                 update = self._office.update_of(log, seq) if of_data else None
                 if seq in seqs or (update is not None and update.data == seqs[-1]):
-                    alone = min(GRID_ONE, weight * held.active[held.folded[seq]] * GRID_ONE // eta)
+                    shared = held.active[held.folded[seq]] * sharers(logs, held, seq)
+                    alone = min(GRID_ONE, weight * shared * GRID_ONE // eta)
                     found.append((delta, alone))
         found = found[-BATCH:]
         return [(delta, alone // len(found)) for delta, alone in found]
