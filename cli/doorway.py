@@ -1,7 +1,7 @@
 """The door as a peer's status tells of it: who waits there, with the words that both machines show, and as what this
 peer itself is in.
 
-    at the door, to be trainer (code): crumpled-backwater-...        one line a guest
+    at the door, to be trainer (code): crumpled-backwater-...        one line a guest, who may be in already
     trainer until 2027-01-31                                         said beside what witnesses have signed
 
 It decides nothing. What came from other machines is cleaned here.
@@ -22,13 +22,16 @@ MAX_WORDS: Final = 60
 
 def door(status: Mapping[str, Any], width: int) -> list[str]:
     """Lines of at most `width`; none if nobody waits."""
-    said = [
-        f"at the door, to be {plain(guest.get('role', ''), 12)} ({plain(guest.get('how', ''), 8)}): "
-        f"{plain(guest.get('words', ''), MAX_WORDS)}"
-        for guest in list(status.get("guests") or ())[-SHOWN:]
-    ]
+    said = []
+    for guest in list(status.get("guests") or ())[-SHOWN:]:
+        where = "let in as" if guest.get("member") else "at the door, to be"
+        how = f"{where} {plain(guest.get('role', ''), 12)} ({plain(guest.get('how', ''), 8)})"
+        said.append(f"{how}: {plain(guest.get('words', ''), MAX_WORDS)}")
     if status.get("words"):
-        said.append(f"at their door: {plain(status['words'], MAX_WORDS)} (they see the same words)")
+        where = "let in" if status.get("role") else "at their door"
+        said.append(f"{where}: {plain(status['words'], MAX_WORDS)}")
+    if said:
+        said.append("The other machine shows the same words: compare them; gossip members revoke puts a wrong one out.")
     return [line for text in said for line in textwrap.wrap(text, width, subsequent_indent="  ")]
 
 

@@ -107,7 +107,7 @@ def _show_code(facts: dict[str, Any], *, no_qr: bool) -> None:
         f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])} while the node here runs; a third "
         "wrong try ends it.",
         "Both machines show the same four words when they meet: compare them.",
-        "For a machine, or for days: gossip invite --ticket",
+        "For a machine, or for days, add: --ticket",
     ]
     if near:
         told.insert(1, "Only this machine can reach that address: start the node with --interface IF")

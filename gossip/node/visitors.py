@@ -1,11 +1,11 @@
 """Who came to this node's door of late, for its owner's eyes: the words to compare, and how many were cut off.
 
-    notes (guest, knocked, admitted, refused) --> guests that wait, own words, links cut --> status
+    notes (guest, knocked, refused) --> guests, own words, links cut --> status
 
-Why it exists: notes pass by, and whoever types `gossip status` a moment later wants to see the words still.
+Why it exists: notes pass by, and a guest may be a member within a blink; but words are for people, who take their time.
 
-Rules kept here: a guest is shown until it is a member, WAITING_S at most, and MAX_GUESTS of them, the newest; own words
-until this peer is a member. Nothing here decides anything.
+Rules kept here: guests and own words are shown for SHOWN_S from when they met, let in or not, and of guests MAX_GUESTS,
+the newest. Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 from ledger.entry import PeerId
 from ledger.replica import Replica
 
-WAITING_S: Final = 60.0  # as long as the door keeps a place (gossip/node/door.py)
+SHOWN_S: Final = 120.0  # to walk over and compare; the door keeps a guest's place for 60 (gossip/node/door.py)
 MAX_GUESTS: Final = 8
 
 
@@ -25,7 +25,7 @@ class Visitors:
 
     def __init__(self) -> None:
         self._guests: dict[str, tuple[float, dict[str, str]]] = {}  # by key, the newest last
-        self._words = ""
+        self._words, self._met_at = "", 0.0
         self.cut = 0  # links ended by what the far end sent
         self.last_cut = ""  # why the last one was
 
@@ -39,24 +39,23 @@ class Visitors:
                 while len(self._guests) > MAX_GUESTS:
                     del self._guests[next(iter(self._guests))]
             case "knocked":
-                self._words = str(fields["words"])
+                self._words, self._met_at = str(fields["words"]), now
             case "refused" if "log" not in fields and "peer" in fields:
                 self.cut += 1
                 self.last_cut = str(fields.get("text", ""))
 
     def seat(self, replica: Replica, own: PeerId, now: float) -> dict[str, Any]:
-        """What `own` is in the swarm, and who waits at its door: those that nobody has let in yet."""
+        """What `own` is in the swarm, and with whom words are to be compared: `member` is whether they are let in."""
         seat = replica.membership(own)
-        self._guests = {
-            key: (at, facts)
-            for key, (at, facts) in self._guests.items()
-            if now - at < WAITING_S and replica.member_by_key(bytes.fromhex(key)) is None
-        }
+        self._guests = {key: (at, facts) for key, (at, facts) in self._guests.items() if now - at < SHOWN_S}
         return {
             "role": seat.role if seat else "",
             "expires": seat.expires if seat else 0,
             "revoked_from": replica.revoked_from(own),
-            "guests": [facts for _, facts in self._guests.values()],
-            "words": "" if seat else self._words,
+            "guests": [
+                {**facts, "member": replica.member_by_key(bytes.fromhex(facts["key"])) is not None}
+                for _, facts in self._guests.values()
+            ],
+            "words": self._words if now - self._met_at < SHOWN_S else "",
             "cut": {"links": self.cut, "last": self.last_cut},
         }

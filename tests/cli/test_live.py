@@ -285,12 +285,18 @@ WORDS = "crumpled-backwater-tumor-yesteryear"
 KEY = "5d" * 32
 
 
-def test_the_words_of_a_guest_are_on_both_ends_until_it_is_in() -> None:
+def test_the_words_of_a_guest_are_on_both_ends_for_people_to_compare() -> None:
     guest = {"words": WORDS, "role": "trainer", "how": "code", "key": KEY}
     here = drawn(board((status(1, "alder", guests=[guest]),)))
     there = drawn(board((status(2, "birch", state="joining", words=WORDS),)))
     assert f"at the door, to be trainer (code): {WORDS}" in here
-    assert f"at their door: {WORDS} (they see the same words)" in there
+    assert f"at their door: {WORDS}" in there
+    assert f"let in as trainer (code): {WORDS}" in drawn(
+        board((status(1, "alder", guests=[{**guest, "member": True}]),))
+    )
+    assert f"let in: {WORDS}" in drawn(board((status(2, "birch", role="trainer", words=WORDS),)))
+    assert "compare them" in here
+    assert "compare them" in there
     assert WORDS not in drawn(board((status(1, "alder"),)))
 
 
