@@ -41,6 +41,7 @@ def as_json(report: Report, arithmetic: str) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in report.findings],
         "anchored": report.anchored,
         "finals": [asdict(final) for final in report.finals],
+        "shown_out": [asdict(out) for out in report.shown_out],
         "cosignatures": [asdict(word) for word in report.words if word.by],
         "stamps": [{"log": word.log, "size": word.size, "before": word.time} for word in report.words if not word.by],
         "witnesses": [asdict(coverage) for coverage in report.coverage],
@@ -62,6 +63,11 @@ def show(report: Report, anchors: Anchors, *, stamps: bool = False) -> None:
     render.table(("log", "peer", "entries", "signed", "witnessed", "updates", ""), rows, right=(2, 3, 4, 5))
     show_findings(report)
     _show_elsewhere(report)
+    for out in report.shown_out:
+        who, *by = [plain_name(names[one]) if one in names else one[:12] for one in (out.peer, *out.admins)]
+        render.say(
+            f"out     {who} ({out.peer[:12]}): nothing of its log from entry {out.since:,} on counts, say {listed(by)}"
+        )
     for coverage in report.coverage:
         who = f"witness {coverage.key[:12]}"
         render.say(
@@ -142,8 +148,9 @@ def state(report: Report, log: LogReport) -> str:
     known = judged(report, log)
     if known < log.size:
         return f"{known:,} of {log.size:,} judged" if known else "not judged"
-    if log.void_from is not None:
-        return f"counts up to entry {log.void_from:,}"
+    ends = [end for end in (log.void_from, log.revoked_from) if end is not None and end < log.size]
+    if ends:
+        return f"counts up to entry {min(ends):,}"
     return "clean" if report.model_hash else "not replayed"
 
 

@@ -27,13 +27,14 @@ from typing import Final, Generic
 from ledger.admission import Admission
 from ledger.bundle import BundleContents, BundleError
 from ledger.bundle_files import open_bundle
+from ledger.chain import peer_of
 from ledger.entry import Genesis
 from ledger.errors import RemoteError
 from ledger.first_look import first_look
 from ledger.fold import Arithmetic, D, T
 from ledger.held import Held
 from ledger.replica import Replica
-from ledger.report import Anchors, Finding, Findings, LogReport, Report, Verdict
+from ledger.report import Anchors, Finding, Findings, LogReport, Report, ShownOut, Verdict
 from ledger.shown import Inspectors
 from ledger.structure import Progress, Structure, check_structure
 from ledger.vouched import final_witnesses, witnessed
@@ -135,6 +136,9 @@ class _Audit(Generic[D, T]):
             findings=findings.in_order(),
             anchored=self._anchors.any,
             finals=admission.finals,
+            shown_out=tuple(
+                [ShownOut(peer, since, replica.wanted_out_by(peer)) for peer, since in replica.shown_out()]
+            ),
             words=witnessed(held.words),
             coverage=held.coverage,
             too_large=admission.too_large,
@@ -158,6 +162,7 @@ class _Audit(Generic[D, T]):
             witnessed=held.witnessed(log),
             keys=len(replica.keys_of(log)) if known else 0,
             void_from=replica.void_from(log) if known else None,
+            revoked_from=replica.revoked_from(peer_of(log)),
         )
 
     # -------------------------------------------------------------- what is in no log

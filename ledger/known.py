@@ -340,6 +340,16 @@ class Known:
         """What admins have said who want a member out, whether there are enough of them or not."""
         return frozenset(self._words.get(peer, ()))
 
+    def shown_out(self) -> list[tuple[PeerId, int]]:
+        """Everybody who is out, and from which index of the log on."""
+        found = ((peer, self.revoked_from(peer)) for peer in sorted(self._words))
+        return [(peer, since) for peer, since in found if since is not None]
+
+    def wanted_out_by(self, peer: PeerId) -> tuple[PeerId, ...]:
+        """The admins who want a member out, be they enough or not; sorted."""
+        logs = self._logs.values()
+        return tuple(sorted({log.peer for log in logs if any(of == peer for _, of, _ in log.revokes)}))
+
     def revoked_from(self, peer: PeerId) -> int | None:
         """The index in a peer's log from which nothing counts because it is out; None if it is not."""
         return revoked_from(self._words[peer]) if peer in self._words else None

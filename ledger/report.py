@@ -13,7 +13,7 @@ from typing import Literal
 
 from ledger.bundle import BundleError, BundleLog
 from ledger.chain import LogId
-from ledger.entry import Hash
+from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 from ledger.looked import Checks
 from ledger.tiles import TILE_WIDTH, Tile
@@ -78,6 +78,7 @@ class LogReport:
     witnessed: int = 0  # the largest size of it that a member has cosigned
     keys: int = 0  # that it has had: one more than rotations
     void_from: int | None = None  # the first entry that counts no more, because its author signed two histories
+    revoked_from: int | None = None  # ... because admins want its author out
 
     @property
     def elsewhere(self) -> int:
@@ -92,6 +93,15 @@ class Final:
     log: LogId
     seq: int  # of the snapshot
     named_by: int  # seq of the `final` entry in that log
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOut:
+    """A member who is out, because as many admins want it as the swarm asks for."""
+
+    peer: PeerId
+    since: int  # nothing of its log from there on counts, but what a final snapshot holds
+    admins: tuple[PeerId, ...]  # who said so, sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ class Report:
     findings: tuple[Finding, ...]  # at most MAX_FINDINGS
     anchored: bool
     finals: tuple[Final, ...] = ()
+    shown_out: tuple[ShownOut, ...] = ()  # by peer
     words: tuple[Witnessed, ...] = ()  # good cosignatures, for the intervals of entries (timeline.py)
     coverage: tuple[Coverage, ...] = ()  # one for each witness that the auditor named
     too_large: str = ""  # why the model was not replayed on this machine

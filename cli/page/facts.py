@@ -35,6 +35,7 @@ from ledger.entry import (
     PeerId,
     PolicyChange,
     Recover,
+    Revoke,
     Rotate,
     Snapshot,
     Update,
@@ -49,7 +50,9 @@ MAX_LANES: Final = 24  # logs drawn; a swarm may have thousands
 MAX_LINKS: Final = 1500  # citations drawn
 MAX_ROWS: Final = 200  # findings and moments in words
 COLOURS: Final = 8  # peers with a colour of their own, by weight; the rest share grey
-_TOLD: Final = (Genesis, Enrol, Member, Snapshot, Accuse, Rotate, Recover, Finality, Anchor, PolicyChange)  # as moments
+_TOLD: Final = (
+    Genesis, Enrol, Member, Revoke, Snapshot, Accuse, Rotate, Recover, Finality, Anchor, PolicyChange
+)  # as moments # fmt: skip
 
 
 @dataclass(slots=True)

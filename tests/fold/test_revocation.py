@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Final
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cli.app import app
+from cli.verdict import as_json
+from ledger.audit import Anchors, audit
 from ledger.canonical import encode_entry
 from ledger.entry import Revoke, Snapshot, Update
+from ledger.fold import PlainArithmetic
 from ledger.membership import Membership
 from ledger.replica import Checked, InvalidEntry, LogId, NeedsHistory, Replica
+from tests.fold.bundles import contents_of, written
 from tests.fold.judging import condemn
 from tests.fold.members import ADMINS, MOVED, lost, membered_swarm, seats
 from tests.fold.stories import checked_entries, history_of, model_of, named_terms, named_weights, shuffled_delivery
@@ -366,3 +373,33 @@ def test_a_revocation_from_now_on_needs_none(swarm: Swarm) -> None:
     late.fetch(founder)
     assert late.model_hash() == founder.model_hash() == again.entry.model
     assert seats(opened(founder.replica, ann.id, again.seq, 1)) == seats(founder.replica)
+
+
+# ------------------------------------------------------------------ what an auditor is told
+
+
+def test_an_audit_says_who_is_out_since_where_and_by_whom_and_finds_nothing_wrong(swarm: Swarm, tmp_path: Path) -> None:
+    founder, ann, eve = swarm.founder, swarm["ann"], swarm["eve"]
+    since = counted(founder.replica, eve.id)[1]
+    founder.revoke(eve, since)
+    ann.fetch(founder)
+    ann.revoke(eve, since)
+    eve.publish(CHANGE)  # does not know of it
+    swarm.exchange()
+    ann.snapshot()
+    swarm.exchange()
+    report = audit(contents_of(swarm), PlainArithmetic(), Anchors(swarm=swarm.swarm))
+    assert report.verdict == "clean"
+    assert report.model_hash == model_of(swarm)
+    (out,) = report.shown_out
+    assert (out.peer, out.since, out.admins) == (eve.id, since, tuple(sorted((founder.id, ann.id))))
+    assert {log.revoked_from for log in report.logs if log.peer == eve.id} == {since}
+    assert {log.void_from for log in report.logs} == {None}
+    told = as_json(report, "plain")
+    assert told["shown_out"] == [{"peer": eve.id, "since": since, "admins": out.admins}]
+    assert [log["state"] for log in told["logs"] if log["peer"] == eve.id] == [f"counts up to entry {since}"]
+    done = CliRunner().invoke(app, ["ledger", "verify", str(written(swarm, tmp_path / "b")), "--swarm", swarm.swarm])
+    assert f"eve ({eve.id[:12]}): nothing of its log from entry {since} on counts, say " in done.output.replace(
+        "\n", " "
+    )
+    assert done.exit_code == 0
