@@ -1,8 +1,8 @@
 """Text from other peers, made harmless before it reaches a terminal.
 
 A peer chooses its own name, and a name may carry anything: escape sequences that repaint the screen
-or set the clipboard, markup that rich would obey, marks that reverse the reading direction or hide
-characters. Here all of that is taken out. What is left is for reading only; decisions use ids.
+or set the clipboard, markup that rich would obey, marks that reverse the reading direction, hide
+characters or pile up on one. Here all of that is taken out. What is left is for reading only; decisions use ids.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import unicodedata
 from typing import Final
 
 MAX_CHARS: Final = 2_000  # of a text with markup to take out, which takes the square of its length; no line is so long
+MAX_MARKS: Final = 4  # on one letter, as Vietnamese, Hebrew and Thai need; sixty would cover the lines above
 MAX_NAME: Final = 24  # characters shown of a name: a column of the live view
 NO_NAME: Final = "(no name)"
 
@@ -22,6 +23,7 @@ _ESCAPES: Final = re.compile(
     "|\x1b[ -/]*[0-~]?"
 )
 _MARKUP: Final = re.compile(r"\\*\[[a-zA-Z#/@][^\[\]]*\]|\\+(?=\[)")  # what rich takes for a tag, or for an escaped one
+_MARKS: Final = frozenset({"Mn", "Me"})  # drawn over or around the letter before them
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, format (bidi, zero width), private
 
 
@@ -30,7 +32,19 @@ def visible(text: object, limit: int | None = None) -> str:
     never read as markup, `render.say`, tables and pages."""
     kept = _ESCAPES.sub("", str(text))
     kept = "".join(" " if c in "\t\r\n" else c for c in kept if c in "\t\r\n" or unicodedata.category(c) not in _UNSEEN)
-    return _cut(" ".join(kept.split()), limit)
+    return _cut(" ".join(_unpiled(kept).split()), limit)
+
+
+def _unpiled(text: str) -> str:
+    """At most MAX_MARKS on one letter."""
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in _MARKS else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _cut(text: str, limit: int | None) -> str:
