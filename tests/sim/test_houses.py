@@ -30,6 +30,15 @@ def test_a_house_of_sybils_writes_as_much_of_the_model_as_one_member():
     assert all(report.updates[peer] >= 4 for peer in report.peers)  # each of them publishes as often as the others
     assert 0.4 * min(members) < sponsor_house <= 1.1 * max(members)
 
+    machine = swarm.peers[0].machine
+    assert machine is not None
+    replica = book.replica
+    steps = {}
+    for peer in (report.peers[1], report.peers[-1]):
+        held = replica.branches.get(peer)
+        ((_, steps[peer]),) = machine._inspection._holdout._mean(peer, (held.folded_at[3],))
+    assert min(steps.values()) > 0.6 * max(steps.values())  # and who judges them looks at steps of one size
+
 
 def test_a_scenario_in_which_an_admin_is_somebodys_sponsor_is_no_house():
     for guests in ({3: 0}, {2: 3}):
