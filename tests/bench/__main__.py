@@ -20,6 +20,7 @@ from tests.bench import (
     codec,
     data,
     demo,
+    fuzz,
     houses,
     ledger,
     machine,
@@ -48,6 +49,7 @@ SECTIONS: Final = (
     "policy",
     "houses",
     "poison",
+    "fuzz",
     "demo",
 )
 
@@ -73,6 +75,7 @@ def main() -> None:
         "policy": lambda: policy.measure(quick=given.quick),
         "houses": lambda: houses.measure(quick=given.quick),
         "poison": lambda: poison.measure(quick=given.quick),
+        "fuzz": lambda: fuzz.measure(quick=given.quick),
         "demo": lambda: demo.measure(seeds, _progress),
     }
     begun, when = perf_counter(), datetime.now(UTC)
