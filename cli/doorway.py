@@ -31,7 +31,7 @@ def door(status: Mapping[str, Any], width: int) -> list[str]:
         where = "let in" if status.get("role") else "at their door"
         said.append(f"{where}: {plain(status['words'], MAX_WORDS)}")
     if said:
-        said.append("The other machine shows the same words: compare them; gossip members revoke puts a wrong one out.")
+        said.append("Compare them: the other machine must show the same words.")
     return [line for text in said for line in textwrap.wrap(text, width, subsequent_indent="  ")]
 
 

@@ -203,10 +203,10 @@ def show(found: Roster) -> None:
         render.say(f"           as {plain(one['role'])}{until}{where}")
     for one in said["codes"]:
         left = int(one["uses"]) - int(one["given"])
+        tries = int(one["tries"])
         render.say(
-            f"Code {int(one['number'])} is open for {render.many(left, 'peer')} until "
-            f"{render.moment(int(one['expires']))}; {int(one['tries'])} more wrong "
-            f"{'guess closes' if int(one['tries']) == 1 else 'guesses close'} it"
+            f"Code {int(one['number'])}: open for {render.many(left, 'peer')} until "
+            f"{render.moment(int(one['expires']))}, {tries} wrong {'try' if tries == 1 else 'tries'} left"
         )
     if said["open"]:
         render.say("Open: anybody near who asks for the swarm by its name may enter while this peer runs.")

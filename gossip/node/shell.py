@@ -180,7 +180,7 @@ class Node:
         stack.push_async_callback(self._transport.close)
         self._calls = Calls(
             self._transport, self._pool, self._door, config.ticket, tasks=tasks, post=self._post, now=self._now,
-            is_member=self._is_member, tell=self._tell,
+            is_member=self._has_entered, tell=self._tell,
         )  # fmt: skip
         self._backend = self._transport.backend
         port = self._port = await self._transport.start(addresses[0], config.port)
@@ -307,6 +307,10 @@ class Node:
 
     def _is_member(self) -> bool:
         return bool(self._book.replica.role_of(self._meta["self"]))
+
+    def _has_entered(self) -> bool:
+        """Whether an invite is of no more use: this peer is a member, or was put out."""
+        return self._is_member() or self._book.replica.is_revoked(self._meta["self"])
 
     async def _advertise(self) -> None:
         try:

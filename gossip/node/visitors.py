@@ -24,7 +24,7 @@ class Visitors:
     """Of one run."""
 
     def __init__(self) -> None:
-        self._guests: dict[str, tuple[float, dict[str, str]]] = {}  # by key, the newest last
+        self._guests: dict[str, tuple[float, dict[str, Any]]] = {}  # by key, the newest last
         self._words, self._met_at = "", 0.0
         self.cut = 0  # links ended by what the far end sent
         self.last_cut = ""  # why the last one was
@@ -35,7 +35,8 @@ class Visitors:
             case "guest":
                 key = str(fields["key"])
                 self._guests.pop(key, None)
-                self._guests[key] = (now, {name: str(fields[name]) for name in ("words", "role", "how")} | {"key": key})
+                facts = {name: str(fields[name]) for name in ("words", "role", "how")}
+                self._guests[key] = (now, {**facts, "key": key, "member": False})
                 while len(self._guests) > MAX_GUESTS:
                     del self._guests[next(iter(self._guests))]
             case "knocked":
@@ -47,15 +48,18 @@ class Visitors:
     def seat(self, replica: Replica, own: PeerId, now: float) -> dict[str, Any]:
         """What `own` is in the swarm, and with whom words are to be compared: `member` is whether they are let in."""
         seat = replica.membership(own)
-        self._guests = {key: (at, facts) for key, (at, facts) in self._guests.items() if now - at < SHOWN_S}
+        out = replica.revoked_from(own)
+        for key, (at, facts) in list(self._guests.items()):
+            is_member = replica.member_by_key(bytes.fromhex(key)) is not None
+            if now - at >= SHOWN_S or (facts["member"] and not is_member):  # or was put out meanwhile
+                del self._guests[key]
+            else:
+                facts["member"] = is_member
         return {
             "role": seat.role if seat else "",
             "expires": seat.expires if seat else 0,
-            "revoked_from": replica.revoked_from(own),
-            "guests": [
-                {**facts, "member": replica.member_by_key(bytes.fromhex(facts["key"])) is not None}
-                for _, facts in self._guests.values()
-            ],
-            "words": self._words if now - self._met_at < SHOWN_S else "",
+            "revoked_from": out,
+            "guests": [dict(facts) for _, facts in self._guests.values()],
+            "words": self._words if now - self._met_at < SHOWN_S and out is None else "",
             "cut": {"links": self.cut, "last": self.last_cut},
         }

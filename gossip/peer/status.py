@@ -31,6 +31,7 @@ from ledger.entry import (
     PeerId,
     PolicyChange,
     Recover,
+    Revoke,
     Rotate,
     Scores,
     Snapshot,
@@ -150,6 +151,8 @@ def told(checked: Checked, names: dict[PeerId, str], *, is_out: bool = False) ->
             return f"{update.bytes} bytes from {update.examples} examples, {'condemned' if is_out else share}"
         case Member() as member:
             return f"lets {who(member.peer)} in as {member.role}"
+        case Revoke() as revoke:
+            return f"wants {who(revoke.peer)} out: nothing of its log counts from entry {revoke.since} on"
         case Enrol() as enrol:
             return f"{enrol.name} asks to take part"
         case Snapshot() as snapshot:

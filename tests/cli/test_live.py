@@ -295,8 +295,8 @@ def test_the_words_of_a_guest_are_on_both_ends_for_people_to_compare() -> None:
         board((status(1, "alder", guests=[{**guest, "member": True}]),))
     )
     assert f"let in: {WORDS}" in drawn(board((status(2, "birch", role="trainer", words=WORDS),)))
-    assert "compare them" in here
-    assert "compare them" in there
+    assert "Compare them" in here
+    assert "Compare them" in there
     assert WORDS not in drawn(board((status(1, "alder"),)))
 
 

@@ -113,7 +113,7 @@ def test_what_the_node_adds_is_links_keys_and_codes(place: Path) -> None:
     assert told.count("link now") == 1
     assert f"May enter: {ids.checked(key, 'key')}" in told
     assert "as auditor until 2027-01-15 08:00:00Z, by the allowlist file" in told
-    assert "Code 7 is open for 2 peers until 2027-01-15 08:00:00Z; 1 more wrong guess closes it" in told
+    assert "Code 7: open for 2 peers until 2027-01-15 08:00:00Z, 1 wrong try left" in told
     assert "Open: anybody near" in told
 
 

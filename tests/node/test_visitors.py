@@ -52,3 +52,13 @@ def test_links_that_were_cut_are_counted_and_what_the_policy_leaves_out_is_not()
     seen.saw("merged", {"peer": "ab"}, 1.0)
     seat = seen.seat(swarm.founder.replica, swarm.founder_id, 2.0)
     assert seat["cut"] == {"links": 1, "last": "too many messages"}
+
+
+def test_who_is_put_out_at_once_is_no_guest_again() -> None:
+    swarm, seen = Swarm(["bert"]), Visitors()
+    seen.saw("guest", guest("bert"), 100.0)
+    seen.saw("knocked", {"words": "mine", "key": "ab"}, 100.0)
+    assert seen.seat(swarm.founder.replica, swarm["bert"].id, 101.0)["guests"][0]["member"]
+    swarm.founder.revoke(swarm["bert"], 1)
+    seat = seen.seat(swarm.founder.replica, swarm["bert"].id, 102.0)
+    assert (seat["guests"], seat["words"], seat["revoked_from"], seat["role"]) == ([], "", 1, "")
