@@ -100,6 +100,11 @@ class Door:
             return None
         return OpenTicket(kept.secret, kept.role)
 
+    def expects(self, key: bytes) -> bool:
+        """Whether that very key may enter; an open door expects nobody."""
+        allowed = self._allowed.get(key)
+        return allowed is not None and not self._is_over(allowed.expires)
+
     def guest(self, key: bytes) -> str:
         """The role in which the holder of `key` may enter without a ticket; "" for none."""
         visit = self._without_ticket(key)

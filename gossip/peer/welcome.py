@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gossip.events import LinkId
 from gossip.peer.author import Author
 from gossip.peer.book import Book
 from gossip.peer.chronicle import Chronicle
@@ -36,12 +37,14 @@ class Welcome:
     ) -> None:  # fmt: skip
         self._author, self._replica, self._links = author, book.replica, links
         self._chronicle, self._out, self._catch_up = chronicle, out, catch_up
-        self._refused: set[PeerId] = set()  # whom we may not let in; asked, never iterated
+        self._refused: set[LinkId] = set()  # of guests whom we may not let in; asked, never iterated
 
     def tick(self, now: float) -> None:
         """Admit whom we can."""
         if not self._author.may_write or not self._may_admit():
             return
+        if self._refused:
+            self._refused &= {live.link for live in self._links}
         for live in self._links:
             peer = self._chronicle.keys.get(live.key)
             if live.peer is None and peer is not None and self._is_wanted(live, peer, now):
@@ -59,7 +62,7 @@ class Welcome:
     def _is_wanted(self, live: Live, peer: PeerId, now: float) -> bool:
         is_over = 0 < live.expires <= now
         is_known = self._replica.membership(peer) is not None or self._replica.is_revoked(peer)
-        return live.role in GIVEN and not is_over and not is_known and peer not in self._refused
+        return live.role in GIVEN and not is_over and not is_known and live.link not in self._refused
 
     def _admit(self, live: Live, peer: PeerId, now: float) -> None:
         role, expires = GIVEN[live.role], live.expires
@@ -71,5 +74,5 @@ class Welcome:
         try:
             self._author.admit_member(peer, role, now, expires)
         except LocalError as error:  # the rules say no: nothing was written
-            self._refused.add(peer)
+            self._refused.add(live.link)
             self._out.note("trouble", text=f"a guest cannot be let in as {role}: {error.why or error}")

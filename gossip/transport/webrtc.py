@@ -77,6 +77,10 @@ class Gate(Protocol):
 
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None: ...
 
+    def expects(self, key: bytes) -> bool:
+        """Whether that very key was named as one that may enter."""
+        ...
+
     def guest(self, key: bytes) -> str:
         """The role in which a stranger with that key may enter without a ticket; "" for none."""
         ...
@@ -205,7 +209,7 @@ class WebRTCTransport:
             key, ticket = bytes.fromhex(offer.key), bytes.fromhex(offer.ticket)
         except ValueError:
             return False
-        return self._gate.admits(key) or bool(ticket and self._gate.ticket(ticket, key))
+        return self._gate.admits(key) or self._gate.expects(key) or bool(ticket and self._gate.ticket(ticket, key))
 
     def _admit(self, offer: Offer, key: bytes) -> tuple[str, bytes] | None:
         """The role and id of a ticket the offer proves, ("", b"") for a member, None for a stranger; a guest without

@@ -79,6 +79,8 @@ async def test_an_allowed_key_is_a_guest_in_the_role_named_until_it_is_over(sett
     assert door.guest(key("dora")) == ""
     door.allow([allowed("dora", "auditor", TODAY + 10)])
     assert door.guest(key("dora")) == "auditor"
+    assert door.expects(key("dora"))
+    assert not door.expects(key("mallory"))
     assert door.guest(key("mallory")) == ""
     assert door.entered(link("dora", "auditor")) == Visit("auditor", "allowed", TODAY + 10)
     made.today[0] = TODAY + 10

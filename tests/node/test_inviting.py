@@ -148,6 +148,18 @@ async def test_after_three_wrong_tries_not_even_the_right_words_open_and_the_num
             await knocking.by_code(code, LO, search_s=1.5)
 
 
+async def test_a_code_has_its_time_and_then_nobody_asks_for_its_number(anna: Running) -> None:
+    async with running(anna):
+        made = await anna.ask("invite", code=True, ttl_s=1)
+        assert await anna.told("code") == {"number": made["number"], "why": "expired", "given": 0}
+        with pytest.raises(LocalError, match="does not take this code"):
+            await knocking.by_code(Code.parse(made["code"]), LO, [anna.at])
+        with Store.open_readonly(places.store_path(anna.place)) as store:
+            assert store.ticket(Ticket.parse(made["ticket"]).ticket_id) is None, "and nobody has its ticket"
+        with pytest.raises(LocalError, match="open to guesses meanwhile"):
+            await anna.ask("invite", code=True, ttl_s=100_000)
+
+
 async def test_a_code_is_gone_with_the_node_that_made_it_and_a_ticket_is_not(tmp_path: Path, anna: Running) -> None:
     async with running(anna):
         code = Code.parse((await anna.ask("invite", code=True, ttl_s=600))["code"])

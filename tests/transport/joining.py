@@ -79,6 +79,9 @@ class Members:
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None:
         return self.tickets.get(ticket_id)
 
+    def expects(self, key: bytes) -> bool:
+        return key in self.guests
+
     def guest(self, key: bytes) -> str:
         return self.guests.get(key, "")
 
