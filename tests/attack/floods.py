@@ -152,7 +152,8 @@ async def knock(address: str, swarm: str, count: int, lasts_s: float) -> None:
         for number, offer in made:
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(offer)
-            refused += b" 404 " in await reader.read()
+            said = await reader.read()
+            refused += b" 404 " in said
             writer.close()
             await asyncio.sleep(max(0.0, begun + lasts_s * number / count - time.monotonic()))
 
