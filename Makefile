@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup demo test check bench soak clean
+.PHONY: setup demo test check bench fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures and ratios, printed"
+	@echo "make fuzz    every decoder under a fuzzer that follows what inputs reach, a minute each (ARGS=frame: one)"
 	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one)"
 	@echo "make setup   only make $(VENV)"
 
@@ -31,6 +32,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m pip $(PIP) -e '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz.atheris $(or $(ARGS),all)
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak $(ARGS)

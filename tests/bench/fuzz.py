@@ -1,10 +1,10 @@
 """A million wrong frames: what comes of them, how long the worst one takes, and whether memory grows.
 
     real traffic of a small swarm --tests/fuzz/mutator.py--> codec.decode          all of them
-                                                         --> a peer's machine      a tenth as many (tests/fuzz/machine.py)
+                                                         --> a peer's machine      a tenth as many
 
 Time is processor time of one frame, without the making of it. Python's collector of garbage runs now and then and goes
-through the whole heap, most of which is this program's own; it is kept out of single times (gc.freeze), not out of memory.
+through the whole heap, most of which is this program's own: that part is kept out of single times (gc.freeze).
 Memory is what the process holds after, beyond what it held when the first thousand frames had passed.
 """
 
