@@ -98,7 +98,7 @@ class Inviting:
     def _wanted(self) -> list[tuple[str, str]]:
         found = [("code", str(waiting.code.number)) for waiting in self._codes]
         if self._is_open():
-            found.append(("open", self._replica.genesis.name))
+            found.append(("open", card.called(self._replica.genesis.name)))
         return found
 
     def _is_open(self) -> bool:

@@ -10,6 +10,7 @@ who may enter: the door asks that (gossip/node/door.py).
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from ledger.wellformed import MAX_NAME_CHARS
 
 PATH: Final = "/gossip/1/card"
 MAX_BODY_BYTES: Final = 4_096
+MAX_CALLED_BYTES: Final = 240  # of a TXT property, which has 255 with its key
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +31,11 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     card: str
+
+
+def called(name: str) -> str:
+    """What mDNS says of an open swarm: its name; of one that is too long for a property its SHA-256."""
+    return name if len(name.encode()) <= MAX_CALLED_BYTES else sha256(name.encode()).hexdigest()
 
 
 def ask(name: str) -> bytes:

@@ -65,7 +65,7 @@ async def by_name(
 ) -> Ticket:
     """The card of an open swarm that somebody near calls so."""
     failed: list[str] = []
-    async with aclosing(_places(places, ("open", name), addresses, search_s)) as found:
+    async with aclosing(_places(places, ("open", cards.called(name)), addresses, search_s)) as found:
         async for host, port in found:
             try:
                 text = cards.read(await exchange(host, port, cards.ask(name), cards.PATH))

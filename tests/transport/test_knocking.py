@@ -157,12 +157,12 @@ async def crowd_of(said: list[tuple[str, str]]) -> AsyncIterator[None]:
         await noisy.async_close()
 
 
-async def test_an_open_swarm_answers_to_its_name_alone(host: Host) -> None:
-    name = "Listen für alle"
-    port = await host({card.PATH: lambda body, _: card.answer(body, name, TICKET.text)}, ("open", name))
+@pytest.mark.parametrize("name", ["Listen für alle", "\U0001f6e1" * 64], ids=["short", "256 bytes"])
+async def test_an_open_swarm_answers_to_its_name_alone(host: Host, name: str) -> None:
+    port = await host({card.PATH: lambda body, _: card.answer(body, name, TICKET.text)}, ("open", card.called(name)))
     assert await knocking.by_name(name, LOOPBACK, search_s=4.0) == TICKET
     assert await knocking.by_name(name, LOOPBACK, [("127.0.0.1", port)]) == TICKET
-    for other in ("Listen", name.upper(), "x" * 500, ""):
+    for other in ("Listen", name + "!", "x" * 500, ""):
         with pytest.raises(LocalError, match="no open swarm"):
             await knocking.by_name(other, LOOPBACK, [("127.0.0.1", port)])
 

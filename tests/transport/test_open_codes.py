@@ -152,6 +152,19 @@ def test_who_floods_from_one_address_pushes_nobody_out(codes: OpenCodes) -> None
     assert sum(codes.ask(question, HOST, 60.0) is not None for _ in range(50)) == HOST_BURST
 
 
+def test_of_exchanges_that_wait_those_of_the_busiest_address_go_first(codes: OpenCodes) -> None:
+    """The honest one is the oldest of all, and nine others come: what it has begun it can finish."""
+    code = opened(codes)
+    honest = Knocker(codes, code, OTHER, seed="honest")
+    assert honest.ask(0.0)
+    question = Asking(code, luck("flood")).ask()
+    begun = [codes.ask(question, HOST, at) for at in (0, 0, 0, 0, 0, 0, 5, 10, 15)]
+    assert None not in begun
+    (waiting,) = codes
+    assert len(waiting.sessions) == MAX_SESSIONS
+    assert honest.confirm(16.0) == TEXT
+
+
 def test_work_for_strangers_is_bounded_however_many_addresses_they_have(
     codes: OpenCodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
