@@ -86,19 +86,20 @@ def standing_of(charter: Charter, tip: Tip, own: Log | None) -> str:
     return NAMED if own is not None and own.keys and own.enrol_key.hex() in charter.require().admins else STRANGER
 
 
-def check_role(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> str:
-    """The author's standing, with which it may write this. InvalidEntry if it may not, or if its time was over."""
-    if type(entry) in ANYBODY:
-        return STRANGER
-    standing = standing_of(charter, tip, own)
-    if not may_write(standing, type(entry), charter.require().guests):
-        by = _BY.get(standing, f"by a peer that it has seen admitted as {standing}")
-        raise InvalidEntry(tip.log, tip.size, "role", f"is of kind {kind_of(entry)}, {by}")
+def check_role(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> None:
+    """InvalidEntry if the author may not write this, or if its time was over."""
+    kind = type(entry)
+    if kind in ANYBODY:
+        return
     seat = tip.admitted.get(tip.peer)
-    if seat is not None and seat.has_expired(entry.time):
+    if seat is None or tip.revoked or kind not in MAY_WRITE[seat.role]:  # nearly never
+        standing = standing_of(charter, tip, own)
+        if not may_write(standing, kind, charter.require().guests):
+            by = _BY.get(standing, f"by a peer that it has seen admitted as {standing}")
+            raise InvalidEntry(tip.log, tip.size, "role", f"is of kind {kind_of(entry)}, {by}")
+    if seat is not None and 0 < seat.expires <= entry.time:
         why = f"says that it was written at {entry.time}, and its author was a member until {seat.expires}"
         raise InvalidEntry(tip.log, tip.size, "expired", why)
-    return standing
 
 
 _BY: Final = {

@@ -58,7 +58,7 @@ KINDS: Final = sorted({kind for _, kind in CELLS})
 def nobody_asks() -> Iterator[None]:
     """Rules without roles."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rules, "check_role", lambda *_: "")
+        patch.setattr(rules, "check_role", lambda *_: None)
         yield
 
 
