@@ -191,7 +191,6 @@ class Answering:
         from spake2 import SPAKE2_B
 
         theirs = bytes.fromhex(data.element)
-        check_public(theirs)  # before any work with it: one spelling, on the curve, not of small order
         spake = SPAKE2_B(code.text.encode(), idA=JOINER, idB=INVITER, entropy_f=luck)
         own: bytes = spake.start()[1:]
         self.session = luck(SESSION_BYTES)
@@ -224,8 +223,8 @@ class _Keys:
 
 
 def _finish(spake: Any, side: bytes, element: bytes) -> bytes:
-    """SPAKE2's key. The library itself refuses zero and elements outside the prime-order group; so do we, in one kind
-    of error, before it sees those that Ed25519 refuses as keys."""
+    """SPAKE2's key. The library refuses zero and elements outside the prime-order group, but reads second spellings and
+    what is not on the curve in ways of its own: so what Ed25519 refuses as a key never gets there."""
     from spake2 import SPAKEError
 
     check_public(element)
