@@ -5,6 +5,7 @@ The commands are those of the README, word for word, except for the names of the
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -93,9 +94,10 @@ def test_on_one_network_mdns_is_enough(machine: Callable[..., Machine]) -> None:
         agree((here, first), (there, second))
 
 
-@pytest.mark.parametrize("how", ["invite", "address"])
+@pytest.mark.parametrize("how", ["code", "ticket", "address"])
 def test_where_mdns_does_not_reach_an_address_does(machine: Callable[..., Machine], how: str) -> None:
-    """A router between the two: multicast ends there. The invite of a running node carries its address."""
+    """A router between the two: multicast ends there. The ticket of a running node carries its address; what to add to
+    a code is printed beside it."""
     with networks(3) as (one, router, two):
         cable(one, router, names=("veth0", "left"), addresses=("10.78.1.1/24", "10.78.1.254/24"))
         cable(two, router, names=("veth1", "right"), addresses=("10.78.2.1/24", "10.78.2.254/24"))
@@ -107,8 +109,12 @@ def test_where_mdns_does_not_reach_an_address_does(machine: Callable[..., Machin
         if how == "address":  # an invite of a node that does not run carries none
             words = typed(ann.gossip("invite").out)
         first, here = started(ann, "run", "--interface", "veth0")
-        if how == "invite":
-            words = typed(ann.gossip("invite").out)
+        if how == "ticket":
+            words = typed(ann.gossip("invite", "--ticket").out)
+        elif how == "code":
+            told = ann.gossip("invite").out
+            (where,) = re.findall("add: (--address [0-9.:]+)", told)
+            words = [*typed(told), *where.split()]
         else:
             words += ["--address", status(here)["address"]]
         second, there = started(bob, *words, "--interface", "10.78.2.1")
