@@ -69,6 +69,20 @@ def test_a_small_swarm_has_fewer_receivers_and_one_alone_has_none() -> None:
     assert receivers(PEERS[0], 5, PEERS[:1]) == ()
 
 
+def test_of_a_house_one_looks_at_most_and_of_the_authors_own_nobody() -> None:
+    guests = [sha256(b"guest %d" % number).hexdigest() for number in range(50)]
+    everybody, houses = [*PEERS[:16], *guests], dict.fromkeys(guests, PEERS[3])
+    slots: Counter[str] = Counter()
+    for seq in range(200):
+        chosen = receivers(PEERS[0], seq, everybody, houses)
+        assert len(set(chosen)) == RECEIVERS
+        assert len(set(chosen) & set(guests)) <= 1
+        slots.update("guest" if peer in houses else "member" for peer in receivers(PEERS[0], seq, everybody))
+        assert not set(receivers(guests[0], seq, everybody, houses)) & set(guests)
+    assert slots["guest"] > 2 * slots["member"]  # were they members, nobody else would look
+    assert receivers(PEERS[0], 5, guests, houses) == receivers(PEERS[0], 5, guests)[:1]
+
+
 # ------------------------------------------------------------------ how alike
 
 

@@ -8,7 +8,7 @@ It decides nothing but whether this peer may speak at all: a member that receive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +86,14 @@ class Office:
     def is_receiver(self, peer: PeerId, log: LogId, seq: int) -> bool:
         role_of = self.replica.role_of
         able = [one for one in self.members() if role_of(one) in RECEIVING and not self.is_forked(one)]
-        return peer in receivers(peer_of(log), seq, able)
+        return peer in receivers(peer_of(log), seq, able, self._houses((*able, peer_of(log))))
+
+    def _houses(self, peers: Iterable[PeerId]) -> dict[PeerId, PeerId]:
+        """Of those who are guests of a member."""
+        if not self.replica.genesis.guests:
+            return {}
+        seats = {peer: self.replica.membership(peer) for peer in peers}
+        return {peer: seat.house for peer, seat in seats.items() if seat is not None and seat.house}
 
     def is_alien(self, log: LogId) -> bool:
         """Whether a log is another peer's, and not known to have two histories: of those proofs speak."""
