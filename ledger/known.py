@@ -207,14 +207,15 @@ class Known:
         """Whether by all that is admitted now a quorum condemns an update, or the data that it learned from.
 
         Of a data entry: whether that many condemn it that no update which cites it could count (were n(u) the number
-        of trainers now). What a final holds counts all the same: `terms` is what does.
+        of groups that train now). What a final holds counts all the same: `terms` is what does.
         """
         held = self._held.get(log)
         if held.folded[seq + 1] > held.folded[seq]:
             enough = quorum(held.active[held.folded[seq]])
             return voices(judges_of(held, seq, self.heads())) >= enough
         votes = owner(held, seq).votes.get(seq, ())
-        return voices({(judge.peer, house) for judge, _, house in votes}) >= quorum(len(self.trainers()))
+        training = {(peer, self._seats[peer].house) for peer in self.trainers()}
+        return voices({(judge.peer, house) for judge, _, house in votes}) >= quorum(voices(training))
 
     def condemnations(self, past: Mapping[LogId, int]) -> Iterator[tuple[LogId, int, int, tuple[PeerId, ...]]]:
         """Every update let in that a quorum condemns in a past: log, seq, weight, and by whom, sorted."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.condemned import quorum, voices
-from ledger.entry import GRID_ONE, FoldConstants, PeerId, Snapshot
+from ledger.entry import GRID_ONE, Data, FoldConstants, PeerId, Snapshot
 from ledger.errors import RemoteError
 from ledger.grounds import Grounds
 from ledger.looked import Status
@@ -413,6 +413,19 @@ def test_guests_may_judge_who_let_them_in_with_their_one_voice():
     condemn(swarm["cyd"], author, bad)
     swarm.exchange()
     assert swarm.founder.replica.condemned(author.id, bad)
+
+
+def test_data_are_condemned_by_a_majority_of_groups_not_of_trainers():
+    swarm = with_guests(8)
+    author, _ = judged_update(swarm)
+    data = of_kind(author, author.id, Data)[0]
+    condemn_by([swarm["guest0"], swarm["guest1"], swarm["ann"]], author, data)
+    swarm.exchange()
+    assert not swarm.founder.replica.condemned(author.id, data)
+    condemn(swarm["bob"], author, data)  # three of founder, ann, bob, cyd and a house; twelve train
+    swarm.exchange()
+    assert swarm.founder.replica.condemned(author.id, data)
+    assert not {seq for log, seq, _, _ in swarm.founder.replica.updates if log == author.id}
 
 
 def test_whose_guest_a_judge_was_is_what_counts_and_judging_again_adds_no_voice():
