@@ -154,8 +154,8 @@ def _check(zones: _Zones) -> None:
     if zones.format != FORMAT or paths != sorted(set(paths)) or len(paths) > MAX_FILES:
         raise RemoteError("its format is not ours")
     for entry in zones.files:
-        opens = entry.opens
-        if "\0" in entry.path or len(entry.sha256) != PEER_CHARS or opens != sorted(set(opens)) or not all(map(_is_receiver, opens)):
+        opens, sound = entry.opens, "\0" not in entry.path and len(entry.sha256) == PEER_CHARS
+        if not sound or opens != sorted(set(opens)) or not all(map(_is_receiver, opens)):
             raise RemoteError("a line of it is not ours", why=entry.path)
 
 

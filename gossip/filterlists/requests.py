@@ -129,7 +129,7 @@ def scan_requests(path: Path, at: Callable[[int], None] | None = None) -> Iterat
 def parse_record(key: bytes, value: bytes) -> Request | None:
     """The request that was committed to as (key, value); None if no request has such a key and value."""
     try:
-        page, url, kind = key.decode().split("\0")  # (half a character stands in no file that was read, and stops engines)
+        page, url, kind = key.decode().split("\0")  # (half a character stands in no file, and engines raise on it)
         label, party = _VALUES.decode(value)
     except (ValueError, RecursionError):
         return None
