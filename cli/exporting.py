@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import auditing, settings
-from cli.opened import Opened, opened, require
+from cli import auditing
+from cli.opened import Opened, opened, require, stored
 from cli.plain import plain
 from cli.sources import is_bundle
 from ledger.audit import Anchors, examine
@@ -123,13 +123,7 @@ def _read(source: str | None) -> Iterator[Opened]:
         with opened(path) as read:
             yield read
         return
-    is_peer = path is not None and (path / settings.STORE).is_file()
-    place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
-    from gossip.directory import store_path
-    from ledger.store import Store
-
-    with Store.open_readonly(store_path(place)) as store:
-        contents = auditing.contents_of(store)
+    with stored(source) as contents:
         sums, called = auditing.arithmetic()
         report, replica = examine(contents, sums, Anchors(swarm=contents.swarm), auditing.options_of())
         yield Opened(contents, report, replica, sums, called)

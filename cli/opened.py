@@ -156,7 +156,7 @@ def opened(
 @contextmanager
 def ruled(source: str | None) -> Iterator[Opened]:
     """What the rules make of a bundle, a peer's directory or a swarm: all that holds, and no model."""
-    from cli import settings, sources
+    from cli import sources
 
     path = Path(source) if source is not None else None
     no_model, sums = AuditOptions(parameters=0), PlainArithmetic()
@@ -167,16 +167,21 @@ def ruled(source: str | None) -> Iterator[Opened]:
             require(read)
             yield read
         return
-    is_peer = path is not None and (path / settings.STORE).is_file()
-    place = settings.existing_directory(None if is_peer else source, path if is_peer else None)
-    from gossip.directory import store_path
-    from ledger.store import Store
-
-    with Store.open_readonly(store_path(place)) as store:
-        contents = auditing.contents_of(store)
+    with stored(source) as contents:
         report, replica = examine(contents, sums, Anchors(), no_model)
         findings = tuple(one for one in report.findings if one.log)  # (what lies beside the logs, only a bundle has)
         yield Opened(contents, replace(report, findings=findings), replica, sums, auditing.PLAIN)
+
+
+@contextmanager
+def stored(source: str | None) -> Iterator[BundleContents]:
+    """What a peer's directory, or that of a swarm of this name, would export; a node may run on it."""
+    from cli.sources import peer_of
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(peer_of(source))) as store:
+        yield auditing.contents_of(store)
 
 
 _NOTHING = BundleContents("", "", "", b"", (), blobs=tuple, blob=lambda name, limit=0: None)
