@@ -4,7 +4,7 @@
                 |  --wrong proof--> (a try less) --0 tries--> burnt
                 |  --time--> expired
 
-A code lives in this memory and nowhere else: a restart closes it. Whoever asks costs 8 ms of work (measured), so
+A code lives in this memory and nowhere else: a restart closes it. Whoever asks costs 8 ms of a free core (measured), so
 exchanges are rationed, in all and by address, and nothing is computed for a number that is not open. Each exchange is
 good for one proof, right or wrong. A third wrong one burns the code, with all exchanges under way: whoever tries many
 at once has three tries like anybody.

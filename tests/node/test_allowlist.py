@@ -37,17 +37,19 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
 
 
 def test_a_key_named_twice_is_a_slip() -> None:
-    with pytest.raises(LocalError, match="line 2 .* again"):
+    with pytest.raises(LocalError, match=r"line 2 .* again"):
         parse(f"{ANNA.hex()} trainer\n{ANNA.hex()} observer\n")
 
 
 @settings(max_examples=100)
 @given(st.text(max_size=200))
-def test_any_text_is_keys_or_a_local_error(text: str) -> None:
+def test_any_text_is_keys_or_a_local_error_with_advice(text: str) -> None:
+    told = None
     try:
         parse(text)
     except LocalError as error:
-        assert error.next_step
+        told = error
+    assert told is None or told.next_step
 
 
 def test_the_file_is_read_again_when_it_changes_and_a_slip_is_told_once(tmp_path: Path) -> None:
