@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup demo test check bench fuzz soak clean
+.PHONY: setup demo test check bench attack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    the test suite"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   figures and ratios, printed"
+	@echo "make attack  what hostile members cost, attack by attack, up to half an hour (ARGS=--quick: minutes)"
 	@echo "make fuzz    every decoder under a fuzzer that follows what inputs reach, a minute each (ARGS=frame: one)"
 	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one)"
 	@echo "make setup   only make $(VENV)"
@@ -32,6 +33,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+attack: $(VENV)/.dev
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m pip $(PIP) -e '.[fuzz]'

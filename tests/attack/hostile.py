@@ -137,6 +137,7 @@ class HostileSwarm(SimSwarm):
         self, scenario: Scenario, trainer: Digits, hostile: Mapping[int, Program], wanted: Vector | None = None,
         *, are_false_judges: bool = False,
     ) -> None:  # fmt: skip
+        self.hostile = tuple(hostile)
         self._programs = hostile
         self._are_false_judges = are_false_judges
         super().__init__(scenario, trainer)

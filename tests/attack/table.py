@@ -1,0 +1,129 @@
+"""The table: what a quarter of hostile peers costs, attack by attack, with verdicts on own rows and without.
+
+    lost = accuracy of the same swarm with nobody hostile (and no verdicts) - accuracy under attack, in points
+
+Goals: at most 2 points at IID and Dirichlet 1.0, 6 at 0.3, half a point when nobody attacks; never chance.
+
+`fold` rows are of the fold alone, in rounds (rounds.py): two seconds each. `machines` rows are of sixteen real peer
+machines (machine.py): a minute each, in as many processes as there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from statistics import mean
+from typing import Final
+
+from tests.attack import machine, setting
+from tests.attack.hostile import PROGRAMS
+from tests.attack.rounds import Rounds
+from tests.attack.setting import CHANCE, PEERS, SPLITS, Outcome
+from tests.bench.figures import Figure, Goal, Section
+
+ALLOWED: Final = {"IID": 2.0, "Dirichlet 1.0": 2.0, "Dirichlet 0.3": 6.0}  # points
+UNHARMED: Final = 0.5  # points, when nobody attacks
+SEEDS: Final = 3  # of the fold alone
+NOBODY: Final = ""
+
+Cell = tuple[str, str, bool]  # attack, split, judged
+
+
+def fold(*, quick: bool) -> Section:
+    """The whole table of the fold alone."""
+    seeds = range(1 if quick else SEEDS)
+    title = f"fold alone: {_about()}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    return Section(title, tuple(_figures(_all(_in_rounds, seeds), seeds)))
+
+
+def machines(*, quick: bool) -> Section:
+    """The table of real machines; with `quick` only its worst rows."""
+    cells = [(attack, split, judged) for split in SPLITS for attack in (NOBODY, *PROGRAMS) for judged in (False, True)]
+    if quick:
+        cells = [(NOBODY, "IID", False), ("IPM", "IID", True)]
+    return Section(f"machines: {_about()}, 1 seed", tuple(_figures(_all(_in_machines, range(1), cells), range(1))))
+
+
+def control(*, quick: bool) -> Section:
+    """A plain mean under attack: the kit must show it falling to chance, or it shows nothing."""
+    figures = []
+    for attack in ("IPM", "Gaussian", "replacement"):
+        found = Rounds(attack, "IID", 0, judged=False, constants=dict(setting.PLAIN_MEAN)).run()
+        goal = Goal(100 * CHANCE, note="<= chance")
+        figures.append(Figure(f"plain mean, {attack}: accuracy", 100 * found.accuracy, "points", goal))
+    return Section("control: no clip, no quota, no verdicts; a quarter hostile, IID", tuple(figures))
+
+
+def unsolved(*, quick: bool) -> Section:
+    """Three of sixteen that collude and publish twenty times as often as the others."""
+    seeds = range(1 if quick else 2)
+    figures = []
+    for judged in (False, True):
+        found = [_often(seed, judged=judged) for seed in seeds]
+        note = " ".join(f"{100 * one.accuracy:.1f}" for one in found) + f"; out {found[0].hostile_out} of 3"
+        name = f"{'verdicts' if judged else 'no verdicts'}: accuracy"
+        figures.append(Figure(name, 100 * mean(one.accuracy for one in found), "points", note=note))
+    return Section(
+        "not solved: three of sixteen, IPM, each publishing 20 times as often, IID; fold alone", tuple(figures)
+    )
+
+
+def _often(seed: int, *, judged: bool) -> Outcome:
+    return Rounds("IPM", "IID", seed, judged=judged, hostile=setting.HOSTILE[:3], burst=20).run()
+
+
+# ------------------------------------------------------------------ cells
+
+
+def _in_rounds(cell: Cell, seed: int) -> Outcome:
+    attack, split, judged = cell
+    return Rounds(attack, split, seed, judged=judged).run()
+
+
+def _in_machines(cell: Cell, seed: int) -> Outcome:
+    attack, split, judged = cell
+    return machine.run(attack, split, seed, judged=judged)
+
+
+def _all(
+    run: Callable[[Cell, int], Outcome], seeds: range, cells: list[Cell] | None = None
+) -> dict[Cell, list[Outcome]]:
+    """Every cell with every seed, as many at once as there are cores."""
+    if cells is None:
+        cells = [
+            (attack, split, judged) for split in SPLITS for attack in (NOBODY, *PROGRAMS) for judged in (False, True)
+        ]
+    jobs = [(cell, seed) for cell in cells for seed in seeds]
+    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(partial(_one, run), jobs))
+    return {cell: [one for (at, _), one in zip(jobs, found, strict=True) if at == cell] for cell in cells}
+
+
+def _one(run: Callable[[Cell, int], Outcome], job: tuple[Cell, int]) -> Outcome:
+    return run(*job)
+
+
+def _figures(table: dict[Cell, list[Outcome]], seeds: range) -> Iterator[Figure]:
+    for (attack, split, judged), found in table.items():
+        clean = table.get((NOBODY, split, False), [])
+        accuracy = mean(one.accuracy for one in found)
+        each = " ".join(f"{100 * one.accuracy:.1f}" for one in found)
+        note = f"accuracy {each}"
+        if judged:
+            out, lost = sum(one.hostile_out for one in found), sum(one.innocent for one in found)
+            note += f"; out {out} of {len(setting.hostile_of(attack)) * len(seeds)}, honest updates lost {lost}"
+        if accuracy <= CHANCE:
+            note += "; CHANCE"
+        if (attack, judged) == (NOBODY, False):
+            yield Figure(f"{split}, nobody: accuracy", 100 * accuracy, "points", note=note)
+            continue
+        goal = (Goal(ALLOWED[split]) if attack else Goal(UNHARMED)) if judged else None
+        name = f"{split}, {attack or 'nobody'}{', verdicts' if judged else ''}: lost"
+        yield Figure(name, 100 * (mean(one.accuracy for one in clean) - accuracy), "points", goal, note=note)
+
+
+def _about() -> str:
+    return f"{len(setting.HOSTILE)} of {PEERS} hostile, {setting.ROUNDS} rounds"
