@@ -2,8 +2,9 @@
 
                                 stranger  named  observer  relay  auditor  trainer  admin  out
     genesis, enrol                 x        x       x        x       x        x       x     x     (place: once, first)
-    snapshot, accuse, rotate,
-    recover, final, anchor                          x        x       x        x       x
+    rotate, recover                x        x       x        x       x        x       x
+    snapshot, accuse,
+    final, anchor                                   x        x       x        x       x
     verdict, challenge                                               x        x       x
     data, update, opening                                                     x       x
     member                                  x                             guests      x
@@ -11,7 +12,8 @@
 
 `named`: an admin of genesis whom nobody has let in yet. It may let in others, and itself: so a founder that is gone, or
 unwilling, keeps no admin out. `out`: admins have revoked it in this past. `guests`: where genesis allows some; guests
-themselves let nobody in (rules.py).
+themselves let nobody in (rules.py). A change of the own key is nobody's business but its owner's, and asks for no
+member's rights: it may have to be written before its author has seen that it was let in.
 
 Why it exists: one table that can be read, and that a test goes through cell by cell, instead of a look at roles in each
 rule. Rules kept here: denied unless allowed; only the entry's own past counts, so everybody decides alike. The time is
@@ -54,13 +56,14 @@ OUT: Final = "out"
 Kinds = frozenset[type]
 
 ANYBODY: Final[Kinds] = frozenset({Genesis, Enrol})  # where they belong is for check_place
-_MEMBER: Final[Kinds] = ANYBODY | {Snapshot, Accuse, Rotate, Recover, Finality, Anchor}
+_STRANGER: Final[Kinds] = ANYBODY | {Rotate, Recover}
+_MEMBER: Final[Kinds] = _STRANGER | {Snapshot, Accuse, Finality, Anchor}
 _AUDITOR: Final[Kinds] = _MEMBER | {Verdict, Challenge}
 _TRAINER: Final[Kinds] = _AUDITOR | {Data, Update, Opening}
 
 MAY_WRITE: Final[dict[str, Kinds]] = {
-    STRANGER: ANYBODY,
-    NAMED: ANYBODY | {Member},
+    STRANGER: _STRANGER,
+    NAMED: _STRANGER | {Member},
     "observer": _MEMBER,
     "relay": _MEMBER,
     "auditor": _AUDITOR,

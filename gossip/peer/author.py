@@ -198,7 +198,7 @@ class Author:
         promise = tape.promise if tape is not None else None
         if event is None or tape is None or promise is None or not self.is_enrolled or tape.admitted < tape.known:
             return
-        if not self._home.is_home:
+        if not self._home.is_home or self.is_out:
             return
         if key_digest(event.key.public) != promise.next:
             self._new_key = None

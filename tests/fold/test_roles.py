@@ -32,8 +32,8 @@ STANDINGS: Final = ("stranger", "named", "observer", "relay", "auditor", "traine
 TABLE: Final = """
     snapshot     .        .      x        x      x       x       x      .
     accuse       .        .      x        x      x       x       x      .
-    rotate       .        .      x        x      x       x       x      .
-    recover      .        .      x        x      x       x       x      .
+    rotate       x        x      x        x      x       x       x      .
+    recover      x        x      x        x      x       x       x      .
     final        .        .      x        x      x       x       x      .
     anchor       .        .      x        x      x       x       x      .
     verdict      .        .      .        .      x       x       x      .
