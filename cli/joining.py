@@ -19,6 +19,7 @@ import typer
 
 from cli import options as opt
 from cli import passphrase, remembered, render, settings
+from cli.moments import end
 from cli.swarm import refuse_second_node, secret_of, start
 from ledger.errors import LocalError
 
@@ -76,7 +77,7 @@ def join(
     place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
     if settings.holds_peer(place):
         refuse_second_node(place)
-        remembered.invite_again(place, ticket, peer_name)
+        _enter_again(place, ticket, peer_name)
         if key is not None or lock:
             raise LocalError(f"{place} has its keys already", next_step="leave --key and --passphrase out")
         secret = secret_of(place, passphrase_file)
@@ -139,6 +140,53 @@ def _ticket(
     if isinstance(asked, Code):
         return ticket_for_code(asked, interface=interface, places=places)
     return card_of_open(asked, interface=interface, places=places)
+
+
+def _enter_again(place: Path, ticket: Ticket, peer_name: str) -> None:
+    """Give a new invitation to a peer that was never let in. LocalError if it is another swarm's, or was."""
+    from gossip.directory import store_path
+    from ledger.canonical import decode_entry
+    from ledger.entry import Member
+    from ledger.store import PutMeta, Store
+
+    with Store(store_path(place)) as store:
+        swarm, founder, own, name = (store.meta(key).decode() for key in ("swarm", "founder", "self", "name"))
+        if (swarm, founder) != (ticket.swarm, ticket.founder):
+            raise LocalError(
+                f"{place} already holds a peer", why="of another swarm", next_step="name another folder with --dir"
+            )
+        about = (decode_entry(data) for _, _, data in store.history() if own.encode() in data)
+        if own == founder or any(isinstance(entry, Member) and entry.peer == own for entry in about):
+            raise _is_one(place)
+        if peer_name not in ("", name):
+            raise LocalError(
+                f"this peer is called {name!r}", why="it has signed that name", next_step="leave --name out"
+            )
+        store.commit([PutMeta("ticket", ticket.text.encode())])
+
+
+def _is_one(place: Path) -> LocalError:
+    """What to tell a peer that has been let in before."""
+    from cli.roster import of_peer
+
+    try:
+        own = of_peer(place).own_row()
+    except LocalError:  # (what is wrong with the store, `gossip run` says)
+        own = None
+    if own is not None and own.state == "revoked":
+        return LocalError(
+            "this peer was put out", why="the swarm's admins have revoked it, for ever",
+            next_step="to enter as a new peer, name another folder with --dir",
+        )  # fmt: skip
+    if own is not None and own.state == "expired":
+        return LocalError(
+            "this peer's membership is over", why=f"since {end(own.expires)}",
+            next_step="an admin can renew it: gossip members renew",
+        )  # fmt: skip
+    return LocalError(
+        "this peer is a member already", why=f"it lies in {place}",
+        next_step=f"go on with: gossip run {settings.how(place)}",
+    )  # fmt: skip
 
 
 def _secret_and_key(key: Path | None, lock: bool, file: Path | None) -> tuple[Passphrase | None, PrivateKey | None]:

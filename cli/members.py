@@ -2,6 +2,7 @@
 
     list     bundle, directory or name --> cli/roster.py
     allow    a key may enter from now on     node, or store            (moves no member; an entry follows when it comes)
+    open     anybody may who knows the swarm's name, or no longer
     revoke   a `revoke` entry of this admin  node, or the machine here (cannot be taken back)
     renew    a `member` entry that adds time, or a better role
 
@@ -125,6 +126,30 @@ def _disallow(place: Path, key: str, json: bool) -> None:
     render.say(f"{'may not enter any more' if removed else 'was not named here'}  {ids.checked(key, 'key')}")
     if removed:
         render.say("Who is a member already stays one: gossip members revoke puts it out.")
+
+
+@app.command("open")
+def open_door(
+    name: opt.Name = None,
+    close: Annotated[bool, typer.Option("--close", help="Let nobody in that way any more.")] = False,
+    directory: opt.Dir = None,
+    json: opt.Json = False,
+) -> None:
+    """Let anybody near in who asks for the swarm by its name, while this peer runs; or with --close no longer."""
+    place = settings.existing_directory(name, directory)
+    if control.ask(place, "open", open=not close) is None:
+        from gossip import invites
+
+        invites.set_open(place, not close)
+    if json:
+        render.document({"open": not close, "dir": str(place)})
+        return
+    called = plain(settings.name_of(place), 40)
+    if close:
+        render.say("Closed: nobody enters by the swarm's name any more. Who is a member stays one.")
+    else:
+        render.say(f"Open to anybody near who types: gossip join --open {called}")
+        render.say("Each is a member in full, and nothing is asked of them. Close it with: gossip members open --close")
 
 
 @app.command()

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from cli import control
-from cli.settings import how
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -205,33 +204,6 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         ticket=ticket or invited,
         passphrase=passphrase,
     )
-
-
-def invite_again(place: Path, ticket: Ticket, peer_name: str) -> None:
-    """Give a new invitation to a peer that was never let in. Raises LocalError if it is another swarm's, or was."""
-    from gossip.directory import store_path
-    from ledger.canonical import decode_entry
-    from ledger.entry import Member
-    from ledger.store import PutMeta, Store
-
-    with Store(store_path(place)) as store:
-        swarm, founder, own, name = (store.meta(key).decode() for key in ("swarm", "founder", "self", "name"))
-        if (swarm, founder) != (ticket.swarm, ticket.founder):
-            raise LocalError(
-                f"{place} already holds a peer", why="of another swarm", next_step="name another folder with --dir"
-            )
-        entries = (decode_entry(data) for data in store.entries(founder))
-        if own == founder or any(isinstance(entry, Member) and entry.peer == own for entry in entries):
-            raise LocalError(
-                "this peer is a member already",
-                why=f"it lies in {place}",
-                next_step=f"go on with: gossip run {how(place)}",
-            )
-        if peer_name not in ("", name):
-            raise LocalError(
-                f"this peer is called {name!r}", why="it has signed that name", next_step="leave --name out"
-            )
-        store.commit([PutMeta("ticket", ticket.text.encode())])
 
 
 def _merged(wanted: Wishes, before: Remembered) -> Remembered:

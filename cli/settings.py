@@ -93,7 +93,7 @@ def existing_directory(name: str | None, directory: Path | None) -> Path:
     if name is not None:
         if check_name(name) in known:
             return home / name
-        called = [folder for folder in known if _called(home / folder) == name]
+        called = [folder for folder in known if name_of(home / folder) == name]
         if len(called) == 1:
             return home / called[0]
         raise LocalError(f"no swarm called {name!r} here", why=_list(known), next_step=_advice(known))
@@ -137,7 +137,7 @@ def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> 
             )
 
 
-def _called(place: Path) -> str:
+def name_of(place: Path) -> str:
     """A swarm that was joined lies in a folder named by its id; its founder's name for it arrives later."""
     from cli.remembered import swarm_name
     from ledger.store import Store

@@ -226,6 +226,7 @@ READS: Final[dict[str, Sequence[Sequence[str]]]] = {
     "members revoke": [["NAME", "--dir", "PEER"], ["WHO", "--dir", "PEER"]],
     "members renew": [["NAME", "--dir", "PEER"]],
     "members allow": [["NAME", "--dir", "PEER"]],
+    "members open": [["--dir", "PEER"]],
     "model export": [["BUNDLE", "--out", "OUT"], ["PEER", "--out", "OUT"]],
     "policy show": [["BUNDLE"], ["PEER"], ["BUNDLE", "--text"]],
     "policy explain": [["ENTRY", "BUNDLE"], ["ENTRY", "PEER"]],

@@ -205,6 +205,36 @@ def test_who_may_not_is_told_before_anything_is_asked(tmp_path: Path, own: str, 
     assert told in gossip("members", "revoke", who, "--yes", "--dir", str(place), code=exits.USAGE)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "cleo",
+            "this peer's membership is over: since 2026-01-01 00:01:00Z; an admin can renew it: gossip members renew",
+        ),
+        (
+            MEAN,
+            "this peer was put out: the swarm's admins have revoked it, for ever; to enter as a new peer, name another",
+        ),
+        ("bert", "this peer is a member already"),
+    ],
+)
+def test_who_was_in_and_comes_with_an_invite_is_told_what_it_is(tmp_path: Path, name: str, told: str) -> None:
+    swarm = a_swarm()
+    swarm.founder.revoke(swarm[MEAN])
+    swarm.exchange()
+    place = stored(tmp_path / "peer", swarm)
+    key = toy.key_of("founder")
+    ticket = Ticket(
+        swarm=swarm.swarm, founder=swarm.founder_id, key=key.public, addresses=(), secret=bytes(16), role="trainer"
+    ).signed(key)  # fmt: skip
+    with Store(store_path(place)) as store:
+        store.commit([PutMeta("self", swarm[name].id.encode()), PutMeta("name", b"x")])
+    said = gossip("join", ticket.text, "--dir", str(place), code=exits.USAGE)
+    assert said.startswith(f"gossip: {told}")
+    assert said.count("\n") == 1
+
+
 # ------------------------------------------------------------------ letting a key in
 
 
@@ -247,3 +277,17 @@ def test_what_lets_nobody_in_is_one_line(home: Path, args: tuple[str, ...], told
     assert told in found
     assert found.count("\n") == 1
     assert facts("members", "list")["allowed"] == []
+
+
+def test_the_door_is_opened_and_closed_by_who_may_let_others_in(home: Path, tmp_path: Path) -> None:
+    assert facts("members", "list")["open"] is False
+    assert "Open to anybody near who types: gossip join --open lists\n" in gossip("members", "open")
+    assert facts("members", "list")["open"] is True
+    assert "Open: anybody near who asks for the swarm by its name may enter" in gossip("members", "list")
+    assert facts("members", "open", "--close")["open"] is False
+    assert facts("members", "list")["open"] is False
+    swarm = toy.Swarm(["bert"])
+    place = stored(tmp_path / "peer", swarm)
+    with Store(store_path(place)) as store:
+        store.commit([PutMeta("self", swarm["bert"].id.encode())])
+    assert "this peer can let nobody in" in gossip("members", "open", "--dir", str(place), code=exits.USAGE)
