@@ -234,7 +234,7 @@ def leave(
         f"Leave {called}? This stops the peer and deletes its keys and its copy of the ledger in {place}; your data "
         "files stay, and what it published stays with the others. "
         + (
-            "It is the founder: nobody else can invite."
+            "It is the founder: only other admins, if the swarm has any, can let others in then."
             if remembered.is_founder(place)
             else "To return it needs a new invite."
         ),

@@ -292,7 +292,8 @@ def test_files_of_keys_and_limits_are_remembered_and_taken_back(
 ) -> None:
     gossip("new", "lists")
     keys, limits = tmp_path / "keys.txt", tmp_path / "limits.toml"
-    keys.write_text(f"{'3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29'} auditor until 2999-01-31\n")
+    key = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
+    keys.write_text(f"{ids.checked(key, 'key')} auditor until 2999-01-31\n")  # as key show prints it
     limits.write_text("frames_per_s = 400\n")
     for words in ((), ("--allowlist", str(keys)), ("--limits", str(limits)), (), ("--allowlist", "")):
         gossip("run", "lists", *words)

@@ -83,7 +83,7 @@ def test_leaving_asks_first(home: Path) -> None:
     asked = CliRunner().invoke(app, ["leave"], input="n\n").stderr
     assert f"Leave lists? This stops the peer and deletes its keys and its copy of the ledger in {home}" in asked
     assert "your data files stay" in asked
-    assert "It is the founder: nobody else can invite." in asked
+    assert "It is the founder: only other admins, if the swarm has any, can let others in then." in asked
     assert "remain in the others' ledgers" in gossip("leave", told="y\n")
     assert not (home / "lists").exists()
 
