@@ -463,11 +463,11 @@ def test_an_audit_counts_voices_too_when_it_says_what_holds_a_condemnation(word_
 # ------------------------------------------------------------------ the same for everybody
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_swarms_with_houses_have_one_hash_in_any_order(seed: int):
     swarm = housed_swarm(seed)
     founder = swarm.founder
-    for order in range(40):
+    for order in range(25):
         observer = shuffled_delivery(swarm, Random(order))
         assert observer.model_hash() == founder.model_hash(), f"order {order}"
     assert named_terms(observer.replica) == named_terms(founder.replica)
