@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from google_crc32c import value as crc32c
+from zeroconf import DNSOutgoing, ServiceInfo
 from zeroconf.asyncio import AsyncServiceInfo
 
 from gossip.events import Received
@@ -20,6 +21,7 @@ from gossip.sim import Scenario, SimSwarm
 from gossip.transport.description import Description, checked, read_sdp, write_sdp
 from gossip.transport.discovery import SERVICE, read_record, swarm_tag
 from gossip.transport.flow import Flow
+from gossip.transport.hearing import read_datagram
 from gossip.transport.police import Police
 from gossip.transport.signalling import Answer, Offer, Session, open_answer, open_offer, seal
 from gossip.wire import codec
@@ -202,6 +204,30 @@ def _records() -> list[bytes]:
     return [(4100).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + text]
 
 
+def _datagram(data: bytes) -> None:
+    """What anybody on the network sends to port 5353."""
+    infos = read_datagram(data)
+    for info in infos:
+        read_record(info, swarm_tag(SWARM), ("127.0.0.1",))
+    if not infos:
+        raise RemoteError("no record of ours")
+
+
+def _datagrams() -> list[bytes]:
+    """All that a peer says about itself; and only half of it behind a record of something else."""
+    said = []
+    for name in ("ab", "cd"):
+        info = ServiceInfo(
+            SERVICE, f"{name * 16}.{SERVICE}", port=4100, server=f"{name * 16}.local.",
+            properties={"tag": swarm_tag(SWARM), "id": "ab" * 32, "key": "cd" * 32}, addresses=[bytes([127, 0, 0, 1])],
+        )  # fmt: skip
+        out = DNSOutgoing(0x8400)
+        for record in (info.dns_pointer(), info.dns_service(), info.dns_text(), *info.dns_addresses()):
+            out.add_answer_at_time(record, 0)
+        said += out.packets()
+    return said
+
+
 # ------------------------------------------------------------------ records that others open
 
 
@@ -260,6 +286,10 @@ TARGETS: Final = (
         "description", _description, lambda: [write_sdp(WHERE, kind=kind).encode() for kind in ("offer", "answer")],
         ("gossip.transport.description.read_sdp",), words=(b"\r\n", b"a=fingerprint:sha-256 ", b"a=ice-ufrag:"),
         own=True,
+    ),
+    Target(
+        "datagram", _datagram, _datagrams, ("gossip.transport.hearing.read_datagram",), limit=9_000,
+        words=(b"\xc0\x0c", b"\xc0\x00", b"\x3f", b"\x00\x21\x00\x01", b"\x00\x10\x80\x01"),
     ),
     Target("mdns", _record, _records, ("gossip.transport.discovery.read_record",), words=(b"tag=", b"key=", b"id=")),
     Target(

@@ -28,6 +28,7 @@ DECODERS: Final = (
 INSIDE: Final[dict[str, str]] = {
     "cli.anchoring": "files of time stamps, through timestamp, which is tried",
     "cli.damaged.reading": "a guard around a command that reads a store",
+    "cli.roster.read": "a bundle or a store, through sources, which are tried",
     "cli.group.Gossip.parse_args": "words of a command line, which typer reads",
     "gossip.training.worker_client.TrainerProcess.load": "tells the training process which files to read",
     "gossip.transport.words.read": "tried with words and code",
