@@ -209,17 +209,26 @@ def renew(
     role: Annotated[str, typer.Option("--role", metavar="R", help="Another role, if it is to have a better one.")] = "",
     until: Until = None,
     ttl: Ttl = None,
+    forever: Annotated[bool, typer.Option("--forever", help="Without an end.")] = False,
     directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
     offline: Offline = False,
     json: opt.Json = False,
 ) -> None:
-    """Give a member more time, or without --until and --ttl for ever."""
+    """Give a member more time, or a better role. Only revoking takes it away again."""
     from cli import roster
 
+    if forever and (until is not None or ttl is not None):
+        raise LocalError("--forever and another end", next_step="keep one of them")
+    if not (forever or until or ttl or role):
+        raise LocalError(
+            "until when?", next_step="add --until DATE, --ttl T or --forever; or --role R for another role"
+        )
     place = settings.existing_directory(name, directory)
     expires = _expires(until, ttl)
     row = roster.find(roster.of_peer(place), who)
+    if not (forever or expires):
+        expires = row.expires
     if row.state in ("waiting", "revoked"):
         raise LocalError(
             f"{plain(who, 40)!r} is no member" + (" any more" if row.state == "revoked" else " yet"),

@@ -206,6 +206,25 @@ def test_who_may_not_is_told_before_anything_is_asked(tmp_path: Path, own: str, 
 
 
 @pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("cleo",), "until when?; add --until DATE, --ttl T or --forever; or --role R for another role"),
+        (("cleo", "--forever", "--ttl", "2h"), "--forever and another end"),
+        (("cleo", "--until", "2020-01-01"), "--until 2020-01-01 is past"),
+        (("dora", "--forever"), "no peer 'dora' here"),
+        (("eve", "--forever"), "'eve' is no member any more: its admins have put it out for ever"),
+    ],
+)
+def test_a_renewal_that_says_nothing_is_refused(tmp_path: Path, args: tuple[str, ...], told: str) -> None:
+    swarm = a_swarm()
+    swarm.founder.revoke(swarm[MEAN])
+    place = stored(tmp_path / "peer", swarm)
+    found = gossip("members", "renew", *args, "--dir", str(place), code=exits.USAGE)
+    assert told in found
+    assert found.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("name", "told"),
     [
         (
