@@ -25,6 +25,7 @@ DENSITY: Final = 0.1  # of the honest; a hostile delta is dense
 NORM0: Final = 1 << 23  # 0.5, about a first round
 KAPPA: Final = GRID_ONE  # the clip, in middle norms
 CHANCE: Final = 0.15  # a tenth, and luck
+RUINED: Final = 0.30  # what a control must fall to, of some .94
 SPLITS: Final[Mapping[str, float | None]] = {"IID": None, "Dirichlet 1.0": 1.0, "Dirichlet 0.3": 0.3}
 LIMIT_MILLI: Final = 50
 OPEN: Final = "policy = 1\n"

@@ -18,10 +18,11 @@ from multiprocessing import get_context
 from statistics import mean
 from typing import Final
 
+from ledger.entry import GRID_ONE
 from tests.attack import machine, setting
 from tests.attack.hostile import PROGRAMS
 from tests.attack.rounds import Rounds
-from tests.attack.setting import CHANCE, PEERS, SPLITS, Outcome
+from tests.attack.setting import CHANCE, PEERS, RUINED, SPLITS, Outcome
 from tests.bench.figures import Figure, Goal, Section
 
 ALLOWED: Final = {"IID": 2.0, "Dirichlet 1.0": 2.0, "Dirichlet 0.3": 6.0}  # points
@@ -48,11 +49,11 @@ def machines(*, quick: bool) -> Section:
 
 
 def control(*, quick: bool) -> Section:
-    """A plain mean under attack: the kit must show it falling to chance, or it shows nothing."""
+    """A plain mean under attack: the kit must show it in ruins, or it shows nothing."""
     figures = []
     for attack in ("IPM", "Gaussian", "replacement"):
         found = Rounds(attack, "IID", 0, judged=False, constants=dict(setting.PLAIN_MEAN)).run()
-        goal = Goal(100 * CHANCE, note="<= chance")
+        goal = None if attack == "Gaussian" else Goal(100 * RUINED)  # noise averages out in part
         figures.append(Figure(f"plain mean, {attack}: accuracy", 100 * found.accuracy, "points", goal))
     return Section("control: no clip, no quota, no verdicts; a quarter hostile, IID", tuple(figures))
 
@@ -61,18 +62,18 @@ def unsolved(*, quick: bool) -> Section:
     """Three of sixteen that collude and publish twenty times as often as the others."""
     seeds = range(1 if quick else 2)
     figures = []
-    for judged in (False, True):
-        found = [_often(seed, judged=judged) for seed in seeds]
-        note = " ".join(f"{100 * one.accuracy:.1f}" for one in found) + f"; out {found[0].hostile_out} of 3"
-        name = f"{'verdicts' if judged else 'no verdicts'}: accuracy"
-        figures.append(Figure(name, 100 * mean(one.accuracy for one in found), "points", note=note))
-    return Section(
-        "not solved: three of sixteen, IPM, each publishing 20 times as often, IID; fold alone", tuple(figures)
-    )
+    for split in ("IID", "Dirichlet 0.3"):
+        for clip, judged in ((1.5, False), (1.0, False), (1.0, True)):
+            found = [_often(split, seed, clip, judged=judged) for seed in seeds]
+            note = " ".join(f"{100 * one.accuracy:.1f}" for one in found) + f"; out {found[0].hostile_out} of 3"
+            name = f"{split}, clip {clip}{', verdicts' if judged else ''}: accuracy"
+            figures.append(Figure(name, 100 * mean(one.accuracy for one in found), "points", note=note))
+    return Section("three of sixteen, IPM, each publishing 20 times as often; fold alone", tuple(figures))
 
 
-def _often(seed: int, *, judged: bool) -> Outcome:
-    return Rounds("IPM", "IID", seed, judged=judged, hostile=setting.HOSTILE[:3], burst=20).run()
+def _often(split: str, seed: int, clip: float, *, judged: bool) -> Outcome:
+    kappa = {"kappa": round(clip * GRID_ONE)}
+    return Rounds("IPM", split, seed, judged=judged, hostile=setting.HOSTILE[:3], burst=20, constants=kappa).run()
 
 
 # ------------------------------------------------------------------ cells

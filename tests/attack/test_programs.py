@@ -37,7 +37,7 @@ def test_a_sign_flip_is_the_opposite_of_the_mean_and_as_long() -> None:
 def test_inner_products_with_honest_work_are_against_it_and_the_vector_is_longer_than_any_clip() -> None:
     found = PROGRAMS["IPM"](sight())
     assert float(found @ MEAN) < 0
-    np.testing.assert_allclose(found, -10 * MEAN, rtol=1e-5)
+    np.testing.assert_allclose(found, -100 * MEAN, rtol=1e-5)
     assert np.linalg.norm(found) > 1.5 * np.median(NORMS)
 
 
@@ -62,7 +62,8 @@ def test_a_mimic_says_what_one_other_says_in_other_bytes() -> None:
 
 def test_noise_is_long_and_points_nowhere() -> None:
     found = PROGRAMS["Gaussian"](sight())
-    assert np.linalg.norm(found) == pytest.approx(10 * np.median(NORMS), rel=1e-4)
+    assert np.std(found) == pytest.approx(1, abs=0.1)
+    assert np.linalg.norm(found) > 10 * np.median(NORMS)
     assert abs(cosine(found, MEAN)) < 0.2
 
 

@@ -16,7 +16,7 @@ from ledger.entry import Scores
 from tests.attack.digits import Digits
 from tests.attack.hostile import PROGRAMS, HostileSwarm
 from tests.attack.machine import outcome
-from tests.attack.setting import CHANCE, JUDGED, KAPPA, OPEN, PLAIN_MEAN, Outcome
+from tests.attack.setting import JUDGED, KAPPA, OPEN, PLAIN_MEAN, RUINED, Outcome
 from tests.fold.toy import Swarm
 
 PEERS, BAD = 6, 5
@@ -24,7 +24,7 @@ PEERS, BAD = 6, 5
 
 @cache
 def small(policy: str, *, attacked: bool = True, is_plain: bool = False) -> Outcome:
-    """Six peers, of whom one takes back ten times what the others have learned."""
+    """Six peers, of whom one takes back a hundred times what the others have learned."""
     config = PeerConfig(verdict_s=3.0, judge_s=1.0)
     scenario = Scenario(
         peers=PEERS, seconds=36.0, round_s=3.0, seed=1, witnesses=0, policy=policy, norm0=1 << 23, density=0.1,
@@ -34,9 +34,9 @@ def small(policy: str, *, attacked: bool = True, is_plain: bool = False) -> Outc
     return outcome(HostileSwarm(scenario, Digits(PEERS, None, 1), programs))
 
 
-def test_under_a_plain_mean_one_hostile_peer_of_six_brings_the_swarm_to_chance() -> None:
+def test_under_a_plain_mean_one_hostile_peer_of_six_ruins_the_model() -> None:
     """The control: were the attack too tame, the tests below would show nothing."""
-    assert small(OPEN, is_plain=True).accuracy < 2 * CHANCE
+    assert small(OPEN, is_plain=True).accuracy < RUINED
 
 
 def test_with_verdicts_the_hostile_peer_is_out_and_the_others_learn_on() -> None:
