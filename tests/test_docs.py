@@ -77,3 +77,23 @@ def test_the_soak_has_a_quick_form_that_its_program_knows() -> None:
     assert "--quick" in shown.stdout
     for page in (ROOT / "README.md", ROOT / "docs" / "benchmarks.md"):
         assert re.search(r"make soak.*ARGS=--quick", page.read_text(), re.DOTALL)
+
+
+def proofs() -> list[str]:
+    """The files that SECURITY.md has one run, and the tests that it calls controls."""
+    text = (ROOT / "SECURITY.md").read_text()
+    return sorted({*re.findall(r"tests/[\w/]+(?:\.py)?", text), *re.findall(r"`(test_\w+)`", text)})
+
+
+@pytest.mark.parametrize("proof", proofs())
+def test_what_is_promised_is_proven_by_what_exists(proof: str) -> None:
+    if proof.startswith("tests/"):
+        assert (ROOT / proof).exists()
+    else:
+        named = [file for file in proven_in() if f"def {proof}(" in file.read_text()]
+        assert len(named) == 1
+
+
+def proven_in() -> list[Path]:
+    found = [ROOT / path for path in re.findall(r"tests/[\w/]+(?:\.py)?", (ROOT / "SECURITY.md").read_text())]
+    return [file for path in found for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
