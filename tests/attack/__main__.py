@@ -29,6 +29,7 @@ SECTIONS: Final[Mapping[str, Callable[..., Section]]] = {
     "fold": table.fold,
     "machines": table.machines,
     "unsolved": table.unsolved,
+    "clip": table.clip,
     "cost": cost.measure,
     "links": lambda *, quick: links.measure(),
     "floods": floods.measure,

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.setup import fold_constants
 from gossip.sim.toy import Weights
 from ledger.entry import GRID_ONE
 from tests.attack.digits import Digits
@@ -23,7 +24,7 @@ ROUND_S: Final = 6.0  # of virtual time: a verdict is said at most every 15 s
 ETA: Final = 1.5
 DENSITY: Final = 0.1  # of the honest; a hostile delta is dense
 NORM0: Final = 1 << 23  # 0.5, about a first round
-KAPPA: Final = GRID_ONE  # the clip, in middle norms
+KAPPA: Final = fold_constants(eta=ETA, norm0=NORM0).kappa  # the clip, as in every swarm
 CHANCE: Final = 0.15  # a tenth, and luck
 RUINED: Final = 0.30  # what a control must fall to, of some .94
 SPLITS: Final[Mapping[str, float | None]] = {"IID": None, "Dirichlet 1.0": 1.0, "Dirichlet 0.3": 0.3}

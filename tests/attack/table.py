@@ -71,6 +71,21 @@ def unsolved(*, quick: bool) -> Section:
     return Section("three of sixteen, IPM, each publishing 20 times as often; fold alone", tuple(figures))
 
 
+def clip(*, quick: bool) -> Section:
+    """What a shorter clip alone would do, and what it costs those who are honest."""
+    figures = []
+    for split in SPLITS:
+        for attack in (NOBODY, "IPM", "replacement", "label flip"):
+            found = [_clipped(attack, split, kappa) for kappa in (1.5, 1.0)]
+            note = f"clip 1.5: {100 * found[0]:.1f}"
+            figures.append(Figure(f"{split}, {attack or 'nobody'}, clip 1", 100 * found[1], "points", note=note))
+    return Section("accuracy without verdicts, by the clip; fold alone, 1 seed", tuple(figures))
+
+
+def _clipped(attack: str, split: str, kappa: float) -> float:
+    return Rounds(attack, split, 0, judged=False, constants={"kappa": round(kappa * GRID_ONE)}).run().accuracy
+
+
 def _often(split: str, seed: int, clip: float, *, judged: bool) -> Outcome:
     kappa = {"kappa": round(clip * GRID_ONE)}
     return Rounds("IPM", split, seed, judged=judged, hostile=setting.HOSTILE[:3], burst=20, constants=kappa).run()
