@@ -143,7 +143,7 @@ class Node:
 
         own_data = Own(config, swarm, store.meta("salt"), lambda text: self._tell("trouble", text=text))
         stack.callback(own_data.close)
-        self._learning = Learning(config, own_data, tasks, self._post, self._tell)
+        self._learning = self._learner(own_data, tasks)
         stack.push_async_callback(self._learning.close)
         await self._learning.warm_up()  # first: jax loads beside all that follows
 
@@ -222,6 +222,10 @@ class Node:
             await discovery.advertise(port, key=key, peer=own)
         except LinkError as error:  # the swarm works without: addresses, invites
             self._tell("trouble", text=str(error))
+
+    def _learner(self, own: Own, tasks: asyncio.TaskGroup) -> Learning:
+        """What trains here. A hostile node has another (tests/attack/node.py)."""
+        return Learning(self._config, own, tasks, self._post, self._tell)
 
     # -------------------------------------------------------------- the loop
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tests.attack.digits import Digits
 
 GRID: Final = 2.0**-24
+REACH: Final = 7.9  # the codec's
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ def dense(delta: ArrayDelta) -> Vector:
     return values
 
 
+def spoken(program: Program, sight: Sight) -> bytes:
+    """What a program publishes, dense, as far as the codec can say it."""
+    return encode_update(np.clip(program(sight), -REACH, REACH), 1.0)[0]
+
+
 class HostilePeer(SimPeer):
     """A peer whose machine is honest and whose shell is not."""
 
@@ -105,8 +111,7 @@ class HostilePeer(SimPeer):
             theta=theta, own=step, honest=honest if len(honest) else step[np.newaxis], wanted=self.wanted,
             friends=len(self.friends), peers=scenario.peers, eta=scenario.eta, luck=self._luck,
         )  # fmt: skip
-        vector = np.clip(self.program(sight), -7.9, 7.9)  # what the codec can say
-        return encode_update(vector, 1.0)[0]
+        return spoken(self.program, sight)
 
     @property
     def _luck(self) -> np.random.Generator:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from gossip.merging.arithmetic import NumpyArithmetic
-from gossip.merging.codec import ErrorFeedback, encode_update
+from gossip.merging.codec import ErrorFeedback
 from gossip.peer.inspection.holdout import BATCH, FIRST
 from gossip.quality.leaning import loss_milli
 from gossip.setup import fold_constants
@@ -25,7 +25,7 @@ from ledger.condemned import quorum
 from ledger.entry import GRID_ONE, FoldConstants
 from ledger.weights import START, Row, Sight, weigh
 from tests.attack import setting
-from tests.attack.hostile import PROGRAMS, dense
+from tests.attack.hostile import PROGRAMS, dense, spoken
 from tests.attack.hostile import Sight as HostileSight
 from tests.attack.setting import ETA, LIMIT_MILLI, PEERS, Outcome
 from tests.attack.vectors import Vector
@@ -108,7 +108,7 @@ class Rounds:
             wanted=setting.wanted(self.seed), friends=len(self.hostile), peers=PEERS, eta=ETA,
             luck=np.random.default_rng([self.seed, peer, self.number]),
         )  # fmt: skip
-        return encode_update(np.clip(PROGRAMS[self.attack](sight), -7.9, 7.9), 1.0)[0]
+        return spoken(PROGRAMS[self.attack], sight)
 
     def are_against(self, peer: int, size: int) -> bool:
         """Whether a quorum finds the newest updates of a peer harmful."""
