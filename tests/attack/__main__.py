@@ -28,6 +28,7 @@ SECTIONS: Final[Mapping[str, Callable[..., Section]]] = {
     "control": table.control,
     "fold": table.fold,
     "machines": table.machines,
+    "judges": table.judges,
     "unsolved": table.unsolved,
     "clip": table.clip,
     "cost": cost.measure,

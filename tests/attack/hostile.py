@@ -56,12 +56,17 @@ class Sight:
 
 Program = Callable[[Sight], Vector]
 
+
+def honest(sight: Sight) -> Vector:
+    return sight.own
+
+
 PROGRAMS: Final[Mapping[str, Program]] = {
     "sign flip": lambda sight: vectors.sign_flip(sight.honest),
     "IPM": lambda sight: vectors.inner_product(sight.honest),
     "ALIE": lambda sight: vectors.little_is_enough(sight.honest),
     "mimic": lambda sight: vectors.mimic(sight.honest),
-    "label flip": lambda sight: sight.own,  # its labels are turned: the round was honest
+    "label flip": honest,  # its labels are turned: the round was honest
     "Gaussian": lambda sight: vectors.gaussian(sight.honest, sight.luck),
     "scaling": lambda sight: vectors.scaling(sight.own),
     "replacement": lambda sight: vectors.replacement(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from gossip.config import PeerConfig
 from gossip.sim import Scenario
 from tests.attack import setting
-from tests.attack.hostile import PROGRAMS, HostileSwarm
+from tests.attack.hostile import PROGRAMS, HostileSwarm, honest
 from tests.attack.setting import Outcome
 
 # What fills a simulated minute and has nothing to do with the figures is rarer: news are told anyway, and nobody dies.
@@ -19,13 +19,14 @@ def swarm(
     attack: str, split: str, seed: int, *, judged: bool, rounds: int = setting.ROUNDS,
     constants: dict[str, int] | None = None, are_false_judges: bool = False,
 ) -> HostileSwarm:  # fmt: skip
-    """Ready to run."""
+    """Ready to run. False judges who run no attack publish what they have learned."""
     scenario = Scenario(
         peers=setting.PEERS, seconds=1.02 * setting.ROUND_S * rounds, round_s=setting.ROUND_S, seed=seed, witnesses=0,
         policy=setting.JUDGED if judged else setting.OPEN, eta=setting.ETA, norm0=setting.NORM0,
         density=setting.DENSITY, constants={"kappa": setting.KAPPA, **(constants or {})}, config=CALM,
     )  # fmt: skip
-    programs = dict.fromkeys(setting.hostile_of(attack), PROGRAMS[attack])
+    who = setting.HOSTILE if are_false_judges else setting.hostile_of(attack)
+    programs = dict.fromkeys(who, PROGRAMS[attack] if attack else honest)
     trainer = setting.digits(attack, split, seed)
     return HostileSwarm(scenario, trainer, programs, setting.wanted(seed), are_false_judges=are_false_judges)
 
@@ -43,6 +44,10 @@ def outcome(world: HostileSwarm) -> Outcome:
     assert book is not None
     hostile = {world.peers[index].self_id for index in world.hostile}
     published = {log: book.replica.branches.get(log).folded[-1] for log in book.replica.heads()}
+    first = {}
+    for at_s, index, kind, fields in world.notes:
+        if index == 0 and kind == "condemned" and fields["peer"] in hostile:
+            first.setdefault(fields["peer"], int(at_s / world.scenario.round_s) + 1)
     counting = dict.fromkeys(published, 0)
     for log, _, _, _ in book.replica.updates:
         counting[log] += 1
@@ -50,4 +55,5 @@ def outcome(world: HostileSwarm) -> Outcome:
         report.accuracy,
         hostile_out=sum(not counting[log] for log in hostile),
         innocent=sum(published[log] - counting[log] for log in published if log not in hostile),
+        out_from=tuple(sorted(first.values())),
     )

@@ -26,7 +26,9 @@ DENSITY: Final = 0.1  # of the honest; a hostile delta is dense
 NORM0: Final = 1 << 23  # 0.5, about a first round
 KAPPA: Final = fold_constants(eta=ETA, norm0=NORM0).kappa  # the clip, as in every swarm
 CHANCE: Final = 0.15  # a tenth, and luck
-RUINED: Final = 0.30  # what a control must fall to, of some .94
+CONTROL_GAP: Final = 0.20  # that a plain mean must lose more than clip and quota do, under the same attack: ten times
+# what an attack may cost with verdicts. A kit that sees less than that between a fold and none at all sees nothing.
+SEEDS: Final = (2, 3, 4)  # not those by which limit, measure and early batches were chosen: these were 0 and 1
 SPLITS: Final[Mapping[str, float | None]] = {"IID": None, "Dirichlet 1.0": 1.0, "Dirichlet 0.3": 0.3}
 LIMIT_MILLI: Final = 50
 OPEN: Final = "policy = 1\n"
@@ -41,6 +43,7 @@ class Outcome:
     accuracy: float
     hostile_out: int = 0  # hostile peers of whom no update counts at the end
     innocent: int = 0  # updates of honest peers that do not count
+    out_from: tuple[int, ...] = ()  # of hostile peers, in what round the first of their updates left the model
 
 
 def hostile_of(attack: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ machines (machine.py): a minute each, in as many processes as there are cores.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -22,12 +22,11 @@ from ledger.entry import GRID_ONE
 from tests.attack import machine, setting
 from tests.attack.hostile import PROGRAMS
 from tests.attack.rounds import Rounds
-from tests.attack.setting import CHANCE, PEERS, RUINED, SPLITS, Outcome
+from tests.attack.setting import CHANCE, CONTROL_GAP, PEERS, SEEDS, SPLITS, Outcome
 from tests.bench.figures import Figure, Goal, Section
 
 ALLOWED: Final = {"IID": 2.0, "Dirichlet 1.0": 2.0, "Dirichlet 0.3": 6.0}  # points
 UNHARMED: Final = 0.5  # points, when nobody attacks
-SEEDS: Final = 3  # of the fold alone
 NOBODY: Final = ""
 
 Cell = tuple[str, str, bool]  # attack, split, judged
@@ -35,8 +34,8 @@ Cell = tuple[str, str, bool]  # attack, split, judged
 
 def fold(*, quick: bool) -> Section:
     """The whole table of the fold alone."""
-    seeds = range(1 if quick else SEEDS)
-    title = f"fold alone: {_about()}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    seeds = SEEDS[:1] if quick else SEEDS
+    title = f"fold alone: {_about()}, seeds {', '.join(map(str, seeds))}"
     return Section(title, tuple(_figures(_all(_in_rounds, seeds), seeds)))
 
 
@@ -45,22 +44,38 @@ def machines(*, quick: bool) -> Section:
     cells = [(attack, split, judged) for split in SPLITS for attack in (NOBODY, *PROGRAMS) for judged in (False, True)]
     if quick:
         cells = [(NOBODY, "IID", False), ("IPM", "IID", True)]
-    return Section(f"machines: {_about()}, 1 seed", tuple(_figures(_all(_in_machines, range(1), cells), range(1))))
+    seeds = SEEDS[:1]
+    return Section(f"machines: {_about()}, seed {seeds[0]}", tuple(_figures(_all(_in_machines, seeds, cells), seeds)))
+
+
+def judges(*, quick: bool) -> Section:
+    """Nobody attacks the model, and four judges condemn whatever honest peers do: real machines."""
+    figures = []
+    for split in tuple(SPLITS)[:1] if quick else SPLITS:
+        found = machine.run(NOBODY, split, SEEDS[0], judged=True, are_false_judges=True)
+        name = f"{split}: honest updates that do not count"
+        figures.append(Figure(name, found.innocent, "", digits=0, note=f"accuracy {100 * found.accuracy:.1f}"))
+    return Section(f"false judges: {len(setting.HOSTILE)} of {PEERS}, seed {SEEDS[0]}", tuple(figures))
 
 
 def control(*, quick: bool) -> Section:
     """A plain mean under attack: the kit must show it in ruins, or it shows nothing."""
     figures = []
     for attack in ("IPM", "Gaussian", "replacement"):
-        found = Rounds(attack, "IID", 0, judged=False, constants=dict(setting.PLAIN_MEAN)).run()
-        goal = None if attack == "Gaussian" else Goal(100 * RUINED)  # noise averages out in part
-        figures.append(Figure(f"plain mean, {attack}: accuracy", 100 * found.accuracy, "points", goal))
+        plain, clipped = (
+            Rounds(attack, "IID", SEEDS[0], judged=False, constants=constants).run().accuracy
+            for constants in (dict(setting.PLAIN_MEAN), None)
+        )
+        goal = None if attack == "Gaussian" else Goal(100 * CONTROL_GAP, at_most=False)  # noise averages out in part
+        note = f"accuracy {100 * plain:.1f}, with clip and quota {100 * clipped:.1f}"
+        name = f"plain mean, {attack}: lost beyond the clip's"
+        figures.append(Figure(name, 100 * (clipped - plain), "points", goal, note=note))
     return Section("control: no clip, no quota, no verdicts; a quarter hostile, IID", tuple(figures))
 
 
 def unsolved(*, quick: bool) -> Section:
     """Three of sixteen that collude and publish twenty times as often as the others."""
-    seeds = range(1 if quick else 2)
+    seeds = SEEDS[: 1 if quick else 2]
     figures = []
     for split in ("IID", "Dirichlet 0.3"):
         for clip, judged in ((1.5, False), (1.0, False), (1.0, True)):
@@ -79,11 +94,11 @@ def clip(*, quick: bool) -> Section:
             found = [_clipped(attack, split, kappa) for kappa in (1.5, 1.0)]
             note = f"clip 1.5: {100 * found[0]:.1f}"
             figures.append(Figure(f"{split}, {attack or 'nobody'}, clip 1", 100 * found[1], "points", note=note))
-    return Section("accuracy without verdicts, by the clip; fold alone, 1 seed", tuple(figures))
+    return Section(f"accuracy without verdicts, by the clip; fold alone, seed {SEEDS[0]}", tuple(figures))
 
 
 def _clipped(attack: str, split: str, kappa: float) -> float:
-    return Rounds(attack, split, 0, judged=False, constants={"kappa": round(kappa * GRID_ONE)}).run().accuracy
+    return Rounds(attack, split, SEEDS[0], judged=False, constants={"kappa": round(kappa * GRID_ONE)}).run().accuracy
 
 
 def _often(split: str, seed: int, clip: float, *, judged: bool) -> Outcome:
@@ -105,7 +120,7 @@ def _in_machines(cell: Cell, seed: int) -> Outcome:
 
 
 def _all(
-    run: Callable[[Cell, int], Outcome], seeds: range, cells: list[Cell] | None = None
+    run: Callable[[Cell, int], Outcome], seeds: Sequence[int], cells: list[Cell] | None = None
 ) -> dict[Cell, list[Outcome]]:
     """Every cell with every seed, as many at once as there are cores."""
     if cells is None:
@@ -122,7 +137,7 @@ def _one(run: Callable[[Cell, int], Outcome], job: tuple[Cell, int]) -> Outcome:
     return run(*job)
 
 
-def _figures(table: dict[Cell, list[Outcome]], seeds: range) -> Iterator[Figure]:
+def _figures(table: dict[Cell, list[Outcome]], seeds: Sequence[int]) -> Iterator[Figure]:
     for (attack, split, judged), found in table.items():
         clean = table.get((NOBODY, split, False), [])
         accuracy = mean(one.accuracy for one in found)
@@ -131,6 +146,8 @@ def _figures(table: dict[Cell, list[Outcome]], seeds: range) -> Iterator[Figure]
         if judged:
             out, lost = sum(one.hostile_out for one in found), sum(one.innocent for one in found)
             note += f"; out {out} of {len(setting.hostile_of(attack)) * len(seeds)}, honest updates lost {lost}"
+        if gone := sorted(round_ for one in found for round_ in one.out_from):
+            note += f"; first out in rounds {', '.join(map(str, gone))}"
         if accuracy <= CHANCE:
             note += "; CHANCE"
         if (attack, judged) == (NOBODY, False):

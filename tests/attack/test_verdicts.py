@@ -16,7 +16,7 @@ from ledger.entry import Scores
 from tests.attack.digits import Digits
 from tests.attack.hostile import PROGRAMS, HostileSwarm
 from tests.attack.machine import outcome
-from tests.attack.setting import JUDGED, KAPPA, OPEN, PLAIN_MEAN, RUINED, Outcome
+from tests.attack.setting import CONTROL_GAP, JUDGED, KAPPA, OPEN, PLAIN_MEAN, Outcome
 from tests.fold.toy import Swarm
 
 PEERS, BAD = 6, 5
@@ -36,7 +36,7 @@ def small(policy: str, *, attacked: bool = True, is_plain: bool = False) -> Outc
 
 def test_under_a_plain_mean_one_hostile_peer_of_six_ruins_the_model() -> None:
     """The control: were the attack too tame, the tests below would show nothing."""
-    assert small(OPEN, is_plain=True).accuracy < RUINED
+    assert small(OPEN, is_plain=True).accuracy < small(OPEN).accuracy - CONTROL_GAP
 
 
 def test_with_verdicts_the_hostile_peer_is_out_and_the_others_learn_on() -> None:
