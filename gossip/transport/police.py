@@ -36,7 +36,8 @@ MAX_PACKET_BYTES: Final = 1500  # a datagram of an Ethernet; our senders make 1,
 MAX_CONTROL_BYTES: Final = 512  # a heartbeat, which is sent back, has 50
 MAX_AHEAD: Final = 4096  # TSNs beyond the first missing one; 1 MiB of fragments and 512 small frames are 1,700
 MAX_FRAGMENTS: Final = 64  # of one frame of 16 KiB: paths that carry 256 bytes; aiortc makes 15
-BUDGET: Final = 4096  # packets in a row that bring nothing: a whole window sent again after a silence is 1,000
+BUDGET: Final = 4096  # packets in a row that bring nothing: a whole window sent again after a silence is 1,000. Of a
+# packet with more, each chunk without data and each reset counts as one: the library answers each on its own
 BUDGET_PER_S: Final = 200.0  # and ever after; a heartbeat comes every few seconds
 EARNED: Final = 4.0  # by each chunk that advances, and by each new one of ours, which asks for answers
 
@@ -99,16 +100,16 @@ class Police:
 
     def allows(self, packet: bytes, now: float) -> bool:
         """Whether the library may read a packet. RemoteError: no honest end sends it."""
-        self._spare = min(BUDGET, self._spare + (now - self._then) * BUDGET_PER_S) - 1
+        self._spare = min(BUDGET, self._spare + (now - self._then) * BUDGET_PER_S)
         self._then = now
-        if self._spare < 0:
-            raise RemoteError("packets without end that bring nothing", why=f"{BUDGET} in a row are allowed")
+        self._pay(1)
         if len(packet) > MAX_PACKET_BYTES:
             raise RemoteError(f"an SCTP packet of {len(packet)} bytes", why=f"at most {MAX_PACKET_BYTES} are allowed")
         if len(packet) < 16 or unpack_from("<L", packet, 8)[0] != self._crc32c(packet[:8] + bytes(4) + packet[12:]):
             return False
         try:
             chunks = list(_chunks(packet))
+            self._pay(max(0, sum(_answers(kind, body) for kind, _, body in chunks) - 1))
             is_init = any(kind == _INIT for kind, _, _ in chunks)
             if len(chunks) > 1 and any(kind in (_INIT, _INIT_ACK) for kind, _, _ in chunks):
                 raise RemoteError("an association that begins with something else in the packet")
@@ -118,6 +119,11 @@ class Police:
             return all(allowed)
         except StructError as error:
             raise RemoteError("an SCTP chunk that is too short") from error
+
+    def _pay(self, answers: int) -> None:
+        self._spare -= answers
+        if self._spare < 0:
+            raise RemoteError("packets without end that bring nothing", why=f"{BUDGET} in a row are allowed")
 
     def _allows_chunk(self, kind: int, flags: int, body: bytes) -> bool:
         if kind == _DATA:
@@ -233,6 +239,13 @@ def _chunks(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
             raise RemoteError("an SCTP chunk of a false length")
         yield kind, flags, packet[at + 4 : at + length]
         at += length + -length % 4
+
+
+def _answers(kind: int, body: bytes) -> int:
+    """How many packets the library may send because of one chunk. All DATA of a packet are acknowledged together."""
+    if kind == _DATA:
+        return 0
+    return max(1, sum(1 for _ in _parameters(body))) if kind == _RECONFIG else 1
 
 
 def _parameters(body: bytes) -> Iterator[tuple[int, bytes]]:

@@ -232,6 +232,17 @@ async def heartbeats_without_end(liar: Liar) -> None:
     await _many(liar, 4_300 * liar.stubbornness, lambda _: (chunk(4, 0, pack("!HH", 1, 8) + bytes(4)),))
 
 
+async def heartbeats_by_the_hundred(liar: Liar) -> None:
+    """Few packets, and an answer to each chunk: 20 of them cost 6,000."""
+    await _many(liar, 20 * liar.stubbornness, lambda _: (chunk(4, 0, b""),) * 300)
+
+
+async def resets_by_the_dozen(liar: Liar) -> None:
+    """Chunks with many resets each, of no stream: every one is answered."""
+    reset = pack("!HHLLL", 13, 16, 1, 1, 1)
+    await _many(liar, 60 * liar.stubbornness, lambda _: (chunk(130, 0, reset * 40),) * 2)
+
+
 ATTACKS: dict[str, Attack] = {
     made.__name__: made
     for made in (
@@ -259,6 +270,8 @@ ATTACKS: dict[str, Attack] = {
         a_kind_never_agreed,
         a_giant_heartbeat,
         heartbeats_without_end,
+        heartbeats_by_the_hundred,
+        resets_by_the_dozen,
     )
 }
 
