@@ -20,7 +20,7 @@ from typing import Final
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: matrices of 32 rows gain nothing by threads
 
-from tests.attack import cost, floods, links, setting, table
+from tests.attack import cost, floods, links, look, setting, table
 from tests.bench import machine
 from tests.bench.figures import Section, rows_of
 
@@ -31,6 +31,7 @@ SECTIONS: Final[Mapping[str, Callable[..., Section]]] = {
     "judges": table.judges,
     "unsolved": table.unsolved,
     "clip": table.clip,
+    "look": look.measure,
     "cost": cost.measure,
     "links": lambda *, quick: links.measure(),
     "floods": floods.measure,

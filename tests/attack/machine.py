@@ -44,7 +44,7 @@ def outcome(world: HostileSwarm) -> Outcome:
     assert book is not None
     hostile = {world.peers[index].self_id for index in world.hostile}
     published = {log: book.replica.branches.get(log).folded[-1] for log in book.replica.heads()}
-    first = {}
+    first: dict[str, int] = {}
     for at_s, index, kind, fields in world.notes:
         if index == 0 and kind == "condemned" and fields["peer"] in hostile:
             first.setdefault(fields["peer"], int(at_s / world.scenario.round_s) + 1)
