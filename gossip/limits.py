@@ -133,7 +133,8 @@ class Limits:
         16, "connections an address", 1, 65_536, "so that it takes several addresses to keep everybody out",
     )  # fmt: skip
     handshakes_open: int = _limit(
-        32, "handshakes in all", 2, 4096, "under way, each for 10 s at most",
+        32, "handshakes in all", 2, 4096,
+        "under way, each for 10 s at most; guests together hold `guest_percent` of them",
     )  # fmt: skip
     handshakes_burst: int = _limit(
         32, "handshakes a key", 2, 100_000,

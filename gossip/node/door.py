@@ -94,11 +94,14 @@ class Door:
     def ticket(self, ticket_id: bytes, key: bytes) -> OpenTicket | None:
         """The ticket, if `key` may enter with it: somebody else's visit must not have taken the last use."""
         kept = self._store.ticket(ticket_id)
-        if kept is None or self._is_over(kept.expires) or kept.uses <= self._guests_of(ticket_id, key):
+        if kept is None or self._is_over(kept.expires):
+            return None
+        places = kept.uses - self._guests_of(ticket_id, key)
+        if places <= 0:
             return None
         if not self._may_give(kept.role) or self._is_spent(key):
             return None
-        return OpenTicket(kept.secret, kept.role)
+        return OpenTicket(kept.secret, kept.role, places)
 
     def expects(self, key: bytes) -> bool:
         """Whether that very key may enter; an open door expects nobody."""

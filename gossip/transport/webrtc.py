@@ -8,7 +8,8 @@ inviter named in a ticket, or with a guest: whoever proves a ticket, or may ente
 dial fail, never more.
 
 Bounds: one handshake per key (a newer offer ends the older), as many as the limits say of a key lately and in all,
-SIGNALLING_S and BIND_S each,
+SIGNALLING_S and BIND_S each. Guests, who can make as many keys as they like, have a share of them together and never
+all, and with one ticket no more than it lets in: so a crowd of them keeps no member out.
 `incoming` holds INCOMING_LINKS and links beyond that are closed. It refuses to know messages, retries and duplicates:
 two peers that dial each other at once get two links, and the machine above closes one.
 """
@@ -64,6 +65,24 @@ class OpenTicket:
 
     secret: bytes
     role: str
+    places: int = 1  # how many may still come in with it, side by side
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """As what an offer is let in. A member has no role; a guest without a ticket no ticket."""
+
+    role: str = ""
+    ticket: bytes = b""
+    places: int = 0  # of that ticket
+
+
+@dataclass(frozen=True, slots=True)
+class _Handshake:
+    """One under way, as the answerer."""
+
+    task: asyncio.Task[None]
+    admitted: _Admitted
 
 
 class Gate(Protocol):
@@ -104,7 +123,7 @@ class WebRTCTransport:
         self._limits = limits
         self._server = SignallingServer(self._answer, hatches, limits=limits, is_known=self._is_known)
         self._budget = Buckets(limits.handshakes_burst, limits.handshakes_per_min / 60, KEYS_REMEMBERED)
-        self._handshakes: dict[bytes, asyncio.Task[None]] = {}
+        self._handshakes: dict[bytes, _Handshake] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._closed = False
 
@@ -120,7 +139,7 @@ class WebRTCTransport:
         """Stop listening and end handshakes under way. Links that were handed out belong to who took them."""
         self._closed = True
         await self._server.close()
-        handshakes = list(self._handshakes.values())
+        handshakes = [one.task for one in self._handshakes.values()]
         for task in handshakes:
             task.cancel()
         await asyncio.gather(*handshakes, return_exceptions=True)
@@ -193,14 +212,24 @@ class WebRTCTransport:
         if not self._budget.take(key, asyncio.get_running_loop().time()):
             return None  # its owner has signed all of these offers: nobody else can use up its share
         if (older := self._handshakes.pop(key, None)) is not None:
-            older.cancel()
-        if self._closed or len(self._handshakes) >= self._limits.handshakes_open:
+            older.task.cancel()
+        if self._closed or not self._has_room(admitted):
             return None
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._meet(offer, data, key, admitted, answered))
-        self._handshakes[key] = task
+        self._handshakes[key] = _Handshake(task, admitted)
         task.add_done_callback(lambda done: self._forget(key, done, answered))
         return await answered
+
+    def _has_room(self, admitted: _Admitted) -> bool:
+        """Whether one more may begin. Keys cost a guest nothing, so guests share a part of the places."""
+        under_way = [one.admitted for one in self._handshakes.values()]
+        most = self._limits.handshakes_open
+        if len(under_way) >= most or not admitted.role:
+            return len(under_way) < most
+        guests = max(1, min(most - 1, most * self._limits.guest_percent // 100))
+        with_it = sum(bool(one.ticket) and one.ticket == admitted.ticket for one in under_way)
+        return sum(bool(one.role) for one in under_way) < guests and (not admitted.ticket or with_it < admitted.places)
 
     def _is_known(self, data: bytes) -> bool:
         """Whether an offer names somebody who may enter, if it is by whom it says."""
@@ -211,18 +240,17 @@ class WebRTCTransport:
             return False
         return self._gate.admits(key) or self._gate.expects(key) or bool(ticket and self._gate.ticket(ticket, key))
 
-    def _admit(self, offer: Offer, key: bytes) -> tuple[str, bytes] | None:
-        """The role and id of a ticket the offer proves, ("", b"") for a member, None for a stranger; a guest without
-        a ticket has a role and no id."""
+    def _admit(self, offer: Offer, key: bytes) -> _Admitted | None:
+        """None for a stranger."""
+        if self._gate.admits(key):
+            return _Admitted()
         if offer.ticket:
             named = bytes.fromhex(offer.ticket)
             ticket = self._gate.ticket(named, key)
             if ticket is not None and is_proof(ticket.secret, offer.unproven(), bytes.fromhex(offer.proof)):
-                return ticket.role, named
-        if self._gate.admits(key):
-            return "", b""
+                return _Admitted(ticket.role, named, ticket.places)
         role = self._gate.guest(key)
-        return (role, b"") if role else None
+        return _Admitted(role) if role else None
 
     def _is_new(self, offer: str) -> bool:
         if offer in self._seen:
@@ -233,22 +261,21 @@ class WebRTCTransport:
         return True
 
     def _forget(self, key: bytes, task: asyncio.Task[None], answered: asyncio.Future[bytes]) -> None:
-        if self._handshakes.get(key) is task:
+        if (current := self._handshakes.get(key)) is not None and current.task is task:
             del self._handshakes[key]
         if not answered.done():
             answered.set_exception(LinkError("the handshake was given up"))
             answered.exception()
 
     async def _meet(
-        self, offer: Offer, data: bytes, key: bytes, admitted: tuple[str, bytes], answered: asyncio.Future[bytes]
+        self, offer: Offer, data: bytes, key: bytes, admitted: _Admitted, answered: asyncio.Future[bytes]
     ) -> None:
         """The rest of a handshake that the gate let in. It ends in `incoming` or in nothing."""
         raw, own = make_peer(self.backend, self._addresses), self._key
         try:
             remote = offer.description()
             nonce = secrets.token_bytes(NONCE_BYTES)
-            role, ticket = admitted
-            link = ChannelLink(raw, key=key, dialled=False, role=role, ticket=ticket)
+            link = ChannelLink(raw, key=key, dialled=False, role=admitted.role, ticket=admitted.ticket)
             mine = await raw.answer(reachable(remote, self._addresses))
             meeting = Meeting(
                 self._swarm,
