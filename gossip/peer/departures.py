@@ -8,8 +8,9 @@ forgetting what waits of a log is what this peer does about it, within LAST_WORD
 told with the entries that say so, for nobody else will tell it, and is not listened to meanwhile.
 
 Rules kept here: nothing of a log that is no member's is wanted but what others cite (rumour.py), so what waits of it is
-given up; expiry goes by the own clock, and moves nothing in the model. Of ourselves: our person is told, once, also
-before our time is over; author.py writes nothing then. It refuses to know why somebody is out.
+given up; expiry goes by the own clock, and moves nothing in the model; a ticket stands in place of no renewal. Of
+ourselves: our person is told, once, also before our time is over; author.py writes nothing then. It refuses to know why
+somebody is out.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Departures:
     def standing(self, live: Live, now: float) -> Standing:
         """What the far end of a link is, for rights.py."""
         if live.peer is None:
-            if self._was_revoked(live):
+            if self._why_no_guest(live, now):
                 return "out"
             if live.role:
                 return "guest"
@@ -74,10 +75,17 @@ class Departures:
             return "out"
         return _ROLES.get(seat.role, "stranger")
 
-    def _was_revoked(self, live: Live) -> bool:
-        """Whether a key that knocks with a ticket, or that we dialled, is one of somebody who is out."""
+    def _why_no_guest(self, live: Live, now: float) -> str:
+        """Why a key that knocks with a ticket, or that we dialled, cannot enter: it is one of somebody who is out.
+
+        Whom we dialled on our user's word may have been given more time since, and tell us so.
+        """
         peer = self._chronicle.keys.get(live.key)
-        return peer is not None and self._replica.is_revoked(peer)
+        if peer is None:
+            return ""
+        if self._replica.is_revoked(peer):
+            return REVOKED
+        return EXPIRED if live.role and self.is_out(peer, now) else ""
 
     def is_going(self, link: LinkId) -> bool:
         """Whether a link only waits for its far end to hear why it ends."""
@@ -104,8 +112,8 @@ class Departures:
         due: list[float] = []
         for live in self._links:
             if live.peer is None:
-                if self._was_revoked(live):
-                    self._links.drop(live.link, REVOKED, now)
+                if why := self._why_no_guest(live, now):
+                    self._links.drop(live.link, why, now)
                 continue
             seat = self._replica.membership(live.peer)
             if seat is None and self._replica.is_revoked(live.peer):

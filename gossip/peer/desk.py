@@ -37,7 +37,7 @@ MAX_ASKED: Final = 4096
 
 
 class Desk:
-    """The proposals of one peer's time. `members` are all peers let in so far; none is ever let out."""
+    """The proposals of one peer's time. `members` are all peers let in so far, but for those who are out."""
 
     def __init__(
         self, config: PeerConfig, own: PeerId, replica: Replica, links: Links, luck: Luck, out: Outbox,
@@ -53,7 +53,8 @@ class Desk:
         self._kept: dict[tuple[PeerId, bool], Proposal] = {}  # by log, and whether it is a vote
         self._enrolled: dict[str, PeerId] = {}  # by first key
         self._short: dict[str, PeerId] = {}  # of two with one short name the first: tallies are hints
-        self._named: dict[PeerId, tuple[int, frozenset[PeerId]]] = {}  # witnesses of a log, for so many members
+        self._named: dict[PeerId, frozenset[PeerId]] = {}  # witnesses of a log, among the members named next
+        self._named_among: frozenset[PeerId] = frozenset()
         self._asked: dict[tuple[PeerId, int], tuple[int, float]] = {}
 
     def enrolled(self, log: PeerId, key: str) -> None:
@@ -97,11 +98,13 @@ class Desk:
         if proposal.is_vote:
             return self.voters()
         members = self._members()
+        if members != self._named_among:  # not by their number: one may have gone out as another came in
+            self._named_among = frozenset(members)
+            self._named.clear()
         known = self._named.get(proposal.log)
-        if known is None or known[0] != len(members):
-            known = (len(members), frozenset(witnesses_of(proposal.log, members)))
-            self._named[proposal.log] = known
-        return known[1]
+        if known is None:
+            known = self._named[proposal.log] = frozenset(witnesses_of(proposal.log, members))
+        return known
 
     def voters(self) -> frozenset[PeerId]:
         """The fixed witnesses of this swarm, as far as they are members."""

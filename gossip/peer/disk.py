@@ -1,6 +1,7 @@
 """Who pays for what this peer keeps: the bytes of everybody's entries and blobs, and who has had its share.
 
-    entry admitted --> its author pays; of a log that is no member's, or over its limit: who cites it, while it can
+    entry admitted --> its author pays; of a log that is no member's, or over its limit: who cites it, while it can;
+                       of several who cited it first, so nobody pays for what another made it hold
     over the limit --> of that log only what others cite is wanted, and they pay for it
 
 Why it exists: a member may publish without end, and cite logs of its own invention, which whoever holds its entries
@@ -85,9 +86,8 @@ class Disk:
             self._adrift[peer] = self._adrift.get(peer, 0) + PAGE_BYTES + size_bytes
         else:
             self._pay(payer, PAGE_BYTES + size_bytes)
-        rows = self._cited.get(log)
-        if rows is not None and all(size <= seq + 1 for size in rows.values()):
-            del self._cited[log]
+        if rows := {citer: size for citer, size in self._cited.pop(log, {}).items() if size > seq + 1}:
+            self._cited[log] = rows
         return payer or peer
 
     def _pay(self, peer: PeerId, size_bytes: int) -> None:
@@ -97,7 +97,7 @@ class Disk:
         peer = peer_of(log)
         if self._role_of(peer) and not self.is_over(peer):
             return peer
-        citers = [citer for citer, size in sorted(self._cited.get(log, {}).items()) if size > seq]
+        citers = self._in_order([citer for citer, size in self._cited.get(log, {}).items() if size > seq])
         for citer in citers:
             if not self.is_over(citer):
                 return citer
@@ -106,6 +106,16 @@ class Disk:
             if found is not None:
                 return found
         return peer if self._role_of(peer) else self._introduced.get(peer)
+
+    def _in_order(self, citers: list[PeerId]) -> list[PeerId]:
+        """Those that cite no other of them, then the others; each by how much of its share is left, most first.
+
+        What is held back of a log is cited by what comes after it, and whoever sees an entry names all that it saw. So
+        whoever is cited here was first: the others hold what it cites because of it. Of several who were first none can
+        be told to be the cause: they pay by turns.
+        """
+        later = {citer for other in citers for citer in self._cited.get(other, {})}
+        return sorted(citers, key=lambda citer: (citer in later, self.used.get(citer, 0), citer))
 
 
 def blob_bytes(entry: AnyEntry) -> int:

@@ -14,6 +14,8 @@ Rules kept here:
 - Two links to one peer (to a key, or to the key that took its place): both ends keep the one that the lower key dialled
   if the dials crossed, else the newer.
 - Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
+- A guest may take the place of a member's link, but guests hold no more than a quarter of what the limits allow when
+  it is wanted: then the oldest guest goes, for another guest as for a member.
 - A link from a key that is no member ends, unless it came with a ticket, or we dialled where the user told us
   to, or we may have forgotten members (`seeks`: they know us, and we dial them); such a link waits, not for ever.
 
@@ -42,6 +44,7 @@ SETTLED_S: Final = 5.0  # a link so old has served its newcomer
 DIAL_LIMIT_S: Final = 90.0  # a shell that never answers a Dial must not block the address for ever
 PROVEN_S: Final = 10.0  # a link that lived so long forgives earlier failures
 WAITING_S: Final = 60.0  # for a guest to become a member
+GUESTS_SHARE: Final = 4  # one of so many links is guests', when members want it
 SHUN_S: Final = 30.0  # after a peer misbehaved, its links are refused
 
 TIMER: Final = "links"
@@ -172,14 +175,24 @@ class Links:
         return live
 
     def _make_way(self, newcomer: Live, now: float) -> bool:
-        """A guest has only us; members have others. Its place is that of our oldest link to a member.
+        """A guest has only us; members have others. Its place is that of our oldest link to a member, as long as guests
+        have not had their share: an invite for many would otherwise part us from all members. Then the oldest guest's.
 
-        Not of a young one: that may be a guest of a moment ago, who has not yet heard that it was let in.
+        Not of a member's young link: that may be a guest of a moment ago, who has not yet heard that it was let in.
         """
-        members = [live for live in self._live.values() if live.peer is not None and now - live.up_at >= SETTLED_S]
-        if newcomer.peer is not None or not members:
+        guests = [live for live in self._live.values() if live.is_guest]
+        share = max(1, self._config.limits.links // GUESTS_SHARE)
+        places, reason = guests, "making room for a member"
+        if newcomer.peer is not None:
+            places = guests if len(guests) > share else []
+        elif len(guests) < share or newcomer.is_expected:
+            reason = "making room for a guest"
+            places = [live for live in self._live.values() if live.peer is not None and now - live.up_at >= SETTLED_S]
+        else:
+            reason = "making room for another guest"
+        if not places:
             return False
-        self.drop(min(members, key=lambda live: (live.up_at, live.link)).link, "making room for a guest", now)
+        self.drop(min(places, key=lambda live: (live.up_at, live.link)).link, reason, now)
         return True
 
     def _answered(self, event: LinkUp) -> Candidate | None:

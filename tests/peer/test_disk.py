@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gossip.events import Effect, Keep
 from gossip.limits import KIB, Limits
 from gossip.peer.disk import Disk
 from gossip.wire.frames import Have, Want
+from ledger.canonical import decode_entry
 from tests.peer.bench import Bench, frames_to, notes, only
 from tests.peer.test_bad_member import Author, _Seen, data, dropped, guest
 
@@ -128,3 +131,42 @@ def test_nothing_is_kept_for_it_after_all() -> None:
     assert not bench.machine._tapes[member.log].held
     assert only(bench.say(2, member.frame(390)), Keep) == []
     assert not [f for f in notes(bench.effects, "trouble") if "author 1" in str(f["text"])][1:]
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_who_cites_a_full_log_only_because_a_colluder_did_does_not_pay_for_it(swap: bool) -> None:
+    """The colluder's word is shown to the honest member first, so that the honest one's arrives before it; and ids can
+    be chosen until they sort as one likes."""
+    bench = Bench(limits=SMALL)
+    full = filled(bench)
+    honest, colluder = sorted((guest(bench, 3, 3), guest(bench, 4, 4)), key=lambda one: one.log, reverse=swap)
+    links = {author.log: link for link, author in ((3, Author(full.swarm, 3)), (4, Author(full.swarm, 4)))}
+    start = bench.book.replica.size(full.log)
+    far, founder = _Seen(bench, full.log), _Seen(bench, bench.book.replica.founder)
+    far.size, far._root = start + 40, full.head(start + 40)[-32:]
+    colluder.add(data(**colluder.chain([founder, far, honest])))
+    word = _Seen(bench, colluder.log)
+    word.size, word._root = 2, colluder.head(2)[-32:]
+    honest.add(data(**honest.chain([founder, far, word])))
+    before = dict(bench.machine._disk.used)
+    bench.say(links[honest.log], honest.frame(1))
+    bench.say(links[colluder.log], colluder.frame(1))
+    full.entries = full.entries[: far.size]
+    bench.say(links[honest.log], full.frame(start))
+    assert [bench.book.replica.size(one.log) for one in (full, honest, colluder)] == [far.size, 2, 2]
+    used = bench.machine._disk.used
+    assert used[colluder.log] - before[colluder.log] > 40 * 64
+    assert used[honest.log] - before[honest.log] < 2 * len(honest.entries[1])
+    assert used[full.log] == before[full.log]
+
+
+def test_of_several_who_were_first_each_pays_as_long_as_it_has_more_left_than_the_others() -> None:
+    """Nobody can tell which of them is the cause; nobody can choose by its id who it is."""
+    disk = Disk("own", 1000, {"bad": "trainer", "fresh": "trainer", "old": "trainer"}.get)  # type: ignore[arg-type]
+    disk.used = {"bad": 1001, "old": 300}
+    disk.cite("bad", 9, by="old")
+    disk.cite("bad", 9, by="fresh")
+    payers = [disk.learn("bad", decode_entry(Author("5a" * 32, 1).entries[0]), 36, seq=seq) for seq in range(9)]
+    assert payers[:3] == ["fresh"] * 3
+    assert abs(disk.used["old"] - disk.used["fresh"]) <= 100
+    assert disk.cited("bad") == 0

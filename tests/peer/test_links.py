@@ -259,3 +259,32 @@ def test_a_stranger_s_key_at_a_member_s_place_is_not_believed() -> None:
     assert desk.links._candidates["h", 1].key == HIGH
     desk.links.found(Found("h", 1, OTHER), 0.3)  # a member's: who answers there must prove its key
     assert desk.links._candidates["h", 1].key == OTHER
+
+
+def test_the_bearer_of_an_invite_for_many_does_not_part_us_from_all_members() -> None:
+    """It stands at the door under many keys and never enrols; whoever comes next finds a place all the same."""
+    members = [LOW, *(key(number) for number in range(60))]
+    desk = Desk(LOW, members)
+    for number in range(DEFAULT.links):
+        desk.links.up(LinkUp(number + 1, members[1 + number], dialled=False), 0.0)
+    share = DEFAULT.links // rules.GUESTS_SHARE
+    for number in range(2 * DEFAULT.links):
+        guest = LinkUp(1000 + number, b"\x05" + bytes([number]) + bytes(30), dialled=False, role="trainer")
+        assert desk.links.up(guest, 30.0 + number / 10) is not None
+    assert sum(live.is_guest for live in desk.links) == share
+    assert len(desk.links) == DEFAULT.links
+    assert desk.links.up(LinkUp(9000, OTHER, dialled=False, role="trainer"), 50.0) is not None
+    assert desk.links.get(9000) is not None
+    newest = [live.link for live in desk.links if live.is_guest]
+    assert newest == [*range(1000 + 2 * DEFAULT.links - share + 1, 1000 + 2 * DEFAULT.links), 9000]
+
+
+def test_a_member_takes_the_place_of_a_guest_that_is_one_too_many() -> None:
+    members = [LOW, *(key(number) for number in range(60))]
+    desk = Desk(LOW, members)
+    for number in range(DEFAULT.links):  # a house that was empty
+        desk.links.up(LinkUp(1000 + number, b"\x05" + bytes([number]) + bytes(30), dialled=False, role="trainer"), 0.0)
+    kept = [desk.links.up(LinkUp(number, members[1 + number], dialled=False), 1.0) for number in range(60)]
+    share = DEFAULT.links // rules.GUESTS_SHARE
+    assert sum(live is not None for live in kept) == DEFAULT.links - share
+    assert sum(live.is_guest for live in desk.links) == share

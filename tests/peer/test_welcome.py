@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gossip.events import Append, LinkUp
+from gossip.events import Admit, Append, Drop, LinkUp, Timer
+from gossip.peer.departures import EXPIRED
 from ledger.canonical import decode_entry
 from ledger.entry import Member
-from tests.peer.bench import Bench, only
+from tests.peer.bench import Bench, frames_to, only
 from tests.peer.test_bad_member import Author
 
 
@@ -60,3 +61,19 @@ def test_without_its_link_an_enrol_entry_opens_nothing() -> None:
     bench.feed(LinkUp(1, guest.key.public, dialled=False, role="trainer"))
     bench.say(1, other.frame())
     assert [effect for effect in only(bench.effects, Append) if isinstance(decode_entry(effect.entry), Member)] == []
+
+
+def test_whose_time_is_over_is_no_guest_however_often_it_knocks_until_it_was_given_more() -> None:
+    """By an old ticket it would be heard and served for a minute at a time, for ever."""
+    bench = Bench()
+    guest, until = Author(bench.book.replica.swarm, 7), int(bench.now) + 100
+    assert len(knocks(bench, guest, "trainer", until)) == 1
+    bench.now += 200.0
+    assert [drop.link for drop in only(bench.feed(Timer("departures")), Drop)] == [1]
+    for link in (10, 11):
+        came = bench.feed(LinkUp(link, guest.key.public, dialled=False, role="trainer"))
+        assert only(came, Drop) == [Drop(link, EXPIRED)]
+        assert not frames_to(came, link)
+    bench.feed(Admit(guest.log, "trainer", 0))
+    assert bench.feed(LinkUp(12, guest.key.public, dialled=False)) != []
+    assert bench.machine._links.get(12) is not None
