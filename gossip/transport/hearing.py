@@ -1,13 +1,16 @@
 """What is heard on mDNS: the records of our service, out of everything that anybody sends.
 
-    socket --> Ear --> questions about our service --> zeroconf, which answers for us
+    socket --> Ear --> the question that we ask --> Turns --> zeroconf, which answers for us, to all
                 |----> answers that mention the service --> whole records --> `hears`
                 `----> everything else is dropped, unread
 
 zeroconf keeps what it hears: records of all kinds, for an hour and longer, up to 10,000, each as large as its sender
-likes, and questions that come in parts. So it sees questions only, QUESTIONS at once and QUESTIONS_PER_S. Answers
+likes, and questions that come in parts. So it sees one question only, byte for byte the one in QUESTION, which has no
+name to make up, no answer that is known already and no wish to be answered alone. It is answered by multicast, once
+in ANSWER_S however many ask it: one answer serves all of them, and junk has no share in it. Answers
 are read here and forgotten: a peer says all about itself in one datagram (PTR, SRV, TXT and A). What costs time is what
-must be parsed; so a caller names a `mark`, bytes without which a datagram cannot be of interest.
+must be parsed; so a caller names a `mark`, bytes without which a datagram cannot be of interest, and of one datagram
+so many records are made.
 
 It refuses to know swarms and keys, and decides nothing about what it heard (hints.py).
 """
@@ -38,12 +41,13 @@ from ledger.errors import LinkError, LocalError
 SERVICE: Final = "_gossip._tcp.local."
 MAX_DATAGRAM_BYTES: Final = 1_500  # what our own records fill a quarter of
 MAX_RECORDS: Final = 64  # in one datagram; a peer that shouts six things has 28
-QUESTIONS, QUESTIONS_PER_S = 64, 20.0  # answered; a peer asks five times as it starts, then once a minute
+MAX_PLACES: Final = 8  # made of one datagram: each of one name, with as many addresses at most; 1.5 kB hold ten of ours
+ANSWER_S: Final = 1.05  # between two answers; zeroconf takes an equal datagram within a second for an echo
 FIRST_QUESTION_S: Final = (0.02, 0.12)
 NEXT_QUESTIONS_S: Final = (1.0, 2.0, 4.0)
 LATER_QUESTIONS_S: Final = 60.0
-_LABEL: Final = b"\x07_gossip\x04_tcp\x05local"
-_PTR, _IN, _ANSWER, _IN_PARTS = 12, 1, 0x80, 0x02
+_PTR, _IN, _ANSWER, _PORT = 12, 1, 0x80, 5353
+QUESTION: Final = b"\0\0\0\0\0\1\0\0\0\0\0\0" + b"\x07_gossip\x04_tcp\x05local\0" + bytes((0, _PTR, 0, _IN))
 
 Hears = Callable[[ServiceInfo], None]
 
@@ -51,27 +55,54 @@ Hears = Callable[[ServiceInfo], None]
 class Ear(asyncio.DatagramProtocol):
     """Stands before zeroconf's own protocol on one socket."""
 
-    def __init__(self, behind: Any, mark: bytes, hears: Hears, pace: Pace) -> None:
+    def __init__(self, behind: Any, mark: bytes, hears: Hears, turns: Turns) -> None:
         self._behind = behind
         self._mark = mark
         self._hears = hears
-        self._pace = pace
+        self._turns = turns
+        self._is_over = False
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        if not 12 < len(data) <= MAX_DATAGRAM_BYTES:
-            return
-        if data[2] & _ANSWER:
-            if self._mark in data:
-                for info in read_datagram(data):
-                    self._hears(info)
-        elif not data[2] & _IN_PARTS and _LABEL in data.lower() and self._pace.take():
-            self._behind.datagram_received(data, addr)
+        if data == QUESTION:
+            self._turns.ask(lambda: self._asked(addr))
+        elif 12 < len(data) <= MAX_DATAGRAM_BYTES and data[2] & _ANSWER and self._mark in data:
+            for info in read_datagram(data, self._mark):
+                self._hears(info)
 
     def error_received(self, exc: Exception) -> None:
         self._behind.error_received(exc)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_over = True
         self._behind.connection_lost(exc)
+
+    def _asked(self, addr: tuple[Any, ...]) -> None:
+        if not self._is_over:  # from the port of mDNS, whatever it came from: else zeroconf would answer that one alone
+            self._behind.datagram_received(QUESTION, (addr[0], _PORT, *addr[2:]))
+
+
+class Turns:
+    """One question passes every ANSWER_S; those that come meanwhile pass together, as one, when the time is over."""
+
+    def __init__(self, clock: Callable[[], float], later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._clock, self._later = clock, later
+        self._next = 0.0
+        self._is_asked = False
+
+    def ask(self, answer: Callable[[], None]) -> None:
+        if self._is_asked:
+            return
+        wait = self._next - self._clock()
+        if wait > 0:
+            self._is_asked = True
+            self._later(wait, lambda: self._pass(answer))
+        else:
+            self._pass(answer)
+
+    def _pass(self, answer: Callable[[], None]) -> None:
+        self._is_asked = False
+        self._next = self._clock() + ANSWER_S
+        answer()
 
 
 class Pace:
@@ -91,29 +122,38 @@ class Pace:
         return True
 
 
-def read_datagram(data: bytes) -> list[ServiceInfo]:
-    """The whole records of our service in an answer; nothing for what is malformed, too much, or says goodbye."""
+def read_datagram(data: bytes, mark: bytes = b"") -> list[ServiceInfo]:
+    """The whole records of our service in an answer, those whose text has the mark, MAX_PLACES at most.
+
+    Nothing for what is malformed, too much, or says goodbye.
+    """
     message = DNSIncoming(data)
     answers = message.answers() if message.valid else []
     if len(answers) > MAX_RECORDS:
         return []
-    texts = {record.key: record.text for record in answers if isinstance(record, DNSText)}
-    places: dict[str, list[bytes]] = {}
+    texts = {record.key: record.text for record in answers if isinstance(record, DNSText) and mark in record.text}
+    hosts: dict[str, list[bytes]] = {}
     for record in answers:
         if isinstance(record, DNSAddress) and len(record.address) == 4:
-            places.setdefault(record.key, []).append(record.address)
-    infos = []
+            known = hosts.setdefault(record.key, [])
+            if len(known) < MAX_PLACES and record.address not in known:
+                known.append(record.address)
+    places: dict[str, DNSService] = {}
     for record in answers:
-        if not isinstance(record, DNSService) or not record.ttl or not record.key.endswith("." + SERVICE):
-            continue
-        if record.key in texts and record.server_key in places:
-            with suppress(Error):  # a name that is none
-                infos.append(
-                    ServiceInfo(
-                        SERVICE, record.name, port=record.port, server=record.server,
-                        properties=texts[record.key], addresses=places[record.server_key],
-                    )
-                )  # fmt: skip
+        if (
+            isinstance(record, DNSService) and record.ttl and record.key.endswith("." + SERVICE)
+            and record.key in texts and record.server_key in hosts
+        ):  # fmt: skip
+            places.setdefault(record.key, record)
+    infos = []
+    for record in list(places.values())[:MAX_PLACES]:
+        with suppress(Error):  # a name that is none
+            infos.append(
+                ServiceInfo(
+                    SERVICE, record.name, port=record.port, server=record.server,
+                    properties=texts[record.key], addresses=hosts[record.server_key],
+                )
+            )  # fmt: skip
     return infos
 
 
@@ -131,10 +171,11 @@ async def listen(addresses: Sequence[str], mark: bytes, hears: Hears) -> AsyncZe
             why=error.strerror or str(error),
             next_step="name the other peer with --address HOST:PORT",
         ) from error
-    pace = Pace(QUESTIONS, QUESTIONS_PER_S, asyncio.get_running_loop().time)
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop.time, loop.call_later)
     try:
         for reader in zeroconf.zeroconf.engine.readers:
-            reader.transport.set_protocol(Ear(reader.transport.get_protocol(), mark, hears, pace))
+            reader.transport.set_protocol(Ear(reader.transport.get_protocol(), mark, hears, turns))
     except AttributeError as error:
         await zeroconf.async_close()
         raise LocalError(
@@ -159,4 +200,4 @@ def _ask(zeroconf: AsyncZeroconf) -> None:
     zeroconf.zeroconf.async_send(question)
 
 
-__all__ = ["SERVICE", "Ear", "Pace", "keep_asking", "listen", "read_datagram"]
+__all__ = ["QUESTION", "SERVICE", "Ear", "Pace", "Turns", "keep_asking", "listen", "read_datagram"]
