@@ -9,7 +9,7 @@ not named in a file stays as it is here; docs/limits.md lists all of them, and a
 
 Rules kept here: a limit binds this peer alone and changes nothing that is true in the swarm; a name that is not here, a
 value that is no whole number or out of its bounds is refused. It refuses to know who is charged for what
-(gossip/peer/quota.py, gossip/peer/disk.py, gossip/transport/handshakes.py).
+(gossip/peer/quota.py, gossip/peer/disk.py, gossip/transport/webrtc.py).
 """
 
 from __future__ import annotations

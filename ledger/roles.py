@@ -5,7 +5,8 @@
     rotate, recover                x        x       x        x       x        x       x
     snapshot, accuse,
     final, anchor                                   x        x       x        x       x
-    verdict, challenge                                               x        x       x
+    challenge                                       x        x       x        x       x     (whom the data entry opens to)
+    verdict                                                          x        x       x
     data, update, opening                                                     x       x
     member                                  x                             guests      x
     policy, revoke                                                                    x
@@ -57,8 +58,8 @@ Kinds = frozenset[type]
 
 ANYBODY: Final[Kinds] = frozenset({Genesis, Enrol})  # where they belong is for check_place
 _STRANGER: Final[Kinds] = ANYBODY | {Rotate, Recover}
-_MEMBER: Final[Kinds] = _STRANGER | {Snapshot, Accuse, Finality, Anchor}
-_AUDITOR: Final[Kinds] = _MEMBER | {Verdict, Challenge}
+_MEMBER: Final[Kinds] = _STRANGER | {Snapshot, Accuse, Finality, Anchor, Challenge}
+_AUDITOR: Final[Kinds] = _MEMBER | {Verdict}
 _TRAINER: Final[Kinds] = _AUDITOR | {Data, Update, Opening}
 
 MAY_WRITE: Final[dict[str, Kinds]] = {

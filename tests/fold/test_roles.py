@@ -37,7 +37,7 @@ TABLE: Final = """
     final        .        .      x        x      x       x       x      .
     anchor       .        .      x        x      x       x       x      .
     verdict      .        .      .        .      x       x       x      .
-    challenge    .        .      .        .      x       x       x      .
+    challenge    .        .      x        x      x       x       x      .
     data         .        .      .        .      .       x       x      .
     update       .        .      .        .      .       x       x      .
     opening      .        .      .        .      .       x       x      .
