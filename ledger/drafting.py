@@ -2,25 +2,28 @@
 
 Rules kept here: an entry cites whatever is admitted, as far as fits one; any prefix of our order of admission is a
 closed past, so what does not fit waits for the next entry as a whole. Of a log that was signed twice every branch is
-cited. An author never cites its own log: with a second branch of that it writes nothing more. It refuses to know kinds.
+cited, few in one entry: who reads it tries the branches that it holds, and gives up when they are too many. An author
+never cites its own log: with a second branch of that it writes nothing more. It refuses to know kinds.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
 
-from ledger.branches import Branches
+from ledger.branches import MAX_TRIES, Branches
 from ledger.chain import Log, LogId, Tip, common, heads_hash
 from ledger.entry import FORMAT_VERSION, Entry, Hash, PeerId
 from ledger.errors import LocalError
 
 MAX_MEETS: Final = 256  # peers introduced in one entry: 17 KB
 MAX_SEEN: Final = 1024  # logs seen to grow in one entry: 15 KB, and as much again for a view
+MAX_MEANINGS: Final = 16  # combinations of branches that one entry may mean, to whoever holds what we hold: two new
+#   ones of a log with four. A reader may hold more: of 64 branches two still fit what it tries (branches.py)
 
 E = TypeVar("E", bound=Entry)
 
@@ -66,7 +69,7 @@ def draft(held: Branches, swarm: Hash, admitted: int, own: Log) -> ChainFields:
         known = max(known, log.fork)
         if log.tip.size > known:
             fresh.append((log.positions[known], all(log is not seen for seen in tip.roster), log, known))
-    horizon = _horizon(fresh, admitted)
+    horizon = _horizon(fresh, admitted, lambda log: _meanings(held, tip, log))
     grown = [(log, bisect_right(log.positions, horizon), known) for _, _, log, known in fresh]
     grown = [(log, size, known) for log, size, known in grown if size > known]
     slots: dict[int, tuple[Log, int]] = {}
@@ -128,11 +131,27 @@ def view_of(tip: Tip, view_heads: Mapping[LogId, int]) -> list[tuple[int, int]]:
     return shown
 
 
-def _horizon(fresh: list[tuple[int, bool, Log, int]], admitted: int) -> int:
+def _horizon(fresh: list[tuple[int, bool, Log, int]], admitted: int, meanings: Callable[[Log], int]) -> int:
     """Up to where, in our order of admission, one entry can cite: any prefix of that order is a closed past."""
-    met = 0
-    for count, (position, new) in enumerate(sorted(item[:2] for item in fresh)):
+    met, combinations = 0, 1
+    for count, (position, new, log, _) in enumerate(sorted(fresh, key=lambda item: item[0])):
         met += new
-        if met > MAX_MEETS or count >= MAX_SEEN:
+        several = meanings(log)
+        combinations *= several
+        # (One branch alone may be one of more: otherwise it would never be cited.)
+        many = combinations > (MAX_TRIES if combinations == several else MAX_MEANINGS)
+        if met > MAX_MEETS or count >= MAX_SEEN or many:
             return position - 1
     return admitted
+
+
+def _meanings(held: Branches, tip: Tip, log: Log) -> int:
+    """Among how many branches a reader who holds what we hold has to find the one that is cited, at most."""
+    strands = held.strands[log.peer]
+    if len(strands) == 1:
+        return 1
+    for seen, upto in zip(tip.roster, tip.sizes, strict=True):
+        if seen.peer == log.peer and common(log, seen) >= upto:
+            fit = sum(common(strand, log) >= upto for strand in strands)
+            return fit if fit == 1 else len(strands)  # (of several, one takes the slot, and the others are introduced)
+    return len(strands)
