@@ -7,6 +7,9 @@
 Why bye: closing a peer connection throws away what is still in its buffers. The side that closes says bye
 behind its last piece on both channels; the other side, having seen both, has everything, and closes.
 
+Before bind.py has proven who is there, UNBOUND_BYTES may come: more breaks the link. Nobody reads them yet but for the
+first message on ctl, the proof; an honest far end has nothing else to say until it has ours.
+
 All state belongs to the event loop that made it; there is no lock and, while open, no task.
 """
 
@@ -20,6 +23,9 @@ from gossip.transport.rawpeer import BULK, CTL, RawPeer
 from ledger.errors import GossipError, LinkError, RemoteError
 
 BYE_WAIT_S = 1.0  # for the far end to take what was sent and leave; a dead one costs this much
+UNBOUND_BYTES = (
+    64 * 1024
+)  # before the proof; a bind is 69. Later the credits bound what waits (flow.py): 4 MiB a channel
 
 
 class ChannelLink:
@@ -96,6 +102,8 @@ class ChannelLink:
         self.bytes_received += len(frame)
         try:
             self._flows[channel].arrived(frame)
+            if not self.session and self.bytes_received > UNBOUND_BYTES and not self._flows[CTL].has_come:
+                raise RemoteError("so much before a proof of who it is", why=f"{UNBOUND_BYTES} bytes are allowed")
         except RemoteError as error:
             self.broke(error)
             return

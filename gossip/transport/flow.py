@@ -42,6 +42,7 @@ class Flow:
 
     def __init__(self) -> None:
         self.out = 0
+        self.has_come = False  # a whole message, ever
         self.ended = False  # the far end has said bye on this channel
         self.reason = ""  # and why
         self._offered = 0
@@ -143,6 +144,7 @@ class Flow:
         self._parts.append(frame[HEADER_BYTES:])
         self._left = left - size
         if self._left == 0:
+            self.has_come = True
             self._inbox.append((b"".join(self._parts), len(self._parts)))
             self._parts = []
 

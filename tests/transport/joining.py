@@ -46,11 +46,12 @@ async def opened(*peers: WebRTCPeer | MemoryPeer) -> None:
 
 @asynccontextmanager
 async def joined(kind: tuple[str, str]) -> AsyncIterator[tuple[ChannelLink, ChannelLink]]:
-    """Two links to each other, unbound (bind has tests of its own); closed at the end, leaving no task behind."""
+    """Two links to each other, as if bound (bind has tests of its own); closed at the end, leaving no task behind."""
     before = asyncio.all_tasks()
     one, two = await raw_join(kind)
     dialler = ChannelLink(one, key=BERTA.public, dialled=True)
     answerer = ChannelLink(two, key=ANNA.public, dialled=False)
+    dialler.session = answerer.session = bytes(32)
     await opened(one, two)
     try:
         yield dialler, answerer

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from gossip.transport.bind import Meeting, Party, Side, bind
+from gossip.transport.channels import UNBOUND_BYTES, ChannelLink
+from gossip.transport.link import MAX_MESSAGE_BYTES
 from gossip.transport.memory import memory_pair
 from gossip.transport.webrtc import make_peer
 from ledger.errors import RemoteError
@@ -29,7 +31,7 @@ from tests.transport.bind_attacks import (
     is_relay_believed,
     unbound,
 )
-from tests.transport.joining import ANNA, BERTA, LOOPBACK, MALLORY, SWARM, opened
+from tests.transport.joining import ANNA, BERTA, KINDS, LOOPBACK, MALLORY, SWARM, opened, raw_join
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "bind.json"
 HONEST = Meeting(
@@ -84,6 +86,33 @@ async def test_bulk_that_overtakes_the_bind_is_not_mistaken_for_it() -> None:
         await two.send(b"early bulk", bulk=True)
         await asyncio.gather(bind(one, HONEST, "d", ANNA), bind(two, HONEST, "a", BERTA))
         assert await one.receive() == b"early bulk"
+        await asyncio.gather(one.close(), two.close())
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], ("aiortc", "aiortc")])
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_who_fills_the_channels_in_place_of_a_proof_is_cut_off_early(kind: tuple[str, str], bulk: bool) -> None:
+    """On ctl it is one message without an end, since the first whole one is the proof, and a wrong one ends it, too."""
+    far, near = await raw_join(kind)
+    liar = ChannelLink(far, key=ANNA.public, dialled=True)
+    victim = ChannelLink(near, key=BERTA.public, dialled=False)
+    await opened(far, near)
+    async with asyncio.timeout(20):
+        binding = asyncio.create_task(bind(victim, HONEST, "a", BERTA))
+        sending = [asyncio.create_task(liar.send(bytes(MAX_MESSAGE_BYTES), bulk=bulk)) for _ in range(9 if bulk else 1)]
+        with pytest.raises(RemoteError, match="before a proof" if bulk else "prove"):
+            await binding
+        assert victim.bytes_received < (2 * UNBOUND_BYTES if bulk else 2 * MAX_MESSAGE_BYTES)
+        await asyncio.gather(liar.close(), victim.close())
+        await asyncio.gather(*sending, return_exceptions=True)
+
+
+async def test_what_is_bound_may_have_much_more_waiting() -> None:
+    one, two = memory_pair(ANNA.public, BERTA.public)
+    async with asyncio.timeout(10):
+        for _ in range(16):
+            await one.send(bytes(UNBOUND_BYTES), bulk=True)
+        assert len(await two.receive()) == UNBOUND_BYTES
         await asyncio.gather(one.close(), two.close())
 
 
