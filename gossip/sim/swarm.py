@@ -33,7 +33,7 @@ from gossip.setup import fold_constants
 from gossip.sim.clock import EPOCH, VirtualClock
 from gossip.sim.network import HOST, Network
 from gossip.sim.report import Crash, Scenario, SimReport
-from gossip.sim.station import SimPeer, digest, next_key
+from gossip.sim.station import DISK_S, SimPeer, digest, next_key
 from gossip.sim.toy import ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import peer_of
@@ -209,6 +209,8 @@ class SimSwarm:
             end = min(limit, end + _CHECK_S)
             while self.clock.step(end):
                 pass
+        while self.clock.step(end + DISK_S):  # what was written by then is on disk
+            pass
         return self._report(time.perf_counter() - began)
 
     def _all_agree(self) -> bool:
