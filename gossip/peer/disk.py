@@ -17,7 +17,7 @@ fetched (rumour.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ledger.chain import LogId, peer_of
@@ -47,9 +47,6 @@ class Disk:
             return False
         return peer != self._own and self._role_of(peer) != "admin"
 
-    def over(self) -> list[PeerId]:
-        return sorted(peer for peer in self.used if self.is_over(peer))
-
     def is_nearly_over(self, peer: PeerId) -> bool:
         return self.used.get(peer, 0) > NEARLY * self.limit_bytes
 
@@ -62,15 +59,22 @@ class Disk:
         rows[citer] = max(size, rows.get(citer, 0))
 
     def cited(self, log: LogId) -> int:
-        """How much of a log is wanted because somebody cites it who can pay."""
-        return max((size for citer, size in self._cited.get(log, {}).items() if self._can_pay(citer)), default=0)
+        """How much of a log is wanted because somebody cites it who can pay, or is cited itself by somebody who can."""
+        cannot: set[PeerId] = set()
+        rows = sorted(self._cited.get(log, {}).items(), key=lambda row: (-row[1], row[0]))
+        return next((size for citer, size in rows if self._find_payer([citer], cannot) is not None), 0)
 
-    def _can_pay(self, peer: PeerId, asked: frozenset[PeerId] = frozenset()) -> bool:
-        """Whether a peer has something left of its share, or is cited itself by somebody who has."""
-        if not self.is_over(peer):
-            return True
-        citers = self._cited.get(peer, {})
-        return any(self._can_pay(citer, asked | {peer}) for citer in sorted(citers) if citer not in asked | {peer})
+    def _find_payer(self, citers: Iterable[PeerId], seen: set[PeerId]) -> PeerId | None:
+        """The nearest that has something left of its share: one of these, or of those who cite them, and so on. Nobody
+        is looked at twice; if there is none, `seen` has all who cannot pay."""
+        level = set(citers) - seen
+        while level:
+            for citer in self._in_order(level):
+                if not self.is_over(citer):
+                    return citer
+            seen |= level
+            level = {other for citer in level for other in self._cited.get(citer, {})} - seen
+        return None
 
     # -------------------------------------------------------------- what is kept
 
@@ -97,17 +101,13 @@ class Disk:
         peer = peer_of(log)
         if self._role_of(peer) and not self.is_over(peer):
             return peer
-        citers = self._in_order([citer for citer, size in self._cited.get(log, {}).items() if size > seq])
-        for citer in citers:
-            if not self.is_over(citer):
-                return citer
-        for citer in citers:  # it has had its share, and is itself cited by others: they pay
-            found = next((other for other in sorted(self._cited.get(citer, {})) if not self.is_over(other)), None)
-            if found is not None:
-                return found
+        citers = [citer for citer, size in self._cited.get(log, {}).items() if size > seq]
+        found = self._find_payer(citers, set())
+        if found is not None:
+            return found
         return peer if self._role_of(peer) else self._introduced.get(peer)
 
-    def _in_order(self, citers: list[PeerId]) -> list[PeerId]:
+    def _in_order(self, citers: set[PeerId]) -> list[PeerId]:
         """Those that cite no other of them, then the others; each by how much of its share is left, most first.
 
         What is held back of a log is cited by what comes after it, and whoever sees an entry names all that it saw. So

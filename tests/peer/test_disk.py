@@ -121,7 +121,7 @@ def test_a_colluder_who_cites_a_full_log_pays_until_it_is_full_itself() -> None:
 def test_admins_are_counted_and_never_cut_off() -> None:
     disk = Disk("own", 10, lambda peer: "admin" if peer == "boss" else "trainer")
     disk.used = {"boss": 100, "other": 100, "own": 100}
-    assert disk.over() == ["other"]
+    assert [peer for peer in disk.used if disk.is_over(peer)] == ["other"]
 
 
 def test_nothing_is_kept_for_it_after_all() -> None:
@@ -170,3 +170,76 @@ def test_of_several_who_were_first_each_pays_as_long_as_it_has_more_left_than_th
     assert payers[:3] == ["fresh"] * 3
     assert abs(disk.used["old"] - disk.used["fresh"]) <= 100
     assert disk.cited("bad") == 0
+
+
+SHARES = {"bad": 1001, "full": 1001, "fuller": 2000, "spare": 999, "boss": 5000}
+ENTRY = decode_entry(Author("5a" * 32, 1).entries[0])
+
+
+@pytest.mark.parametrize(
+    ("citations", "wanted", "payer"),
+    [
+        pytest.param([], 0, "bad", id="nobody cites it: nothing more is wanted, and what comes is its own"),
+        pytest.param([("bad", 5, "spare")], 5, "spare", id="somebody with something left"),
+        pytest.param([("bad", 5, "boss")], 5, "boss", id="an admin is never cut off"),
+        pytest.param([("bad", 5, "full")], 0, "bad", id="who has had its share itself"),
+        pytest.param([("bad", 9, "full"), ("bad", 5, "spare")], 5, "spare", id="only as far as it is paid for"),
+        pytest.param([("bad", 9, "full"), ("full", 3, "spare")], 9, "spare", id="who cites the citer"),
+        pytest.param(
+            [("bad", 9, "full"), ("full", 3, "fuller"), ("fuller", 2, "spare")], 9, "spare", id="however far away",
+        ),
+        pytest.param(
+            [("bad", 9, "full"), ("full", 3, "boss"), ("full", 3, "fuller"), ("fuller", 2, "spare")], 9, "boss",
+            id="the nearest of them",
+        ),
+        pytest.param([("bad", 9, "full"), ("full", 3, "fuller"), ("fuller", 2, "full")], 0, "bad", id="a ring"),
+        pytest.param([("bad", 0, "spare")], 0, "bad", id="what is here already costs nobody else"),
+    ],
+)  # fmt: skip
+def test_what_is_wanted_of_a_full_log_is_paid_for_by_who_wants_it(
+    citations: list[tuple[str, int, str]], wanted: int, payer: str
+) -> None:
+    """`cited` wants nothing that `learn` then finds nobody for."""
+    disk = Disk("own", 1000, lambda peer: "admin" if peer == "boss" else "trainer")
+    disk.used = dict(SHARES)
+    for log, size, by in citations:
+        disk.cite(log, size, by)
+    assert disk.cited("bad") == wanted
+    assert disk.learn("bad", ENTRY, 36, seq=0) == payer
+    assert disk.used == {**SHARES, payer: SHARES[payer] + 100}
+
+
+def test_a_crowd_that_cites_each_other_is_looked_through_once() -> None:
+    """By every way through a clique of forty it would take longer than there is time."""
+    disk = Disk("own", 1000, lambda _: "trainer")
+    crowd = [f"{number:02}" for number in range(40)]
+    disk.used = {"bad": 1001, **dict.fromkeys(crowd, 1001)}
+    for one in crowd:
+        disk.cite("bad", 7, by=one)
+        for other in crowd:
+            disk.cite(one, 7, by=other)
+    assert disk.cited("bad") == 0
+    disk.cite(crowd[-1], 3, by="spare")
+    assert disk.cited("bad") == 7
+
+
+@pytest.mark.parametrize(
+    ("used", "nearly", "over"), [(900, False, False), (901, True, False), (1000, True, False), (1001, True, True)]
+)
+def test_an_owner_is_warned_before_its_share_is_gone(used: int, nearly: bool, over: bool) -> None:
+    disk = Disk("own", 1000, lambda _: "trainer")
+    disk.used = {"one": used, "own": used}
+    assert (disk.is_nearly_over("one"), disk.is_over("one")) == (nearly, over)
+    assert not disk.is_over("own")  # others say what is too much of it
+
+
+def test_what_was_introduced_waits_for_who_did_it() -> None:
+    """Read back from the store, a log that is no member's may come before the entry that cites it."""
+    disk = Disk("own", 1000, {"sponsor": "trainer"}.get)  # type: ignore[arg-type]
+    assert disk.learn("nobody", ENTRY, 36, seq=0) == "nobody"
+    assert disk.used == {}
+    word = data(v=1, swarm="5a" * 32, seq=1, prev="11" * 32, time=0, meets=["nobody"], seen=[], heads="22" * 32)
+    assert disk.learn("sponsor", word, 36, seq=1) == "sponsor"
+    assert disk.used == {"sponsor": 200}
+    assert disk.learn("nobody", ENTRY, 36, seq=1) == "sponsor"
+    assert disk.used == {"sponsor": 300}
