@@ -89,15 +89,15 @@ class Limits:
         "of entries that wait for their past, before more of that log is taken",
     )  # fmt: skip
     held_bytes: int = _limit(
-        8 * MIB, "bytes", MIB, GIB, "of entries that wait, brought by one peer",
+        8 * MIB, "bytes a link", MIB, GIB, "of entries that wait, brought by it",
     )  # fmt: skip
     held_others_bytes: int = _limit(
         8 * MIB, "bytes in all", MIB, GIB,
         "of entries that wait, of logs of peers that are no members: anybody can begin one",
     )  # fmt: skip
     branch_bytes: int = _limit(
-        8 * MIB, "bytes", 4 * KIB, GIB,
-        "of branches of logs that were signed twice, from one peer, that are not yet seen to lead to what was cited",
+        8 * MIB, "bytes a link", 4 * KIB, GIB,
+        "of branches of logs that were signed twice, asked of it, that are not yet seen to lead to what was cited",
     )  # fmt: skip
     transfers: int = _limit(
         64, "blobs in all", 8, 4096, "fetched side by side; each holds what has come of it",
