@@ -145,10 +145,11 @@ class Rumour:
             self._out.send(link, Have(tuple(news[start : start + MAX_HAVE])))
 
     def push(self, link: LinkId) -> None:
-        """Send what `link` is not known to have, as far as that is little: nobody will give it to it any more."""
-        claims = self._claims.get(link, {})
+        """Send what `link` is not known to have, as far as that is little: nobody will give it to it any more. Admins'
+        logs first, for those are what it must hear."""
+        claims, role_of = self._claims.get(link, {}), self._replica.role_of
         left = MAX_PUSHED
-        for log in sorted(self._tapes):
+        for log in sorted(self._tapes, key=lambda log: (role_of(peer_of(log)) != "admin", log)):
             tape = self._tapes[log]
             start = max(tape.fork, claims.get(log, 0))
             while left and start < tape.servable:
