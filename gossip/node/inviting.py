@@ -21,7 +21,7 @@ from gossip import invites
 from gossip.node.allowlist import AllowFile
 from gossip.node.door import Door
 from gossip.transport import card
-from gossip.transport.code import ASK_PATH, CONFIRM_PATH
+from gossip.transport.code import ASK_PATH, CONFIRM_PATH, Code
 from gossip.transport.discovery import Discovery
 from gossip.transport.open_codes import Ended, OpenCodes, Wrong
 from gossip.transport.signalling import Hatch
@@ -51,7 +51,7 @@ class Inviting:
         self._key, self._now, self._tell, self._online = key, now, tell, online
         self._file = AllowFile(allowlist) if allowlist is not None else None
         self._codes = OpenCodes()
-        self._tickets: dict[int, bytes] = {}  # number of an open code -> id of its ticket
+        self._tickets: dict[Code, bytes] = {}  # the ids of open codes' tickets; two may have one number, one by one
         self._card: Ticket | None = None
         self._changed = asyncio.Event()
         self._address = ""
@@ -166,7 +166,7 @@ class Inviting:
         except LocalError:
             self._store.close_ticket(ticket.ticket_id)
             raise
-        self._tickets[code.number] = ticket.ticket_id
+        self._tickets[code] = ticket.ticket_id
         self._door.coded.add(ticket.ticket_id)
         self._changed.set()
         return {**told, "code": code.text, "number": code.number}
@@ -267,7 +267,7 @@ class Inviting:
                     text = f"somebody at {host} typed code number {number} with wrong words; tries left: {left}"
                     self._tell("trouble", text=text)
                 case Ended(code, why, given):
-                    ticket = self._tickets.pop(code.number, b"")
+                    ticket = self._tickets.pop(code, b"")
                     if not given:  # nobody has its ticket
                         self._store.close_ticket(ticket)
                         self._door.coded.discard(ticket)

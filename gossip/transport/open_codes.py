@@ -113,10 +113,6 @@ class OpenCodes:
         self._open[number] = Waiting(code, text, uses, until)
         return code
 
-    def close(self, number: int) -> None:
-        """Take a code back."""
-        self._open.pop(number, None)
-
     def ask(self, data: bytes, host: str, now: float) -> bytes | None:
         """Begin an exchange. None: silence."""
         self.expire(now)
