@@ -17,7 +17,7 @@ from cli.moments import end
 from cli.plain import plain
 
 SHOWN: Final = 3  # guests, the newest: the other lines of the view must stay
-MAX_WORDS: Final = 60
+MAX_WORDS: Final = 80  # six words have 65 at most
 
 
 def door(status: Mapping[str, Any], width: int) -> list[str]:

@@ -106,7 +106,7 @@ def _show_code(facts: dict[str, Any], *, no_qr: bool) -> None:
         f"If it finds nobody (mDNS is filtered), add: --address {plain(address)}",
         f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])} while the node here runs; a third "
         "wrong try ends it.",
-        "Both machines show the same four words when they meet: compare them.",
+        "Both machines show the same six words when they meet: compare them.",
         "For a machine, or for days, add: --ticket",
     ]
     if near:

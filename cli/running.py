@@ -198,10 +198,10 @@ def told(kind: str, fields: dict[str, Any]) -> str:
         case "link_down":
             return f"link to {who} ended: {visible(fields.get('reason', ''), 80)}"
         case "guest":
-            words, role = visible(fields.get("words", ""), 60), visible(fields.get("role", ""), 20)
+            words, role = visible(fields.get("words", ""), 80), visible(fields.get("role", ""), 20)
             return f"at the door, to be {role} by {_HOW.get(str(fields.get('how')), 'an invite')}: {words} {SAME}"
         case "knocked":
-            return f"at their door: {visible(fields.get('words', ''), 60)} {SAME}"
+            return f"at their door: {visible(fields.get('words', ''), 80)} {SAME}"
         case "code":
             ended = _ENDED.get(str(fields.get("why")), visible(fields.get("why", ""), 40))
             return f"code number {visible(fields.get('number', ''), 4)} {ended}"

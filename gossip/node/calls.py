@@ -2,10 +2,12 @@
 
     Dial --dial--> transport --link--> pool          (a failure --DialFailed--> machine)
     transport.incoming --welcome--> door --> pool    (or turned away: the invite was used up meanwhile)
+                          guests --words--^
 
-Whoever comes to be let in, and whoever lets it in, have one meeting (transport/bind.py) and so the same four words:
-both are told, before any entry is written. A guest whose words are another's is not the one that was invited.
-It refuses to know what a link is used for.
+Whoever comes to be let in, and whoever lets it in, have one meeting (transport/bind.py) and so the same words:
+both are told, before any entry is written. Making them is slow on purpose (transport/words.py): it is done in a
+thread, for one guest at a time, and members do not wait for it. A guest whose words are another's is not the one that
+was invited. It refuses to know what a link is used for.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import LinkError, RemoteError
 
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
+GUESTS_WAITING: Final = 16  # for their words, a tenth of a second each; an open door has room for 8
 
 
-def words_of(link: Link) -> str:
-    """What both ends can read to each other: 32 bits of what they have signed."""
-    return words.say(link.session[:4])
+async def words_of(link: Link) -> str:
+    """What both ends can read to each other; some 50 ms of another thread, and 16 MiB."""
+    return await asyncio.to_thread(words.of_meeting, link.session)
 
 
 class Calls:
@@ -42,6 +45,7 @@ class Calls:
         self._transport, self._pool, self._door, self._ticket = transport, pool, door, ticket
         self._tasks, self._post, self._is_member, self._tell, self._now = tasks, post, is_member, tell, now
         self._told_at = 0.0
+        self._guests: asyncio.Queue[Link] = asyncio.Queue(GUESTS_WAITING)
 
     def dial(self, effect: Dial) -> None:
         self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
@@ -50,13 +54,32 @@ class Calls:
         """Take in the links that others dialled, for ever."""
         while True:
             link = await self._transport.incoming.get()
-            visit = self._door.entered(link)
-            if visit is not None:
-                if visit.how:
-                    self._tell("guest", words=words_of(link), role=visit.role, key=link.key.hex(), how=visit.how)
-                self._pool.add(link, visit.role, visit.expires)
+            if not link.role or self._door.admits(link.key):
+                self._enter(link, "")
+            elif self._guests.full():
+                self._tasks.create_task(link.close("too many wait at this door"), name="turn a guest away")
             else:
-                self._tasks.create_task(link.close("this invite was used up meanwhile"), name="turn a guest away")
+                self._guests.put_nowait(link)
+
+    async def welcome_guests(self) -> None:
+        """The same for who is no member, one at a time, for ever."""
+        while True:
+            link = await self._guests.get()
+            try:
+                said = await words_of(link)
+            except BaseException:
+                await link.close("stopping")
+                raise
+            self._enter(link, said)
+
+    def _enter(self, link: Link, said: str) -> None:
+        visit = self._door.entered(link)
+        if visit is None:
+            self._tasks.create_task(link.close("this invite was used up meanwhile"), name="turn a guest away")
+            return
+        if visit.how:
+            self._tell("guest", words=said, role=visit.role, key=link.key.hex(), how=visit.how)
+        self._pool.add(link, visit.role, visit.expires)
 
     def nobody_yet(self, where: str) -> None:
         """A joiner that has heard of nobody for a while is told what to try."""
@@ -78,7 +101,12 @@ class Calls:
             await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))
             return
         if ticket is not None:
-            self._tell("knocked", words=words_of(link), key=link.key.hex())
+            try:
+                said = await words_of(link)
+            except BaseException:
+                await link.close("stopping")
+                raise
+            self._tell("knocked", words=said, key=link.key.hex())
         self._pool.add(link, link.role)
 
     def _tell_waiting(self, text: str) -> None:

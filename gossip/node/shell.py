@@ -189,6 +189,7 @@ class Node:
         tasks.create_task(self._writer.run(), name="store")
         tasks.create_task(self._decide(), name="peer")
         tasks.create_task(self._calls.welcome(), name="incoming links")
+        tasks.create_task(self._calls.welcome_guests(), name="guests")
         server = await control.serve(places.control_path(directory), self._command)
         stack.callback(places.control_path(directory).unlink, missing_ok=True)
         stack.callback(server.close)

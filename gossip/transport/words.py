@@ -4,14 +4,28 @@ Each byte has a word of two syllables and one of three; a phrase takes them in t
 exchanged are noticed. `3c 3b` is "crossover-clockwork" (byte by byte: three syllables first). The lists are of
 P. Juola and P. Zimmermann, in lower case; ids of peers keep words of their own (ledger/keys.py).
 
+The words of a meeting are compared by people who may know nothing else of each other, so nobody in between may be
+able to bring about two meetings with the same ones. Whoever answers chooses the last 32 bytes of a meeting and has ten
+seconds to try some: hence scrypt, which takes 16 MiB and 32 MB of memory traffic a try, and six words
+(docs/wire.md has the arithmetic).
+
 It refuses to know what is said with it, and whether that is a secret.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from ledger.errors import LocalError
+
+MEETING_BYTES: Final = 6
+_SALT: Final = b"gossip/words/1\n"
+
+
+def of_meeting(session: bytes) -> str:
+    """The six words of a meeting (bind.py). As slow as it is meant to be: not for an event loop."""
+    return say(hashlib.scrypt(session, salt=_SALT, n=2**14, r=8, p=1, maxmem=2**25, dklen=MEETING_BYTES))
 
 
 def say(data: bytes) -> str:

@@ -118,7 +118,7 @@ async def test_a_code_lets_one_in_and_both_ends_are_told_the_same_words_before_i
             await bert.told("admitted", lambda fields: fields["peer"] == peer)
             guest, knocked = await anna.told("guest"), await bert.told("knocked")
             assert guest["words"] == knocked["words"]
-            assert len(guest["words"].split("-")) == 4
+            assert len(guest["words"].split("-")) == 6
             assert (guest["role"], guest["how"]) == ("observer", "code")
             assert guest["key"] == next(row["key"] for row in (await anna.ask("members"))["members"] if not row["own"])
             assert anna.order("guest", "admitted") == ["guest", "admitted"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gossip.transport import words
 from gossip.transport.bind import Meeting, Party, Side, bind
 from gossip.transport.channels import UNBOUND_BYTES, ChannelLink
 from gossip.transport.link import MAX_MESSAGE_BYTES
@@ -231,6 +232,7 @@ def vectors() -> dict[str, object]:
         "answerer_transcript": HONEST.transcript(a).hex(),
         "answerer_signature": BERTA.sign(HONEST.transcript(a)).hex(),
         "session": HONEST.session().hex(),
+        "words": words.of_meeting(HONEST.session()),
         "reject": [
             {"why": made.kind, "side": made.side, "key": party_opposite(made).key.hex(), "proof": made.proof.hex()}
             for made in rejected()
