@@ -15,6 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from gossip.quality.leaning import losses
 from ledger.entry import Scores, Tensor
 
 FEATURES: Final = 32
@@ -147,6 +148,14 @@ class ToyTrainer:
 
     def measure(self, theta: Weights, peer: int) -> Scores:
         return self._scores(theta, self._own_held_out[peer])
+
+    def losses(self, theta: Weights, peer: int) -> tuple[NDArray[np.floating], list[str]]:
+        points, labels = self._own_held_out[peer]
+        ads = _sigmoid(points @ theta[:-1] + theta[-1])
+        classes = labels.astype(np.int64)
+        return losses(np.stack((1 - ads, ads), axis=1), classes), [
+            _LABELS[label].decode() for label in classes.tolist()
+        ]
 
     def measure_canary(self, theta: Weights) -> Scores:
         return self._scores(theta, self._held_out)

@@ -71,9 +71,10 @@ STORIES: Final[Mapping[str, Story]] = {
     "opened.duplicates_permille": (100, Copies, {"public": (OWNER, BAD), "faults": {BAD: "hides"}}, ""),
     "opened.unanswered": (0, ToyTrainer, {"public": (OWNER, BAD), "faults": {BAD: "mute"}, "seconds": 14.0}, ""),
     "crossed.copied": (0, ToyTrainer, {"faults": {BAD: "copies"}}, ""),
-    "crossed.cosine_permille": (990, ToyTrainer, {"faults": {BAD: "copies"}}, ""),
+    "crossed.cosine_permille": (999, ToyTrainer, {"faults": {BAD: "copies"}}, ""),  # (two honest ones: 996)
     "crossed.overlap_permille": (500, Borrower, {"public": (OWNER, BAD), "late": {BAD: 3.0}}, ""),
     "holdout.harm_permille": (10, ToyTrainer, {"faults": {BAD: "harms"}, **LONG}, ""),
+    "holdout.loss_milli": (50, ToyTrainer, {"faults": {BAD: "harms"}, **LONG}, ""),
     "canary.harm_permille": (
         10, ToyTrainer, {"faults": {BAD: "harms"}, **LONG}, f'[canary]\nsha256 = "{PIN}"\n',
     ),
