@@ -341,6 +341,10 @@ class Known:
         """What admins have said who want a member out, whether there are enough of them or not."""
         return frozenset(self._words.get(peer, ()))
 
+    def pending(self) -> list[tuple[PeerId, frozenset[Word]]]:
+        """Everybody whom admins want out, but too few of them, and what they said."""
+        return [(peer, self.words(peer)) for peer in sorted(self._words) if self.revoked_from(peer) is None]
+
     def shown_out(self) -> list[tuple[PeerId, int]]:
         """Everybody who is out, and from which index of the log on."""
         found = ((peer, self.revoked_from(peer)) for peer in sorted(self._words))
