@@ -28,6 +28,7 @@ from ledger.errors import LinkError, LocalError, RemoteError
 
 MAX_KNOCKS: Final = 4  # with one code: evil answers have 4 guesses of 65,536 together
 MAX_HEARD: Final = 256  # places that wait to be asked
+_OVER: Final = "it may be used, burnt or over: ask for a new one"
 SEARCH_S: Final = 8.0  # mDNS answers within two seconds
 
 Place = tuple[str, int]
@@ -39,24 +40,32 @@ async def by_code(
 ) -> Ticket:  # fmt: skip
     """The ticket that a code stands for. `addresses` are this machine's, to look from; with `places` nobody looks."""
     failed: list[str] = []
+    answered = False
     async with aclosing(_places(places, ("code", str(code.number)), addresses, search_s)) as found:
         async for host, port in found:
             try:
                 return await _knock(code, host, port, luck)
             except Unheard:
+                answered = True
                 failed.append(f"{host}:{port} does not take this code")
             except (LinkError, RemoteError) as error:
-                failed.append(f"{host}:{port}: {error}")
+                answered |= isinstance(error, RemoteError)
+                failed.append(_said(error, host, port))
             if len(failed) >= MAX_KNOCKS:
                 break
+    if failed and not answered:
+        raise LocalError(
+            "nobody could be asked", why="; ".join(failed),
+            next_step="check that the inviting peer runs, and its address; the code is as good as before",
+        )  # fmt: skip
     if failed:
         raise LocalError(
             "nobody took this code", why="; ".join(failed),
-            next_step="check each word: three wrong tries burn a code, and it is good for minutes only",
+            next_step=f"check each word (three wrong tries burn a code); {_OVER}",
         )  # fmt: skip
     raise LocalError(
         f"nobody here has code number {code.number} open", why=f"looked from {', '.join(addresses)}",
-        next_step="check the number and --interface, or name the inviting peer with --address HOST:PORT",
+        next_step=f"check the number and --interface, or name the inviting peer with --address HOST:PORT; {_OVER}",
     )  # fmt: skip
 
 
@@ -71,7 +80,7 @@ async def by_name(
                 text = cards.read(await exchange(host, port, cards.ask(name), cards.PATH))
                 return _verified(text)
             except (LinkError, RemoteError) as error:
-                failed.append(f"{host}:{port}: {error}")
+                failed.append(_said(error, host, port))
             if len(failed) >= MAX_KNOCKS:
                 break
     raise LocalError(
@@ -92,6 +101,12 @@ def _verified(text: str) -> Ticket:
         return Ticket.parse(text, time.time())
     except LocalError as error:
         raise RemoteError("an invite that is none", why=str(error)) from error
+
+
+def _said(error: LinkError | RemoteError, host: str, port: int) -> str:
+    """What happened and why, with the place once. What to do next is said once for all."""
+    text = f"{error.what}: {error.why}" if error.why else error.what
+    return text if f"{host}:{port}" in text else f"{host}:{port}: {text}"
 
 
 async def _places(

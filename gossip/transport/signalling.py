@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -303,9 +304,17 @@ async def exchange(host: str, port: int, offer: bytes, path: str = PATH) -> byte
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, ValueError) as error:
         raise LinkError(
             f"cannot reach {host}:{port}",
-            why=getattr(error, "strerror", None) or type(error).__name__,
+            why=_in_words(error),
             next_step="check that the other peer runs, and that both are on the same network",
         ) from error
+
+
+def _in_words(error: Exception) -> str:
+    """asyncio's own text of a refused connection has the address again, as Python writes it."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:  # (of a name that is not known it is negative, and the text is good)
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def digest(offer: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -191,3 +192,16 @@ async def test_a_number_is_called_out_as_long_as_it_is_wanted_and_not_a_moment_l
             break
     finally:
         await discovery.close()
+
+
+async def test_a_place_where_nobody_is_costs_no_try_and_is_named_once() -> None:
+    """And without advice about words that nobody has read."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalError, match="nobody could be asked") as caught:
+            await knocking.by_code(Code(7, b"ab"), LOOPBACK, [("127.0.0.1", port)])
+    told = str(caught.value)
+    assert told.count(str(port)) == 1
+    assert "Connection refused" in told
+    assert "word" not in told
