@@ -24,7 +24,7 @@ from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.quota import Quota, Quotas
-from gossip.peer.rights import Right, right
+from gossip.peer.rights import Right, called, right
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
 from gossip.peer.strands import Strands
@@ -112,12 +112,14 @@ class Reception:
             if self.departures.is_going(link):
                 return
             standing = self.departures.standing(live, self.now)
+            if standing == "out" and right("admin", message) is Right.HEARD:
+                return  # it was on its way when we heard that its sender is out; departures.py ends the link
             match right(standing, message):
                 case Right.PASSED_OVER:
                     return
                 case Right.DENIED:
                     raise RemoteError(
-                        "a peer sends what it has no right to", why=f"a frame of kind {message[:1].hex()}"
+                        "a peer sends what it has no right to", why=f"a message of kind {called(message)}"
                     )
                 case Right.HEARD:
                     self._frame(live, quota, codec.decode(message), message)

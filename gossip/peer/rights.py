@@ -77,6 +77,11 @@ _HEARD: Final[dict[Standing, str]] = {
 _PASSED_OVER: Final[dict[Standing, str]] = {"guest": _COSIGN, "inviter": _COSIGN}
 
 
+def called(message: bytes) -> str:
+    """The kind of a message, by its first byte."""
+    return next((kind for kind, tags in TAGS.items() if message[:1] in tags), "unknown")
+
+
 def _row(standing: Standing) -> dict[bytes, Right]:
     row: dict[bytes, Right] = {}
     for kinds, right in ((_HEARD[standing], Right.HEARD), (_PASSED_OVER.get(standing, ""), Right.PASSED_OVER)):

@@ -68,6 +68,8 @@ def test_who_is_revoked_is_listened_to_by_nobody_five_seconds_later(loss: float)
 
     heard = {index: swarm.first_note("revoked", index) for index in (0, 1, 2, 4)}
     assert all(12.0 <= at < 20.0 for at in heard.values())
+    blamed = [f["text"] for _, who, kind, f in swarm.notes if (kind, who == 3) == ("refused", False) and "log" not in f]
+    assert blamed == []  # what was on its way when they heard is no offence
     for tick, linked in seen.items():
         assert not [i for i, at in heard.items() if i in linked and tick / 10 >= at + PROMISE_S]
     for peer in swarm.honest:
