@@ -208,6 +208,7 @@ class Log:
     challenges: list[tuple[int, Challenge]] = field(default_factory=list)  # by seq
     openings: list[tuple[int, Opening]] = field(default_factory=list)  # by seq
     keys: list[Held] = field(default_factory=list)
+    sponsor: PeerId = ""  # whose guest this peer may be, as its enrol entry says: one for ever
     recovers: list[tuple[int, int]] = field(default_factory=list)  # (seq, since)
     finals: list[FinalPast] = field(default_factory=list)
     imprints: dict[int, bytes] = field(default_factory=dict)  # by size, those that are remembered (state.py)
@@ -326,7 +327,7 @@ class Log:
             policies=[item for item in self.policies if item[0] < fork],
             challenges=[item for item in self.challenges if item[0] < fork],
             openings=[item for item in self.openings if item[0] < fork],
-            keys=[held for held in self.keys if held.size <= fork],
+            keys=[held for held in self.keys if held.size <= fork], sponsor=self.sponsor,
             recovers=[item for item in self.recovers if item[0] < fork],
             finals=[final for final in self.finals if final.seq < fork],
             imprints={size: found for size, found in self.imprints.items() if size <= fork},

@@ -12,12 +12,12 @@ Rules kept here:
 - A judgement counts wherever it stands in its author's log, also on a branch that is void: what was said stays said,
   and a judge has one vote however many branches it writes. So a log that is signed twice takes no vote back, and a
   past that holds more entries never holds fewer votes.
-- All whom one member who is no admin has let in are one group: a house. It has one voice, or whoever may invite could
-  decide what the model is. Whose guest a judge is, its verdict's own past says: a later one moves no vote between
+- A member who is no admin and all whom it has let in, its house, are one group and have one voice: or one member and a
+  guest of its own would be two, and two are enough for all that was learned while a swarm was small. Whose guest a judge is, its verdict's own past says: a later one moves no vote between
   groups, so more of them are never fewer. (Counting peers, too, is for those who judged as somebody's guest and then
   once more when an admin had let them in: that is one voice.)
 - Nobody judges itself (verdicts.py); so an author has no part in what becomes of its updates. Guests may judge who let
-  them in, and one another: it is their house's one voice, and no quorum is less than two.
+  them in, and one another: it is their one voice, and no quorum is less than two.
 - What a `final` holds is not struck (standing.py says what that is).
 - Ranges of indices hold more than the updates in them, which is nothing to count: so a thousand updates on condemned
   data are one range, and what is spelled for everybody runs from an update up to the next one let in.
@@ -52,11 +52,10 @@ def quorum(active: int) -> int:
 
 
 def voices(judges: Collection[Judge]) -> int:
-    """How many voices they have: a house has one, and so has a peer."""
+    """How many voices they have: a peer has one, together with all whom it has let in (a house has its sponsor's id)."""
     if len(judges) < 2:
         return len(judges)
-    groups = {(house, "") if house else ("", peer) for peer, house in judges}
-    return min(len(groups), len({peer for peer, _ in judges}))
+    return min(len({house or peer for peer, house in judges}), len({peer for peer, _ in judges}))
 
 
 # ------------------------------------------------------------------ votes

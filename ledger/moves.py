@@ -15,7 +15,7 @@ from ledger import standing
 from ledger.chain import Charge, Log, lineage
 from ledger.checked import Change, Checked
 from ledger.condemned import Ballot, cast, owner, uncast
-from ledger.entry import Finality, Recover, Revoke, Verdict
+from ledger.entry import Finality, PeerId, Recover, Revoke, Verdict
 from ledger.known import Known
 from ledger.membership import Word, revoked_from
 from ledger.ranges import difference
@@ -43,6 +43,8 @@ class Moves(Known):
                     log = self._logs[name]
                     whole = ((log.fork, author.seen_at(snapshot, log)),)
                     standing.require_ranges(log, cut.get(name, whole), self._cuts)
+                if self.is_revoked(author.peer):
+                    self._require_without_finals(author.peer)
             case Verdict() if any(ballot.on.base is not None for ballot in ballots):
                 judge = owner(self._logs[checked.log], checked.seq - 1)  # as if its last entry had said so
                 votes = [replace(ballot, said=replace(ballot.said, seq=checked.seq - 1)) for ballot in ballots]
@@ -60,11 +62,29 @@ class Moves(Known):
                         mark(log, since)  # snapshots will tell of it, whether enough admins agree or not
                     if index is not None:
                         standing.require_since(log, index, self._cuts)
+                if index is not None:
+                    self._require_without_finals(peer)
             case _ if charge is not None:
                 for log in self._strands[charge.peer]:
                     if charge.index < log.tip.size:
                         log.tree.leaf(charge.index)
                         standing.require_since(log, charge.index, self._cuts)
+
+    def _require_without_finals(self, peer: PeerId) -> None:
+        """NeedsHistory if what only this peer's finals hold is not held: they may end to hold anything."""
+        strands = [log for log in self._strands[peer] if log.finals]
+        if not strands or all(log.base is None for log in self._logs.values()):
+            return
+        finals = [log.finals for log in strands]
+        try:
+            for log in strands:
+                log.finals = []
+            cut = standing.cuts(self._logs, self.heads())
+        finally:
+            for log, held in zip(strands, finals, strict=True):
+                log.finals = held
+        for log in self._logs.values():
+            standing.require_difference(log, self._cuts, cut)
 
     def _reckon(self, held: Log, checked: Checked, charge: Charge | None, ballots: list[Ballot]) -> Change:
         """What the entry just admitted did to the sum."""

@@ -286,6 +286,8 @@ class Replica(Moves):
         match checked.entry:
             case Enrol() | Rotate() | Recover() as entry:
                 held.keys.append(Held(seq + 1, bytes.fromhex(entry.key), entry.next))
+                if isinstance(entry, Enrol):
+                    held.sponsor = entry.sponsor
                 if isinstance(entry, Recover):
                     held.recovers.append((seq, entry.since))
                 if isinstance(entry, Enrol) and held.id == self.founder:

@@ -279,9 +279,11 @@ def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> Member
         raise wrong("another member has that key")
     if tip.revoked_from(entry.peer) is not None:
         raise wrong("its author has seen admins revoke that peer")
+    if entry.peer == tip.peer and tip.peer in tip.admitted:
+        raise wrong("a member says nothing of itself")  # or it would stay as long as it likes
     admins = charter.require().admins
-    enrol_key = next(log.enrol_key for log in (*tip.roster, own) if log.peer == entry.peer)
-    named = enrol_key.hex() in admins
+    newcomer = next(log for log in (*tip.roster, own) if log.peer == entry.peer)
+    named = newcomer.enrol_key.hex() in admins
     if (entry.role == "admin") is not named:
         raise wrong(
             "lets in a key that genesis names as an admin as something else"
@@ -290,7 +292,7 @@ def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> Member
         )
     seat = Membership(entry.role, entry.expires, _house(charter, tip, own))
     if seat.house:
-        _check_guest(charter, tip, own, entry.peer, seat)
+        _check_guest(charter, tip, own, newcomer, seat)
     if tip.admitted.get(entry.peer) == seat.join(tip.admitted.get(entry.peer)):
         raise wrong("its author has seen that peer admitted before, and it adds nothing")
     return seat
@@ -303,12 +305,14 @@ def _house(charter: Charter, tip: Tip, own: Log) -> PeerId:
     return tip.peer
 
 
-def _check_guest(charter: Charter, tip: Tip, own: Log, peer: PeerId, seat: Membership) -> None:
+def _check_guest(charter: Charter, tip: Tip, own: Log, guest: Log, seat: Membership) -> None:
     def wrong(why: str) -> InvalidEntry:
         return InvalidEntry(tip.log, tip.size, "member", why)
 
     if tip.admitted[tip.peer].house:
         raise wrong("a guest lets nobody in")
+    if guest.sponsor != tip.peer:  # else one sponsor could draw another's guests into its house, or hide its own there
+        raise wrong("that peer has enrolled as the guest of another, or of nobody")
     if seat.role not in GUEST_ROLES:
         raise wrong(f"a member who is no admin lets in somebody as {seat.role}")
     if seat.expires != guest_until(tip.admitted[tip.peer], seat.expires):
@@ -317,7 +321,7 @@ def _check_guest(charter: Charter, tip: Tip, own: Log, peer: PeerId, seat: Membe
         said.peer
         for log, size in branches_of(tip, own)
         for said in log.admissions
-        if log.peer == tip.peer and said.seq < size and said.peer != peer
+        if log.peer == tip.peer and said.seq < size and said.peer != guest.peer
     }
     most = charter.require().guests
     if len(guests) >= most:

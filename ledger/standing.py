@@ -17,7 +17,8 @@ Rules kept here:
 - A branch counts up to the index from which enough admins want its author out (membership.revoked_from).
 - A recovery takes out the author's updates from `since` on, back to itself.
 - What a quorum condemns in the past leaves the sum (condemned.py).
-- What was in the sum of the past of a snapshot that a `final` names stays in the sum, whatever comes later.
+- What was in the sum of the past of a snapshot that a `final` names stays in the sum, whatever comes later, unless the
+  author of the final is out from it, or from an earlier entry, on: such a final holds nothing.
 Weights (`settle`) obey the first four of these, in the past of the update, where who is out trains no more; recoveries
 and condemnations move none.
 
@@ -173,7 +174,6 @@ def counts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, 
     branches: dict[PeerId, list[Branch]] = {}
     suspects: set[PeerId] = set()
     recoveries: list[tuple[Log, int, int]] = []
-    words: dict[PeerId, set[Word]] = {}
     for name, size in past.items():
         log = logs[name]
         branches.setdefault(log.peer, []).append((log, size))
@@ -183,11 +183,8 @@ def counts(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[LogId, 
             if seq < size:
                 charges.setdefault(charge.peer, set()).add(charge)
         recoveries += [(log, since, seq) for seq, since in log.recovers if since < seq < size]
-        for seq, peer, word in log.revokes:
-            if seq < size:
-                words.setdefault(peer, set()).add(word)
-    out = {peer: revoked_from(said) for peer, said in words.items() if peer in branches}
-    suspects.update(peer for peer, since in out.items() if since is not None)
+    out = out_in(logs, past)
+    suspects.update(peer for peer in out if peer in branches)
     suspects.update(peer for peer in charges if peer in branches)
     suspects.update(log.peer for log, _, _ in recoveries)
 
@@ -218,8 +215,43 @@ def _protected(logs: Mapping[LogId, Log], past: Mapping[LogId, int], found: dict
 
 
 def finals_in(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> list[tuple[Log, FinalPast]]:
-    """The finals of a past, and whose they are."""
-    return [(logs[name], final) for name, size in past.items() for final in logs[name].finals if final.seq < size]
+    """The finals of a past that hold anything, and whose they are: what somebody wrote who was out by then holds
+    nothing, or whoever keeps a final back could undo its revocation."""
+    finals = [(logs[name], final) for name, size in past.items() for final in finals_at(logs[name], size)]
+    if not finals:
+        return []
+    inner = _inner(logs, past)
+    out = out_in(logs, past)
+    return [(log, final) for log, final in finals if log.id not in inner and final.seq < out.get(log.peer, NEVER)]
+
+
+def finals_at(log: Log, size: int) -> list[FinalPast]:
+    """Those finals of a branch's first `size` entries that matter: one whose snapshot has seen another stands for it."""
+    held = [final for final in log.finals if final.seq < size]
+    newest = max((final.snapshot for final in held), default=0)
+    return [final for final in held if final.seq >= newest]
+
+
+def _inner(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> set[LogId]:
+    """The logs of which a past holds nothing beyond where another branch of theirs left them."""
+    return {
+        name
+        for strand, size in past.items()
+        if size > logs[strand].fork > 0
+        for name, shared in lineage(logs[strand]).items()
+        if name != strand and past.get(name, 0) <= shared
+    }
+
+
+def out_in(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> dict[PeerId, int]:
+    """Who is out in a past, and from which index of its log on."""
+    words: dict[PeerId, set[Word]] = {}
+    for name, size in past.items():
+        for seq, peer, word in logs[name].revokes:
+            if seq < size:
+                words.setdefault(peer, set()).add(word)
+    found = ((peer, revoked_from(said)) for peer, said in words.items())
+    return {peer: since for peer, since in found if since is not None}
 
 
 def held_by(finals: Iterable[tuple[Log, FinalPast]], log: Log) -> Ranges:

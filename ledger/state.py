@@ -31,7 +31,7 @@ from ledger.chain import LANE_BYTES, MAX_LOG_SIZE, FinalPast, Log, LogId, Ranges
 from ledger.condemned import is_judged, named, spelled
 from ledger.entry import Hash, PeerId
 from ledger.ranges import difference, union
-from ledger.standing import Branch, finals_in, held_by
+from ledger.standing import Branch, finals_at, finals_in, held_by
 from ledger.tail import Named
 
 IMPRINT_DOMAIN: Final = b"gossip/imprint/1\n"
@@ -139,6 +139,7 @@ def facts(log: Log, size: int) -> dict[str, Any]:
         "recovered": [list(item) for item in log.recovers if item[0] < size],
         "revoked": [[seq, peer, word.since] for seq, peer, word in log.revokes if seq < size],
         "roster": [slot.peer for slot in log.roster_at(size)],
+        "sponsor": log.sponsor,
     }
 
 
@@ -164,12 +165,6 @@ def newest_at(log: Log, size: int) -> Newest:
         [seq for seq, _ in log.challenges if seq < size][-CHECKS_HELD:],
         [seq for seq, _ in log.openings if seq < size][-CHECKS_HELD:],
     )
-
-
-def finals_at(log: Log, size: int) -> list[FinalPast]:
-    """Those finals of a branch's first `size` entries that matter: one whose snapshot has seen another holds it."""
-    held = [final for final in log.finals if final.seq < size]
-    return [final for final in held if not any(final.seq < later.snapshot for later in held)]
 
 
 def spelled_final(log: Log, final: FinalPast) -> list[Any]:

@@ -2,7 +2,7 @@
 
     {"branches":[{"accused":[],"admitted":[[1,"5d1c...","admin"]],"before":"91e0...","challenges":[],"condemned":[],
       "data":[[3,"{...}"]],"final":[],"frontier":["b2f9..."],"keys":[[2,"77ab...","0c41..."]],"last":"{...}","openings":[],"peer":"5d1c...",
-      "policies":[],"recovered":[],"roots":[],"roster":[1,2],"row":[[1,2],[14,9],[14,9],[0,65536],131072,65536],"size":40,
+      "policies":[],"recovered":[],"roots":[],"roster":[1,2],"row":[[1,2],[14,9],[14,9],[0,65536],131072,65536],"size":40,"sponsor":"",
       "steps":[["e3b0...",17,1114112,18231,"88d2...",27,4,[13,9]],["a51f...",18,1179648,18004,"6c0e...",27,5,[1,0]]]},
       ...],"format":"gossip-state/1","knots":[],"policies":[],"policy":"9f86...","swarm":"b2f9..."}
 
@@ -34,11 +34,10 @@ from ledger.entry import Hash, PeerId, Snapshot
 from ledger.errors import LocalError
 from ledger.rebuild import row_at
 from ledger.replica import LogId, Replica
-from ledger.standing import Branch
+from ledger.standing import Branch, finals_at
 from ledger.state import (
     branch_of,
     facts,
-    finals_at,
     imprint,
     newest_at,
     sizes_along,
@@ -103,6 +102,7 @@ class StateBranch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     roster: list[int]
     row: StateRow
     size: int
+    sponsor: str
     steps: list[Step]
 
 
@@ -208,7 +208,7 @@ def _branch(
             [numbers[peer][0] for peer in row.peers], list(row.seen), list(row.credited), list(row.grown_at),
             row.progress, row.spent,
         ),
-        size=size, steps=_steps(log, begin, size),
+        size=size, sponsor=told["sponsor"], steps=_steps(log, begin, size),
     )  # fmt: skip
 
 

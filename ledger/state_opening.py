@@ -154,6 +154,7 @@ class _Opening:
         log = Log(name, number, Tip(name), parent, fork, tree=tree, imprints={begin - 1: _bytes(part.before)})
         log.base = self._base(part, begin)
         log.keys = [Held(at, _bytes(key), promise) for at, key, promise in part.keys]
+        log.sponsor = part.sponsor
         log.admissions = [Admission(*told) for told in part.admitted]
         log.revokes = [
             (seq, peer, Word(log.enrol_key.hex(), since, self._threshold)) for seq, peer, since in part.revoked

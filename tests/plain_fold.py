@@ -315,8 +315,17 @@ class History:
 
     def finals(self, held: Set[str]) -> list[frozenset[str]]:
         """What the snapshots of the finals in a past hold, themselves included."""
-        named = [self.chain[name][self.entry[name]["snapshot"]] for name in held if self.entry[name]["kind"] == "final"]
+        authors = {self.author[name] for name in held if self.entry[name]["kind"] == "final"}
+        out = {peer: self.wanted_out(held, peer)[1] for peer in authors}
+        finals = [name for peer in authors for chain in self.ends(held, peer) for name in self.newest_finals(chain)]
+        finals = [name for name in finals if not any(since <= self.seq(name) for since in out[self.author[name]])]
+        named = [self.chain[name][self.entry[name]["snapshot"]] for name in finals]
         return [self.past[snapshot] | {snapshot} for snapshot in named]
+
+    def newest_finals(self, chain: list[str]) -> list[str]:
+        """Those that no later one of a branch stands for: its snapshot comes after them."""
+        found = [(seq, name) for seq, name in enumerate(chain) if self.entry[name]["kind"] == "final"]
+        return [name for seq, name in found if all(seq >= self.entry[later]["snapshot"] for _, later in found)]
 
     def condemnations(self, chain: list[str]) -> list[list]:
         """[seq, peer, seqs, leaf] of each judgement in a log that condemns."""
@@ -344,8 +353,7 @@ class History:
         return votes.get(u, set()) | votes.get(self.chain[u][self.entry[u]["data"]], set())
 
     def voices(self, judges: Set[tuple[str, str]]) -> int:
-        groups = {("house", house) if house else ("alone", peer) for peer, house in judges}
-        return min(len(groups), len({peer for peer, _ in judges}))
+        return min(len({house or peer for peer, house in judges}), len({peer for peer, _ in judges}))
 
     def condemned(self, held: Set[str]) -> set[str]:
         """The updates let in that a quorum condemns in a past."""
@@ -572,6 +580,8 @@ class History:
         for seq, snapshot in finals:
             if all(seq >= later for _, later in finals):
                 told["final"].append([seq, snapshot, *self.finished(chain[snapshot])])
+        enrols = [self.entry[name] for name in chain if self.entry[name]["kind"] == "enrol"]
+        told["sponsor"] = enrols[0]["sponsor"] if enrols else ""
         told["roster"] = [self.author[last] for last in self.seen[chain[-1]]]
         return told | {"peer": self.author[chain[0]]}
 

@@ -276,6 +276,7 @@ def test_more_votes_are_never_fewer_voices(judges: set[tuple[str, str]], more: s
     assert voices(both) <= len({peer for peer, house in both if not house}) + len({h for _, h in both if h})
     assert voices({(peer, "") for peer, _ in both}) == len({peer for peer, _ in both})
     assert voices({(peer, SPONSOR) for peer, _ in both}) == (1 if both else 0)
+    assert voices({(SPONSOR, ""), *((peer, SPONSOR) for peer, _ in both)}) == 1
 
 
 # ------------------------------------------------------------------ what fifty weigh
@@ -382,13 +383,31 @@ def test_a_house_is_one_vote_however_many_of_it_judge():
     condemn_by([swarm[f"guest{number}"] for number in range(6)], author, bad)
     swarm.exchange()
     assert not swarm.founder.replica.condemned(author.id, bad)
-    condemn(swarm["ann"], author, bad)  # who let them in, and is one more: two groups
+    condemn(swarm["ann"], author, bad)  # who let them in, and is the same voice
+    condemn(swarm["bob"], author, bad)
     swarm.exchange()
     assert not swarm.founder.replica.condemned(author.id, bad)
-    condemn(swarm["bob"], author, bad)
+    condemn(swarm.founder, author, bad)
     swarm.exchange()
     assert swarm.founder.replica.condemned(author.id, bad)
     assert len({peer.model_hash() for peer in swarm.peers.values()}) == 1
+
+
+def test_one_member_and_a_guest_of_its_own_never_condemn_what_was_learned_while_the_swarm_was_small():
+    swarm = Swarm(["bob"], guests=1)
+    author, early = judged_update(swarm, "founder")
+    assert quorum(swarm["bob"].replica.branches.get(author.id).active[-1]) == 2
+    for name in ("ann", "cyd", "dan"):
+        swarm.join(name)
+    swarm.exchange()
+    swarm.join("guest", by="ann")
+    swarm.exchange()
+    condemn_by([swarm["ann"], swarm["guest"]], author, early)
+    swarm.exchange()
+    assert not swarm["bob"].replica.condemned(author.id, early)
+    condemn(swarm["cyd"], author, early)
+    swarm.exchange()
+    assert swarm["bob"].replica.condemned(author.id, early)
 
 
 def test_guests_alone_never_condemn_not_even_in_the_smallest_swarm():
@@ -422,7 +441,10 @@ def test_data_are_condemned_by_a_majority_of_groups_not_of_trainers():
     condemn_by([swarm["guest0"], swarm["guest1"], swarm["ann"]], author, data)
     swarm.exchange()
     assert not swarm.founder.replica.condemned(author.id, data)
-    condemn(swarm["bob"], author, data)  # three of founder, ann, bob, cyd and a house; twelve train
+    condemn(swarm["bob"], author, data)
+    swarm.exchange()
+    assert not swarm.founder.replica.condemned(author.id, data)
+    condemn(swarm.founder, author, data)  # three of founder, ann, bob, cyd and a house; twelve train
     swarm.exchange()
     assert swarm.founder.replica.condemned(author.id, data)
     assert not {seq for log, seq, _, _ in swarm.founder.replica.updates if log == author.id}
@@ -444,10 +466,11 @@ def test_whose_guest_a_judge_was_is_what_counts_and_judging_again_adds_no_voice(
 
 @pytest.mark.parametrize(("word_of_bob", "ground"), [("opinion", "opinion"), ("true", "checked")])
 def test_an_audit_counts_voices_too_when_it_says_what_holds_a_condemnation(word_of_bob: Status, ground: str):
-    """Two guests' grounds are facts, and so are ann's: two voices of the three that it takes."""
+    """Two guests' grounds are facts, and so are ann's, who is of one voice with them, and the founder's: two voices of
+    the three that it takes."""
     swarm = with_guests(2)
     author, bad = judged_update(swarm)
-    judges = [swarm[each] for each in ("guest0", "guest1", "ann", "bob")]
+    judges = [swarm[each] for each in ("guest0", "guest1", "ann", "founder", "bob")]
     condemn_by(judges, author, bad)
     swarm.exchange()
     replica = swarm.founder.replica

@@ -256,6 +256,46 @@ def test_what_a_final_holds_stays(swarm: Swarm) -> None:
     model_of(swarm)
 
 
+def test_a_final_that_was_kept_back_does_not_undo_a_revocation(swarm: Swarm) -> None:
+    """Witnesses sign what eve shows them; she keeps the final until she is out, and a friend of hers cites it."""
+    founder, ann, eve = (swarm[name] for name in ("founder", "ann", "eve"))
+    held = counted(founder.replica, eve.id)
+    snapshot = eve.snapshot().seq
+    swarm.exchange()
+    for admin in (founder, ann):
+        admin.revoke(eve, 0)
+        swarm.exchange("founder", "ann", "bob")
+    assert not counted(founder.replica, eve.id)
+    model = founder.model_hash()
+    eve.final(snapshot, [founder, ann])
+    founder.fetch(eve)
+    assert founder.model_hash() == model
+    observer = shuffled_delivery(swarm, Random(1))
+    assert observer.model_hash() == model
+    assert held
+    assert_second_agrees(swarm)
+
+
+def test_what_was_final_before_its_author_was_out_stays_until_it_is_out_from_before_that(swarm: Swarm) -> None:
+    founder, ann, eve = (swarm[name] for name in ("founder", "ann", "eve"))
+    held = counted(founder.replica, eve.id)
+    snapshot = eve.snapshot().seq
+    swarm.exchange()
+    eve.final(snapshot, [founder, ann])
+    swarm.exchange()
+    for admin, since in ((founder, eve.replica.size(eve.id)), (ann, 0)):
+        admin.revoke(eve, since)
+        swarm.exchange("founder", "ann", "bob")
+    assert founder.replica.revoked_from(eve.id) == eve.replica.size(eve.id)
+    assert counted(founder.replica, eve.id) == held
+    swarm["bob"].revoke(eve, 0)
+    founder.fetch(swarm["bob"])
+    assert founder.replica.revoked_from(eve.id) == 0
+    assert not counted(founder.replica, eve.id)  # with its author gone from before it, the final holds nothing
+    swarm.exchange("founder", "ann", "bob")
+    assert_second_agrees(swarm)
+
+
 def test_a_witness_who_is_out_makes_nothing_final(swarm: Swarm) -> None:
     founder, ann, bob = swarm.founder, swarm["ann"], swarm["bob"]
     for admin in (founder, bob):
@@ -290,13 +330,17 @@ def test_whose_members_move_have_one_hash_and_one_list_in_a_thousand_random_orde
 @pytest.mark.parametrize("seed", range(8))
 def test_a_second_implementation_finds_the_same_where_members_move(seed: int) -> None:
     swarm = membered_swarm(seed)
-    model = model_of(swarm, *ADMINS)
+    assert_second_agrees(swarm, model_of(swarm, *ADMINS))
+
+
+def assert_second_agrees(swarm: Swarm, model: str = "") -> None:
+    """Of everything that the founder holds."""
     history = history_of(swarm)
     everything = set(history.entry)
     replica = swarm.founder.replica
     assert history.weight == named_weights(replica)
     assert history.summed(everything) == named_terms(replica)
-    assert history.model(everything) == model
+    assert history.model(everything) == (model or swarm.founder.model_hash())
     for peer, (role, expires, house) in history.seats(everything).items():
         _, index = history.wanted_out(everything, peer)
         assert replica.revoked_from(peer) == (index[0] if index else None)

@@ -113,7 +113,7 @@ def stage(standing: str, *, guests: int = GUESTS, expires: int = 0) -> Stage:
         twin = bob.twin()
         for half in (bob, twin):
             half.publish(CHANGE if half is bob else -CHANGE)
-        late = enrol(swarm.swarm, "late")
+        late = enrol(swarm.swarm, "late", sponsor=subject.id)
         late_id = entry_hash(late)
         founder.take(late_id, late)
         if standing not in ("stranger", "named"):

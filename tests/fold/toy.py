@@ -81,11 +81,13 @@ def promise_of(name: str, number: int) -> Hash:
     return key_digest(key_of(name, number).public)
 
 
-def enrol(swarm: Hash, name: str, *, key: PrivateKey | None = None, seq: int = 0, prev: Hash = "") -> bytes:
+def enrol(
+    swarm: Hash, name: str, *, key: PrivateKey | None = None, seq: int = 0, prev: Hash = "", sponsor: PeerId = ""
+) -> bytes:
     public = (key or key_of(name)).public
     entry = Enrol(
         **{**CHAIN, "swarm": swarm, "seq": seq, "prev": prev},
-        key=public.hex(), next=promise_of(name, 1), sponsor="", name=name,
+        key=public.hex(), next=promise_of(name, 1), sponsor=sponsor, name=name,
     )  # fmt: skip
     return encode_entry(entry)
 
@@ -378,7 +380,7 @@ class Swarm:
         return Peer("observer", "", Replica(self.swarm, self.founder_id))
 
     def join(self, name: str, *, role: str = "trainer", by: str = "founder", expires: int = 0) -> Peer:
-        first = enrol(self.swarm, name)
+        first = enrol(self.swarm, name, sponsor="" if by == "founder" else self[by].id)
         peer = self.newcomer(name, entry_hash(first))
         peer.take(peer.id, first)
         self[by].take(peer.id, first)
