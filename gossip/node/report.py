@@ -27,6 +27,7 @@ def report(
     looked = peer.looked if peer else Looked()
     loading = learning.state if learning else ""
     place = {"role": "", "expires": 0, "revoked_from": None, "guests": [], "words": "", "cut": {"links": 0, "last": ""}}
+    place |= {"turned_away": "", "wanted_out": [], "open": False, "codes": [], "spoiled": None, "limits": {}}
     place |= seat or {}
     state = phase or ("training" if peer and peer.state == "resting" else peer.state if peer else "starting")
     if loading and state == "observing":

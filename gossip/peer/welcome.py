@@ -23,6 +23,7 @@ from ledger.entry import PeerId, Role
 from ledger.errors import LocalError
 from ledger.membership import guest_until
 
+TURNED_AWAY: Final = "cannot be let in as"  # how the reason begins that the guest's person reads, too
 GIVEN: Final[dict[str, Role]] = {
     "trainer": "trainer", "observer": "observer", "auditor": "auditor", "relay": "relay"
 }  # fmt: skip
@@ -38,6 +39,7 @@ class Welcome:
         self._author, self._replica, self._links = author, book.replica, links
         self._chronicle, self._out, self._catch_up = chronicle, out, catch_up
         self._refused: set[LinkId] = set()  # of guests whom we may not let in; asked, never iterated
+        self._told: set[PeerId] = set()  # of whom our person has heard so; asked, never iterated
 
     def tick(self, now: float) -> None:
         """Admit whom we can."""
@@ -75,4 +77,9 @@ class Welcome:
             self._author.admit_member(peer, role, now, expires)
         except LocalError as error:  # the rules say no: nothing was written
             self._refused.add(live.link)
-            self._out.note("trouble", text=f"a guest cannot be let in as {role}: {error.why or error}")
+            why = f"{TURNED_AWAY} {role}: {error.why or error}"
+            if peer not in self._told:
+                self._told.add(peer)
+                name = self._chronicle.name(peer) or peer[:8]
+                self._out.note("trouble", text=f"{name} ({peer[:8]}) {why}")
+            self._links.drop(live.link, why, now)  # the other end's person reads why
