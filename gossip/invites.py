@@ -57,9 +57,11 @@ class Inviter:
 
 
 def inviter_of(
-    genesis: Genesis, swarm: Hash, founder: PeerId, *, enrol_key: str, seat: Membership | None
+    genesis: Genesis, swarm: Hash, founder: PeerId, *, enrol_key: str, seat: Membership | None, now: float
 ) -> Inviter:  # fmt: skip
-    """What a member may do that enrolled with `enrol_key` (hex). LocalError: nothing."""
+    """What a member may do that enrolled with `enrol_key` (hex). LocalError: nothing, or its time is over."""
+    if seat is not None and seat.has_expired(int(now)):
+        raise LocalError("this peer's membership is over", next_step="ask an admin to renew it")
     if seat is not None and enrol_key in genesis.admins:
         return Inviter(swarm, founder, ADMIN_GIVES)
     if seat is not None and seat.role == "trainer" and not seat.house and genesis.guests:
@@ -85,9 +87,7 @@ def inviter_in(store: Store, now: float) -> Inviter:
             if isinstance(entry, Member) and entry.peer == own:
                 house = "" if _enrol_key(store, log) in genesis.admins else log
                 seat = Membership(entry.role, entry.expires, house).join(seat)
-    if seat is not None and seat.has_expired(int(now)):
-        raise LocalError("this peer's membership is over", next_step="ask an admin to renew it")
-    return inviter_of(genesis, swarm, founder, enrol_key=_enrol_key(store, own), seat=seat)
+    return inviter_of(genesis, swarm, founder, enrol_key=_enrol_key(store, own), seat=seat, now=now)
 
 
 def _enrol_key(store: Store, log: LogId) -> str:

@@ -5,8 +5,9 @@
     d04ab232742bb4ab3a1368bd4615e4e6d0224ab71a016baf8520a332c9778737 auditor until 2027-01-31
 
 One key and role a line; with `until` the membership ends when that day begins (UTC), and nobody enters with it from
-then on. `#` begins a comment. A line that is none is LocalError and names its number, at the start or when the file
-changes; then what was read last stays in force. Who is a member already is moved by no list: revoking is an entry.
+then on. `#` begins a comment; LF ends a line, and nothing else that some program may show as an end does. A line that
+is none is LocalError and names its number, at the start or when the file changes; then what was read last stays in
+force. Who is a member already is moved by no list: revoking is an entry.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_KEYS: Final = 10_000
 def parse(text: str) -> tuple[StoredAllowed, ...]:
     """The keys in a text; LocalError names the line."""
     found: dict[bytes, StoredAllowed] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -81,7 +82,7 @@ class AllowFile:
             self._seen = seen
             if stat.st_size > MAX_BYTES:
                 raise LocalError(f"{self._path} has {stat.st_size:,} bytes", next_step=f"keep it below {MAX_BYTES:,}")
-            keys = parse(self._path.read_text())
+            keys = parse(self._path.read_bytes().decode())
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and self._seen == (0, 0, 0):
                 return False  # still not there, and said so

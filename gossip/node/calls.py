@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
-from gossip.events import Dial, DialFailed
+from gossip.events import Dial, DialFailed, LinkDown
 from gossip.node.door import Door
 from gossip.transport import words
 from gossip.transport.link import Link
@@ -25,6 +26,7 @@ from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import LinkError, RemoteError
 
+NO_RIGHT: Final = "what it came with lets nobody in any more"
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 GUESTS_WAITING: Final = 16  # for their words, a tenth of a second each; an open door has room for 8
 
@@ -79,7 +81,18 @@ class Calls:
             return
         if visit.how:
             self._tell("guest", words=said, role=visit.role, key=link.key.hex(), how=visit.how)
-        self._pool.add(link, visit.role, visit.expires)
+        self._pool.add(link, visit.role, visit.expires, ended=partial(self._door.left, link))
+
+    def turn_out(self) -> list[LinkDown]:
+        """End the links of guests who have lost the right to be here. The machine is to hear of it before it hears
+        more of them."""
+        gone = []
+        for link in self._door.unwelcome():
+            number = self._pool.number_of(link)
+            if number is not None:
+                self._pool.drop(number, NO_RIGHT)
+                gone.append(LinkDown(number, NO_RIGHT))
+        return gone
 
     def nobody_yet(self, where: str) -> None:
         """A joiner that has heard of nobody for a while is told what to try."""

@@ -3,11 +3,13 @@
     strangers --a ticket's proof, an allowed key, an open door--> guests --member entry--> (a use of it is taken)
 
 A use is taken when its bearer has become a member, so that a broken connection or a restart burns nothing; until
-then a guest holds its place for GUEST_S, so that a ticket for one lets in one at a time, also of several who knock
-at once. At an open door MAX_CROWD guests may stand at a time.
+then a guest holds its place as long as its link, and GUEST_S in any case, so that a ticket for one lets in one at a
+time, also of several who knock at once. Of several tickets that one key has come with, the one pays whose role it got.
+At an open door MAX_CROWD guests may stand at a time, each as long as it has its link.
 
-Rules kept here: a key that a member once had, and has changed, enters no more, nor does one whose owner is out: no
-ticket, list or open door undoes a rotation or a revocation. Guests come in only as what this peer may make of them.
+Rules kept here: a key that a member once had, and has changed, enters no more, nor does one whose owner is out, or
+whose time is over: no ticket, list or open door undoes a rotation or a revocation, or stands in place of a renewal.
+Guests come in only as what this peer may make of them, and go when the right by which they came is gone (`unwelcome`).
 This file refuses to know what a link is for, and decides nothing that the ledger's rules decide (ledger/roles.py).
 """
 
@@ -15,10 +17,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gossip.invites import inviter_of
+from gossip.peer.links import WAITING_S
 from gossip.transport.link import Link
 from gossip.transport.webrtc import OpenTicket
 from ledger.chain import peer_of
@@ -27,7 +30,8 @@ from ledger.errors import LocalError
 from ledger.replica import Replica
 from ledger.store import Store, StoredAllowed
 
-GUEST_S: Final = 60.0  # the machine keeps a guest's link no longer
+GUEST_S: Final = WAITING_S + 10.0  # the machine keeps a guest's link no longer, by its own clock, which starts later
+LOOK_EVERY_S: Final = 1.0  # at whether those who are here still may be
 MAX_CROWD: Final = 8  # guests of an open door at once
 
 How = Literal["code", "ticket", "allowed", "open"]
@@ -42,11 +46,11 @@ class Visit:
     expires: int = 0  # of the membership to come; 0: never
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Guest:
-    ticket: bytes  # b"": none
-    how: How
     since: float
+    ways: dict[bytes, Visit] = field(default_factory=dict)  # by ticket, b"": none; in the order in which it used them
+    links: list[Link] = field(default_factory=list)
 
 
 class Door:
@@ -70,6 +74,7 @@ class Door:
         self.coded: set[bytes] = set()  # the ids of tickets that codes stand for
         self._allowed: dict[bytes, StoredAllowed] = {}
         self._guests: dict[bytes, _Guest] = {}  # by key
+        self._look_at = 0.0
 
     def admits(self, key: bytes) -> bool:
         peer = self._replica.member_by_key(key)
@@ -84,6 +89,7 @@ class Door:
     def allow(self, allowed: Iterable[StoredAllowed]) -> None:
         """The keys that may enter from now on; of two words on one key the last counts."""
         self._allowed = {one.key: one for one in allowed}
+        self._look_at = 0.0
 
     @property
     def allowed(self) -> tuple[StoredAllowed, ...]:
@@ -119,8 +125,7 @@ class Door:
             return None if self._is_spent(key) else Visit(allowed.role, "allowed", allowed.expires)
         if not self.is_open or not self._may_give("trainer") or self._is_spent(key):
             return None
-        now = self._clock()
-        crowd = [one for one, guest in self._guests.items() if guest.how == "open" and now - guest.since < GUEST_S]
+        crowd = [one for one, guest in self._guests.items() if guest.links and _how(guest, b"") == "open"]
         return Visit("trainer", "open") if key in crowd or len(crowd) < MAX_CROWD else None
 
     def _is_over(self, expires: int) -> bool:
@@ -137,16 +142,22 @@ class Door:
             inviter = inviter_of(
                 replica.genesis, replica.swarm, replica.founder,
                 enrol_key=replica.enrol_key_of(self._own).hex(), seat=replica.membership(self._own),
+                now=self._today(),
             )  # fmt: skip
         except LocalError:
             return False
         return role in inviter.roles
 
     def _is_spent(self, key: bytes) -> bool:
-        """Whether a peer has left this key behind, or is out: the ledger would take no entry by it."""
+        """Whether a peer has left this key behind, or is out: the ledger would take no entry by it; or its time is
+        over: an admin gives it more, not a ticket."""
         replica = self._replica
         had = (log for log in replica.heads() if replica.enrolled(log) and key in replica.keys_of(log))
-        return any(replica.is_revoked(peer_of(log)) or key != replica.key_of(log) for log in had)
+        return any(key != replica.key_of(log) or self._is_out(peer_of(log)) for log in had)
+
+    def _is_out(self, peer: PeerId) -> bool:
+        seat = self._replica.membership(peer)
+        return self._replica.is_revoked(peer) or (seat is not None and seat.has_expired(int(self._today())))
 
     # -------------------------------------------------------------- who is here
 
@@ -161,23 +172,62 @@ class Door:
         else:
             visit = self._without_ticket(link.key)
         if visit is not None and visit.how:
-            self._guests[link.key] = _Guest(link.ticket, visit.how, self._clock())
+            guest = self._guests.setdefault(link.key, _Guest(0.0))
+            guest.since = self._clock()
+            guest.ways[link.ticket] = visit
+            guest.links.append(link)
         return visit
+
+    def left(self, link: Link) -> None:
+        """A link has ended. What it came with is kept a while: its last words may still be on their way."""
+        guest = self._guests.get(link.key)
+        if guest is not None:
+            guest.links = [one for one in guest.links if one is not link]
+
+    def unwelcome(self) -> list[Link]:
+        """Links of guests who may not be here any more: their ticket or code has ended, their key was taken off the
+        list, the door was closed."""
+        now = self._clock()
+        if self._look_at and now < self._look_at:
+            return []
+        self._look_at = now + LOOK_EVERY_S
+        return [
+            link for key, guest in self._guests.items() for link in guest.links
+            if self._replica.member_by_key(key) is None and not self._still_may(key, link, guest.ways[link.ticket])
+        ]  # fmt: skip
+
+    def _still_may(self, key: bytes, link: Link, visit: Visit) -> bool:
+        return self.ticket(link.ticket, key) is not None if link.ticket else self._without_ticket(key) == visit
 
     def _guests_of(self, ticket_id: bytes, key: bytes) -> int:
         """How many others hold a place by this ticket."""
-        now = self._clock()
         return sum(
-            guest.ticket == ticket_id and now - guest.since < GUEST_S and other != key
+            ticket_id in guest.ways and other != key and not self._is_past(guest)
             for other, guest in self._guests.items()
         )
+
+    def _is_past(self, guest: _Guest) -> bool:
+        """Whether nothing can come of a visit any more. Without a ticket nothing is to be remembered of it."""
+        return not guest.links and (not any(guest.ways) or self._clock() - guest.since > GUEST_S)
 
     def settle(self) -> None:
         """Take a use for each guest that has become a member; forget those that never did."""
         for key, guest in list(self._guests.items()):
-            if self.admits(key):
-                if guest.ticket:
-                    self._store.use_ticket(guest.ticket)
+            peer = self._replica.member_by_key(key)
+            if peer is not None:
+                if ticket := self._paying(guest, peer):
+                    self._store.use_ticket(ticket)
                 del self._guests[key]
-            elif self._clock() - guest.since > GUEST_S:
+            elif self._is_past(guest):
                 del self._guests[key]
+
+    def _paying(self, guest: _Guest, peer: PeerId) -> bytes:
+        """The ticket by which it has become what it is; b"": none. If others have let it in as well, as something
+        better, the first one it came with."""
+        seat = self._replica.membership(peer)
+        given = [ticket for ticket, visit in guest.ways.items() if seat is not None and visit.role == seat.role]
+        return given[0] if given else next(iter(guest.ways))
+
+
+def _how(guest: _Guest, ticket: bytes) -> str:
+    return guest.ways[ticket].how if ticket in guest.ways else ""

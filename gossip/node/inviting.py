@@ -240,7 +240,7 @@ class Inviting:
             raise LocalError("this peer is no member yet", next_step="wait until it was let in")
         return invites.inviter_of(
             replica.genesis, replica.swarm, replica.founder, enrol_key=replica.enrol_key_of(own).hex(),
-            seat=replica.membership(own),
+            seat=replica.membership(own), now=self._now(),
         )  # fmt: skip
 
     # -------------------------------------------------------------- what changed

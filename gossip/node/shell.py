@@ -235,8 +235,9 @@ class Node:
         assert self._peer is not None
         while True:
             event = await self._events.get()
-            for effect in self._peer.handle(event, self._now()):
-                self._act(effect)
+            for one in (*self._calls.turn_out(), event):
+                for effect in self._peer.handle(one, self._now()):
+                    self._act(effect)
             self._door.settle()
             self._door.is_seeking = self._peer.is_seeking
             peer = self._peer

@@ -52,13 +52,17 @@ class LinkPool:
         self._past_sent = 0
         self._past_received = 0
 
-    def add(self, link: Link, role: str, expires: int = 0) -> None:
-        """Serve a link until it ends; LinkUp is posted first and LinkDown last. `role` and `expires`: what a guest may
-        become, and until when."""
+    def add(self, link: Link, role: str, expires: int = 0, *, ended: Callable[[], None] | None = None) -> None:
+        """Serve a link until it ends; LinkUp is posted first and LinkDown last; then `ended` is called. `role` and
+        `expires`: what a guest may become, and until when."""
         number = next(self._numbers)
         held = _Open(link, asyncio.get_running_loop().time(), (_Outbox(), _Outbox()))
         self._open[number] = held
-        held.task = self._tasks.create_task(self._serve(number, held, role, expires), name=f"link {number}")
+        held.task = self._tasks.create_task(self._serve(number, held, role, expires, ended), name=f"link {number}")
+
+    def number_of(self, link: Link) -> LinkId | None:
+        """By which number an open link goes."""
+        return next((number for number, held in self._open.items() if held.link is link), None)
 
     def send(self, number: LinkId, message: bytes, *, bulk: bool) -> None:
         """Queue a message; nothing happens if the link has ended meanwhile."""
@@ -105,7 +109,9 @@ class LinkPool:
             for held in self._open.values()
         ]
 
-    async def _serve(self, number: LinkId, held: _Open, role: str, expires: int) -> None:
+    async def _serve(
+        self, number: LinkId, held: _Open, role: str, expires: int, ended: Callable[[], None] | None
+    ) -> None:  # fmt: skip
         link, reason = held.link, ""
         writers = [
             self._tasks.create_task(self._write(link, outbox, bulk=bool(bulk)))
@@ -125,6 +131,8 @@ class LinkPool:
         self._past_received += link.bytes_received
         del self._open[number]
         await self._post(LinkDown(number, reason))
+        if ended is not None:
+            ended()
 
     async def _write(self, link: Link, outbox: _Outbox, *, bulk: bool) -> None:
         with suppress(LinkError, RemoteError):  # the reader of this link sees the same end and tells it

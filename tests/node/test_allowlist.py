@@ -36,6 +36,17 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
         parse(f"# one\n{BERTA.hex()} relay\n{line}\n")
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
+def test_no_mark_within_a_comment_begins_a_line_that_no_reviewer_sees(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_bytes(f"# nobody but anna{mark}{BERTA.hex()} auditor\r\n{ANNA.hex()} trainer\r\n".encode())
+    file = AllowFile(path)
+    file.refresh()
+    assert file.keys == (StoredAllowed(ANNA, "trainer", 0),)
+    with pytest.raises(LocalError, match="line 1"):
+        parse(f"{ANNA.hex()} trainer{mark}{BERTA.hex()} auditor")
+
+
 def test_a_key_named_twice_is_a_slip() -> None:
     with pytest.raises(LocalError, match=r"line 2 .* again"):
         parse(f"{ANNA.hex()} trainer\n{ANNA.hex()} observer\n")

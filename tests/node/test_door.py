@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gossip.node.door import GUEST_S, Door
+from gossip.peer.links import WAITING_S
 from gossip.transport.channels import ChannelLink
 from gossip.transport.memory import memory_pair
 from ledger.replica import Replica
@@ -62,12 +63,39 @@ async def test_of_two_who_knock_at_once_with_an_invite_for_one_one_enters(door: 
 
 
 async def test_who_came_in_and_did_not_stay_leaves_the_invite_to_others(door: Door, clock: list[float]) -> None:
-    assert door.entered(await link(ANNA))
+    broken = await link(ANNA)
+    assert door.entered(broken)
     assert door.ticket(TICKET, BERTA) is None
-    assert door.entered(await link(ANNA))  # again, after a broken connection
+    door.left(broken)
+    again = await link(ANNA)
+    assert door.entered(again)
+    door.left(again)
     clock[0] += GUEST_S + 1
     door.settle()
     assert door.entered(await link(BERTA))
+
+
+async def test_a_guest_holds_its_place_as_long_as_its_link_and_while_its_last_words_may_be_on_their_way(
+    door: Door, members: Membership, clock: list[float]
+) -> None:
+    """The machine counts the minute that it gives a guest from later on, and hears what was said before the end of a
+    link after it: whoever it lets in then must find that a use is taken."""
+    held = await link(ANNA)
+    assert door.entered(held)
+    clock[0] += 10 * GUEST_S
+    door.settle()
+    assert door.ticket(TICKET, BERTA) is None
+    door.left(held)
+    late = await link(ANNA)
+    assert door.entered(late)
+    clock[0] += WAITING_S + 5
+    door.left(late)
+    door.settle()
+    assert door.ticket(TICKET, BERTA) is None
+    members.keys.add(ANNA)
+    door.settle()
+    clock[0] += GUEST_S
+    assert door.ticket(TICKET, BERTA) is None, "for good: it was for one"
 
 
 async def test_a_member_that_shows_an_invite_takes_no_use_of_it(door: Door, members: Membership) -> None:

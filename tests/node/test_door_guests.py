@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gossip.node.door import GUEST_S, MAX_CROWD, Door, Visit
+from gossip.invites import inviter_of
+from gossip.node.door import GUEST_S, LOOK_EVERY_S, MAX_CROWD, Door, Visit
 from gossip.transport.channels import ChannelLink
 from gossip.transport.memory import memory_pair
 from ledger.canonical import entry_hash
+from ledger.errors import LocalError
 from ledger.store import Store, StoredAllowed
 from tests.fold.toy import Peer, Swarm, enrol, key_of
 
@@ -107,13 +110,104 @@ async def test_a_closed_door_knows_nobody_and_an_open_one_so_many_at_a_time(sett
     assert {door.guest(key(name)) for name in crowd} == {""}
     door.is_open = True
     assert {door.guest(key(name)) for name in crowd} == {"trainer"}
-    for name in crowd[:-1]:
-        assert door.entered(link(name, "trainer")) == Visit("trainer", "open")
+    links = [link(name, "trainer") for name in crowd[:-1]]
+    for one in links:
+        assert door.entered(one) == Visit("trainer", "open")
     assert door.guest(key(crowd[-1])) == ""
     assert door.entered(link(crowd[-1], "trainer")) is None
     assert door.guest(key(crowd[0])) == "trainer", "who is here may come again"
     made.clock[0] += GUEST_S
-    assert door.guest(key(crowd[-1])) == "trainer"
+    door.settle()
+    assert door.guest(key(crowd[-1])) == ""
+    door.left(links[0])
+    assert door.guest(key(crowd[-1])) == "trainer", "at once: eight strangers a minute would close the door"
+
+
+async def test_who_comes_in_twice_pays_with_the_ticket_whose_role_it_got(setting: Settings) -> None:
+    """The machine has not heard of the second link when it lets the guest in by the first."""
+    made = setting()
+    founder = made.swarm.founder
+    door = made.door_of(founder)
+    other = b"o" * 32
+    made.store.add_ticket(TICKET, SECRET, "auditor", 1)
+    made.store.add_ticket(other, SECRET, "observer", 100)
+    assert door.entered(link("dora", "auditor", TICKET)) == Visit("auditor", "ticket")
+    assert door.entered(link("dora", "observer", other)) == Visit("observer", "ticket")
+    made.swarm.join("dora", role="auditor")
+    door.settle()
+    left = made.store.ticket(other)
+    assert left is not None
+    assert (made.store.ticket(TICKET), left.uses) == (None, 100)
+
+
+@pytest.mark.parametrize("way", ["ticket", "allowed", "open"])
+async def test_who_stands_at_the_door_goes_when_what_it_came_with_lets_nobody_in_any_more(
+    setting: Settings, way: str
+) -> None:
+    made = setting()
+    door = made.door_of(made.swarm.founder)
+    made.store.add_ticket(TICKET, SECRET, "trainer", 5)
+    door.allow([allowed("dora")] if way == "allowed" else [])
+    door.is_open = way == "open"
+    here = link("dora", "trainer", TICKET if way == "ticket" else b"")
+    assert door.entered(here) == Visit("trainer", way)  # type: ignore[arg-type]
+    assert door.unwelcome() == []
+    made.store.close_ticket(TICKET)
+    door.is_open = False
+    made.clock[0] += LOOK_EVERY_S
+    if way == "allowed":
+        assert door.unwelcome() == [], "a ticket and a name do not concern it"
+        door.allow([])  # which counts at once
+    assert door.unwelcome() == [here]
+
+
+async def test_who_has_become_a_member_stays_when_its_ticket_is_used_up(setting: Settings) -> None:
+    made = setting()
+    door = made.door_of(made.swarm.founder)
+    made.store.add_ticket(TICKET, SECRET, "trainer", 1)
+    assert door.entered(link("dora", "trainer", TICKET))
+    made.swarm.join("dora")
+    door.settle()
+    made.clock[0] += LOOK_EVERY_S
+    assert made.store.ticket(TICKET) is None
+    assert door.unwelcome() == []
+
+
+async def test_whose_time_is_over_enters_by_no_way_before_it_was_given_more(setting: Settings) -> None:
+    made = setting()
+    swarm = made.swarm
+    emil = swarm.join("emil", expires=TODAY + 100)
+    door = made.door_of(swarm.founder)
+    made.store.add_ticket(TICKET, SECRET, "trainer", 5)
+    door.is_open = True
+    door.allow([allowed("emil")])
+    assert door.admits(key("emil"))
+    made.today[0] += 100
+    assert not door.admits(key("emil"))
+    assert door.guest(key("emil")) == ""
+    assert door.ticket(TICKET, key("emil")) is None
+    assert door.entered(link("emil", "trainer", TICKET)) is None
+    assert door.guest(key("dora")) == "trainer", "others enter"
+    swarm.founder.let_in(emil, "trainer", TODAY + 1000)
+    assert door.admits(key("emil"))
+
+
+def test_an_inviter_whose_time_is_over_lets_nobody_in_and_makes_nothing_that_would(setting: Settings) -> None:
+    made = setting(guests=3)
+    emil = made.swarm.join("emil", expires=TODAY + 100)
+    door = made.door_of(emil)
+    made.store.add_ticket(TICKET, SECRET, "trainer", 5)
+    door.is_open = True
+    assert door.ticket(TICKET, key("dora")) is not None
+    made.today[0] += 100
+    assert door.ticket(TICKET, key("dora")) is None
+    assert door.guest(key("dora")) == ""
+    replica = emil.replica
+    seat, enrol_key = replica.membership(emil.id), replica.enrol_key_of(emil.id).hex()
+    of = partial(inviter_of, replica.genesis, replica.swarm, replica.founder, enrol_key=enrol_key, seat=seat)
+    assert of(now=TODAY + 99.5).roles == ("trainer", "observer", "relay")
+    with pytest.raises(LocalError, match="membership is over"):
+        of(now=TODAY + 100)
 
 
 def test_a_key_that_was_left_behind_enters_by_no_way_and_the_one_in_force_is_a_members(setting: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,16 @@ from gossip.setup import create_swarm, enrol
 from gossip.training.spec import FILTERLIST
 from gossip.transport import card, knocking
 from gossip.transport.code import ASK_PATH, CONFIRM_PATH, Asking, Code
+from gossip.transport.link import Link
 from gossip.transport.signalling import PATH, exchange
 from gossip.transport.tickets import Ticket
+from gossip.transport.webrtc import WebRTCTransport
 from ledger.canonical import decode_entry
 from ledger.entry import Member, PeerId
-from ledger.errors import LocalError
+from ledger.errors import LinkError, LocalError
 from ledger.keys import PrivateKey
 from ledger.store import Store
+from tests.transport.joining import Members
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 
@@ -299,3 +302,39 @@ async def test_where_genesis_allows_guests_a_trainer_lets_in_as_many_and_no_audi
     assert (rows[cleo_id]["house"], rows[bert_id]["house"]) == (bert_id, "")
     assert dora_id not in rows
     assert admissions(bert.place) == {cleo_id: ("observer", 0)}
+
+
+async def test_who_was_taken_off_the_list_while_at_the_door_is_shown_out(anna: Running) -> None:
+    key = PrivateKey.generate()
+    async with running(anna):
+        made = await anna.ask("allow", key=key.public.hex())
+        link, transport = await knock(anna, Ticket.parse(made["card"]), key)
+        await anna.told("guest")
+        await anna.ask("allow", key=key.public.hex(), remove=True)
+        with suppress(LinkError):
+            while True:  # what it is told of the ledger before
+                await link.receive()
+        await transport.close()
+
+
+async def test_who_leaves_an_open_door_makes_room_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So strangers who come and hang up keep nobody else out."""
+    monkeypatch.setattr("gossip.node.door.MAX_CROWD", 1)
+    found(tmp_path / "anna", is_open=True)
+    anna = Running(NodeConfig(directory=tmp_path / "anna"))
+    async with running(anna):
+        card_of = await knocking.by_name("lists", LO, [anna.at])
+        link, transport = await knock(anna, card_of, PrivateKey.generate())
+        await anna.told("guest")
+        peer, bert = joiner(tmp_path / "bert", card_of)
+        async with running(bert):
+            assert "does not answer us" in (await bert.told("trouble"))["text"]
+            await link.close()
+            await bert.told("admitted", lambda fields: fields["peer"] == peer)
+        await transport.close()
+
+
+async def knock(at: Running, ticket: Ticket, key: PrivateKey) -> tuple[Link, WebRTCTransport]:
+    """A link of somebody who comes in and then says nothing."""
+    transport = WebRTCTransport(key, ticket.swarm, Members(ticket.key), LO)
+    return await transport.dial(*at.at, key=ticket.key, ticket=ticket), transport

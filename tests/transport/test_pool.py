@@ -18,7 +18,9 @@ async def test_a_link_is_told_of_from_up_to_down() -> None:
     events: asyncio.Queue[LinkUp | LinkDown | Received] = asyncio.Queue()
     async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as tasks:
         pool = LinkPool(tasks, events.put)
-        pool.add(near, "trainer")
+        ended = asyncio.Event()
+        pool.add(near, "trainer", ended=ended.set)
+        assert (pool.number_of(near), pool.number_of(far)) == (1, None)
         await far.send(b"word")
         assert await events.get() == LinkUp(1, b"f" * 32, True, "trainer")
         assert await events.get() == Received(1, b"word")
@@ -26,6 +28,7 @@ async def test_a_link_is_told_of_from_up_to_down() -> None:
         assert await far.receive() == b"answer"
         await far.close("enough")
         assert isinstance(await events.get(), LinkDown)
+        await ended.wait()
     assert pool.rows() == []
     assert pool.bytes_sent == near.bytes_sent > 0
 
