@@ -203,6 +203,11 @@ class Desk:
 
     def announce(self, now: float) -> None:
         """Tell what is due, and keep what it says: a note that any C2SP tool can check."""
+        times = [proposal.announce_at for proposal in self._kept.values() if proposal.announce_at is not None]
+        if not times or now < min(times):  # nothing is due: at nearly every event
+            if times:
+                self._out.timer(TIMER, min(times))
+            return
         due = [proposal for proposal in self if proposal.announce_at is not None and proposal.announce_at <= now]
         for proposal in due:
             proposal.announce_at = None

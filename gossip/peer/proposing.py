@@ -29,6 +29,7 @@ class Proposing:
         self._desk = desk
         self._out = out
         self._snapshots: list[int] = []  # own ones, by seq
+        self._is_snapshot: set[int] = set()  # the same
         self._final = 0  # size up to which the own log is final
         self._asked_at: float | None = None
         self._nominated_at: float | None = None
@@ -38,6 +39,7 @@ class Proposing:
         match entry:
             case Snapshot():
                 self._snapshots.append(entry.seq)
+                self._is_snapshot.add(entry.seq)
             case Finality():
                 self._final = max(self._final, entry.snapshot + 1)
             case _:
@@ -58,7 +60,7 @@ class Proposing:
         last = self._desk.newest(author.own, is_vote=False)
         before = last.size if last is not None else 0
         size = author.stored
-        while size and self._desk.is_vote(author.own, size):
+        while size - 1 in self._is_snapshot:  # asked at each event: no entry is read for it
             size -= 1
         if size <= before or not author.can_sign(size):
             return  # nothing new, or a change of keys is written and not stored: what is before it, its old key signed

@@ -339,8 +339,9 @@ class Rumour:
     def _claimed(self, log: LogId) -> int:
         best = self._known(log)
         for live in self._links:
-            if self._tries.get((log, live.link), 0) < MAX_TRIES:
-                best = max(best, min(self._claims[live.link].get(log, 0), self.wanted_size(log, live)))
+            claimed = self._claims[live.link].get(log, 0)
+            if claimed > best and self._tries.get((log, live.link), 0) < MAX_TRIES:
+                best = max(best, min(claimed, self.wanted_size(log, live)))
         return best
 
     def pull(self, now: float) -> None:
@@ -364,7 +365,9 @@ class Rumour:
         best: tuple[int, int, int, LinkId] | None = None
         size = 0
         for live in self._links:
-            claimed = min(self._claims[live.link].get(log, 0), self.wanted_size(log, live))
+            claimed = self._claims[live.link].get(log, 0)
+            if claimed > known:  # most say what we know: that much is asked first
+                claimed = min(claimed, self.wanted_size(log, live))
             if claimed <= known:
                 continue
             tries, busy = self._tries.get((log, live.link), 0), open_wants.get(live.link, 0)

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from typing import Final
 
 from gossip.merging.arithmetic import ArrayDelta
-from gossip.peer.inspection.likeness import cosine_permille
+from gossip.peer.inspection.likeness import cosine_permille, square
 from gossip.peer.inspection.office import Office
 from ledger.chain import LogId, peer_of
 from ledger.comparing import shown_before
@@ -43,6 +43,7 @@ class Crossing:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._deltas: OrderedDict[Hash, ArrayDelta] = OrderedDict()
+        self._squares: dict[Hash, int] = {}  # |delta|^2 of each of these that was compared
         self._cached = 0
         self._sketches: OrderedDict[Hash, Sketch] = OrderedDict()
         self._data: dict[LogId, list[int]] = {}  # data entries with a sketch, by log
@@ -97,8 +98,17 @@ class Crossing:
             for number in range(max(0, count - NEWEST), count):
                 theirs = self._decoded(held.delta(number))
                 if theirs is not None:
-                    best = max(best, cosine_permille(own, theirs))
+                    squares = self._square(delta, own), self._square(held.delta(number), theirs)
+                    best = max(best, cosine_permille(own, theirs, squares))
         return best
+
+    def _square(self, delta: Hash, decoded: ArrayDelta) -> int:
+        known = self._squares.get(delta)
+        if known is None:
+            known = square(decoded)
+            if delta in self._deltas:
+                self._squares[delta] = known
+        return known
 
     def _decoded(self, delta: Hash) -> ArrayDelta | None:
         found = self._deltas.get(delta)
@@ -117,7 +127,8 @@ class Crossing:
         self._deltas[delta] = decoded
         self._cached += len(decoded.values)
         while self._cached > MAX_CACHED and len(self._deltas) > 1:
-            _, dropped = self._deltas.popitem(last=False)
+            name, dropped = self._deltas.popitem(last=False)
+            self._squares.pop(name, None)
             self._cached -= len(dropped.values)
         return decoded
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from gossip.merging import product
 from gossip.merging.arithmetic import ArrayDelta
+from gossip.merging.product import product
 from ledger import likeness
 
 
-def cosine_permille(one: ArrayDelta, other: ArrayDelta) -> int:
-    """0..1000, rounded down; 0 for what is orthogonal, opposite, or nothing at all."""
-    return likeness.cosine_permille(product.product, one, other)
+def square(one: ArrayDelta) -> int:
+    """The product of a delta with itself: who compares it with many works that out once."""
+    return product(one, one)
+
+
+def cosine_permille(one: ArrayDelta, other: ArrayDelta, squares: tuple[int, int] | None = None) -> int:
+    """0..1000, rounded down; 0 for what is orthogonal, opposite, or nothing at all. `squares`: theirs, if known."""
+    if squares is None:
+        return likeness.cosine_permille(product, one, other)
+    return likeness.permille(product(one, other), *squares)
