@@ -93,6 +93,15 @@ class Known:
         return self._held
 
     @property
+    def admitted(self) -> int:
+        """How many entries came in since this was made: it changes whenever anything does."""
+        return self._admitted
+
+    def is_seated(self, log: LogId) -> bool:
+        """Whether the author of a log has seen itself let in."""
+        return peer_of(log) in self._held.get(log).tip.admitted
+
+    @property
     def swarm(self) -> Hash:
         return self._charter.swarm
 
@@ -214,8 +223,9 @@ class Known:
             enough = quorum(held.active[held.folded[seq]])
             return voices(judges_of(held, seq, self.heads())) >= enough
         votes = owner(held, seq).votes.get(seq, ())
-        training = {(peer, self._seats[peer].house) for peer in self.trainers()}
-        return voices({(judge.peer, house) for judge, _, house in votes}) >= quorum(voices(training))
+        houses = {peer: self._seats[peer].house for peer in self.trainers()}
+        groups = {(house, "") if house else ("", peer) for peer, house in houses.items()}
+        return voices({(judge.peer, house) for judge, _, house in votes}) >= quorum(len(groups))
 
     def condemnations(self, past: Mapping[LogId, int]) -> Iterator[tuple[LogId, int, int, tuple[PeerId, ...]]]:
         """Every update let in that a quorum condemns in a past: log, seq, weight, and by whom, sorted."""
@@ -324,7 +334,9 @@ class Known:
 
         Whether its time is over is for the caller's clock to say (`has_expired`): entries have none.
         """
-        return self._seats.get(peer) if self.revoked_from(peer) is None else None
+        if self._words and self.revoked_from(peer) is not None:  # (asked many times for every event)
+            return None
+        return self._seats.get(peer)
 
     def may_let_in(self, peer: PeerId) -> bool:
         """Whether that member may let others in: admins, and where genesis allows guests trainers who are none."""
@@ -335,7 +347,7 @@ class Known:
 
     def is_revoked(self, peer: PeerId) -> bool:
         """Whether, by all that is admitted now, enough admins want a member out."""
-        return self.revoked_from(peer) is not None
+        return bool(self._words) and self.revoked_from(peer) is not None
 
     def words(self, peer: PeerId) -> frozenset[Word]:
         """What admins have said who want a member out, whether there are enough of them or not."""

@@ -5,7 +5,7 @@
     rotate, recover                x        x       x        x       x        x       x
     snapshot, accuse,
     final, anchor                                   x        x       x        x       x
-    challenge                                       x        x       x        x       x     (whom the data entry opens to)
+    challenge                                       x        x       x        x       x     (if opened to it)
     verdict                                                          x        x       x
     data, update, opening                                                     x       x
     member                                  x                             guests      x
@@ -16,6 +16,10 @@ unwilling, keeps no admin out. `out`: admins have revoked it in this past. `gues
 themselves let nobody in (rules.py). A change of the own key is nobody's business but its owner's, and asks for no
 member's rights: it may have to be written before its author has seen that it was let in.
 
+Besides, whoever is not out may write data entries that say nothing, each introducing somebody (`is_silent`): one entry
+introduces only so many peers, so who joins a large swarm has to write some before it has seen that it was let in. A
+stranger's may stand at the first MAX_SILENT places of its log only.
+
 Why it exists: one table that can be read, and that a test goes through cell by cell, instead of a look at roles in each
 rule. Rules kept here: denied unless allowed; only the entry's own past counts, so everybody decides alike. The time is
 what the author claims: the rule "expired" keeps the honest to what was agreed, and lets a liar be told by its claim
@@ -25,11 +29,14 @@ entries of a kind must satisfy (rules.py).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from ledger.chain import InvalidEntry, Log, Tip
 from ledger.charter import Charter
 from ledger.entry import (
+    FORMAT_VERSION,
     Accuse,
     Anchor,
     AnyEntry,
@@ -53,6 +60,7 @@ from ledger.wellformed import kind_of
 STRANGER: Final = "stranger"
 NAMED: Final = "named"
 OUT: Final = "out"
+MAX_SILENT: Final = 1024  # 262,144 peers, at 256 to an entry; or as many branches of logs that were signed twice
 
 Kinds = frozenset[type]
 
@@ -73,6 +81,16 @@ MAY_WRITE: Final[dict[str, Kinds]] = {
     OUT: ANYBODY,
 }
 WITH_GUESTS: Final[dict[str, Kinds]] = {"trainer": frozenset({Member})}  # besides, where genesis allows guests
+
+
+def is_silent(entry: AnyEntry) -> bool:
+    """Whether it is a data entry that says nothing but what its author has seen: no data, and nothing about them."""
+    return isinstance(entry, Data) and replace(entry, **_CHAIN) == _NOTHING
+
+
+def silent(**chain: Any) -> Data:
+    """Such an entry."""
+    return replace(_NOTHING, **chain)
 
 
 def may_write(standing: str, kind: type, guests: int) -> bool:
@@ -98,7 +116,7 @@ def check_role(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> 
     seat = tip.admitted.get(tip.peer)
     if seat is None or tip.revoked or kind not in MAY_WRITE[seat.role]:  # nearly never
         standing = standing_of(charter, tip, own)
-        if not may_write(standing, kind, charter.require().guests):
+        if not may_write(standing, kind, charter.require().guests) and not _catches_up(tip, standing, entry):
             by = _BY.get(standing, f"by a peer that it has seen admitted as {standing}")
             raise InvalidEntry(tip.log, tip.size, "role", f"is of kind {kind_of(entry)}, {by}")
     if seat is not None and 0 < seat.expires <= entry.time:
@@ -106,6 +124,18 @@ def check_role(charter: Charter, tip: Tip, own: Log | None, entry: AnyEntry) -> 
         raise InvalidEntry(tip.log, tip.size, "expired", why)
 
 
+def _catches_up(tip: Tip, standing: str, entry: AnyEntry) -> bool:
+    """Whether an entry is there for what it introduces alone."""
+    room = tip.size < MAX_SILENT or standing not in (STRANGER, NAMED)
+    return standing != OUT and room and bool(entry.meets) and is_silent(entry)
+
+
+_CHAIN: Final[dict[str, Any]] = {
+    "v": FORMAT_VERSION, "swarm": "", "seq": 0, "prev": "", "time": 0, "meets": [], "seen": [], "heads": "",
+}  # fmt: skip
+_NOTHING: Final = Data(
+    **_CHAIN, root=bytes(32).hex(), records=0, labels={}, duplicates=0, features="", zone="private", sources=[]
+)
 _BY: Final = {
     STRANGER: "by a peer that it has not seen admitted",
     NAMED: "by an admin that nobody has let in yet",

@@ -53,6 +53,10 @@ def chain(fields: ChainFields) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class Unwritable(LocalError):
+    """What we were about to write everybody would refuse. Nothing was written, and the peer goes on."""
+
+
 class Author:
     """The writer of the log `own`. `tape` is that log's; `wrote` hears of every entry written."""
 
@@ -74,6 +78,8 @@ class Author:
         self._wrote = wrote
         self.stored = book.replica.size(own)
         self.now = 0.0  # of the event that is being handled
+        self._refused: dict[type, int] = {}  # kinds that were refused, and how many entries there were then
+        self._told: set[str] = set()  # why, as the owner was told; asked, never iterated
 
     @property
     def size(self) -> int:
@@ -114,7 +120,26 @@ class Author:
         data = encode_entry(fields.stamp(body, int(now)))
         if len(data) > MAX_OWN_ENTRY:
             raise LocalError("this entry is too long to travel", why=f"{len(data)} bytes, the limit is {MAX_OWN_ENTRY}")
-        return self._take(data, blob)
+        try:
+            return self._take(data, blob)
+        except Unwritable:
+            self._refused[type(body)] = self._book.replica.admitted
+            raise
+
+    def may_try(self, kind: type) -> bool:
+        """Whether anything has changed since our last entry of that kind was refused."""
+        return self._refused.get(kind) != self._book.replica.admitted
+
+    def attempt(self, *steps: Callable[[], object]) -> None:
+        """Take steps that may write. What everybody would refuse is told once, and none of the others is kept from it:
+        each is taken again at the next event, as it is anyway."""
+        for step in steps:
+            try:
+                step()
+            except Unwritable as error:
+                if error.why not in self._told:
+                    self._told.add(error.why)
+                    self._out.note("trouble", text=f"{error.what}, so it was not written: {error.why}")
 
     def _take(self, data: bytes, blob: bytes | None) -> Checked:
         if not self.may_write and not self._is_changing:
@@ -122,10 +147,10 @@ class Author:
         try:
             checked = self._book.replica.check(self.own, data)
             if isinstance(checked, Waiting):
-                raise LocalError("an own entry cites what is not held", why=str(checked.needs))
+                raise Unwritable("an own entry cites what is not held", why=str(checked.needs))
             self._book.admit(checked, blob)
         except RemoteError as error:
-            raise LocalError("an own entry would be refused by everybody", why=str(error)) from error
+            raise Unwritable("an own entry would be refused by everybody", why=str(error)) from error
         self._tapes.setdefault(self.own, Tape(self.own)).extend(data)
         self._out.put(Append(checked.seq, data, blob))
         self._wrote(checked, blob)

@@ -192,11 +192,11 @@ class Peer:
             case Anchored():
                 self._author.anchored(event)
             case RecordsOpened():
-                self._inspection.opened(event, now)
+                self._author.attempt(lambda: self._inspection.opened(event, now))
             case Inspected():
-                self._inspection.inspected(event, now)
+                self._author.attempt(lambda: self._inspection.inspected(event, now))
             case Judged():
-                self._inspection.judged(event, now)
+                self._author.attempt(lambda: self._inspection.judged(event, now))
             case NewPolicy() | Admit() | Revoking():
                 self._lawmaking.asked(event)
             case Timer(name):
@@ -216,15 +216,18 @@ class Peer:
         self._departures.tick(now)
         self._come_home()
         self._enrol()
-        self._author.change_key(now)
-        self._author.write_stamps(now)
-        self._welcome.tick(now)
-        self._lawmaking.tick(now)
-        self._rounds.tick(now)
-        self._inspection.tick(now, is_last=self._rounds.draining and not self._rounds.training)
-        self._witnessing.tick(now)
+        self._author.attempt(
+            lambda: self._author.change_key(now),
+            lambda: self._rounds.come_in(now),
+            lambda: self._author.write_stamps(now),
+            lambda: self._welcome.tick(now),
+            lambda: self._lawmaking.tick(now),
+            lambda: self._rounds.tick(now),
+            lambda: self._inspection.tick(now, is_last=self._rounds.draining and not self._rounds.training),
+            lambda: self._witnessing.tick(now),
+        )
         self._strands.tick(now)
-        self._forks.tick(now)
+        self._author.attempt(lambda: self._forks.tick(now))
         self._rumour.pull(now)
         self._blobs.pump(now)
         self._rumour.tick(now)

@@ -33,6 +33,7 @@ from ledger.errors import RemoteError
 from ledger.membership import TRAINING_ROLES
 from ledger.policy_words import say_breach
 from ledger.replica import ChainFields, Checked
+from ledger.roles import silent
 
 GRACE_S: Final = 0.02  # for updates in flight, beside half of one's own round
 TIMER: Final = "round"
@@ -67,6 +68,7 @@ class Rounds:
         self.weight = 0  # of the last own update, 0..65536
         self.scores: Scores | None = None
         self.spent = 0  # thousandths of epsilon, as the last own update says
+        self._has_come_in = False  # our next entry has seen all that there was when we were let in
         self._told_refused = ""  # why the policy leaves own updates out, as the owner was told
         self._read_own_log()
 
@@ -129,7 +131,7 @@ class Rounds:
         self.epoch_s = event.seconds
         self.scores = event.scores
         self._out.note("trained", round=self.done, steps=event.steps, examples=event.examples, seconds=event.seconds)
-        self._publish(event, norm, now)
+        self._author.attempt(lambda: self._publish(event, norm, now))
         duty = self._config.duty_percent
         self._rest_until = max(now + event.seconds * (100 / duty - 1), self._began_at + self._config.min_round_s)
         self._wait_until = now + event.seconds / 2 + GRACE_S
@@ -202,13 +204,25 @@ class Rounds:
 
     def catch_up(self, now: float) -> ChainFields:
         """A draft that cites everything admitted. One entry can introduce only so many peers; more take more."""
-        fields = self._author.draft()
-        while not fields.complete and self._data is not None:
-            self._data_seq = self._author.write(
-                fields, fields.stamp(self._data, int(now)), now, self._sketch or None
-            ).seq
-            fields = self._author.draft()
+        author = self._author
+        fields = author.draft()
+        while not fields.complete and fields.seen:
+            if self._data is not None and self._data_seq is not None:
+                self._data_seq = author.write(fields, fields.stamp(self._data, int(now)), now, self._sketch or None).seq
+            elif fields.meets:
+                author.write(fields, silent(**chain(fields)), now)
+            else:
+                break
+            fields = author.draft()
         return fields
+
+    def come_in(self, now: float) -> None:
+        """A joiner of a large swarm may write nothing that says anything before it has seen that it was let in."""
+        author = self._author
+        if not self._has_come_in and author.may_write and author.role and author.may_try(Data):
+            if not self._book.replica.is_seated(author.own):
+                self.catch_up(now)
+            self._has_come_in = True
 
     # -------------------------------------------------------------- pace
 
@@ -239,7 +253,8 @@ class Rounds:
             self.failed(broken)
             return
         if self._data_changed or self._data_seq is None:
-            self._publish_data(now)
+            if self._author.may_try(Data):
+                self._publish_data(now)
             return  # train once it is stored
         if now < self._rest_until:
             self._out.timer(TIMER, self._rest_until)
@@ -250,7 +265,7 @@ class Rounds:
 
     def _publish_data(self, now: float) -> None:
         if self._data is not None:
-            fields = self._author.draft()
+            fields = self.catch_up(now)
             self._data_seq = self._author.write(
                 fields, fields.stamp(self._data, int(now)), now, self._sketch or None
             ).seq
