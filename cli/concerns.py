@@ -1,6 +1,6 @@
 """What the owner of a peer should look at, of all that its status says: what others have against its contributions, and
 what this machine lacks to look at others: files that the swarm's policy names, an engine to label with; who was cut
-off; that it was put out itself.
+off; whose revocation waits for its word; that it was not let in, or put out itself.
 
 It decides nothing: refusals come in words from the node (gossip/peer/status.py).
 """
@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.render import many
 
@@ -37,6 +38,15 @@ def concerns(status: Mapping[str, Any], width: int) -> list[str]:
     if cut.get("links"):
         ended = f"{many(int(cut['links']), 'link')} ended by what the far end sent"
         said.append(f"{ended}; the last: {plain(cut.get('last', ''), 120)}")
+    for one in list(status.get("wanted_out") or ())[:SHOWN]:
+        by = ", ".join(plain_name(name, 16) for name in list(one.get("by") or ())[:3])
+        since, peer = int(one.get("since", 0)), plain(one.get("peer", ""))[:12]
+        said.append(
+            f"{by} wants {plain_name(one.get('name', ''), 16)} out from entry {since} on, and your word is missing; "
+            f"to agree: gossip members revoke {peer} --since {since}"
+        )
+    if status.get("turned_away"):
+        said.append(plain(status["turned_away"], 200))
     if status.get("revoked_from") is not None:
         said.append(
             f"the swarm's admins have revoked this peer: nothing of its log counts from entry "

@@ -263,10 +263,14 @@ def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
     if not links:
         return [title, Text("none yet: looking for other peers", style="dim")]
     grid = Table.grid(padding=(0, 2, 0, 0))
+    names = [str(link.get("name") or "") for link in links]
     for link in links:
         traffic = f"in {size(link.get('bytes_received', 0))}  out {size(link.get('bytes_sent', 0))}"
         up = f"up {span(float(link.get('up_s', 0)))}"
-        who = plain_name(link.get("name") or str(link.get("peer", ""))[:8])
+        short, called = str(link.get("peer", ""))[:8], str(link.get("name") or "")
+        who = plain_name(called or short)
+        if called and (names.count(called) > 1 or called == own.get("name")):
+            who = f"{who} {plain(short)}"  # a name proves nothing
         grid.add_row(*(Text(cell) for cell in (who, plain(link.get("backend", ""), 20), up, traffic)))
     return [title, grid]
 

@@ -291,12 +291,12 @@ def test_the_words_of_a_guest_are_on_both_ends_for_people_to_compare() -> None:
     there = drawn(board((status(2, "birch", state="joining", words=WORDS),)))
     assert f"at the door, to be trainer (code): {WORDS}" in here
     assert f"at their door: {WORDS}" in there
-    assert f"let in as trainer (code): {WORDS}" in drawn(
-        board((status(1, "alder", guests=[{**guest, "member": True}]),))
-    )
+    seated = {**guest, "member": True, "peer": "33c68ad9" * 8, "name": "rae", "role": "admin"}
+    inside = drawn(board((status(1, "alder", guests=[seated]),)))
+    assert f"let in: rae 33c68ad9 (code, admin): {WORDS}" in inside
     assert f"let in: {WORDS}" in drawn(board((status(2, "birch", role="trainer", words=WORDS),)))
-    assert "Compare them" in here
-    assert "Compare them" in there
+    assert "Compare this meeting's words" in here
+    assert "Compare this meeting's words" in there
     assert WORDS not in drawn(board((status(1, "alder"),)))
 
 
@@ -334,6 +334,38 @@ def test_role_and_end_of_it_are_in_view_and_who_is_out_sees_why() -> None:
     assert "nothing of its log counts from entry 40 on" in " ".join(out.split())
     over = drawn(board((status(1, "alder", state="expired", role="trainer", expires=1_801_353_600),)))
     assert "an admin can renew it: gossip members renew" in " ".join(over.split())
+
+
+def test_two_peers_of_one_name_are_told_apart_by_their_ids() -> None:
+    links = [{"peer": f"{digit}" * 64, "name": name} for digit, name in (("a", "eve"), ("b", "eve"), ("c", "dan"))]
+    shown = drawn(board((status(1, "alder", links=links),)))
+    assert "eve aaaaaaaa" in shown
+    assert "eve bbbbbbbb" in shown
+    assert "dan cccccccc" not in shown
+
+
+def test_what_is_open_is_in_view_as_long_as_it_is() -> None:
+    code = {"number": 435, "uses": 2, "given": 1, "tries": 3, "expires": 1_801_353_600}
+    shown = " ".join(drawn(board((status(1, "alder", open=True, codes=[code], swarm_name="lists"),))).split())
+    assert "open: anybody near may enter by the name lists; close it: gossip members open --close" in shown
+    assert "code 435: open for 1 peer until 2027-01-31 00:00:00Z" in shown
+    burnt = drawn(board((status(1, "alder", spoiled={"number": 435, "left": 0}),)))
+    assert "! code 435 is burnt after three wrong tries: make another with: gossip invite" in burnt
+    wrong = drawn(board((status(1, "alder", spoiled={"number": 435, "left": 1}),)))
+    assert "! somebody typed wrong words for code 435: 1 try is left" in wrong
+    assert "open" not in drawn(board((status(1, "alder"),)))
+
+
+def test_an_admin_whose_word_is_wanted_sees_what_to_type() -> None:
+    wanted = {"peer": "5d" * 32, "name": "bert", "since": 7, "by": ["anna"]}
+    shown = " ".join(drawn(board((status(1, "alder", wanted_out=[wanted]),))).split())
+    assert "! anna wants bert out from entry 7 on, and your word is missing" in shown
+    assert "gossip members revoke 5d5d5d5d5d5d --since 7" in shown
+
+
+def test_who_may_not_come_in_reads_why() -> None:
+    why = "the other peer closed the link: cannot be let in as trainer: 1 peers are guests of that house already"
+    assert "! the other peer closed the link: cannot be let in" in drawn(board((status(1, "al", turned_away=why),)))
 
 
 def test_links_that_were_cut_are_counted_with_the_reason_of_the_last() -> None:
