@@ -36,7 +36,20 @@ def fold(*, quick: bool) -> Section:
     """The whole table of the fold alone."""
     seeds = SEEDS[:1] if quick else SEEDS
     title = f"fold alone: {_about()}, seeds {', '.join(map(str, seeds))}"
-    return Section(title, tuple(_figures(_all(_in_rounds, seeds), seeds)))
+    return Section(title, (*_figures(_all(_in_rounds, seeds), seeds), *_silenced(seeds)))
+
+
+def _silenced(seeds: Sequence[int]) -> Iterator[Figure]:
+    """What it costs to do without four peers from the first round on: no verdict can do better against those who teach
+    nothing."""
+    for split in SPLITS:
+        found = []
+        for seed in seeds:
+            world = Rounds(NOBODY, split, seed, judged=False)
+            world.out.update(setting.HOSTILE)
+            found.append(100 * world.run().accuracy)
+        note = "accuracy " + " ".join(f"{one:.1f}" for one in found)
+        yield Figure(f"{split}, nothing of four counts: accuracy", mean(found), "points", note=note)
 
 
 def machines(*, quick: bool) -> Section:
