@@ -29,6 +29,7 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.anchoring import anchor
 from gossip.node.calls import Calls
 from gossip.node.checking import Checking
+from gossip.node.clock import Clock
 from gossip.node.config import NodeConfig
 from gossip.node.door import Door
 from gossip.node.inviting import Inviting
@@ -67,7 +68,7 @@ class Node:
         self._config = config
         self._on_note = on_note
         self._started_at = time.time()
-        self._clock_skew = self._started_at - time.monotonic()
+        self._clock = Clock()
         self._stop = asyncio.Event()
         self._events: asyncio.Queue[ev.Event] = asyncio.Queue(EVENTS_BOUND)
         self._timers = Timers(self._now, self._post_soon)
@@ -169,10 +170,10 @@ class Node:
         self._pool = LinkPool(tasks, self._post, limits)
         stack.push_async_callback(self._pool.close)
         invited = stack.enter_context(Store(places.store_path(directory)))
-        self._door = Door(book.replica, invited, known=known, own=own, today=self._now)
+        self._door = Door(book.replica, invited, known=known, own=own, today=self._clock.date)
         self._inviting = Inviting(
             invited, book.replica, own, self._door, allowlist=config.allowlist, key=lambda: self._keys.key,
-            now=self._now, tell=self._tell, online=self._online,
+            now=self._clock.date, tell=self._tell, online=self._online,
         )  # fmt: skip
         self._transport = WebRTCTransport(
             key, swarm, self._door, addresses, config.backend, self._inviting.hatches, limits=limits
@@ -295,8 +296,8 @@ class Node:
         self._timers.end()
 
     def _now(self) -> float:
-        """Unix time that never goes back, whatever happens to the machine's clock meanwhile."""
-        return self._clock_skew + time.monotonic()
+        """Unix time as the machine is told it (clock.py)."""
+        return self._clock.now()
 
     async def _stored(self, seq: int) -> None:
         await self._post(ev.Stored(seq))
