@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,7 @@ class Inviter:
 
     swarm: Hash
     founder: PeerId
+    peer: PeerId  # itself: whose guests they are, if it is no admin
     roles: tuple[str, ...]  # that it may give
 
     def give(self, role: str) -> str:
@@ -57,19 +59,35 @@ class Inviter:
 
 
 def inviter_of(
-    genesis: Genesis, swarm: Hash, founder: PeerId, *, enrol_key: str, seat: Membership | None, now: float
+    genesis: Genesis, swarm: Hash, founder: PeerId, *, own: PeerId, enrol_key: str, seat: Membership | None, now: float
 ) -> Inviter:  # fmt: skip
     """What a member may do that enrolled with `enrol_key` (hex). LocalError: nothing, or its time is over."""
     if seat is not None and seat.has_expired(int(now)):
         raise LocalError("this peer's membership is over", next_step="ask an admin to renew it")
     if seat is not None and enrol_key in genesis.admins:
-        return Inviter(swarm, founder, ADMIN_GIVES)
+        return Inviter(swarm, founder, own, ADMIN_GIVES)
     if seat is not None and seat.role == "trainer" and not seat.house and genesis.guests:
-        return Inviter(swarm, founder, SPONSOR_GIVES)
+        return Inviter(swarm, founder, own, SPONSOR_GIVES)
     raise LocalError(
         "this peer can let nobody in", why="admins do" + (", and trainers" if genesis.guests else ""),
         next_step="ask an admin to run `gossip invite`",
     )  # fmt: skip
+
+
+def places_left(genesis: Genesis, inviter: Inviter, guests: Sequence[str]) -> int | None:
+    """How many more it may let in who has let in these (their names), and is no admin; None: any number. LocalError:
+    nobody any more."""
+    if inviter.roles != SPONSOR_GIVES:
+        return None
+    left = genesis.guests - len(guests)
+    if left <= 0:
+        peers = "1 peer" if genesis.guests == 1 else f"{genesis.guests} peers"
+        named = ", ".join(guests[:3]) + (f" and {len(guests) - 3} more" if len(guests) > 3 else "")
+        raise LocalError(
+            f"this peer may let in {peers}, and {named} came in by it", why="so the swarm was founded (--guests)",
+            next_step="ask an admin to run `gossip invite`",
+        )  # fmt: skip
+    return left
 
 
 def inviter_in(store: Store, now: float) -> Inviter:
@@ -87,7 +105,7 @@ def inviter_in(store: Store, now: float) -> Inviter:
             if isinstance(entry, Member) and entry.peer == own:
                 house = "" if _enrol_key(store, log) in genesis.admins else log
                 seat = Membership(entry.role, entry.expires, house).join(seat)
-    return inviter_of(genesis, swarm, founder, enrol_key=_enrol_key(store, own), seat=seat, now=now)
+    return inviter_of(genesis, swarm, founder, own=own, enrol_key=_enrol_key(store, own), seat=seat, now=now)
 
 
 def _enrol_key(store: Store, log: LogId) -> str:
@@ -109,6 +127,7 @@ def new_ticket(
     ticket = Ticket(
         swarm=inviter.swarm, founder=inviter.founder, key=key.public, addresses=addresses,
         secret=secrets.token_bytes(SECRET_BYTES), role=inviter.give(role), uses=uses, expires=expires,
+        inviter=inviter.peer,
     ).signed(key)  # fmt: skip
     store.add_ticket(ticket.ticket_id, ticket.secret, role, uses, expires)
     return ticket
@@ -117,7 +136,13 @@ def new_ticket(
 def new_card(key: PrivateKey, inviter: Inviter, *, role: str, addresses: tuple[str, ...]) -> Ticket:
     """A ticket without a secret."""
     return Ticket(
-        swarm=inviter.swarm, founder=inviter.founder, key=key.public, addresses=addresses, secret=b"", role=role
+        swarm=inviter.swarm,
+        founder=inviter.founder,
+        key=key.public,
+        addresses=addresses,
+        secret=b"",
+        role=role,
+        inviter=inviter.peer,
     ).signed(key)
 
 
@@ -126,6 +151,14 @@ def until(ttl_s: float, now: float) -> int:
     if not isinstance(ttl_s, int | float) or not 0 <= ttl_s <= MAX_TTL_S:
         raise LocalError(f"an invite for {ttl_s} s", next_step=f"choose 1 to {MAX_TTL_S} seconds, or 0: for ever")
     return int(now + ttl_s) + 1 if ttl_s else 0
+
+
+def is_an_id(digits: bytes) -> LocalError:
+    """What to say of somebody's id where a key is wanted: without check digits they look alike."""
+    return LocalError(
+        f"{digits.hex()[:8]}... is the id of a peer, and a public key is wanted", why="a peer of that id is known here",
+        next_step="name what their `gossip key new` or `gossip key show` printed as key",
+    )  # fmt: skip
 
 
 def checked_key(text: object) -> bytes:
@@ -152,6 +185,8 @@ def make_ticket(
     now = time.time()
     with Store(places.store_path(directory)) as store:
         inviter = inviter_in(store, now)
+        left = _left_in(store, inviter)
+        uses = uses if left is None else min(uses, left)
         key = _signing(directory, store, passphrase)
         return new_ticket(
             store, key, inviter, role=role, uses=uses, expires=until(ttl_s, now), addresses=addresses
@@ -164,13 +199,17 @@ def make_card(
     """What tells the holder of an allowed key where to knock."""
     with Store(places.store_path(directory)) as store:
         inviter = inviter_in(store, time.time())
+        _left_in(store, inviter)
         return new_card(_signing(directory, store, passphrase), inviter, role=inviter.give(role), addresses=addresses)
 
 
 def allow(directory: Path, key: str, role: str = "trainer", expires: int = 0) -> None:
     """Let the holder of a key (hex) enter, and be a member until `expires` (Unix seconds; 0: for ever)."""
     with Store(places.store_path(directory)) as store:
-        store.allow(checked_key(key), inviter_in(store, time.time()).give(role), expires)
+        digits = checked_key(key)
+        if digits.hex() in store.logs():
+            raise is_an_id(digits)
+        store.allow(digits, inviter_in(store, time.time()).give(role), expires)
 
 
 def disallow(directory: Path, key: str) -> bool:
@@ -188,6 +227,25 @@ def set_open(directory: Path, wanted: bool) -> None:
 
 def is_open(store: Store) -> bool:
     return bool(store.find_meta(OPEN))
+
+
+def _left_in(store: Store, inviter: Inviter) -> int | None:
+    """places_left, by the entries in a store."""
+    founder, own = (store.meta(name).decode() for name in ("founder", "self"))
+    genesis = decode_entry(store.entry(founder, 0) or b"")
+    assert isinstance(genesis, Genesis)
+    guests = (decode_entry(data) for data in store.entries(own) if b'"member"' in data)
+    known = sorted({entry.peer for entry in guests if isinstance(entry, Member)})
+    return places_left(genesis, inviter, [_name(store, peer) for peer in known])
+
+
+def _name(store: Store, peer: PeerId) -> str:
+    for seq in range(2):
+        data = store.entry(peer, seq)
+        entry = decode_entry(data) if data is not None else None
+        if isinstance(entry, Enrol):
+            return entry.name
+    return peer[:8]
 
 
 def _signing(directory: Path, store: Store, passphrase: Passphrase | None) -> PrivateKey:

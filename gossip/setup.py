@@ -156,7 +156,7 @@ def enrol(
     with _fresh(directory):
         current, following = KeyFiles(directory, passphrase).create(key)
         own = _enrol_entry(
-            ticket.swarm, 0, "", int(time.time()), current, following, sponsor=ticket.founder, name=peer_name
+            ticket.swarm, 0, "", int(time.time()), current, following, sponsor=ticket.inviter, name=peer_name
         )
         peer = entry_hash(own)
         with Store(places.store_path(directory)) as store:

@@ -12,10 +12,11 @@ Rules kept here:
 - A judgement counts wherever it stands in its author's log, also on a branch that is void: what was said stays said,
   and a judge has one vote however many branches it writes. So a log that is signed twice takes no vote back, and a
   past that holds more entries never holds fewer votes.
-- A member who is no admin and all whom it has let in, its house, are one group and have one voice: or one member and a
-  guest of its own would be two, and two are enough for all that was learned while a swarm was small. Whose guest a judge is, its verdict's own past says: a later one moves no vote between
-  groups, so more of them are never fewer. (Counting peers, too, is for those who judged as somebody's guest and then
-  once more when an admin had let them in: that is one voice.)
+- A member who is no admin and all whom it has let in, its house, are one group and have one voice: or one member and
+  a guest of its own would be two, and two are enough for all that was learned while a swarm was small. Whose guest a
+  judge is, its verdict's own past says: a later one moves no vote between groups, so more of them are never fewer.
+  (Counting peers, too, is for those who judged as somebody's guest and then once more when an admin had let them in:
+  that is one voice.)
 - Nobody judges itself (verdicts.py); so an author has no part in what becomes of its updates. Guests may judge who let
   them in, and one another: it is their one voice, and no quorum is less than two.
 - What a `final` holds is not struck (standing.py says what that is).
@@ -52,7 +53,7 @@ def quorum(active: int) -> int:
 
 
 def voices(judges: Collection[Judge]) -> int:
-    """How many voices they have: a peer has one, together with all whom it has let in (a house has its sponsor's id)."""
+    """How many voices they have: a peer has one with all whom it has let in (a house has its sponsor's id)."""
     if len(judges) < 2:
         return len(judges)
     return min(len({house or peer for peer, house in judges}), len({peer for peer, _ in judges}))

@@ -226,7 +226,7 @@ def finals_in(logs: Mapping[LogId, Log], past: Mapping[LogId, int]) -> list[tupl
 
 
 def finals_at(log: Log, size: int) -> list[FinalPast]:
-    """Those finals of a branch's first `size` entries that matter: one whose snapshot has seen another stands for it."""
+    """Those finals of a branch's first `size` entries that matter: if a snapshot has seen another, only its own."""
     held = [final for final in log.finals if final.seq < size]
     newest = max((final.snapshot for final in held), default=0)
     return [final for final in held if final.seq >= newest]

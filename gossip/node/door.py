@@ -140,7 +140,7 @@ class Door:
             return False
         try:
             inviter = inviter_of(
-                replica.genesis, replica.swarm, replica.founder,
+                replica.genesis, replica.swarm, replica.founder, own=self._own,
                 enrol_key=replica.enrol_key_of(self._own).hex(), seat=replica.membership(self._own),
                 now=self._today(),
             )  # fmt: skip

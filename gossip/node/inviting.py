@@ -20,13 +20,14 @@ from typing import Any, Final
 from gossip import invites
 from gossip.node.allowlist import AllowFile
 from gossip.node.door import Door
+from gossip.node.visitors import name_of
 from gossip.transport import card
 from gossip.transport.code import ASK_PATH, CONFIRM_PATH, Code
 from gossip.transport.discovery import Discovery
 from gossip.transport.open_codes import Ended, OpenCodes, Wrong
 from gossip.transport.signalling import Hatch
 from gossip.transport.tickets import MAX_TIME, Ticket
-from ledger.entry import Enrol, PeerId
+from ledger.entry import PeerId
 from ledger.errors import GossipError, LocalError
 from ledger.keys import PrivateKey
 from ledger.replica import Replica
@@ -55,6 +56,7 @@ class Inviting:
         self._card: Ticket | None = None
         self._changed = asyncio.Event()
         self._address = ""
+        self._spoiled: dict[str, Any] | None = None  # what strangers have done to the last code
         door.is_open = invites.is_open(store)
         if self._file is not None:
             self._file.refresh()  # a list that cannot be read stops the node before it listens
@@ -154,6 +156,8 @@ class Inviting:
                 f"a code for {ttl_s} s", why="it is short, and open to guesses meanwhile",
                 next_step=f"choose at most {MAX_CODE_TTL_S:,.0f} seconds, or make a ticket",
             )  # fmt: skip
+        left = invites.places_left(self._replica.genesis, inviter, self._let_in())
+        uses = uses if left is None or not isinstance(uses, int) else min(uses, left)
         ticket = invites.new_ticket(
             self._store, self._key(), inviter, role=role, uses=uses, addresses=(self._address,),
             expires=until + int(GRACE_S) if with_code else until,
@@ -166,6 +170,7 @@ class Inviting:
         except LocalError:
             self._store.close_ticket(ticket.ticket_id)
             raise
+        self._spoiled = None
         self._tickets[code] = ticket.ticket_id
         self._door.coded.add(ticket.ticket_id)
         self._changed.set()
@@ -177,7 +182,11 @@ class Inviting:
             removed = self._store.disallow(key)
             self._take_list()
             return {"key": key.hex(), "removed": removed}
-        role, expires = self._inviter().give(str(request.get("role", "trainer"))), request.get("expires", 0)
+        if self._replica.enrolled(key.hex()):
+            raise invites.is_an_id(key)
+        inviter, expires = self._inviter(), request.get("expires", 0)
+        role = inviter.give(str(request.get("role", "trainer")))
+        invites.places_left(self._replica.genesis, inviter, self._let_in())
         if not isinstance(expires, int) or not (expires == 0 or self._now() < expires <= MAX_TIME):
             raise LocalError("a membership that ends at no time to come", next_step="name a time after now, or none")
         self._store.allow(key, role, expires)
@@ -205,7 +214,7 @@ class Inviting:
                 continue
             key = replica.key_of(peer).hex()
             members.append({
-                "peer": peer, "name": self._name(peer), "role": seat.role, "key": key, "expires": seat.expires,
+                "peer": peer, "name": name_of(replica, peer), "role": seat.role, "key": key, "expires": seat.expires,
                 "house": seat.house, "online": key in online, "own": peer == self._own,
             })  # fmt: skip
         filed = {one.key for one in self._file.keys} if self._file is not None else set()
@@ -218,20 +227,25 @@ class Inviting:
                  "source": "file" if one.key in filed else "store"}
                 for one in self._door.allowed
             ],
-            "codes": [
-                {"number": one.code.number, "uses": one.uses, "given": one.given, "tries": one.tries,
-                 "expires": int(one.until)}
-                for one in self._codes
-            ],
+            "codes": self._open_codes(),
             "open": self._door.is_open,
         }  # fmt: skip
 
-    def _name(self, peer: PeerId) -> str:
-        for seq in range(min(2, self._replica.size(peer))):  # the founder's log begins with the genesis
-            entry = self._replica.entry(peer, seq)
-            if isinstance(entry, Enrol):
-                return entry.name
-        return ""
+    def doorway(self) -> dict[str, Any]:
+        """Which ways in are open now, for a status; `spoiled`: the last code that somebody tried wrong words at."""
+        return {"open": self._is_open(), "codes": self._open_codes(), "spoiled": self._spoiled}
+
+    def _open_codes(self) -> list[dict[str, Any]]:
+        return [
+            {"number": one.code.number, "uses": one.uses, "given": one.given, "tries": one.tries,
+             "expires": int(one.until)}
+            for one in self._codes
+        ]  # fmt: skip
+
+    def _let_in(self) -> list[str]:
+        """The names of those who came in by this peer."""
+        logs = (log for log in self._replica.branches.logs.values() if log.peer == self._own)
+        return [name_of(self._replica, peer) for peer in sorted({one.peer for log in logs for one in log.admissions})]
 
     def _inviter(self) -> invites.Inviter:
         """What this peer may do now; LocalError: nothing."""
@@ -239,7 +253,7 @@ class Inviting:
         if not replica.has_genesis or not replica.enrolled(own):
             raise LocalError("this peer is no member yet", next_step="wait until it was let in")
         return invites.inviter_of(
-            replica.genesis, replica.swarm, replica.founder, enrol_key=replica.enrol_key_of(own).hex(),
+            replica.genesis, replica.swarm, replica.founder, own=own, enrol_key=replica.enrol_key_of(own).hex(),
             seat=replica.membership(own), now=self._now(),
         )  # fmt: skip
 
@@ -265,9 +279,12 @@ class Inviting:
             match item:
                 case Wrong(number, host, left):
                     text = f"somebody at {host} typed code number {number} with wrong words; tries left: {left}"
+                    self._spoiled = {"number": number, "left": left}
                     self._tell("trouble", text=text)
                 case Ended(code, why, given):
                     ticket = self._tickets.pop(code, b"")
+                    if why != "burnt" and self._spoiled is not None and self._spoiled["number"] == code.number:
+                        self._spoiled = None
                     if not given:  # nobody has its ticket
                         self._store.close_ticket(ticket)
                         self._door.coded.discard(ticket)

@@ -1,6 +1,6 @@
 """Tickets: the text that lets another machine in, and the proof that somebody holds one.
 
-    gossip2-AlpaWl...   base64url, no padding, of   02 | swarm 32 | founder 32 | key 32
+    gossip2-AlpaWl...   base64url, no padding, of   02 | swarm 32 | founder 32 | key 32 | inviter 32
                                                   | secret (length u8: 16, or 0) | role (length u8, ASCII)
                                                   | uses u16 | expires u64 | count u8, addresses (as the role)
                                                   | signature 64, by `key`
@@ -8,7 +8,8 @@
 Whoever has the text may join, so it is a secret between two people. The secret itself never crosses
 the network: the offer carries `ticket_id` = SHA-256(secret), by which the inviter finds it, and an
 HMAC over the offer. What is signed has that id in place of the secret, so a ticket can be shown to be genuine without
-being given away. A *card* is a ticket without a secret: it names where to knock, and opens the door to keys that the
+being given away. `inviter` is the inviter's peer id: a newcomer enrols as its guest, and as nobody else's for ever
+(ledger/rules.py). A *card* is a ticket without a secret: it names where to knock, and opens the door to keys that the
 inviter allows, or to anybody where the swarm is open.
 
 Rules: one spelling; addresses are hints; how often and how long it is good the inviter's store decides, what the text
@@ -55,10 +56,13 @@ class Ticket:
     role: str
     uses: int = 1  # as it was made
     expires: int = 0  # Unix seconds; 0: never
+    inviter: PeerId = ""  # whose `key` that is; "": the founder
     signature: bytes = b""  # by `key`; without it there is no text
 
     def __post_init__(self) -> None:
-        if (len(self.swarm), len(self.founder), len(self.key)) != (64, 64, 32) or (
+        if not self.inviter:
+            object.__setattr__(self, "inviter", self.founder)
+        if (len(self.swarm), len(self.founder), len(self.inviter), len(self.key)) != (64, 64, 64, 32) or (
             len(self.secret) not in (0, SECRET_BYTES) or len(self.signature) not in (0, SIGNATURE_BYTES)
         ):
             raise LocalError("a ticket with a field of the wrong size")
@@ -149,16 +153,22 @@ class Ticket:
         return SIGNED_DOMAIN + self._payload(self.ticket_id)
 
     def _payload(self, secret: bytes) -> bytes:
-        parts = [bytes([VERSION]), bytes.fromhex(self.swarm), bytes.fromhex(self.founder), self.key, secret]
-        parts += [_short(self.role), self.uses.to_bytes(2, "little"), self.expires.to_bytes(8, "little")]
+        parts = [bytes([VERSION]), bytes.fromhex(self.swarm), bytes.fromhex(self.founder), self.key]
+        parts += [
+            bytes.fromhex(self.inviter),
+            secret,
+            _short(self.role),
+            self.uses.to_bytes(2, "little"),
+            self.expires.to_bytes(8, "little"),
+        ]
         parts += [bytes([len(self.addresses)]), *(_short(address) for address in self.addresses)]
         return b"".join(parts)
 
     @classmethod
     def _from_bytes(cls, whole: bytes) -> Ticket:
         data = whole[:-SIGNATURE_BYTES]
-        at = 98 + data[97]
-        secret = data[98:at]
+        at = 130 + data[129]
+        secret = data[130:at]
         role, at = _read_short(data, at)
         uses, expires = int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 2 : at + 10], "little")
         count = data[at + 10]
@@ -170,8 +180,9 @@ class Ticket:
         if at != len(data):
             raise IndexError(at)
         return cls(
-            swarm=data[1:33].hex(), founder=data[33:65].hex(), key=data[65:97], secret=secret, role=role, uses=uses,
-            expires=expires, addresses=tuple(addresses), signature=whole[-SIGNATURE_BYTES:],
+            swarm=data[1:33].hex(), founder=data[33:65].hex(), key=data[65:97], inviter=data[97:129].hex(),
+            secret=secret, role=role, uses=uses, expires=expires, addresses=tuple(addresses),
+            signature=whole[-SIGNATURE_BYTES:],
         )  # fmt: skip
 
 

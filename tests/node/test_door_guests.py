@@ -204,7 +204,9 @@ def test_an_inviter_whose_time_is_over_lets_nobody_in_and_makes_nothing_that_wou
     assert door.guest(key("dora")) == ""
     replica = emil.replica
     seat, enrol_key = replica.membership(emil.id), replica.enrol_key_of(emil.id).hex()
-    of = partial(inviter_of, replica.genesis, replica.swarm, replica.founder, enrol_key=enrol_key, seat=seat)
+    of = partial(
+        inviter_of, replica.genesis, replica.swarm, replica.founder, own=emil.id, enrol_key=enrol_key, seat=seat
+    )
     assert of(now=TODAY + 99.5).roles == ("trainer", "observer", "relay")
     with pytest.raises(LocalError, match="membership is over"):
         of(now=TODAY + 100)

@@ -27,6 +27,7 @@ TICKET = Ticket(
     role="trainer",
     uses=3,
     expires=1_800_000_000,
+    inviter="a1" * 32,
 ).signed(ANNA)
 
 
@@ -132,7 +133,8 @@ VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "tickets.json"
 
 def described(ticket: Ticket) -> dict[str, Any]:
     return {
-        "swarm": ticket.swarm, "founder": ticket.founder, "key": ticket.key.hex(), "secret": ticket.secret.hex(),
+        "swarm": ticket.swarm, "founder": ticket.founder, "key": ticket.key.hex(), "inviter": ticket.inviter,
+        "secret": ticket.secret.hex(),
         "role": ticket.role, "uses": ticket.uses, "expires": ticket.expires, "addresses": list(ticket.addresses),
         "id": ticket.ticket_id.hex(), "signed": ticket._transcript().hex(), "signature": ticket.signature.hex(),
         "text": ticket.text,
@@ -152,8 +154,8 @@ def signed_again(change: bytes, at: int) -> str:
     """The ticket with other bytes from `at` on, under a signature that fits them: only their meaning is wrong."""
     body = whole_of(TICKET)[:-64]
     body = body[:at] + change + body[at + len(change) :]
-    secret = body[98 : 98 + body[97]]
-    transcript = b"gossip/ticket/2\n" + body[:97] + hashlib.sha256(secret).digest() + body[98 + body[97] :]
+    secret = body[130 : 130 + body[129]]
+    transcript = b"gossip/ticket/2\n" + body[:129] + hashlib.sha256(secret).digest() + body[130 + body[129] :]
     return spelled(body + ANNA.sign(transcript))
 
 
@@ -167,15 +169,16 @@ def rejected() -> dict[str, str]:
         "a changed end": replace(TICKET, expires=0).text,
         "a changed address": replace(TICKET, addresses=("10.6.6.6:4100",)).text,
         "a changed secret": replace(TICKET, secret=b"t" * 16).text,
+        "another inviter": replace(TICKET, inviter="b2" * 32).text,
         "another key": replace(TICKET, key=PrivateKey.from_seed(b"m" * 32).public).text,
         "a key of small order": signed_again(bytes(32), 65),
-        "a secret of 15 bytes": signed_again(b"\x0f", 97),
-        "a role that is none": signed_again(b"\x07TRAINER", 114),
-        "no uses": signed_again(bytes(2), 122),
-        "1001 uses": signed_again((1001).to_bytes(2, "little"), 122),
-        "an end beyond what a double holds": signed_again((1 << 53).to_bytes(8, "little"), 124),
-        "more addresses than there are": signed_again(b"\x03", 132),
-        "an address that is none": signed_again(b"192.168.1.7:41O0", 134),
+        "a secret of 15 bytes": signed_again(b"\x0f", 129),
+        "a role that is none": signed_again(b"\x07TRAINER", 146),
+        "no uses": signed_again(bytes(2), 154),
+        "1001 uses": signed_again((1001).to_bytes(2, "little"), 154),
+        "an end beyond what a double holds": signed_again((1 << 53).to_bytes(8, "little"), 156),
+        "more addresses than there are": signed_again(b"\x03", 164),
+        "an address that is none": signed_again(b"192.168.1.7:41O0", 166),
         "a byte more": spelled(whole + b"\0"),
         "a byte less": spelled(whole[:-1]),
         "nothing": "gossip2-",
@@ -214,7 +217,7 @@ def test_the_vector_by_hand() -> None:
     def short(text: str) -> bytes:
         return bytes([len(text)]) + text.encode()
 
-    start = b"\x02" + bytes.fromhex(row["swarm"] + row["founder"] + row["key"])
+    start = b"\x02" + bytes.fromhex(row["swarm"] + row["founder"] + row["key"] + row["inviter"])
     end = short(row["role"]) + row["uses"].to_bytes(2, "little") + row["expires"].to_bytes(8, "little")
     end += bytes([len(row["addresses"])]) + b"".join(short(address) for address in row["addresses"])
     secret = bytes.fromhex(row["secret"])
