@@ -25,7 +25,7 @@ from gossip.identity import KeyFiles, stored_promise
 from gossip.transport.tickets import MAX_USES, SECRET_BYTES, Ticket
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, peer_of
-from ledger.entry import Enrol, Genesis, Hash, Member, PeerId
+from ledger.entry import Enrol, Genesis, Hash, Member, PeerId, Revoke
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import PrivateKey, check_public
 from ledger.membership import Membership
@@ -99,12 +99,16 @@ def inviter_in(store: Store, now: float) -> Inviter:
     genesis = decode_entry(first)
     assert isinstance(genesis, Genesis)
     seat = Membership("admin") if own == founder else None
+    against: set[str] = set()  # admins who want this peer out, by first key
     for log, _, data in store.history():
-        if own.encode() in data and b'"member"' in data:
-            entry = decode_entry(data)
+        if own.encode() in data and (b'"member"' in data or b'"revoke"' in data):
+            entry, by = decode_entry(data), _enrol_key(store, log)
             if isinstance(entry, Member) and entry.peer == own:
-                house = "" if _enrol_key(store, log) in genesis.admins else log
-                seat = Membership(entry.role, entry.expires, house).join(seat)
+                seat = Membership(entry.role, entry.expires, "" if by in genesis.admins else log).join(seat)
+            elif isinstance(entry, Revoke) and entry.peer == own:
+                against.add(by)
+    if len(against) >= genesis.threshold:
+        raise LocalError("this peer is no member any more", why="enough admins have revoked it")
     return inviter_of(genesis, swarm, founder, own=own, enrol_key=_enrol_key(store, own), seat=seat, now=now)
 
 

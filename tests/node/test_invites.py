@@ -146,6 +146,24 @@ def test_whose_time_is_over_invites_nobody(place_of: Callable[[Peer], Path]) -> 
             invites.inviter_in(store, TODAY + 10)
 
 
+def test_who_is_revoked_invites_nobody_and_one_admin_of_two_revokes_nobody(place_of: Callable[[Peer], Path]) -> None:
+    swarm = Swarm(["adam", "bert", "cleo"], admins=["adam"], guests=2, threshold=2)
+    swarm.founder.revoke(swarm["bert"])
+    swarm.founder.revoke(swarm["cleo"])
+    swarm.exchange()
+    swarm["adam"].revoke(swarm["cleo"])
+    swarm.exchange()
+    assert invites.make_ticket(place_of(swarm["bert"])).role == "trainer"
+    place = place_of(swarm["cleo"])
+    for make in (invites.make_ticket, invites.make_card):
+        with pytest.raises(LocalError, match="no member any more"):
+            make(place)
+    with pytest.raises(LocalError, match="no member any more"):
+        invites.allow(place, key_of("dora").public.hex())
+    with pytest.raises(LocalError, match="no member any more"):
+        invites.set_open(place, True)
+
+
 def test_a_ticket_names_the_key_in_force_wherever_a_change_was_cut_off(place_of: Callable[[Peer], Path]) -> None:
     swarm = Swarm([])
     place = place_of(swarm.founder)
