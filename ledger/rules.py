@@ -11,9 +11,10 @@ The rules, in the order in which they are tried (the word is InvalidEntry.rule):
                that was promised, and nobody else's
     role       of a kind that its author may write, by what its past says of it (roles.py: one table)
     expired    claimed to be written before its author's membership was over
-    member     of a peer that it has seen enrol, with a key no other member has, and that is not out; it adds something
-               to what its past says; keys that genesis names are let in as admins, and no others. By a trainer who is
-               no guest itself: as trainer, observer or relay, for no longer than itself, and genesis.guests at most
+    member     of a peer that it has seen enrol, with a key no other member has, and that is not out; it adds
+               something to what its past says, and a member says nothing of itself; keys that genesis names are let
+               in as admins, and no others. By a trainer who is no guest itself: of those who enrolled as its guests,
+               as trainer, observer or relay, for no longer than itself, and genesis.guests at most
     data       an update cites a data entry of its own log
     privacy    an update says what it has spent of the epsilon that its data entry claims: something, and no more than
                that; of no claim, nothing
@@ -177,6 +178,13 @@ def open_accusation(charter: Charter, tip: Tip, past: Past, entry: Accuse, blob:
         raise RemoteError("evidence is not what its entry names", why=f"expected SHA-256 {entry.evidence}")
     if len(blob) != entry.bytes:
         raise InvalidEntry(tip.log, entry.seq, "accuse", f"says {entry.bytes} bytes, its evidence has {len(blob)}")
+    charge = _proven(charter, tip, past, entry, blob)
+    if charge in tip.charges.get(charge.peer, ()):
+        raise InvalidEntry(tip.log, entry.seq, "accuse", "proves what an accusation that its author has seen does")
+    return charge
+
+
+def _proven(charter: Charter, tip: Tip, past: Past, entry: Accuse, blob: bytes) -> Charge:
     if entry.charge == "opening":
         return find_false(charter, tip, past, entry, blob)
     branches = [(log, size) for log, size in branches_of(tip, past.require()) if log.peer == entry.peer]
@@ -293,7 +301,8 @@ def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> Member
     seat = Membership(entry.role, entry.expires, _house(charter, tip, own))
     if seat.house:
         _check_guest(charter, tip, own, newcomer, seat)
-    if tip.admitted.get(entry.peer) == seat.join(tip.admitted.get(entry.peer)):
+    known = tip.admitted.get(entry.peer)
+    if known == seat.join(known) and (seat.house or entry.peer in _let_in(charter, tip, own)):
         raise wrong("its author has seen that peer admitted before, and it adds nothing")
     return seat
 
@@ -345,11 +354,34 @@ def _check_revoke(charter: Charter, tip: Tip, own: Log, entry: Revoke) -> Tip:
         return after
     if tip.admitted[entry.peer].role != "admin" or after.revoked_from(entry.peer) is None:
         return after
-    out = {log.enrol_key.hex() for log in (*tip.roster, own) if after.revoked_from(log.peer) is not None}
-    left = sum(key not in out for key in genesis.admins)
+    holders = _holders(charter, after, own)
+    left = sum(
+        key not in holders or any(after.member(peer) is not None for peer in holders[key]) for key in genesis.admins
+    )
     if left < genesis.threshold:
         raise wrong(f"would leave {left} admins, and it takes {genesis.threshold} to change anything")
     return after
+
+
+def _let_in(charter: Charter, tip: Tip, own: Log) -> set[PeerId]:
+    """Whom somebody else has let in in this past. (Admins whom genesis names may do so themselves.)"""
+    rows = ((log, said) for log, size in branches_of(tip, own) for said in log.admissions if said.seq < size)
+    return {said.peer for log, said in rows if said.peer != log.peer} | {charter.founder}
+
+
+def _holders(charter: Charter, tip: Tip, own: Log) -> dict[str, set[PeerId]]:
+    """By the key of their enrolment, the members of this past (or who was one) who stand for that key in lists of
+    admins and witnesses.
+
+    Whoever holds a key that its owner has left behind may enrol with it once more, and let itself in, in a past that
+    does not show the owner. So of several with one key those count whom somebody else has let in, if there are any.
+    """
+    others = _let_in(charter, tip, own)
+    found: dict[str, set[PeerId]] = {}
+    for log in (*tip.roster, own):
+        if log.keys and log.peer in tip.admitted:
+            found.setdefault(log.enrol_key.hex(), set()).add(log.peer)
+    return {key: peers & others or peers for key, peers in found.items()}
 
 
 def _known_keys(tip: Tip, own: Log) -> dict[PeerId, set[bytes]]:
@@ -402,15 +434,14 @@ def _check_final(charter: Charter, tip: Tip, own: Log, entry: Finality) -> None:
         raise wrong("its note is of another history")
     witnesses = charter.require().witnesses
     keys = _known_keys(tip, own)
-    enrolled = {log.enrol_key.hex(): log.peer for log in (own, *tip.roster) if log.keys and tip.member(log.peer)}
+    holders = _holders(charter, tip, own)
     signed = 0
     for witness in witnesses:
-        peer = enrolled.get(witness)
-        if peer is None:
-            continue
-        name = origin(charter.swarm, peer)
         signed += any(
             signature.name == name and _cosigned(checkpoint, signature, name, key)
+            for peer in holders.get(witness, ())
+            if tip.member(peer) is not None
+            for name in (origin(charter.swarm, peer),)
             for signature in signatures
             for key in keys.get(peer, ())
         )

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.verdict import as_json
 from ledger.audit import Anchors, audit
-from ledger.canonical import encode_entry
-from ledger.entry import Revoke, Snapshot, Update
+from ledger.canonical import encode_entry, entry_hash
+from ledger.checkpoint import Checkpoint, origin
+from ledger.cosignature import add_cosignatures, cosign
+from ledger.entry import Finality, Revoke, Snapshot, Update
 from ledger.fold import PlainArithmetic
 from ledger.membership import Membership
 from ledger.replica import Checked, InvalidEntry, LogId, NeedsHistory, Replica
@@ -23,7 +25,7 @@ from tests.fold.judging import condemn
 from tests.fold.members import ADMINS, MOVED, lost, membered_swarm, seats
 from tests.fold.stories import checked_entries, history_of, model_of, named_terms, named_weights, shuffled_delivery
 from tests.fold.test_state import after, go_on, joiner, opened, snapshots_of
-from tests.fold.toy import CHAIN, NOW, Peer, Swarm, key_of
+from tests.fold.toy import CHAIN, NOW, Peer, Swarm, enrol, key_of
 
 CHANGE: Final = np.linspace(-0.1, 0.1, 16)
 
@@ -306,6 +308,88 @@ def test_a_witness_who_is_out_makes_nothing_final(swarm: Swarm) -> None:
     with pytest.raises(InvalidEntry, match="1 of 3 witnesses"):
         founder.final(snapshot, [ann, founder])
     founder.final(snapshot, [founder, bob])
+
+
+# ------------------------------------------------------------------ keys that an admin has left behind
+
+
+def second_log(swarm: Swarm, name: str) -> Peer:
+    """Whoever has the first key of an admin enrols with it once more, shows nothing but the founder, and lets itself
+    in; everybody hears of it, through a member who cites it."""
+    first = enrol(swarm.swarm, "thief", key=key_of(name))
+    thief = Peer("thief", entry_hash(first), Replica(swarm.swarm, swarm.founder_id))
+    thief.take(thief.id, first)
+    for seq in (0, 1):
+        thief.take(swarm.founder_id, swarm.founder.replica.data(swarm.founder_id, seq))
+    thief.let_in(thief, "admin")
+    swarm["eve"].fetch(thief)
+    swarm["eve"].publish(CHANGE)
+    swarm.exchange()
+    return thief
+
+
+@pytest.mark.parametrize(
+    ("admins", "threshold"), [(["ann"], 1), (["ann"], 2), (["ann", "bob"], 2), (["ann", "bob"], 3)]
+)
+def test_a_second_log_with_an_old_key_of_an_admin_is_put_out_and_the_admin_stays(
+    admins: list[str], threshold: int
+) -> None:
+    swarm = Swarm(["ann", "bob", "eve"], admins=admins, threshold=threshold)
+    founder = swarm.founder
+    swarm["ann"].rotate()
+    swarm.exchange()
+    thief = second_log(swarm, "ann")
+    for name in ("founder", *admins)[:threshold]:
+        assert refused(founder, swarm[name], thief, 0) == ""
+        swarm[name].revoke(thief, 0)
+        swarm.exchange()
+    assert founder.replica.is_revoked(thief.id)
+    assert founder.replica.role_of(swarm["ann"].id) == "admin"
+    assert shuffled_delivery(swarm, Random(7)).replica.membership(thief.id) is None
+
+
+def test_a_second_log_with_an_old_key_of_a_witness_neither_signs_for_it_nor_keeps_it_from_signing(
+    swarm: Swarm,
+) -> None:
+    founder, ann = swarm.founder, swarm["ann"]
+    ann.rotate()
+    swarm.exchange()
+    thief = second_log(swarm, "ann")
+    snapshot = founder.snapshot().seq
+    ann.fetch(founder)
+    with pytest.raises(InvalidEntry, match="1 of 3 witnesses"):
+        founder.write(final_of(founder, snapshot, thief))
+    founder.final(snapshot, [founder, ann])
+    model = model_of(swarm)
+    for order in range(20):
+        assert shuffled_delivery(swarm, Random(order)).model_hash() == model
+
+
+def test_an_admin_who_let_itself_in_is_confirmed_by_another() -> None:
+    swarm = Swarm(["ann", "eve"], admins=["ann", "zoe"])
+    first = enrol(swarm.swarm, "zoe")
+    zoe = swarm.newcomer("zoe", entry_hash(first))
+    zoe.take(zoe.id, first)
+    zoe.fetch(swarm.founder)
+    zoe.let_in(zoe, "admin")
+    swarm.exchange()
+    swarm.founder.let_in(zoe, "admin")
+    with pytest.raises(InvalidEntry, match="adds nothing"):
+        swarm.founder.let_in(zoe, "admin")
+    thief = second_log(swarm, "zoe")
+    for admin in (swarm.founder, swarm["ann"]):
+        assert refused(swarm.founder, admin, thief, 0) == ""
+
+
+def final_of(author: Peer, snapshot: int, witness: Peer) -> Finality:
+    """What the author and that witness alone have signed."""
+    size = snapshot + 1
+    checkpoint = Checkpoint(origin(author.replica.swarm, author.id), size, author.replica.root(author.id, size))
+    name, key = origin(author.replica.swarm, witness.id), author.replica.enrol_key_of(witness.id)
+    signer = next(key_of(one) for one in ADMINS if key_of(one).public == key)
+    own = cosign(checkpoint, origin(author.replica.swarm, author.id), key_of(author.name), NOW)
+    note = add_cosignatures(author.note(author.id, size, author.name), [own, cosign(checkpoint, name, signer, NOW)])
+    return Finality(**CHAIN, snapshot=snapshot, note=note.decode())
 
 
 # ------------------------------------------------------------------ the same for everybody
