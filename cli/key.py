@@ -8,6 +8,8 @@ here, without links.
 
 from __future__ import annotations
 
+import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -117,7 +119,7 @@ def new(
     render.say(f"file    {out}")
     render.say("The key is public: a founder can name it with gossip new --witness or --admin, and an admin lets it in")
     render.say("with gossip members allow KEY. The file is private.")
-    render.say(f"Enter with it: gossip join INVITE --key {out}")
+    render.say(f"Enter with it: gossip join INVITE --key {shlex.quote(str(out))}")
 
 
 @app.command()
@@ -130,7 +132,8 @@ def rotate(
 ) -> None:
     """Change to the key that was promised, and promise another."""
     place = settings.existing_directory(name, directory)
-    _report(place, _changed(place, passphrase_file, recover=False, since=None, offline=offline), json)
+    ended = _open_invitations(place)
+    _report(place, _changed(place, passphrase_file, recover=False, since=None, offline=offline), json, ended)
 
 
 @app.command("passphrase")
@@ -293,7 +296,17 @@ def _take_back(
         if not files.next.exists():
             locked = files.current.exists() and files.is_locked
             kept.bring_next(place, passphrase.required(file, "this peer's keys") if locked else None, promise)
-    _report(place, _changed(place, file, recover=True, since=since, offline=offline), json)
+    ended = _open_invitations(place)
+    _report(place, _changed(place, file, recover=True, since=since, offline=offline), json, ended)
+
+
+def _open_invitations(place: Path) -> int:
+    """How many tickets and codes are open: they name the key in force."""
+    from gossip.directory import store_path
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        return store.open_tickets(time.time())
 
 
 def _changed(place: Path, file: Path | None, *, recover: bool, since: int | None, offline: bool) -> dict[str, Any]:
@@ -314,18 +327,22 @@ def _secret(place: Path, file: Path | None) -> Passphrase | None:
     return passphrase.existing(KeyFiles(place).is_locked, file)
 
 
-def _report(place: Path, answer: dict[str, Any], json: bool) -> None:
+def _report(place: Path, answer: dict[str, Any], json: bool, ended: int) -> None:
     facts = {
         "old": str(answer["old"]),
         "new": str(answer["new"]),
         "pending": bool(answer["pending"]),
         "dir": str(place),
+        "invitations_ended": ended,
     }
     if json:
         render.document(facts)
         return
     render.say(f"old key  {facts['old']}")
     render.say(f"new key  {facts['new']}")
+    if ended:
+        invites = "1 open invitation ends" if ended == 1 else f"{ended} open invitations end"
+        render.say(f"{invites} with the old key: tickets, codes and cards name it. Make new ones with: gossip invite")
     if facts["pending"]:
         render.say("The node changes it as soon as it has heard from another peer; see it with: gossip key show")
     render.say(RENEW)

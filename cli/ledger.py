@@ -7,6 +7,7 @@ verifying means is `ledger.audit`'s business; here the report becomes lines, JSO
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import deque
 from pathlib import Path
@@ -393,7 +394,7 @@ def bundle(
         render.document(made)
         return
     render.say(f"wrote {made['bundle']}: {render.many(made['entries'], 'entry')}, {render.many(made['blobs'], 'blob')}")
-    render.say(f"Next    gossip ledger verify {target} --swarm {made['swarm']}")
+    render.say(f"Next    gossip ledger verify {shlex.quote(str(target))} --swarm {made['swarm']}")
     render.say(
         "An auditor takes the swarm's id from somewhere else than the bundle: from a member, or a published page."
     )

@@ -12,6 +12,7 @@ afterwards.
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -144,7 +145,7 @@ def open_door(
     if json:
         render.document({"open": not close, "dir": str(place)})
         return
-    called = plain(settings.name_of(place), 40)
+    called = shlex.quote(plain(settings.name_of(place)))  # of a founder's choosing, and to be typed into a shell
     if close:
         render.say("Closed: nobody enters by the swarm's name any more. Who is a member stays one.")
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,4 +159,4 @@ def _advice(known: tuple[str, ...]) -> str:
 
 def how(place: Path) -> str:
     """The words by which a command means this directory."""
-    return place.name if place.parent == settings().home else f"--dir {place}"
+    return shlex.quote(place.name) if place.parent == settings().home else f"--dir {shlex.quote(str(place))}"

@@ -7,6 +7,7 @@ socket; otherwise they act on the store, and say so.
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -110,7 +111,7 @@ def new(
             }
         )
         return
-    which = f" --dir {place}" if directory is not None else f" {name}"
+    which = f" --dir {shlex.quote(str(place))}" if directory is not None else f" {name}"
     render.say(f"swarm   {name}  {created.swarm}")
     render.say(f"peer    {created.peer}")
     render.say("        the founder, who lets others in")

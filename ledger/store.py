@@ -156,6 +156,16 @@ class Store(StoredLogs):
         row = self._row("SELECT secret, role, uses, expires FROM ticket WHERE id = ? AND uses > 0", ticket_id)
         return StoredTicket(*row) if row else None
 
+    def open_tickets(self, now: float) -> int:
+        """How many invitations somebody may still enter with."""
+        row = self._row("SELECT count(*) FROM ticket WHERE uses > 0 AND (expires = 0 OR expires > ?)", now)
+        return int(row[0]) if row else 0
+
+    def close_tickets(self) -> None:
+        """Nobody enters with any of them any more."""
+        with self._transaction():
+            self._db.execute("DELETE FROM ticket")
+
     def use_ticket(self, ticket_id: bytes) -> bool:
         """Take one use, durably; False if none was left."""
         with self._transaction():

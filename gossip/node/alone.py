@@ -74,6 +74,7 @@ def change_key(
                 next_step="start it with gossip run, and change the key then",
             )  # fmt: skip
         alone.keys.settle(after)
+        alone.store.close_tickets()  # they name the key before
         backup.recovered(alone.store)
         return Changed(before.key, after.key, after.since)
 

@@ -259,6 +259,12 @@ class Inviting:
 
     # -------------------------------------------------------------- what changed
 
+    def key_changed(self) -> None:
+        """Every ticket names the key before this one, so nobody can enter with it: not by a code either."""
+        self._codes.close()
+        self._store.close_tickets()
+        self._changed.set()
+
     def _look_at_file(self) -> None:
         if self._file is None:
             return

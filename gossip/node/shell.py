@@ -252,6 +252,8 @@ class Node:
     def _act(self, effect: ev.Effect) -> None:
         assert self._pool is not None
         assert self._learning is not None
+                if self._inviting is not None:
+                    self._inviting.key_changed()
         assert self._checking is not None
         match effect:
             case ev.Send(link, message, bulk):

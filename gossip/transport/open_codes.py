@@ -167,6 +167,11 @@ class OpenCodes:
             else:
                 waiting.sessions = {name: one for name, one in waiting.sessions.items() if now < one.until}
 
+    def close(self) -> None:
+        """Close all of them before their time."""
+        for waiting in list(self._open.values()):
+            self._end(waiting, "expired")
+
     @property
     def next_end(self) -> float | None:
         """When the next one has had its time."""

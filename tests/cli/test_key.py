@@ -343,3 +343,16 @@ def test_a_backup_of_another_peer_is_refused(home: Path, tmp_path: Path) -> None
     gossip("key", "backup", file, "lists", "--backup-passphrase-file", secret)
     told = gossip("key", "recover", file, "other", "--backup-passphrase-file", secret, code=exits.USAGE)
     assert "holds another peer than the backup" in told
+
+
+def test_a_change_of_keys_says_how_many_invitations_end_with_the_old_one(home: Path) -> None:
+    """Tickets name the key that lets their bearers in."""
+    gossip("new", "lists")
+    for _ in range(2):
+        gossip("invite", "lists", "--ticket")
+    assert "2 open invitations end with the old key" in gossip("key", "rotate", "lists")
+    with Store.open_readonly(places.store_path(home / "lists")) as store:
+        assert store.open_tickets(0.0) == 0
+    assert "open invitation" not in gossip("key", "rotate", "lists")
+    gossip("invite", "lists", "--ticket")
+    assert facts("key", "rotate", "lists")["invitations_ended"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import exits
+from cli import exits, settings
 from cli.app import app
 from gossip import ids
 from gossip.directory import store_path
+from gossip.setup import create_swarm
+from gossip.training.spec import FILTERLIST
 from gossip.transport.tickets import Ticket
+from ledger.errors import LocalError
 from ledger.keys import words
 from ledger.roster import roster
 from ledger.store import PutMeta, Store
@@ -310,3 +314,18 @@ def test_the_door_is_opened_and_closed_by_who_may_let_others_in(home: Path, tmp_
     with Store(store_path(place)) as store:
         store.commit([PutMeta("self", swarm["bert"].id.encode())])
     assert "this peer can let nobody in" in gossip("members", "open", "--dir", str(place), code=exits.USAGE)
+
+
+@pytest.mark.parametrize("name", ["a; touch pwned", "$(touch pwned)", "`id`", "two  words", "it's", "x" * 60])
+def test_a_swarms_name_in_a_line_to_type_is_one_word_whatever_its_founder_called_it(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "a peer; here"
+    create_swarm(place, name=name, task="filterlist", model_text=FILTERLIST, peer_name="anna", seed=1)
+    said = gossip("members", "open", "--dir", str(place)).splitlines()
+    (line,) = [one.partition("types: ")[2] for one in said if "gossip join" in one]
+    assert shlex.split(line) == ["gossip", "join", "--open", " ".join(name.split())]
+    with pytest.raises(LocalError) as told:
+        settings.new_directory("lists", place)
+    assert shlex.split(str(told.value.next_step).partition("gossip run ")[2].partition(", or")[0]) == [
+        "--dir",
+        str(place),
+    ]

@@ -338,3 +338,15 @@ async def knock(at: Running, ticket: Ticket, key: PrivateKey) -> tuple[Link, Web
     """A link of somebody who comes in and then says nothing."""
     transport = WebRTCTransport(key, ticket.swarm, Members(ticket.key), LO)
     return await transport.dial(*at.at, key=ticket.key, ticket=ticket), transport
+
+
+async def test_a_change_of_keys_ends_codes_and_tickets_that_name_the_old_one(anna: Running) -> None:
+    async with running(anna):
+        code = Code.parse((await anna.ask("invite", code=True))["code"])
+        await anna.ask("invite", ttl_s=1000)
+        assert not (await anna.ask("rotate"))["pending"]
+        assert (await anna.told("code"))["why"] == "expired"
+        with pytest.raises(LocalError, match="does not take this code"):
+            await knocking.by_code(code, LO, [anna.at])
+        with Store.open_readonly(places.store_path(anna.place)) as store:
+            assert store.open_tickets(0.0) == 0
