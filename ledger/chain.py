@@ -125,6 +125,14 @@ class Stretch:
     lanes: tuple[int, ...]  # of the roster
 
 
+@dataclass(slots=True)
+class Chained:
+    """Of a list of a log that only grows: where each item stands, and one hash over it and all before it."""
+
+    seqs: list[int] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A key and the promise of the next, in force for checkpoints of at least `size` entries."""
@@ -213,6 +221,7 @@ class Log:
     finals: list[FinalPast] = field(default_factory=list)
     imprints: dict[int, bytes] = field(default_factory=dict)  # by size, those that are remembered (state.py)
     stretch: Stretch | None = None
+    chained: dict[str, Chained] = field(default_factory=dict)  # what facts say of the lists above (state.py)
     base: Base | None = None  # of a log that is not held from its beginning (tail.py)
     _heads: dict[int, bytes] = field(default_factory=dict)
 

@@ -27,7 +27,20 @@ from typing import Any, Final
 
 from ledger import standing
 from ledger.canonical import encode
-from ledger.chain import LANE_BYTES, MAX_LOG_SIZE, FinalPast, Log, LogId, Ranges, Stretch, common, lineage, sizes_of
+from ledger.chain import (
+    LANE_BYTES,
+    MAX_LOG_SIZE,
+    Chained,
+    Charge,
+    FinalPast,
+    Log,
+    LogId,
+    Ranges,
+    Stretch,
+    common,
+    lineage,
+    sizes_of,
+)
 from ledger.condemned import is_judged, named, spelled
 from ledger.entry import Hash, PeerId
 from ledger.ranges import difference, union
@@ -102,11 +115,16 @@ def sizes_along(past: int, lanes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _stretch(log: Log, size: int) -> Stretch:
     """The facts after `size` entries, and up to where they stay the same."""
-    events = [held.size - 1 for held in log.keys] + list(log.tip.data) + [final.seq for final in log.finals]
-    events += [seq for column in (log.admissions, log.charges, log.recovers, log.slots) for seq, *_ in column]
-    events += [said.seq for said in log.condemns]
-    events += [seq for column in (log.policies, log.challenges, log.openings, log.revokes) for seq, *_ in column]
-    end = min([seq for seq in events if seq >= size], default=MAX_LOG_SIZE)
+    columns = (log.slots, log.challenges, log.openings)
+    found = [column[bisect_left(column, size, key=_SEQ)][0] for column in columns if column and column[-1][0] >= size]
+    found += [
+        said.seqs[bisect_left(said.seqs, size)] for said in _all_chained(log) if said.seqs and said.seqs[-1] >= size
+    ]
+    data = sorted(log.tip.data)
+    found += data[bisect_left(data, size) :][:1]
+    found += [final.seq for final in log.finals if final.seq >= size][:1]
+    found += [said.seq for said in log.condemns[bisect_left(log.condemns, size, key=lambda said: said.seq) :][:1]]
+    end = min(found, default=MAX_LOG_SIZE)
     lanes = tuple([slot.lane for slot in log.roster_at(size)])
     return Stretch(size, end, log.tip.size, _deeds(log), sha256(encode(facts(log, size))).digest(), lanes)
 
@@ -119,28 +137,68 @@ def _deeds(log: Log) -> int:
 
 
 def facts(log: Log, size: int) -> dict[str, Any]:
-    """What a branch's first `size` entries did that later entries look up, in the words of a document."""
+    """What a branch's first `size` entries did that later entries look up. Lists that only grow are one hash each."""
     newest = newest_at(log, size)
-    return {
-        "accused": [
-            [seq, charge.peer, charge.index, [[leaf.hex(), key.hex()] for leaf, key in charge.halves]]
-            for seq, charge in log.charges
-            if seq < size
-        ],
-        "admitted": [list(item) for item in log.admissions if item[0] < size],
+    told: dict[str, Any] = {name: _chained_at(log, name, size).hex() for name in LISTS}
+    return told | {
         "challenges": [[seq, log.tree.leaf(seq).hex()] for seq in newest.challenges],
         "condemned": digest_at(log, size).hex(),
         "data": [[seq, log.tree.leaf(seq).hex()] for seq in newest.data],
         "final": [spelled_final(log, final) for final in finals_at(log, size)],
-        "keys": [[held.size, held.key.hex(), held.promise] for held in log.keys if held.size <= size],
         "openings": [[seq, log.tree.leaf(seq).hex()] for seq in newest.openings],
         "peer": log.peer,
-        "policies": [list(item) for item in log.policies if item[0] < size],
-        "recovered": [list(item) for item in log.recovers if item[0] < size],
-        "revoked": [[seq, peer, word.since] for seq, peer, word in log.revokes if seq < size],
         "roster": [slot.peer for slot in log.roster_at(size)],
         "sponsor": log.sponsor,
     }
+
+
+def lists(log: Log, size: int) -> dict[str, list[Any]]:
+    """The lists that facts have the hashes of, in the words of a document."""
+    return {
+        name: [told for seq, told in (spell(item) for item in column(log)) if seq < size]
+        for name, (column, spell) in LISTS.items()
+    }
+
+
+def _charge(item: tuple[int, Charge]) -> tuple[int, list[Any]]:
+    seq, charge = item
+    return seq, [seq, charge.peer, charge.index, [[leaf.hex(), key.hex()] for leaf, key in charge.halves]]
+
+
+def _plain(item: tuple[Any, ...]) -> tuple[int, list[Any]]:
+    return item[0], list(item)
+
+
+LISTS: Final[dict[str, tuple[Callable[[Log], Sequence[Any]], Callable[[Any], tuple[int, list[Any]]]]]] = {
+    "accused": (lambda log: log.charges, _charge),
+    "admitted": (lambda log: log.admissions, _plain),
+    "keys": (lambda log: log.keys, lambda held: (held.size - 1, [held.size, held.key.hex(), held.promise])),
+    "policies": (lambda log: log.policies, _plain),
+    "recovered": (lambda log: log.recovers, _plain),
+    "revoked": (lambda log: log.revokes, lambda item: (item[0], [item[0], item[1], item[2].since])),
+}
+_SEQ: Final = itemgetter(0)
+
+
+def _all_chained(log: Log) -> list[Chained]:
+    return [_chained(log, name) for name in LISTS]
+
+
+def _chained(log: Log, name: str) -> Chained:
+    """One hash over each beginning of a list. A member may write many such entries: each is spelled once."""
+    column, spell = LISTS[name]
+    found, items = log.chained.setdefault(name, Chained()), column(log)
+    for item in items[len(found.seqs) :]:
+        seq, told = spell(item)
+        found.digests.append(sha256((found.digests[-1] if found.digests else NO_ROW) + encode(told)).digest())
+        found.seqs.append(seq)
+    return found
+
+
+def _chained_at(log: Log, name: str, size: int) -> bytes:
+    found = _chained(log, name)
+    count = bisect_left(found.seqs, size)
+    return found.digests[count - 1] if count else NO_ROW
 
 
 def digest_at(log: Log, size: int) -> bytes:
@@ -160,11 +218,14 @@ class Newest:
 
 def newest_at(log: Log, size: int) -> Newest:
     """Of a branch's first `size` entries, those that are looked up again."""
-    return Newest(
-        sorted(seq for seq in log.tip.data if seq < size)[-DATA_HELD:],
-        [seq for seq, _ in log.challenges if seq < size][-CHECKS_HELD:],
-        [seq for seq, _ in log.openings if seq < size][-CHECKS_HELD:],
-    )
+    data = sorted(log.tip.data)
+    upto = bisect_left(data, size)
+    return Newest(data[max(0, upto - DATA_HELD) : upto], _checks(log.challenges, size), _checks(log.openings, size))
+
+
+def _checks(column: Sequence[tuple[int, Any]], size: int) -> list[int]:
+    upto = bisect_left(column, size, key=_SEQ)
+    return [seq for seq, _ in column[max(0, upto - CHECKS_HELD) : upto]]
 
 
 def spelled_final(log: Log, final: FinalPast) -> list[Any]:

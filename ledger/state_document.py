@@ -37,8 +37,8 @@ from ledger.replica import LogId, Replica
 from ledger.standing import Branch, finals_at
 from ledger.state import (
     branch_of,
-    facts,
     imprint,
+    lists,
     newest_at,
     sizes_along,
     sorted_branches,
@@ -171,7 +171,7 @@ def _branch(
     replica: Replica, number: int, everybody: list[Branch], numbers: dict[PeerId, list[int]], begins: list[int]
 ) -> StateBranch:
     (log, size), begin = everybody[number], begins[number]
-    told = facts(log, size)
+    told = lists(log, size)
     roster = log.roster_at(size)
     sizes = sizes_along(log.pasts[size - 1], tuple([slot.lane for slot in roster]))
     meant = [
@@ -208,7 +208,7 @@ def _branch(
             [numbers[peer][0] for peer in row.peers], list(row.seen), list(row.credited), list(row.grown_at),
             row.progress, row.spent,
         ),
-        size=size, sponsor=told["sponsor"], steps=_steps(log, begin, size),
+        size=size, sponsor=log.sponsor, steps=_steps(log, begin, size),
     )  # fmt: skip
 
 

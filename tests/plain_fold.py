@@ -583,6 +583,11 @@ class History:
         enrols = [self.entry[name] for name in chain if self.entry[name]["kind"] == "enrol"]
         told["sponsor"] = enrols[0]["sponsor"] if enrols else ""
         told["roster"] = [self.author[last] for last in self.seen[chain[-1]]]
+        for key in ("accused", "admitted", "keys", "policies", "recovered", "revoked"):
+            digest = bytes(32)
+            for item in told[key]:
+                digest = sha(digest, spelled(item))
+            told[key] = digest.hex()
         return told | {"peer": self.author[chain[0]]}
 
     def finished(self, snapshot: str) -> tuple[list[int], list, list]:
