@@ -78,7 +78,9 @@ def test_of_a_house_one_looks_at_most_and_of_the_authors_own_nobody() -> None:
         assert len(set(chosen)) == RECEIVERS
         assert len(set(chosen) & set(guests)) <= 1
         slots.update("guest" if peer in houses else "member" for peer in receivers(PEERS[0], seq, everybody))
-        assert not set(receivers(guests[0], seq, everybody, houses)) & set(guests)
+        assert len(set(chosen) & {*guests, PEERS[3]}) <= 1  # nor with who let them in
+        assert not set(receivers(guests[0], seq, everybody, houses)) & {*guests, PEERS[3]}
+        assert not set(receivers(PEERS[3], seq, everybody, houses)) & set(guests)
     assert slots["guest"] > 2 * slots["member"]  # were they members, nobody else would look
     assert receivers(PEERS[0], 5, guests, houses) == receivers(PEERS[0], 5, guests)[:1]
 

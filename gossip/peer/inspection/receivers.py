@@ -5,8 +5,9 @@
 Why three: if every member that receives an update said what it thinks of it, the ledger would grow with the square of
 the swarm. The others look when one of the three has found something (concurring.py).
 
-Why at most one of a house, and of the author's own nobody: guests of one member are one member. Fifty of them among
-sixteen others would else be all three, nearly always, and say nothing.
+Why at most one of a house and the member whose house it is, and of the author's own nobody: they have one voice when
+it is counted (ledger/condemned.py). Fifty guests among sixteen others would else be all three, nearly always, and say
+nothing.
 
 Why not the hash of the entry: its author chooses the bytes, and would try times and file names until three friends of
 its own came out. Here it can only choose the place in its log, and each try is an entry that all can see.
@@ -40,10 +41,10 @@ def receivers(
         return sha256(prefix + bytes.fromhex(member)).digest()
 
     found: list[PeerId] = []
-    taken = {houses[author]} if author in houses else set()
+    taken = {houses.get(author, author)}
     for member in sorted((member for member in members if member != author), key=rank):
-        house = houses.get(member, "")
-        if not house or house not in taken:
+        house = houses.get(member, member)
+        if house not in taken:
             found.append(member)
             taken.add(house)
         if len(found) == RECEIVERS:
