@@ -244,6 +244,8 @@ class Node:
             peer = self._peer
             if self._keys.follow(peer.promise(), is_home=peer.is_home, may_write=peer.may_write):
                 self._transport.change_key(self._keys.key)
+                if self._inviting is not None:
+                    self._inviting.key_changed()
                 self._tasks.create_task(self._advertise(), name="advertise the new key")
             if self._learning is not None and self._book.replica.has_genesis:
                 self._learning.begin(self._book.replica.genesis)
@@ -252,8 +254,6 @@ class Node:
     def _act(self, effect: ev.Effect) -> None:
         assert self._pool is not None
         assert self._learning is not None
-                if self._inviting is not None:
-                    self._inviting.key_changed()
         assert self._checking is not None
         match effect:
             case ev.Send(link, message, bulk):
