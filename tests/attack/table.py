@@ -35,7 +35,7 @@ Cell = tuple[str, str, bool]  # attack, split, judged
 def fold(*, quick: bool) -> Section:
     """The whole table of the fold alone."""
     seeds = SEEDS[:1] if quick else SEEDS
-    title = f"fold alone: {_about()}, seeds {', '.join(map(str, seeds))}"
+    title = f"fold alone: {_about()}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     return Section(title, (*_figures(_all(_in_rounds, seeds), seeds), *_silenced(seeds)))
 
 
