@@ -28,14 +28,10 @@ TICKET_FOR: Final = "7d"
 GAP: Final = 3  # columns between the QR code and the text beside it
 BESIDE: Final = 36  # columns that text beside it needs at least
 
-Role = Annotated[
-    str, typer.Option("--role", metavar="R", help="trainer, observer, auditor or relay: what it may do in the swarm.")
-]
-
 
 def invite(
     name: opt.Name = None,
-    role: Role = "trainer",
+    role: opt.Role = "trainer",
     uses: Annotated[
         int, typer.Option("--uses", metavar="N", min=1, max=1000, help="How many peers may enter with it.")
     ] = 1,
@@ -60,6 +56,7 @@ def invite(
     if json:
         render.document(facts)
         return
+    facts["asked"] = uses
     if facts["code"] is None:
         _show_ticket(facts, place, asked=ticket)
     else:
@@ -78,7 +75,7 @@ def _open(
         code = str(answer["code"]) if answer.get("code") else None
         made = {
             "code": code, "ticket": str(answer["ticket"]), "ttl_s": lasting, "expires": int(answer["expires"]),
-            "addresses": [str(answer["address"])],
+            "addresses": [str(answer["address"])], "uses": int(answer.get("uses", uses)),
         }  # fmt: skip
     else:
         from gossip.identity import KeyFiles
@@ -87,7 +84,14 @@ def _open(
         lasting = span or moments.seconds(TICKET_FOR)
         secret = passphrase.existing(KeyFiles(place).is_locked, passphrase_file)
         new = make_ticket(place, role=role, uses=uses, ttl_s=lasting, passphrase=secret)
-        made = {"code": None, "ticket": new.text, "ttl_s": lasting, "expires": new.expires, "addresses": []}
+        made = {
+            "code": None,
+            "ticket": new.text,
+            "ttl_s": lasting,
+            "expires": new.expires,
+            "addresses": [],
+            "uses": new.uses,
+        }
     facts |= made
     return {**facts, "line": f"gossip join {plain(facts['code'] or facts['ticket'])}"}
 
@@ -100,12 +104,12 @@ def _show_code(facts: dict[str, Any], *, no_qr: bool) -> None:
     (address,) = facts["addresses"]
     render.say(f"On the other machine, within {moments.lasting(facts['ttl_s'])}, type:")
     render.say()
-    render.say(f"    {facts['line']} --data FILE --interface IF")
+    render.say(f"    {facts['line']}{_data(facts)} --interface IF")
     render.say()
     told = [
         f"If it finds nobody (mDNS is filtered), add: --address {plain(address)}",
-        f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])} while the node here runs; a third "
-        "wrong try ends it.",
+        f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])}{_fewer(facts)} while the node here "
+        "runs; a third wrong try ends it.",
         "Both machines show the same six words when they meet: compare them.",
         "For a machine, or for days, add: --ticket",
     ]
@@ -139,7 +143,7 @@ def _beside(out: Console, drawn: list[str], told: list[str]) -> None:
         for line in drawn:
             out.print(Text(line, style=qr.STYLE))
         for text in told:
-            render.say(text)
+            render.wrapped(text)
         return
     words = [line for text in [*told, "", "This code holds the whole line, with the address: a phone can read it and "
              "pass it on."] for line in textwrap.wrap(text, room - 1, break_on_hyphens=False) or [""]]  # fmt: skip
@@ -154,10 +158,10 @@ def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
         render.say("No node runs here, so this is a ticket: a code of two words works only while one does.")
     render.say("On the other machine, type:")
     render.say()
-    render.say(f"    {facts['line']} --data FILE --interface IF")
+    render.say(f"    {facts['line']}{_data(facts)} --interface IF")
     render.say()
     render.say(
-        f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])}, until "
+        f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])}{_fewer(facts)}, until "
         f"{render.moment(facts['expires'])} ({moments.lasting(facts['ttl_s'])}). Whoever holds it may enter: pass it "
         "on privately."
     )
@@ -168,6 +172,16 @@ def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
     (address,) = facts["addresses"]
     reach = ": only this machine can reach it; start the node with --interface IF" if _is_near(facts) else ""
     render.say(f"This peer answers at {plain(address)}{reach}.")
+
+
+def _data(facts: dict[str, Any]) -> str:
+    """Only who trains needs some."""
+    return " --data FILE" if facts["role"] == "trainer" else ""
+
+
+def _fewer(facts: dict[str, Any]) -> str:
+    """That somebody who is no admin may not let in as many as were asked for."""
+    return f" (not {facts['asked']}: this peer may let in no more)" if facts["uses"] < facts["asked"] else ""
 
 
 def _is_near(facts: dict[str, Any]) -> bool:

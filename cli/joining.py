@@ -73,7 +73,12 @@ def join(
     remembered.read_through(wanted)
     if key is not None and not key.is_file():
         raise LocalError(f"no file {key}", next_step="make one with: gossip key new --out FILE")
+    if directory is not None and settings.holds_peer(directory):  # before an invitation is spent on what is refused
+        _may_enter_again(directory, peer_name)
     ticket = _ticket(asked, wanted, directory, quiet=json)
+    if not json and ticket.role != "trainer" and wanted.data:
+        article = "an" if ticket.role[0] in "aeiou" else "a"
+        render.say(f"As {article} {ticket.role} this peer does not train: the files of --data are not used")
     place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
     if settings.holds_peer(place):
         refuse_second_node(place)
@@ -135,8 +140,12 @@ def _ticket(
     interface = wanted.interface or (known.interface if known else "") or remembered.LOOPBACK
     places = [split_address(text) for text in wanted.address or ()]
     if not quiet:
-        where = ", ".join(f"{host}:{port}" for host, port in places) or f"interface {interface}"
-        render.say(f"Asking for the invite: {where}")
+        where = ", ".join(f"{host}:{port}" for host, port in places)
+        where = f"at {where}" if where else f"on interface {interface}, for some seconds"
+        whom = "who has that code open" if isinstance(asked, Code) else "who has that swarm open"
+        render.say(f"Looking for {whom}, {where}")
+        if not isinstance(asked, Code):
+            render.say("Nothing but the name says who answers: by entering you trust whoever does.")
     if isinstance(asked, Code):
         return ticket_for_code(asked, interface=interface, places=places)
     return card_of_open(asked, interface=interface, places=places)
@@ -145,16 +154,27 @@ def _ticket(
 def _enter_again(place: Path, ticket: Ticket, peer_name: str) -> None:
     """Give a new invitation to a peer that was never let in. LocalError if it is another swarm's, or was."""
     from gossip.directory import store_path
-    from ledger.canonical import decode_entry
-    from ledger.entry import Member
     from ledger.store import PutMeta, Store
 
+    _may_enter_again(place, peer_name)
     with Store(store_path(place)) as store:
-        swarm, founder, own, name = (store.meta(key).decode() for key in ("swarm", "founder", "self", "name"))
+        swarm, founder = (store.meta(key).decode() for key in ("swarm", "founder"))
         if (swarm, founder) != (ticket.swarm, ticket.founder):
             raise LocalError(
                 f"{place} already holds a peer", why="of another swarm", next_step="name another folder with --dir"
             )
+        store.commit([PutMeta("ticket", ticket.text.encode())])
+
+
+def _may_enter_again(place: Path, peer_name: str) -> None:
+    """LocalError if the peer there was let in before, or has another name."""
+    from gossip.directory import store_path
+    from ledger.canonical import decode_entry
+    from ledger.entry import Member
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        founder, own, name = (store.meta(key).decode() for key in ("founder", "self", "name"))
         about = (decode_entry(data) for _, _, data in store.history() if own.encode() in data)
         if own == founder or any(isinstance(entry, Member) and entry.peer == own for entry in about):
             raise _is_one(place)
@@ -162,7 +182,6 @@ def _enter_again(place: Path, ticket: Ticket, peer_name: str) -> None:
             raise LocalError(
                 f"this peer is called {name!r}", why="it has signed that name", next_step="leave --name out"
             )
-        store.commit([PutMeta("ticket", ticket.text.encode())])
 
 
 def _is_one(place: Path) -> LocalError:

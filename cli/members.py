@@ -39,9 +39,7 @@ Who = Annotated[
     str,
     typer.Argument(metavar="PEER", help="Its id or key, its four words or its name, as gossip members list has them."),
 ]
-Role = Annotated[
-    str, typer.Option("--role", metavar="R", help="trainer, observer, auditor or relay: what it may do in the swarm.")
-]
+Role = opt.Role
 Until = Annotated[
     str | None, typer.Option("--until", metavar="DATE", help="Until that day begins (UTC), such as 2027-01-31.")
 ]
@@ -86,6 +84,7 @@ def allow(
         _disallow(place, digits, json)
         return
     expires = _expires(until, ttl)
+    _is_no_id(place, digits)
     answer = control.ask(place, "allow", key=digits, role=role, expires=expires)
     if answer is not None:
         card, addresses = str(answer["card"]), [str(answer["address"])]
@@ -107,10 +106,21 @@ def allow(
     render.say(f"           as {plain(role)}{ends}")
     render.say("On the machine that holds the key, type (FILE is what gossip key new wrote; the card is no secret):")
     render.say()
-    render.say(f"    {facts['line']} --data FILE --interface IF")
+    render.say(f"    {facts['line']}{' --data FILE' if role == 'trainer' else ''} --interface IF")
     render.say()
     if answer is None:
         render.say(f"Start the node here before it comes: gossip run {settings.how(place)}")
+
+
+def _is_no_id(place: Path, digits: str) -> None:
+    """LocalError if these are the id of somebody here: without check digits an id looks like a key."""
+    from gossip.directory import store_path
+    from gossip.invites import is_an_id
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(place)) as store:
+        if digits in store.logs():
+            raise is_an_id(bytes.fromhex(digits))
 
 
 def _disallow(place: Path, key: str, json: bool) -> None:
@@ -150,7 +160,8 @@ def open_door(
         render.say("Closed: nobody enters by the swarm's name any more. Who is a member stays one.")
     else:
         render.say(f"Open to anybody near who types: gossip join --open {called}")
-        render.say("Each is a member in full, and nothing is asked of them. Close it with: gossip members open --close")
+        render.say("Each is a member in full: trains, votes and counts like you, and nothing is asked of them.")
+        render.say("Close it with: gossip members open --close")
 
 
 @app.command()
@@ -193,6 +204,8 @@ def revoke(
         render.document({**said, "written": written})
         return
     called = f"{said['name']} ({said['words']})"
+    if row.wants_out and after.wants_out and found.threshold > 1:
+        render.say(_combined(found))
     if after.state == "revoked":
         render.say(f"revoked  {called}, from entry {after.revoked_from} on")
         render.say("Peers act on it as soon as they hear of it: they end their links with it and take nothing more.")
@@ -237,6 +250,7 @@ def renew(
             next_step="let another key in: gossip members allow KEY" if row.state == "revoked" else "gossip invite",
         )
     wanted = role or row.role
+    _may_renew(row, wanted, expires)
     answer = control.ask(place, "renew", peer=row.peer, role=wanted, expires=expires)
     if answer is None:
         from gossip.node.alone import renew as write
@@ -266,6 +280,26 @@ def _expires(until: str | None, ttl: str | None) -> int:
     if until is not None:
         return moments.start_of(until, now)
     return int(now) + moments.seconds(ttl) if ttl is not None else 0
+
+
+def _may_renew(row: Row, role: str, expires: int) -> None:
+    """LocalError if what somebody has is as good in every way: the best role and the latest end of all that admins said
+    count, and nothing but revoking takes any of it away."""
+    from ledger.membership import RANK, Membership
+
+    has = Membership(row.role, row.expires)
+    if role not in RANK or row.house or Membership(role, expires).join(has) != has:
+        return
+    if role != row.role:
+        raise LocalError(
+            f"it is {row.role} already, which is more than {role}", why="the best role that admins gave counts",
+            next_step="to take it away: gossip members revoke; then it can come back with a new key, as what you like",
+        )  # fmt: skip
+    until = f"until {moments.end(row.expires)}" if row.expires else "for ever"
+    raise LocalError(
+        f"it is {row.role} {until} already", why="the latest end that admins named counts",
+        next_step="name a later one, or another role; only gossip members revoke takes time away",
+    )  # fmt: skip
 
 
 def _may_revoke(found: Roster, row: Row, since: int) -> None:
@@ -301,11 +335,22 @@ def _what_revoking_does(place: Path, found: Roster, row: Row, since: int) -> str
     own = found.own_row()
     said = {one.key for one in row.wants_out} | ({own.enrol_key} if own else set())
     missing = found.threshold - len(said)
+    combined = f"; {_combined(found)}" if found.threshold > 1 else ""
     waits = f"; {render.many(missing, 'admin')} more must say so before it happens" if missing > 0 else ""
     return (
         f"puts {found.name(row.peer)} ({words(row.peer)}) out for ever: nothing of its log counts from entry {since} "
-        f"on, {taken}{waits}"
+        f"on, {taken}{waits}{combined}"
     )
+
+
+def _combined(found: Roster) -> str:
+    """How the numbers of several admins become one."""
+    return f"of the numbers that admins name, the {_ordinal(found.threshold)} lowest counts"
+
+
+def _ordinal(number: int) -> str:
+    last = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return f"{number}{last}"
 
 
 def _secret(place: Path, file: Path | None) -> Passphrase | None:

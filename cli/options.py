@@ -58,7 +58,9 @@ Epsilon = Annotated[
 ]  # fmt: skip
 Allowlist = Annotated[
     Path | None,
-    typer.Option("--allowlist", metavar="FILE", help="Keys that may enter, a line each: KEY ROLE [until YYYY-MM-DD]."),
+    typer.Option(
+        "--allowlist", metavar="FILE", help="Keys that may enter, a line each: KEY ROLE, or KEY ROLE until YYYY-MM-DD."
+    ),
 ]
 LimitsFile = Annotated[
     Path | None,
@@ -67,3 +69,10 @@ LimitsFile = Annotated[
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
 Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
 UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
+Role = Annotated[
+    str,
+    typer.Option(
+        "--role", metavar="R",
+        help="trainer: publishes and judges; auditor: judges; observer or relay: holds the ledger and vouches for it.",
+    ),
+]  # fmt: skip

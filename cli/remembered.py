@@ -280,6 +280,7 @@ def status_of(place: Path, *, timeout_s: float = control.DEFAULT_TIMEOUT_S) -> d
 def stored_status(place: Path) -> dict[str, Any]:
     """What the store alone can tell while no node runs."""
     from gossip.directory import store_path
+    from gossip.invites import is_open
     from ledger.keys import words
     from ledger.store import Store
 
@@ -287,6 +288,8 @@ def stored_status(place: Path) -> dict[str, Any]:
         heads = store.logs()
         peer = store.meta("self").decode()
         return {
+            "out": _is_out(store, peer),
+            "open": is_open(store),
             "id": peer,
             "words": words(peer),
             "swarm": store.meta("swarm").decode(),
@@ -295,6 +298,22 @@ def stored_status(place: Path) -> dict[str, Any]:
             "entries": sum(heads.values()),
             "heads": heads,
         }
+
+
+def _is_out(store: Store, own: str) -> bool:
+    """Whether admins have put this peer out, by the entries here: as many as genesis asks for."""
+    from ledger.canonical import decode_entry
+    from ledger.entry import Genesis, Revoke
+
+    said = set()
+    for log, _, data in store.history():
+        if b'"revoke"' in data and own.encode() in data:
+            entry = decode_entry(data)
+            if isinstance(entry, Revoke) and entry.peer == own:
+                said.add(log)
+    first = store.entry(store.meta("founder").decode(), 0)
+    genesis = decode_entry(first) if first is not None else None
+    return isinstance(genesis, Genesis) and len(said) >= genesis.threshold
 
 
 def is_founder(place: Path) -> bool:

@@ -32,6 +32,19 @@ def say(text: str = "") -> None:
     sys.stdout.flush()  # piped readers see progress as it happens
 
 
+def wrapped(text: str) -> None:
+    """The same, broken between words where a terminal would break in one; a pipe gets the line whole."""
+    import shutil
+    import textwrap
+
+    if not sys.stdout.isatty():
+        say(text)
+        return
+    width = min(100, shutil.get_terminal_size().columns)
+    for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]:
+        say(line)
+
+
 def complain(text: object) -> None:
     """One line for people on stderr."""
     sys.stderr.write(f"gossip: {visible(text)}\n")  # not by rich: "[data.rows]" is no tag here

@@ -196,7 +196,16 @@ def show(found: Roster) -> None:
         marks = [mark for mark, holds in (("this peer", one["own"]), ("link now", one["link"])) if holds]
         render.say(f"{one['name']:<{wide}}  {one['role'] or '-':<8}  {_standing(one)}".rstrip())
         render.say(f"{'':{wide}}  {one['peer'][:PREFIX]}  {one['words']}{''.join(f', {mark}' for mark in marks)}")
+    holders = {key: row for row in found.rows for key in (row.key, row.enrol_key)}
+    now = time.time()
     for one in said["allowed"]:
+        if 0 < int(one["expires"]) <= now:
+            continue  # nobody enters by it any more
+        row = holders.get(str(one["key"]))
+        if row is not None and row.let_in:
+            who = f"{plain_name(row.name, NAME_CHARS)} {row.peer[:PREFIX]}"
+            render.say(f"Came in:   {who}, by its key {str(one['key'])[:PREFIX]}...")
+            continue
         until = f" until {moments.end(int(one['expires']))}" if one["expires"] else ""
         where = ", by the allowlist file" if one.get("source") == "file" else ""
         render.say(f"May enter: {ids.checked(str(one['key']), 'key')}")
@@ -208,6 +217,8 @@ def show(found: Roster) -> None:
             f"Code {int(one['number'])}: open for {render.many(left, 'peer')} until "
             f"{render.moment(int(one['expires']))}, {tries} wrong {'try' if tries == 1 else 'tries'} left"
         )
+    if said["threshold"] > 1:
+        render.say(f"It takes {said['threshold']} admins to put somebody out, or to change the policy.")
     if said["open"]:
         render.say("Open: anybody near who asks for the swarm by its name may enter while this peer runs.")
 

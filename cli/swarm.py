@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -106,20 +107,30 @@ def new(
                 "task": task_name,
                 "seed": seed,
                 "guests": guests,
+                "threshold": threshold,
                 "open": open_to_all,
                 "dir": str(place),
             }
         )
         return
     which = f" --dir {shlex.quote(str(place))}" if directory is not None else f" {name}"
+    from gossip import ids
+
     render.say(f"swarm   {name}  {created.swarm}")
-    render.say(f"peer    {created.peer}")
+    render.say(f"peer    {ids.checked(created.peer, 'peer')}")
     render.say("        the founder, who lets others in")
     if guests:
         render.say(f"        and so may every trainer, {render.many(guests, 'peer')} each")
+    if admin:
+        render.say(f"admins  the founder, and who holds {'this key' if len(set(admin)) == 1 else 'these keys'}:")
+        for one in dict.fromkeys(admin):
+            render.say(f"        {ids.checked(ids.read(one, 'key'), 'key')}")
+        takes = f"{threshold} of them together" if threshold > 1 else "each of them alone"
+        render.say(f"        policy and who is put out: {takes}")
     render.say(f"kept in {place}")
     if open_to_all:
         render.say(f"open    to anybody near who types: gossip join --open {name}")
+        render.say("        each counts in full, like you; close it with: gossip members open --close")
     render.say(f"Next    gossip run{which} --data FILE --interface IF")
     render.say(f"        gossip invite{which}      (in another terminal)")
 
@@ -172,16 +183,29 @@ def start(
 
     config = remembered.config(place, wanted, ticket, secret)
     mode = mode_of(plain_wanted=plain_view, json_wanted=json)
+    if mode != "json" and config.limits is not None:
+        render.say(_limited(config.limits))
     if mode != "json" and not remembered.named_interface(place):
         render.say("Other machines cannot reach this peer: it uses loopback; name an interface with --interface IF")
     code = run_node(config, mode, until_stdin_closes=until_stdin_closes)
     raise typer.Exit(code)
 
 
+def _limited(file: Path) -> str:
+    """Which limits a file changes, in a line."""
+    from gossip.limits import DEFAULT, Limits
+
+    said, usual = asdict(Limits.read(file)), asdict(DEFAULT)
+    changed = [f"{limit} = {value}" for limit, value in said.items() if value != usual[limit]]
+    return f"Limits of {file.name}: {', '.join(changed) or 'none differs from the usual ones'}"
+
+
 def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = False) -> None:
     """Say what this machine's peer does now."""
     place = settings.existing_directory(name, directory)
     facts = remembered.status_of(place)
+    from gossip import ids
+
     running = facts is not None
     if facts is None:
         facts = remembered.stored_status(place)
@@ -200,13 +224,18 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
         )
         out = render.console()
         out.print(live.view(board, min(out.width, 100), 40, live.speaks_unicode(out)))
+        render.say(f"peer  {ids.checked(str(facts['id']), 'peer')}" if facts.get("id") else "")
         return
     render.say(
         f"{plain(facts['swarm_name']) or 'a swarm not yet entered'}: no node runs; start it with: "
         f"gossip run {settings.how(place)}"
     )
-    render.say(f"peer  {facts['id']}")
-    render.say(f"words {facts['words']}")
+    render.say(f"peer  {ids.checked(facts['id'], 'peer')}")
+    render.say(f"words {facts['words']}  (of this id, for ever)")
+    if facts["out"]:
+        render.say("out   the swarm's admins have put this peer out: nobody takes anything from it")
+    if facts["open"]:
+        render.say("open  anybody near may enter by the swarm's name, while the node runs")
     render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
 
 

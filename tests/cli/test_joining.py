@@ -69,18 +69,26 @@ def answer(address: str = "192.0.2.7:4123", code: str | None = CODE, **more: obj
 
 def test_a_code_is_asked_for_and_the_line_to_type_is_printed(home: Path) -> None:
     gossip("new", "lists")
-    with node(home / "lists", answer()) as heard:
+    with node(home / "lists", answer(role="observer", uses=3)) as heard:
         told = gossip("invite", "--role", "observer", "--uses", "3", "--ttl", "2h")
     assert json.loads(heard[0]) == {
         "command": "invite", "role": "observer", "uses": 3, "ttl_s": 7_200, "code": True,
     }  # fmt: skip
     lines = told.splitlines()
     assert lines[0] == "On the other machine, within 2 hours, type:"
-    assert f"    gossip join {CODE} --data FILE --interface IF" in lines
+    assert f"    gossip join {CODE} --interface IF" in lines  # an observer has no data to name
     assert "add: --address 192.0.2.7:4123" in told
     assert "3 peers in as observer while the node here runs" in told
     assert "Only this machine" not in told
     assert "QR" not in told  # piped: nobody asked for a picture
+
+
+def test_who_may_let_in_fewer_than_asked_for_reads_how_many(home: Path) -> None:
+    gossip("new", "lists")
+    with node(home / "lists", answer(uses=2)):
+        told = gossip("invite", "--uses", "5")
+    assert f"    gossip join {CODE} --data FILE --interface IF" in told.splitlines()
+    assert "It lets 2 peers in as trainer (not 5: this peer may let in no more)" in told
 
 
 def test_a_code_and_a_ticket_last_as_long_as_each_is_for(home: Path) -> None:
@@ -229,8 +237,8 @@ def test_a_slip_is_told_in_one_line_before_anybody_is_asked(words: tuple[str, ..
 
 def test_a_code_that_nobody_has_open_says_where_it_looked(home: Path) -> None:
     said = gossip("join", CODE, "--address", "127.0.0.1:9", "--json", code=exits.USAGE)
-    assert said.startswith("gossip: nobody took this code: 127.0.0.1:9: ")
-    assert "check each word: three wrong tries burn a code" in said
+    assert said.startswith("gossip: nobody could be asked: cannot reach 127.0.0.1:9: ")
+    assert "the code is as good as before" in said
     assert said.count("\n") == 1
     assert not home.exists()
 
@@ -320,3 +328,10 @@ def test_a_file_that_is_none_is_told_before_anything_starts_and_not_remembered(
     assert said.count("\n") == 1
     gossip("run", "lists")
     assert [(config.allowlist, config.limits) for config in started] == [(None, None)]
+
+
+def test_a_join_that_is_refused_here_spends_no_code(home: Path) -> None:
+    """It is refused before anybody is asked for what the code stands for."""
+    gossip("new", "lists")
+    told = gossip("join", CODE, "--dir", str(home / "lists"), "--address", "127.0.0.1:9", code=exits.USAGE)
+    assert "this peer is a member already" in told

@@ -179,7 +179,7 @@ def test_how_many_admins_are_still_missing_is_said_before(tmp_path: Path) -> Non
     swarm = a_swarm(threshold=2)
     place = stored(tmp_path / "peer", swarm)
     told = gossip("members", "revoke", "eve", "--dir", str(place), code=exits.USAGE)
-    assert "; 1 admin more must say so before it happens: nothing was changed" in told
+    assert "; 1 admin more must say so before it happens; of the numbers that admins name, the 2nd lowest" in told
     swarm["ann"].revoke(swarm[MEAN], 4)
     swarm.exchange()
     other = stored(tmp_path / "other", swarm)
@@ -314,6 +314,39 @@ def test_the_door_is_opened_and_closed_by_who_may_let_others_in(home: Path, tmp_
     with Store(store_path(place)) as store:
         store.commit([PutMeta("self", swarm["bert"].id.encode())])
     assert "this peer can let nobody in" in gossip("members", "open", "--dir", str(place), code=exits.USAGE)
+
+
+def test_a_peer_s_id_is_no_key_to_let_in_and_a_key_is(place: Path) -> None:
+    """Without check digits they look alike, and a key that nobody has would open the door to nobody."""
+    said = by_name(facts("members", "list", str(place)))
+    told = gossip("members", "allow", said["bert"]["peer"], "--dir", str(place), code=exits.USAGE)
+    assert "is the id of a peer, and a public key is wanted" in told
+
+
+def test_who_came_in_by_its_key_is_named_and_an_end_that_has_passed_is_dropped(place: Path) -> None:
+    said = by_name(facts("members", "list", str(place)))
+    with Store(store_path(place)) as store:
+        store.allow(bytes.fromhex(said["bert"]["key"]), "trainer", 0)
+        store.allow(bytes.fromhex("ab" * 32), "relay", 1_000)
+        store.allow(bytes.fromhex("cd" * 32), "relay", 0)
+    told = gossip("members", "list", str(place))
+    assert f"Came in:   bert {said['bert']['peer'][:8]}, by its key {said['bert']['key'][:8]}..." in told
+    assert told.count("May enter") == 1
+    assert "cdcdcd" in told
+
+
+def test_the_list_says_how_many_admins_it_takes_where_one_is_not_enough(tmp_path: Path, place: Path) -> None:
+    assert "It takes" not in gossip("members", "list", str(place))
+    other = stored(tmp_path / "two", a_swarm(threshold=2))
+    assert "It takes 2 admins to put somebody out" in gossip("members", "list", str(other))
+
+
+def test_a_worse_role_is_no_renewal_and_says_what_would_be_one(place: Path) -> None:
+    told = gossip("members", "renew", "eve", "--role", "relay", "--offline", "--dir", str(place), code=exits.USAGE)
+    assert "it is trainer already, which is more than relay" in told
+    assert "gossip members revoke" in told
+    told = gossip("members", "renew", "eve", "--forever", "--offline", "--dir", str(place), code=exits.USAGE)
+    assert "it is trainer for ever already" in told
 
 
 @pytest.mark.parametrize("name", ["a; touch pwned", "$(touch pwned)", "`id`", "two  words", "it's", "x" * 60])

@@ -13,14 +13,19 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import exits, running
+from cli import swarm as swarm_commands
 from cli.app import app
 from cli.children import own_environment
+from gossip import ids
 from gossip.directory import lock, store_path
 from gossip.node import NodeConfig
 from gossip.transport.tickets import Ticket
 from ledger.canonical import encode_entry, entry_hash
 from ledger.entry import FORMAT_VERSION, Enrol, Member
-from ledger.store import PutEntry, Store
+from ledger.keys import PrivateKey
+from ledger.store import PutEntry, PutMeta, Store
+from tests.cli.test_ledger import stored
+from tests.fold.toy import Swarm
 
 
 @pytest.fixture(autouse=True)
@@ -343,3 +348,46 @@ def test_lists_are_named_with_the_files_they_labelled_and_stay_theirs(
     assert "none.txt: this is no filter list: it is empty; name a list after --list" in said
     assert said.count("\n") == 1
     assert len(started) == 4
+
+
+def test_a_swarm_of_several_admins_says_who_they_are_and_how_many_it_takes() -> None:
+    key = PrivateKey.generate().public.hex()
+    told = gossip("new", "lists", "--admin", key, "--threshold", "2")
+    assert ids.checked(key, "key") in told
+    assert "policy and who is put out: 2 of them together" in told
+    assert facts("new", "other", "--admin", key)["threshold"] == 1
+    assert "put out" not in gossip("new", "third")
+
+
+def test_ids_have_check_digits_where_people_copy_them(home: Path) -> None:
+    told = gossip("new", "lists", "--open")
+    peer = facts("status", "--dir", str(home / "lists"))["id"]
+    assert ids.checked(peer, "peer") in told
+    assert "each counts in full" in told
+    said = gossip("status")
+    assert ids.checked(peer, "peer") in said
+    assert "anybody near may enter by the swarm's name" in said
+
+
+def test_a_peer_that_was_put_out_says_so_also_while_no_node_runs(tmp_path: Path) -> None:
+    swarm = Swarm(["ann", "bert"], admins=["ann"], threshold=2)
+    swarm.founder.revoke(swarm["bert"], 1)
+    swarm.exchange()
+    place = stored(tmp_path / "one", swarm)
+    with Store(store_path(place)) as store:
+        store.commit([PutMeta("self", swarm["bert"].id.encode())])
+    assert "put this peer out" not in gossip("status", "--dir", str(place))
+    swarm["ann"].revoke(swarm["bert"], 1)
+    swarm.exchange()
+    place = stored(tmp_path / "two", swarm)
+    with Store(store_path(place)) as store:
+        store.commit([PutMeta("self", swarm["bert"].id.encode())])
+    assert "the swarm's admins have put this peer out" in gossip("status", "--dir", str(place))
+
+
+def test_limits_that_a_file_changes_are_named_when_the_node_starts(tmp_path: Path) -> None:
+    file = tmp_path / "tight.toml"
+    file.write_text("links = 8\n")
+    assert swarm_commands._limited(file) == "Limits of tight.toml: links = 8"
+    file.write_text("")
+    assert "none differs" in swarm_commands._limited(file)
