@@ -22,11 +22,16 @@ from gossip.node.door import Door
 from gossip.transport import words
 from gossip.transport.link import Link
 from gossip.transport.pool import LinkPool
+from gossip.transport.signalling import Unheard
 from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import LinkError, RemoteError
 
 NO_RIGHT: Final = "what it came with lets nobody in any more"
+LONG_S: Final = 30.0  # of silence at a door; then the likely cause is said
+LIKELY: Final = (
+    "the invite was probably used by another, or is over; ask for a new one, or give this attempt up with: gossip leave"
+)
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 GUESTS_WAITING: Final = 16  # for their words, a tenth of a second each; an open door has room for 8
 
@@ -46,7 +51,7 @@ class Calls:
     ) -> None:  # fmt: skip
         self._transport, self._pool, self._door, self._ticket = transport, pool, door, ticket
         self._tasks, self._post, self._is_member, self._tell, self._now = tasks, post, is_member, tell, now
-        self._told_at = 0.0
+        self._told_at, self._since = 0.0, now()
         self._guests: asyncio.Queue[Link] = asyncio.Queue(GUESTS_WAITING)
 
     def dial(self, effect: Dial) -> None:
@@ -110,7 +115,8 @@ class Calls:
             link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
         except (LinkError, RemoteError) as error:
             if ticket is not None:
-                self._tell_waiting(str(error))
+                is_long = isinstance(error, Unheard) and self._now() >= self._since + LONG_S
+                self._tell_waiting(f"{error.what}: {LIKELY}" if is_long else str(error))
             await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))
             return
         if ticket is not None:

@@ -18,6 +18,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from typing import Any, Final, assert_never
 
 from gossip import backup
@@ -84,6 +85,7 @@ class Node:
         self._checking: Checking | None = None
         self._peer: Peer | None = None
         self._pool: LinkPool | None = None
+        self._inviting: Inviting | None = None
 
     # -------------------------------------------------------------- for the caller
 
@@ -121,14 +123,20 @@ class Node:
             checker=self._checking.pid if self._checking else None,
             pins_missing=self._checking.pins_missing() if self._checking else (),
             lacks_engine=self._checking.lacks_engine() if self._checking else False,
-            seat=self._visitors.seat(self._book.replica, self._meta["self"], self._now()) if self._peer else None,
+            seat=self._seat() if self._peer else None,
         )  # fmt: skip
+
+    def _seat(self) -> dict[str, Any]:
+        """What this peer is in the swarm, who is at its door, and what they cost at most."""
+        seat = self._visitors.seat(self._book.replica, self._meta["self"], self._now())
+        doorway = self._inviting.doorway() if self._inviting is not None else {}
+        return {**seat, **doorway, "limits": asdict(self._limits)}
 
     # -------------------------------------------------------------- start
 
     async def _start(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
         config, directory = self._config, self._config.directory
-        limits = Limits.read(config.limits) if config.limits is not None else DEFAULT
+        limits = self._limits = Limits.read(config.limits) if config.limits is not None else DEFAULT
         addresses = addresses_of(config.interface)
         store = stack.enter_context(Store(places.store_path(directory)))
         reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
@@ -357,6 +365,7 @@ class Node:
                     self._written, self._book.replica, self._meta["self"], command, request
                 )  # fmt: skip
             case "invite" | "allow" | "open" | "members":
+                assert self._inviting is not None
                 return await self._inviting.command(command, request)
             case _:
                 raise LocalError(
