@@ -457,11 +457,12 @@ def follow(
         sizes[index] = size
         heads[index] = log.head_at(size)
         if log.admissions:
-            first = bisect_left(log.admissions, before, key=lambda admission: admission.seq)
-            for admission in log.admissions[first:]:
-                if admission.seq < size:
-                    known = admitted.get(admission.peer, tip.admitted.get(admission.peer))
-                    admitted[admission.peer] = Membership.of(admission).join(known)
+            first, last = (
+                bisect_left(log.admissions, at, key=lambda admission: admission.seq) for at in (before, size)
+            )
+            for admission in log.admissions[first:last]:
+                known = admitted.get(admission.peer, tip.admitted.get(admission.peer))
+                admitted[admission.peer] = Membership.of(admission).join(known)
         for seq, peer, word in log.revokes:
             if before <= seq < size:
                 revoked.setdefault(peer, set()).add(word)

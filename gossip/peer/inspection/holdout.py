@@ -162,15 +162,15 @@ class Holdout:
         it. One delta in all: half a one is lost in the noise of some hundred rows, and two harm when they are honest.
         """
         of_data = self._office.data_of(log, seqs[-1]) is not None
-        held, eta = self._office.replica.branches.get(log), self._office.replica.genesis.fold.eta
+        held, genesis = self._office.replica.branches.get(log), self._office.replica.genesis
         logs = self._office.replica.branches.logs.values()
         found: list[tuple[Hash, int]] = []
         for name, seq, delta, weight in self._office.replica.updates:
             if name == log and not self._office.replica.condemned(log, seq):
                 update = self._office.update_of(log, seq) if of_data else None
                 if seq in seqs or (update is not None and update.data == seqs[-1]):
-                    shared = held.active[held.folded[seq]] * sharers(logs, held, seq)
-                    alone = min(GRID_ONE, weight * shared * GRID_ONE // eta)
+                    mates = sharers(logs, held, seq) if genesis.guests else 1
+                    alone = min(GRID_ONE, weight * held.active[held.folded[seq]] * mates * GRID_ONE // genesis.fold.eta)
                     found.append((delta, alone))
         found = found[-BATCH:]
         return [(delta, alone // len(found)) for delta, alone in found]
