@@ -76,8 +76,10 @@ class Known:
         self._keeps = read is None
         self._seats: dict[PeerId, Membership] = {}
         self._words: dict[PeerId, set[Word]] = {}  # of admins who want a member out
-        self._members: dict[bytes, PeerId] = {}  # by key in force, for display and links
-        self._promised: dict[Hash, PeerId] = {}
+        self._members: dict[bytes, tuple[PeerId, ...]] = {}  # enrolled, by key in force, for display and links
+        self._promised: dict[Hash, tuple[PeerId, ...]] = {}  # by the next key, whose promise came in first
+        self._shown: dict[PeerId, tuple[set[bytes], set[Hash]]] = {}  # the same by peer
+        self._had: dict[bytes, set[PeerId]] = {}  # whose key it is or was; asked, never iterated
         self._cuts: dict[LogId, Ranges] = {}  # what counts of those logs of which not everything does (standing.py)
         self._troubled: set[PeerId] = set()  # accused, forked, recovered or judged: only their cuts move
         self._charged: set[Charge] = set()  # by admitted accusations: the same once more moves nothing
@@ -372,8 +374,17 @@ class Known:
         return revoked_from(self._words[peer]) if peer in self._words else None
 
     def member_by_key(self, key: bytes) -> PeerId | None:
-        """The member whose key this is: the one in force, or the one it has promised to change to."""
-        return self._members.get(key) or self._promised.get(sha256(key).hexdigest())
+        """The member whose key this is: the one in force, or the one it has promised to change to.
+
+        Whoever has enrolled with a key, or uses it, has it, whatever others promise: a promise is a hash, and takes no
+        more than having seen somebody's key, or promise. Of two promises the one counts that came in first here.
+        """
+        owners = [peer for peer in self._members.get(key, ()) if self.membership(peer) is not None]
+        if owners:
+            return min(owners)
+        had = self._had.get(key, set())
+        promised = self._promised.get(sha256(key).hexdigest(), ())
+        return next((peer for peer in promised if self.membership(peer) is not None and had <= {peer}), None)
 
     def trainers(self) -> tuple[PeerId, ...]:
         return tuple(sorted(peer for peer, seat in self._seats.items() if seat.trains and not self.is_revoked(peer)))

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from ledger import drafting, in_force, rules, standing, weights
 from ledger.canonical import decode_entry, entry_hash
@@ -90,6 +91,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+N = TypeVar("N", bytes, str)
+
+
 class Replica(Moves):
     """Everything admitted so far, and the one way in (known.py says what it is made with)."""
 
@@ -109,6 +113,10 @@ class Replica(Moves):
                 replica._enter(admission)
             for _, peer, word in log.revokes:
                 replica._expel(peer, word)
+        for peer, strands in replica._strands.items():
+            for held in (held for log in strands for held in log.keys):
+                replica._had.setdefault(held.key, set()).add(peer)
+            replica._know_keys(peer)
         replica._troubled = {peer for peer, strands in replica._strands.items() if len(strands) > 1}
         replica._charged = {charge for log in replica._logs.values() for _, charge in log.charges}
         replica._troubled |= {charge.peer for charge in replica._charged}
@@ -336,19 +344,27 @@ class Replica(Moves):
         self._know_keys(peer)
 
     def _know_keys(self, peer: PeerId) -> None:
-        """Which keys this member may show: those of the branches that stand, or of all if none does. (Out: none.)"""
-        if peer not in self._seats:
-            return
+        """Which keys this peer may show: those of the branches that stand, or of all if none does."""
         strands = [log for log in self._strands[peer] if log.keys]
-        strands = [log for log in strands if self.void_from(log.id) is None] or strands
-        if self.is_revoked(peer):
-            strands = []
-        self._members = {key: owner for key, owner in self._members.items() if owner != peer}
-        self._promised = {digest: owner for digest, owner in self._promised.items() if owner != peer}
         for log in strands:
-            latest = log.keys[-1]
-            self._members[latest.key] = min(peer, self._members.get(latest.key, peer))
-            self._promised[latest.promise] = min(peer, self._promised.get(latest.promise, peer))
+            self._had.setdefault(log.keys[-1].key, set()).add(peer)
+        strands = [log for log in strands if self.void_from(log.id) is None] or strands
+        shown = {log.keys[-1].key for log in strands}, {log.keys[-1].promise for log in strands}
+        keys, promises = self._shown.get(peer, (set(), set()))
+        self._shown[peer] = shown
+        for key in sorted(keys ^ shown[0]):
+            _own(self._members, key, peer, is_owner=key in shown[0])
+        for digest in sorted(promises ^ shown[1]):
+            _own(self._promised, digest, peer, is_owner=digest in shown[1])
+
+
+def _own(owners: dict[N, tuple[PeerId, ...]], name: N, peer: PeerId, *, is_owner: bool) -> None:
+    """Let a peer be the last of the owners of something, or none of them."""
+    found = [owner for owner in owners.pop(name, ()) if owner != peer]
+    if is_owner:
+        found.append(peer)
+    if found:
+        owners[name] = tuple(found)
 
 
 def _account(held: Log, checked: Checked) -> None:

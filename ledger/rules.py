@@ -411,6 +411,13 @@ def _check_rotation(tip: Tip, entry: Rotate | Recover) -> None:
         if held.size <= size and log.peer != tip.peer
     ):
         raise wrong("somebody has that key")
+    if any(
+        entry.next == held.promise or entry.next == sha256(held.key).hexdigest()
+        for log, size in zip(tip.roster, tip.sizes, strict=True)
+        for held in log.keys
+        if held.size <= size and log.peer != tip.peer
+    ):
+        raise wrong("promises a key that somebody has, or has promised")
 
 
 def _check_final(charter: Charter, tip: Tip, own: Log, entry: Finality) -> None:

@@ -54,10 +54,11 @@ def test_a_stolen_key_cannot_rotate(swarm: Swarm):
 
 def test_nobody_promises_themselves_a_key_that_is_somebodys_or_a_bad_point(swarm: Swarm):
     ann = swarm["ann"]
-    bob_key = key_of("bob").public
-    ann.write(Rotate(**CHAIN, key=key_of("ann", 1).public.hex(), next=key_digest(bob_key)))
-    ann.fetch(swarm["bob"])
-    assert refused(ann, Rotate(**CHAIN, key=bob_key.hex(), next=promise_of("ann", 2))) == "key"
+    dan = swarm.join("dan")  # of whom ann has not heard
+    dan_key = key_of("dan").public
+    ann.write(Rotate(**CHAIN, key=key_of("ann", 1).public.hex(), next=key_digest(dan_key)))
+    ann.fetch(dan)
+    assert refused(ann, Rotate(**CHAIN, key=dan_key.hex(), next=promise_of("ann", 2))) == "key"
     small_order = bytes.fromhex("01" + "00" * 31)
     bob = swarm["bob"]
     bob.write(Rotate(**CHAIN, key=key_of("bob", 1).public.hex(), next=key_digest(small_order)))

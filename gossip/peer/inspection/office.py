@@ -84,9 +84,14 @@ class Office:
         return self.is_receiver(self.own, log, seq)
 
     def is_receiver(self, peer: PeerId, log: LogId, seq: int) -> bool:
-        role_of = self.replica.role_of
-        able = [one for one in self.members() if role_of(one) in RECEIVING and not self.is_forked(one)]
+        able = [one for one in self.members() if self._is_able(one)]
         return peer in receivers(peer_of(log), seq, able, self._houses((*able, peer_of(log))))
+
+    def _is_able(self, peer: PeerId) -> bool:
+        """Whether it looks at entries at all. Whose time is over by our clock does not: nobody has a link to it."""
+        seat = self.replica.membership(peer)
+        is_here = seat is not None and seat.role in RECEIVING and not seat.has_expired(int(self.author.now))
+        return is_here and not self.is_forked(peer)
 
     def _houses(self, peers: Iterable[PeerId]) -> dict[PeerId, PeerId]:
         """Of those who are guests of a member."""
