@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup demo test check bench attack fuzz soak clean
+.PHONY: setup dev demo test check bench attack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,8 +16,11 @@ help:
 	@echo "make fuzz    every decoder under a fuzzer that follows what inputs reach, a minute each (ARGS=frame: one)"
 	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one)"
 	@echo "make setup   only make $(VENV)"
+	@echo "make dev     the same with what tests need"
 
 setup: $(VENV)/.peer
+
+dev: $(VENV)/.dev
 
 demo: $(VENV)/.peer
 	@$(BIN)/gossip demo $(ARGS)

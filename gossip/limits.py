@@ -158,7 +158,8 @@ class Limits:
             if type(value) is not int or not bound.least <= value <= bound.most:
                 raise LocalError(
                     f"{name} = {_shown(value)} is no limit",
-                    why=f"it counts {bound.unit}, from {bound.least} to {bound.most}", next_step="see docs/limits.md",
+                    why=f"it counts {bound.unit}, from {bound.least} to {bound.most}",
+                    next_step="write the number without quotes" if isinstance(value, str) else "see docs/limits.md",
                 )  # fmt: skip
 
     @classmethod
@@ -169,7 +170,12 @@ class Limits:
         except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
             raise LocalError("these limits are no TOML", why=str(error), next_step="see docs/limits.md") from None
         known = bounds()
-        for name in said:
+        for name, value in said.items():
+            if isinstance(value, dict) and name not in known:
+                raise LocalError(
+                    f"limits stand in no section, and [{name[:40]}] is one", why="the file is all about limits",
+                    next_step="leave that line out, and write: NAME = NUMBER",
+                )  # fmt: skip
             if name not in known:
                 close = get_close_matches(name, known, 1)
                 raise LocalError(

@@ -41,6 +41,8 @@ MAX_TIME = (1 << 53) - 1  # Unix seconds, exact in a double
 PROOF_DOMAIN = b"gossip/ticket-proof/1\n"
 SIGNED_DOMAIN = b"gossip/ticket/2\n"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,200}):(?P<port>[1-9][0-9]{0,4})", re.ASCII)
+_LETTERS = re.compile("[A-Za-z0-9_-]*")
+_MAIMED = "it was cut off, or a part was changed"
 _ADVICE = "copy the whole invite again, in one line, or ask for a new one"
 
 
@@ -125,8 +127,9 @@ class Ticket:
             whole = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise LocalError(
-                "this invite is damaged", why="it has characters that no invite has", next_step=_ADVICE
-            ) from error
+                "this invite is damaged", next_step=_ADVICE,
+                why=_MAIMED if _LETTERS.fullmatch(body) else "it has characters that no invite has",
+            ) from error  # fmt: skip
         try:
             if whole[0] != VERSION:
                 raise LocalError("another version")
@@ -134,13 +137,9 @@ class Ticket:
             check_public(ticket.key)
             is_genuine = verify(ticket.key, ticket.signature, ticket._transcript())
         except (IndexError, UnicodeDecodeError, LocalError, RemoteError) as error:
-            raise LocalError(
-                "this invite is damaged", why="a part is missing or was changed", next_step=_ADVICE
-            ) from error
+            raise LocalError("this invite is damaged", why=_MAIMED, next_step=_ADVICE) from error
         if not is_genuine:
-            raise LocalError(
-                "this invite is damaged", why="a part was changed: its signature does not fit", next_step=_ADVICE
-            )
+            raise LocalError("this invite is damaged", why=f"{_MAIMED}: its signature does not fit", next_step=_ADVICE)
         if ticket.text != text:
             raise LocalError("this invite is not in the one spelling", next_step="ask for a new one")
         if now is not None and ticket.expires and now >= ticket.expires:

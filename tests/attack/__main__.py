@@ -53,10 +53,17 @@ def main() -> None:
         f"{setting.KAPPA / 65536:g} middle norms, verdicts at {setting.LIMIT_MILLI} thousandths of a nat"
     )
     sections: list[Section] = []
-    for name, measure in SECTIONS.items():
-        if given.only is None or name in given.only:
-            sections.append(measure(quick=given.quick))
+    wanted = [name for name in SECTIONS if given.only is None or name in given.only]
+    try:
+        for number, name in enumerate(wanted, 1):
+            begun_here = perf_counter()
+            print(f"\n{number} of {len(wanted)}: {name} ...", file=sys.stderr, flush=True)
+            sections.append(SECTIONS[name](quick=given.quick))
             print("\n".join(sections[-1].lines()), flush=True)
+            print(f"{name} took {perf_counter() - begun_here:.0f} s", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print(f"\nstopped after {perf_counter() - begun:.0f} s; what stands above is whole", file=sys.stderr)
+        sys.exit(130)
     print(f"\n{perf_counter() - begun:.0f} s in all, load {machine.load()} after")
     if given.json is not None:
         document = {"command": command, "date": when.isoformat(timespec="seconds"), "machine": about}

@@ -11,6 +11,7 @@ machines (machine.py): a minute each, in as many processes as there are cores.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -141,9 +142,18 @@ def _all(
             (attack, split, judged) for split in SPLITS for attack in (NOBODY, *PROGRAMS) for judged in (False, True)
         ]
     jobs = [(cell, seed) for cell in cells for seed in seeds]
-    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
-        found = list(pool.map(partial(_one, run), jobs))
+    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn"), initializer=_quiet) as pool:
+        try:
+            found = list(pool.map(partial(_one, run), jobs))
+        except BaseException:  # Ctrl-C: what has not begun never does, and the pool is put away, semaphores and all
+            pool.shutdown(cancel_futures=True)
+            raise
     return {cell: [one for (at, _), one in zip(jobs, found, strict=True) if at == cell] for cell in cells}
+
+
+def _quiet() -> None:
+    """Of a worker: Ctrl-C ends it without a traceback; the process that began it says what is to be said."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _one(run: Callable[[Cell, int], Outcome], job: tuple[Cell, int]) -> Outcome:

@@ -144,9 +144,13 @@ async def test_after_three_wrong_tries_not_even_the_right_words_open_and_the_num
             assert "from" not in told["text"]
             assert "127.0.0.1" in told["text"]
         assert (await anna.told("code"))["why"] == "burnt"
+        assert anna.node.status()["spoiled"] == {"number": code.number, "left": 0}
+        again = (await anna.ask("invite", code=True))["number"]
+        assert anna.node.status()["spoiled"] is None
+        assert [one["number"] for one in anna.node.status()["codes"]] == [again]
         with pytest.raises(LocalError, match="does not take this code"):
             await knocking.by_code(code, LO, [anna.at])
-        assert (await anna.ask("members"))["codes"] == []
+        assert [one["number"] for one in (await anna.ask("members"))["codes"]] == [again]
         with pytest.raises(LocalError, match="nobody here has code number"):
             await knocking.by_code(code, LO, search_s=1.5)
 
@@ -291,13 +295,21 @@ async def test_where_genesis_allows_guests_a_trainer_lets_in_as_many_and_no_audi
             await bert.told("admitted", lambda fields: fields["peer"] == bert_id)
             with pytest.raises(LocalError, match="lets nobody in as 'auditor'"):
                 await bert.ask("invite", role="auditor")
-            ticket = Ticket.parse((await bert.ask("invite", uses=2, role="observer"))["ticket"])
-            cleo_id, cleo = joiner(tmp_path / "cleo", ticket)
-            dora_id, dora = joiner(tmp_path / "dora", ticket)
+            made = await bert.ask("invite", uses=2, role="observer")
+            assert made["uses"] == Ticket.parse(made["ticket"]).uses == 1, "more than it may let in nobody is promised"
+            other = Ticket.parse((await bert.ask("invite", role="observer"))["ticket"])
+            cleo_id, cleo = joiner(tmp_path / "cleo", Ticket.parse(made["ticket"]))
+            dora_id, dora = joiner(tmp_path / "dora", other)
             async with running(cleo):
                 await anna.told("admitted", lambda fields: fields["peer"] == cleo_id)
                 async with running(dora):
                     assert "guests of that house already" in (await bert.told("trouble"))["text"]
+                    full = "guests of that house already"
+                    await dora.told("link_down", lambda fields: full in fields["reason"])
+                    assert full in dora.node.status()["turned_away"], "both ends say why"
+                    for command in ({"command": "invite"}, {"command": "invite", "code": True}):
+                        with pytest.raises(LocalError, match="cleo came in by it"):
+                            await bert.ask(**command)
             rows = {row["peer"]: row for row in (await anna.ask("members"))["members"]}
     assert (rows[cleo_id]["house"], rows[bert_id]["house"]) == (bert_id, "")
     assert dora_id not in rows

@@ -85,3 +85,13 @@ def test_a_name_has_so_many_and_they_come_back_with_time() -> None:
     for other in range(100):
         budget.take(other, 2.0)
     assert len(budget) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [("[limits]\nlinks = 8\n", "leave that line out, and write: NAME = NUMBER"),
+     ('links = "8"', "write the number without quotes")],
+)  # fmt: skip
+def test_a_section_and_quotes_are_told_how_to_write_it(text: str, advice: str) -> None:
+    with pytest.raises(LocalError, match=advice):
+        Limits.parse(text)

@@ -224,3 +224,9 @@ def test_the_vector_by_hand() -> None:
     assert hashlib.sha256(secret).hexdigest() == row["id"]
     assert (b"gossip/ticket/2\n" + start + hashlib.sha256(secret).digest() + end).hex() == row["signed"]
     assert spelled(start + bytes([len(secret)]) + secret + end + bytes.fromhex(row["signature"])) == row["text"]
+
+
+def test_a_ticket_that_was_cut_off_is_told_so() -> None:
+    for missing in (1, 3, 40):
+        with pytest.raises(LocalError, match="cut off"):
+            Ticket.parse(TICKET.text[:-missing])
