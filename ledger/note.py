@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,6 +35,7 @@ MAX_SIGNATURES: Final = 65  # an author and the 64 witnesses that a genesis may 
 MAX_SIGNED_BYTES: Final = 16 * 1024  # a checkpoint with all of them has 15,146 at most
 MAX_NAME_BYTES: Final = 255  # ours have 120
 _MARK: Final = "— "
+_CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f]").search
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def parse_note(data: bytes) -> SignedNote:
         note = data.decode("utf-8")
     except ValueError:
         raise _malformed("it is not UTF-8") from None
-    if any(character < " " and character != "\n" for character in note):
+    if _CONTROL(note):
         raise _malformed("it has a control character")
     text, blank, lines = note.rpartition("\n\n")  # a text may have empty lines of its own; the last one ends it
     if not blank or not text or not lines.endswith("\n"):

@@ -20,6 +20,7 @@ from tests.attack.setting import CONTROL_GAP, JUDGED, KAPPA, OPEN, PLAIN_MEAN, O
 from tests.fold.toy import Swarm
 
 PEERS, BAD = 6, 5
+SHARED = pytest.mark.xdist_group("attack-judged")  # what looks at one and the same swarm: it lives once
 
 
 @cache
@@ -39,6 +40,7 @@ def test_under_a_plain_mean_one_hostile_peer_of_six_ruins_the_model() -> None:
     assert small(OPEN, is_plain=True).accuracy < small(OPEN).accuracy - CONTROL_GAP
 
 
+@SHARED
 def test_with_verdicts_the_hostile_peer_is_out_and_the_others_learn_on() -> None:
     clean, found = small(JUDGED, attacked=False), small(JUDGED)
     assert found.hostile_out == 1
@@ -46,6 +48,7 @@ def test_with_verdicts_the_hostile_peer_is_out_and_the_others_learn_on() -> None
     assert found.accuracy > clean.accuracy - 0.04
 
 
+@SHARED
 def test_nobody_is_condemned_where_nobody_attacks() -> None:
     found = small(JUDGED, attacked=False)
     assert found.innocent == 0

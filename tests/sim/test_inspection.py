@@ -38,6 +38,10 @@ BAD = 4  # the peer that the fault is planted in
 QUICK = PeerConfig(verdict_s=4.0, judge_s=1.0, answer_s=8.0)
 PIN = "ab" * 32
 
+# Tests that look at one and the same swarm: it lives once, in one worker.
+FLIPPED = pytest.mark.xdist_group("sim-flipped")
+HARMED = pytest.mark.xdist_group("sim-harmed")
+
 POLICY = f"""\
 policy = 1
 [opened.malformed]
@@ -117,6 +121,7 @@ def flipped() -> tuple[SimSwarm, SimReport]:
     return lived(public=tuple(range(5)), flipped={BAD: 0.5})
 
 
+@FLIPPED
 def test_wrong_labels_in_public_data_are_seen_and_taken_out_of_everybodys_model() -> None:
     swarm, report = flipped()
     only_the_bad_one_lost(swarm)
@@ -163,6 +168,7 @@ def test_a_majority_gathers_where_only_three_receive() -> None:
     only_the_bad_one_lost(swarm)
 
 
+@FLIPPED
 def test_whoever_is_refused_is_told_by_how_many_and_why() -> None:
     swarm, _ = flipped()
     told = [f for _, index, kind, f in swarm.notes if (index, kind) == (BAD, "verdict") and f["own"]]
@@ -341,6 +347,7 @@ def harmed() -> tuple[SimSwarm, SimReport]:
     return lived(faults={BAD: "harms"}, policy=text, seconds=40.0)
 
 
+@HARMED
 def test_harm_that_no_record_shows_is_measured_and_taken_out() -> None:
     """The data are private, the deltas point the wrong way: others' rows tell."""
     swarm, _ = harmed()
@@ -348,6 +355,7 @@ def test_harm_that_no_record_shows_is_measured_and_taken_out() -> None:
     only_the_bad_one_lost(swarm)
 
 
+@HARMED
 def test_what_a_quorum_has_found_harmful_does_not_come_back_with_the_next_updates() -> None:
     """First a batch is condemned by a quorum, then the data that it learned from, and so all that follows."""
     swarm, _ = harmed()
@@ -390,6 +398,7 @@ def test_who_has_few_rows_measures_and_holds_it_against_nobody() -> None:
     assert all(one.measured[0].given.fp == 10 and one.measured[0].without.fp == 0 for one in said)
 
 
+@HARMED
 def test_measurements_come_from_three_receivers_for_sixteen_updates() -> None:
     swarm, _ = harmed()
     peer = swarm.peers[1].self_id
@@ -533,6 +542,7 @@ def test_all_agree_in_rough_weather_whatever_is_found(seed: int) -> None:
         assert counting(swarm, index) == published(swarm, index)
 
 
+@FLIPPED
 def test_data_are_committed_to_as_they_are() -> None:
     """The simulator's data entries hold what its trainer learns from: a check of the stories above."""
     swarm, _ = flipped()

@@ -28,6 +28,9 @@ def lived(**scenario: object) -> tuple[SimSwarm, SimReport, Replica]:
     return swarm, report, book.replica
 
 
+SHARED = pytest.mark.xdist_group("sim-changed")  # what looks at one and the same swarm: it lives once, in one worker
+
+
 @cache
 def changed() -> tuple[SimSwarm, SimReport, Replica]:
     """Two of the two admins ask for NEW, five seconds apart."""
@@ -49,6 +52,7 @@ def test_a_guest_whom_genesis_names_is_let_in_as_admin_and_nobody_else() -> None
     assert [replica.role_of(peer.self_id) for peer in swarm.peers] == ["admin", "admin", "trainer", "trainer"]
 
 
+@SHARED
 def test_two_of_two_admins_change_the_policy_and_every_peer_holds_it_in_force() -> None:
     swarm, _, replica = changed()
     assert replica.policy_now() == Policy.parse(NEW)
@@ -59,6 +63,7 @@ def test_two_of_two_admins_change_the_policy_and_every_peer_holds_it_in_force() 
     assert [entry.number for entry in said if isinstance(entry, PolicyChange)] == [1, 1]
 
 
+@SHARED
 def test_an_update_is_ruled_on_by_the_policy_of_its_own_past() -> None:
     """What was published before the change stays in the model; what is published in sight of it is left out."""
     swarm, _, replica = changed()

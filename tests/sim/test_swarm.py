@@ -25,6 +25,7 @@ from ledger.replica import ChainFields, Checked, Replica, Waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUGH = Scenario(peers=20, seconds=10, loss=0.1, churn=0.1, delay_s=0.05, jitter_s=0.05, seed=4)
+SHARED = pytest.mark.xdist_group("sim-rough")  # what looks at one and the same swarm: it lives once, in one worker
 
 
 def agreed(report: SimReport) -> bool:
@@ -36,6 +37,7 @@ def rough() -> SimReport:
     return simulate(ROUGH)
 
 
+@SHARED
 def test_twenty_peers_with_loss_and_churn_hold_the_same_model(rough: SimReport) -> None:
     assert agreed(rough), f"seed {rough.seed}"
     assert sum(rough.updates.values()) > 30
@@ -45,6 +47,7 @@ def test_twenty_peers_with_loss_and_churn_hold_the_same_model(rough: SimReport) 
     assert rough.accuracy > 0.8
 
 
+@SHARED
 def test_trouble_costs_at_most_three_times_the_clean_time(rough: SimReport) -> None:
     clean = simulate(replace(ROUGH, loss=0.0, churn=0.0))
     assert agreed(clean)

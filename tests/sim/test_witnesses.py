@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
+import pytest
+
 from gossip.config import PeerConfig
 from gossip.events import Event, Received
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm
@@ -18,6 +20,7 @@ from ledger.entry import Finality, PeerId, Snapshot
 from ledger.witness import witnesses_of
 
 BUSY = Scenario(peers=5, seconds=50, round_s=1.5, seed=2)
+SHARED = pytest.mark.xdist_group("sim-busy")  # what looks at one and the same swarm: it lives once, in one worker
 
 
 @cache
@@ -59,6 +62,7 @@ def finals(swarm: SimSwarm) -> list[tuple[PeerId, Finality]]:
     return [(log, entry) for log, entry in everything if isinstance(entry, Finality)]
 
 
+@SHARED
 def test_each_log_is_cosigned_by_exactly_its_three_witnesses() -> None:
     swarm, report = busy()
     assert report.models_equal
@@ -79,6 +83,7 @@ def test_each_log_is_cosigned_by_exactly_its_three_witnesses() -> None:
         assert status.final_at is not None
 
 
+@SHARED
 def test_what_was_cosigned_comes_to_everybody() -> None:
     swarm, _ = busy()
     members = [peer.self_id for peer in swarm.peers]
@@ -86,6 +91,7 @@ def test_what_was_cosigned_comes_to_everybody() -> None:
     assert sum(size >= 16 for size in held) == len(held)
 
 
+@SHARED
 def test_each_promise_was_on_disk_and_no_size_has_two_roots() -> None:
     swarm, _ = busy()
     for peer in swarm.peers:
@@ -129,6 +135,7 @@ def test_two_members_witness_one_another_and_one_alone_goes_on_without() -> None
     assert finals(alone) == []
 
 
+@SHARED
 def test_witnesses_that_are_gone_hold_up_nothing() -> None:
     """All but two die for good: the two train on as before, and their logs are cosigned by whom there is."""
     crashes = tuple(Crash(peer, 8.0, 10_000.0) for peer in (2, 3, 4))
