@@ -120,7 +120,7 @@ def _is_no_id(place: Path, digits: str) -> None:
 
     with Store.open_readonly(store_path(place)) as store:
         if digits in store.logs():
-            raise is_an_id(bytes.fromhex(digits))
+            raise is_an_id(digits)
 
 
 def _disallow(place: Path, key: str, json: bool) -> None:

@@ -335,3 +335,15 @@ def test_a_join_that_is_refused_here_spends_no_code(home: Path) -> None:
     gossip("new", "lists")
     told = gossip("join", CODE, "--dir", str(home / "lists"), "--address", "127.0.0.1:9", code=exits.USAGE)
     assert "this peer is a member already" in told
+
+
+def test_who_does_not_train_is_told_that_data_are_of_no_use(home: Path, tmp_path: Path, started: list[Any]) -> None:
+    gossip("new", "lists")
+    data = tmp_path / "rows.jsonl"
+    data.write_text("")
+    for number, role, said in ((1, "observer", "As an observer this peer does not train"), (2, "trainer", "")):
+        ticket = facts("invite", "--ticket", "--role", role)["ticket"]
+        told = gossip("join", ticket, "--data", str(data), "--dir", str(tmp_path / str(number)))
+        assert said in told
+        assert ("does not train" in told) is bool(said)
+    assert len(started) == 2

@@ -15,6 +15,7 @@ from cli import control
 from gossip import Node, NodeConfig
 from gossip import directory as places
 from gossip.events import Note
+from gossip.node import calls
 from gossip.setup import create_swarm, enrol
 from gossip.training.spec import FILTERLIST
 from gossip.transport import card, knocking
@@ -362,3 +363,25 @@ async def test_a_change_of_keys_ends_codes_and_tickets_that_name_the_old_one(ann
             await knocking.by_code(code, LO, [anna.at])
         with Store.open_readonly(places.store_path(anna.place)) as store:
             assert store.open_tickets(0.0) == 0
+
+
+async def test_who_waits_long_with_an_invite_that_another_used_hears_the_likely_cause(
+    tmp_path: Path, anna: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LONG_S", 0.0)
+    async with running(anna):
+        ticket = Ticket.parse((await anna.ask("invite"))["ticket"])
+        peer, bert = joiner(tmp_path / "bert", ticket)
+        async with running(bert):
+            await bert.told("admitted", lambda fields: fields["peer"] == peer)
+            _, cleo = joiner(tmp_path / "cleo", ticket)
+            async with running(cleo):
+                told = (await cleo.told("trouble"))["text"]
+    assert "probably used by another" in told
+    assert "gossip leave" in told
+
+
+async def test_an_id_is_no_key_to_let_in(anna: Running) -> None:
+    async with running(anna):
+        with pytest.raises(LocalError, match="is the id of a peer, and a public key is wanted"):
+            await anna.ask("allow", key=anna.node.status()["id"])
