@@ -12,6 +12,8 @@ from gossip import invites
 from gossip.setup import create_swarm, enrol
 from gossip.training.spec import FILTERLIST
 from gossip.transport.tickets import Ticket
+from ledger.canonical import decode_entry
+from ledger.entry import Enrol
 from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from ledger.private_files import Passphrase
@@ -129,6 +131,23 @@ def test_admins_invite_trainers_where_genesis_allows_guests_and_guests_never(
     for name in ("olga", "gast"):
         with pytest.raises(LocalError, match="can let nobody in"):
             invites.make_ticket(place_of(swarm[name]))
+
+
+def test_who_comes_in_by_a_trainer_enrols_as_the_guest_of_that_trainer(
+    place_of: Callable[[Peer], Path], tmp_path: Path
+) -> None:
+    """Not as the founder's: nobody but the sponsor that its own first entry names may let it in."""
+    swarm = Swarm(["bert"], guests=2)
+    bert = swarm["bert"]
+    place = place_of(bert)
+    for name, ticket in (("card", invites.make_card(place)), ("ticket", invites.make_ticket(place))):
+        guest = enrol(tmp_path / name, Ticket.parse(ticket.text), name)
+        with Store.open_readonly(places.store_path(tmp_path / name)) as store:
+            first = store.entry(guest, 0)
+        assert first is not None
+        entry = decode_entry(first)
+        assert isinstance(entry, Enrol)
+        assert entry.sponsor == ticket.inviter == bert.id != ticket.founder
 
 
 def test_without_guests_in_genesis_no_trainer_invites(place_of: Callable[[Peer], Path]) -> None:
