@@ -155,23 +155,25 @@ def _beside(out: Console, drawn: list[str], told: list[str]) -> None:
 
 def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
     if not asked:
-        render.say("No node runs here, so this is a ticket: a code of two words works only while one does.")
+        render.wrapped("No node runs here, so this is a ticket: a code of two words works only while one does.")
     render.say("On the other machine, type:")
     render.say()
     render.say(f"    {facts['line']}{_data(facts)} --interface IF")
     render.say()
-    render.say(
+    render.wrapped(
         f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])}{_fewer(facts)}, until "
         f"{render.moment(facts['expires'])} ({moments.lasting(facts['ttl_s'])}). Whoever holds it may enter: pass it "
         "on privately."
     )
     if not facts["running"]:
         render.say(f"Start the node here before the other machine joins: gossip run {settings.how(place)}")
-        render.say("The ticket carries no address, so both must be on one network, or add --address HOST:PORT there.")
+        render.wrapped(
+            "The ticket carries no address, so both must be on one network, or add --address HOST:PORT there."
+        )
         return
     (address,) = facts["addresses"]
     reach = ": only this machine can reach it; start the node with --interface IF" if _is_near(facts) else ""
-    render.say(f"This peer answers at {plain(address)}{reach}.")
+    render.wrapped(f"This peer answers at {plain(address)}{reach}.")
 
 
 def _data(facts: dict[str, Any]) -> str:

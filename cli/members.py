@@ -160,7 +160,7 @@ def open_door(
         render.say("Closed: nobody enters by the swarm's name any more. Who is a member stays one.")
     else:
         render.say(f"Open to anybody near who types: gossip join --open {called}")
-        render.say("Each is a member in full: trains, votes and counts like you, and nothing is asked of them.")
+        render.wrapped("Each is a member in full: trains, votes and counts like you, and nothing is asked of them.")
         render.say("Close it with: gossip members open --close")
 
 
@@ -205,15 +205,17 @@ def revoke(
         return
     called = f"{said['name']} ({said['words']})"
     if row.wants_out and after.wants_out and found.threshold > 1:
-        render.say(_combined(found))
+        render.wrapped(_combined(found))
     if after.state == "revoked":
         render.say(f"revoked  {called}, from entry {after.revoked_from} on")
-        render.say("Peers act on it as soon as they hear of it: they end their links with it and take nothing more.")
+        render.wrapped(
+            "Peers act on it as soon as they hear of it: they end their links with it and take nothing more."
+        )
     elif written:
         render.say(f"said     {called} is to go, from entry {at} on")
-        render.say(f"{render.many(after.missing, 'admin')} more must type the same before anything happens.")
+        render.wrapped(f"{render.many(after.missing, 'admin')} more must type the same before anything happens.")
     else:
-        render.say("The node writes it down as soon as it has heard from another peer; see: gossip members list")
+        render.wrapped("The node writes it down as soon as it has heard from another peer; see: gossip members list")
 
 
 @app.command()
@@ -264,7 +266,7 @@ def renew(
         return
     ends = f"until {moments.end(said['expires'])}" if said["expires"] else "for ever"
     if answer["seq"] is None:
-        render.say("The node writes it down as soon as it has heard from another peer; see: gossip members list")
+        render.wrapped("The node writes it down as soon as it has heard from another peer; see: gossip members list")
         return
     render.say(f"renewed  {said['name']} ({said['words']}): {said['role']} {ends}")
 

@@ -34,20 +34,22 @@ def say(text: str = "") -> None:
 
 def wrapped(text: str) -> None:
     """The same, broken between words where a terminal would break in one; a pipe gets the line whole."""
+    for line in _lines(text) if sys.stdout.isatty() else [text]:
+        say(line)
+
+
+def _lines(text: str) -> list[str]:
     import shutil
     import textwrap
 
-    if not sys.stdout.isatty():
-        say(text)
-        return
     width = min(100, shutil.get_terminal_size().columns)
-    for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]:
-        say(line)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def complain(text: object) -> None:
     """One line for people on stderr."""
-    sys.stderr.write(f"gossip: {visible(text)}\n")  # not by rich: "[data.rows]" is no tag here
+    said = f"gossip: {visible(text)}"  # not by rich: "[data.rows]" is no tag here
+    sys.stderr.write("\n".join(_lines(said) if sys.stderr.isatty() else [said]) + "\n")
     sys.stderr.flush()
 
 

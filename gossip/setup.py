@@ -108,7 +108,9 @@ def create_swarm(
         in_charge = _keys(key.public.hex(), others, "admins")
         if not 1 <= threshold <= len(in_charge):
             raise LocalError(
-                f"{threshold} admins are to change the policy", why=f"there are {len(in_charge)}, the founder is one",
+                f"{threshold} admins are to change the policy",
+                why="there is 1, the founder" if len(in_charge) == 1
+                else f"there are {len(in_charge)}, the founder is one",
                 next_step="name the others with --admin KEY, or a lower --threshold",
             )  # fmt: skip
         genesis = encode_entry(
