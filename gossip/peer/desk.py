@@ -37,7 +37,10 @@ MAX_ASKED: Final = 4096
 
 
 class Desk:
-    """The proposals of one peer's time. `members` are all peers let in so far, but for those who are out."""
+    """The proposals of one peer's time. `members` are all peers let in so far, but for those who were revoked.
+
+    One whose time is over stays a witness, as one that is away: by clocks, peers would name different ones.
+    """
 
     def __init__(
         self, config: PeerConfig, own: PeerId, replica: Replica, links: Links, luck: Luck, out: Outbox,

@@ -33,13 +33,12 @@ MAX_ACCOUNTS: Final = 4096  # kept after the link; one that is full again is as 
 class Quota:
     """The account of one peer."""
 
-    __slots__ = ("_frames", "_limits", "_now", "_served", "_signatures", "_unasked", "is_guest")
+    __slots__ = ("_frames", "_limits", "_now", "_served", "_signatures", "_unasked")
 
     def __init__(self, limits: Limits, now: float, *, is_guest: bool = False) -> None:
         part = limits.guest_percent / 100 if is_guest else 1.0
         self._limits = limits
         self._now = now
-        self.is_guest = is_guest
         self._frames = Bucket.full(part * limits.frames_burst, part * limits.frames_per_s, now)
         self._unasked = Bucket.full(part * limits.unasked_bytes, part * limits.unasked_bytes_per_s, now)
         self._signatures = Bucket.full(part * limits.signatures_burst, part * limits.signatures_per_s, now)
