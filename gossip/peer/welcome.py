@@ -43,7 +43,7 @@ class Welcome:
 
     def tick(self, now: float) -> None:
         """Admit whom we can."""
-        if not self._author.may_write or not self._may_admit():
+        if not self._author.may_write or not self._replica.may_let_in(self._author.own):
             return
         if self._refused:
             self._refused &= {live.link for live in self._links}
@@ -54,12 +54,6 @@ class Welcome:
                     self._catch_up(now)
                 if self._author.can_cite(peer):
                     self._admit(live, peer, now)
-
-    def _may_admit(self) -> bool:
-        seat = self._replica.membership(self._author.own)
-        if seat is None or seat.role != "trainer":
-            return seat is not None and seat.role == "admin"
-        return self._replica.genesis.guests > 0 and not seat.house
 
     def _is_wanted(self, live: Live, peer: PeerId, now: float) -> bool:
         is_over = 0 < live.expires <= now
