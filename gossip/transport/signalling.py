@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import logging
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
