@@ -112,7 +112,7 @@ def judged_swarm(seed: int, *, events: int = 60, copies: bool = True) -> Swarm:
         match luck.randrange(12):
             case 0 | 1 | 2 | 3:
                 peer.fetch(luck.choice([other for other in everybody if other.id != peer.id]))
-            case 4 | 5 | 6 | 7:
+            case 4 | 5 | 6 | 7 if peer.replica.draft(peer.id).complete:  # else what it judges may not fit in one entry
                 judge_somebody(luck, peer)
             case 8 if luck.random() < 0.7:
                 author = luck.choice(honest)
