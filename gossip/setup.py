@@ -44,6 +44,10 @@ __all__ = [
 EMPTY_HEADS: Final = heads_hash(())
 
 STALENESS_STEPS: Final = 256  # the table reaches tau = 64
+KAPPA: Final = GRID_ONE * 3 // 2  # the clip, in middle norms: honest minorities need some room
+KAPPA_OF_STRANGERS: Final = (
+    GRID_ONE  # where not only admins let in: liars who agree are no louder than others (docs/byzantine.md)
+)
 STALENESS_FREE: Final = 2  # b, in updates of full weight: up to here nothing is lost
 
 
@@ -63,14 +67,14 @@ def staleness_table() -> list[int]:
     return table
 
 
-def fold_constants(*, eta: float, norm0: int) -> FoldConstants:
-    """The constants of docs/fold.md with the two that depend on the model: `eta` and `norm0` (grid 2^-24)."""
+def fold_constants(*, eta: float, norm0: int, kappa: int = KAPPA) -> FoldConstants:
+    """The constants of docs/fold.md with those that depend on the swarm: `eta`, `norm0` (grid 2^-24), and `kappa`."""
     return FoldConstants(
         eta=round(eta * GRID_ONE),
         staleness=staleness_table(),
         leak=GRID_ONE * 5 // 4,
         burst=2 * GRID_ONE,
-        kappa=GRID_ONE * 3 // 2,
+        kappa=kappa,
         norm0=norm0,
         window=8 * GRID_ONE,
         snapshot_every=16,
@@ -97,7 +101,8 @@ def create_swarm(
 
     `passphrase` locks its keys. `witnesses` are public keys, in hex, of members-to-be whose votes make snapshots final,
     `admins` of those who may change the policy, `threshold` of them together; the founder is always one of both. Each
-    trainer may let in `guests` peers. `is_open`: this node lets anybody in who asks for the swarm by its name.
+    trainer may let in `guests` peers. `is_open`: this node lets anybody in who asks for the swarm by its name. With
+    either strangers are to be expected, and the clip is shorter for good.
     """
     spec = ModelSpec.parse(model_text)
     policy = Policy.parse(policy_text)
@@ -118,7 +123,10 @@ def create_swarm(
                 v=FORMAT_VERSION, swarm="", seq=0, prev="", time=now, meets=[], seen=[], heads=EMPTY_HEADS,
                 name=_checked_name(name), task=task, model=spec.text, layout=list(spec.layout()),
                 seed=hashlib.sha256(f"gossip/seed/1\n{seed}".encode()).hexdigest(),
-                fold=fold_constants(eta=spec.eta, norm0=spec.norm0), policy=policy.hash,
+                fold=fold_constants(
+                    eta=spec.eta, norm0=spec.norm0, kappa=KAPPA_OF_STRANGERS if is_open or guests else KAPPA
+                ),
+                policy=policy.hash,
                 admins=in_charge, threshold=threshold, witnesses=_keys(key.public.hex(), witnesses, "witnesses"),
                 guests=guests,
             )

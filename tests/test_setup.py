@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,19 @@ def test_who_is_no_member_invites_nobody(tmp_path: Path) -> None:
     enrol(tmp_path / "bea", make_ticket(tmp_path / "ann"), "bea")
     with pytest.raises(LocalError, match="no member yet"):
         make_ticket(tmp_path / "bea")
+
+
+@pytest.mark.parametrize(
+    ("asked", "kappa"), [({}, 1.5), ({"guests": 3}, 1.0), ({"is_open": True}, 1.0)], ids=["admins", "guests", "open"]
+)
+def test_where_strangers_come_in_the_clip_is_shorter(tmp_path: Path, asked: dict[str, Any], kappa: float) -> None:
+    created = create_swarm(
+        tmp_path / "ann", name="lists", task="filterlist", model_text=FILTERLIST, peer_name="ann", seed=1, **asked
+    )
+    with Store.open_readonly(places.store_path(tmp_path / "ann")) as store:
+        genesis = decode_entry(next(iter(store.entries(created.peer))))
+    assert isinstance(genesis, Genesis)
+    assert genesis.fold.kappa == kappa * GRID_ONE
 
 
 def test_the_founder_is_a_witness_and_others_may_be_named(tmp_path: Path) -> None:
