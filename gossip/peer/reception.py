@@ -24,7 +24,7 @@ from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.quota import Quota, Quotas
-from gossip.peer.rights import Right, called, right
+from gossip.peer.rights import UNKNOWN, Right, called, right
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
 from gossip.peer.strands import Strands
@@ -118,6 +118,8 @@ class Reception:
                 case Right.PASSED_OVER:
                     return
                 case Right.DENIED:
+                    if called(message) == UNKNOWN:
+                        codec.decode(message)  # says what is wrong with it
                     raise RemoteError(
                         "a peer sends what it has no right to", why=f"a message of kind {called(message)}"
                     )

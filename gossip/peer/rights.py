@@ -59,6 +59,8 @@ TAGS: Final[dict[str, tuple[bytes, ...]]] = {
 }  # fmt: skip
 """The columns. A Packed message is an Entries message and nothing else (codec.py)."""
 
+UNKNOWN: Final = "unknown"
+
 _ASK: Final = "Digest Have Want Entries WantBlob Trace"
 _ANSWER: Final = "Piece Lacks Differs Rows"
 _COSIGN: Final = "Vouch Tally"
@@ -78,8 +80,8 @@ _PASSED_OVER: Final[dict[Standing, str]] = {"guest": _COSIGN, "inviter": _COSIGN
 
 
 def called(message: bytes) -> str:
-    """The kind of a message, by its first byte."""
-    return next((kind for kind, tags in TAGS.items() if message[:1] in tags), "unknown")
+    """The kind of a message, by its first byte; UNKNOWN of what is none."""
+    return next((kind for kind, tags in TAGS.items() if message[:1] in tags), UNKNOWN)
 
 
 def _row(standing: Standing) -> dict[bytes, Right]:

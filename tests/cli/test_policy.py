@@ -350,7 +350,7 @@ def test_a_policy_that_cannot_be_read_founds_and_changes_nothing(home: Path) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--threshold", "2"), "2 admins are to change the policy: there are 1"),
+        (("--threshold", "2"), "2 admins are to change the policy: there is 1"),
         (("--admin", "xyz"), "'xyz' is no public key"),
         (("--admin", "00" * 32), "is no public key"),
     ],

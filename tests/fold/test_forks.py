@@ -77,21 +77,24 @@ def test_an_accusation_of_what_is_on_record_moves_nothing_and_reckons_nothing(
     swarm: Swarm, monkeypatch: pytest.MonkeyPatch
 ):
     cyd, double, index = twins(swarm)
-    ann = swarm["ann"]
+    ann, bob = swarm["ann"], swarm["bob"]
     ann.fetch(cyd)
+    bob.fetch(cyd)
+    bob.accuse_twins(cyd, double, index)  # at the same time as ann
     reckoned: list[object] = []
     cuts = standing.cuts
     monkeypatch.setattr(standing, "cuts", lambda *what: reckoned.append(what) or cuts(*what))
     ann.accuse_twins(cyd, double, index)
     assert len(reckoned) == 1
     assert of(ann, cyd) == [index - 1]
-    for _ in range(5):
+    with pytest.raises(InvalidEntry, match="an accusation that its author has seen does"):
         ann.accuse_twins(cyd, double, index)
+    ann.fetch(bob)
     assert len(reckoned) == 1
     assert of(ann, cyd) == [index - 1]
     assert_folded(ann)
     reckoned.clear()
-    swarm["bob"].fetch(ann)  # and whoever reads it all does no more
+    swarm.founder.fetch(ann)  # and whoever reads it all does no more
     assert len(reckoned) == 1
 
 

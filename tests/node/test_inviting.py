@@ -152,8 +152,15 @@ async def test_after_three_wrong_tries_not_even_the_right_words_open_and_the_num
         with pytest.raises(LocalError, match="does not take this code"):
             await knocking.by_code(code, LO, [anna.at])
         assert [one["number"] for one in (await anna.ask("members"))["codes"]] == [again]
-        with pytest.raises(LocalError, match="nobody here has code number"):
-            await knocking.by_code(code, LO, search_s=1.5)
+        async with asyncio.timeout(20):  # an answer that was on its way when the code burnt may still be heard once
+            while not await is_called_out_no_more(code):
+                pass
+
+
+async def is_called_out_no_more(code: Code) -> bool:
+    with pytest.raises(LocalError, match="nobody") as caught:
+        await knocking.by_code(code, LO, search_s=1.5)
+    return "nobody here has code number" in str(caught.value)
 
 
 async def test_a_code_has_its_time_and_then_nobody_asks_for_its_number(anna: Running) -> None:
