@@ -13,7 +13,7 @@ from gossip.sim.disk import Memory
 from gossip.sim.station import SimPeer
 from ledger.entry import Update
 
-SEEDS = range(40)  # 200 have been run, too: half a minute
+SEEDS = range(60)  # 200 have been run, too: half a minute
 STEPS = range(14)  # an update is announced to two links in eleven
 
 
