@@ -37,8 +37,15 @@ GUESTS_WAITING: Final = 16  # for their words, a tenth of a second each; an open
 
 
 async def words_of(link: Link) -> str:
-    """What both ends can read to each other; some 50 ms of another thread, and 16 MiB."""
-    return await asyncio.to_thread(words.of_meeting, link.session)
+    """What both ends can read to each other; some 50 ms of another thread, and 16 MiB.
+
+    The link is nobody's yet: if this is cancelled, it ends.
+    """
+    try:
+        return await asyncio.to_thread(words.of_meeting, link.session)
+    except BaseException:
+        await link.close("stopping")
+        raise
 
 
 class Calls:
@@ -72,12 +79,7 @@ class Calls:
         """The same for who is no member, one at a time, for ever."""
         while True:
             link = await self._guests.get()
-            try:
-                said = await words_of(link)
-            except BaseException:
-                await link.close("stopping")
-                raise
-            self._enter(link, said)
+            self._enter(link, await words_of(link))
 
     def _enter(self, link: Link, said: str) -> None:
         visit = self._door.entered(link)
@@ -120,12 +122,7 @@ class Calls:
             await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))
             return
         if ticket is not None:
-            try:
-                said = await words_of(link)
-            except BaseException:
-                await link.close("stopping")
-                raise
-            self._tell("knocked", words=said, key=link.key.hex())
+            self._tell("knocked", words=await words_of(link), key=link.key.hex())
         self._pool.add(link, link.role)
 
     def _tell_waiting(self, text: str) -> None:

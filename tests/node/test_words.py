@@ -39,6 +39,17 @@ async def test_while_words_are_made_the_loop_goes_on() -> None:
     assert len((await making).split("-")) == 6
 
 
+async def test_a_link_whose_words_are_given_up_ends() -> None:
+    there, here = coming(b"a" * 32, "trainer")
+    making = asyncio.create_task(words_of(here))
+    await asyncio.sleep(0)  # it has begun
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    with pytest.raises(LinkError, match="closed the link"):
+        await there.receive()
+
+
 async def test_members_pass_a_crowd_of_guests_that_wait_for_their_words_and_too_many_are_turned_away(
     tmp_path: Path,
 ) -> None:
