@@ -202,6 +202,13 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Begin no round from now on, and say why; what is under way is finished. An empty reason: go on."""
+
+    reason: str  # for people: "on battery"
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Stop training; finish what is in flight, publish a last snapshot, keep gossiping."""
 
@@ -227,6 +234,7 @@ Event = (
     | Admit
     | Revoking
     | Timer
+    | Pause
     | Drain
 )
 
@@ -327,6 +335,8 @@ class Train:
     round: int
     theta: np.ndarray  # float32[parameters], read-only: the fold's model, rounded once
     spent: int = 0  # thousandths of epsilon in our newest update: an account that knows of less is an old copy
+    steps: int = 0  # local steps; 0: as many as the model declares
+    density_permille: int = 0  # of the share of elements that the model declares, 1..1000; 0: all of that share
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +425,7 @@ __all__ = [
     "NewPolicy",
     "Note",
     "OpenRecords",
+    "Pause",
     "Received",
     "RecordsOpened",
     "Revoking",

@@ -45,6 +45,7 @@ def report(
         "address": address,
         "transport": transport,
         "duty_percent": duty_percent,
+        "paused": peer.paused if peer else "",
         "links": [
             {"peer": names.get(row["key"], ("", ""))[0], "name": names.get(row["key"], ("", ""))[1], **row}
             for row in (pool.rows() if pool else ())

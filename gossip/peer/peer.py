@@ -35,6 +35,7 @@ from gossip.events import (
     LinkUp,
     NewKey,
     NewPolicy,
+    Pause,
     Received,
     RecordsOpened,
     Revoking,
@@ -202,6 +203,8 @@ class Peer:
             case Timer(name):
                 self._out.rang(name)
                 self._reception.replan = self._reception.replan or name == LINKS_TIMER
+            case Pause(reason):
+                self._rounds.pause(reason)
             case Drain():
                 self._rounds.drain()
             case _:
@@ -379,5 +382,6 @@ class Peer:
             policy=replica.policy_standing()[1] if replica.has_genesis else "",
             policy_number=replica.policy_standing()[0] if replica.has_genesis else 0,
             looked=replace(self._chronicle.looked),
+            paused=rounds.paused,
             refusals=tuple(self._chronicle.refusals),
         )

@@ -61,6 +61,7 @@ class Rounds:
         self._wait_until = 0.0
         self.training = False
         self.draining = False
+        self.paused = ""  # why no round begins, for people; "": they do
         self.done = 0  # rounds trained since the start
         self.published = 0  # own updates in the log
         self.epoch_s = 0.0
@@ -141,6 +142,12 @@ class Rounds:
         self.training = False
         self._data = None
         self._out.note("trouble", text=f"training stopped: {reason}")
+
+    def pause(self, reason: str) -> None:
+        """Begin no round until this is called with ""."""
+        if reason != self.paused:
+            self.paused = reason
+            self._out.note("paused", reason=reason)
 
     def drain(self) -> None:
         self.draining = True
@@ -256,6 +263,8 @@ class Rounds:
             if self._author.may_try(Data):
                 self._publish_data(now)
             return  # train once it is stored
+        if self.paused:
+            return
         if now < self._rest_until:
             self._out.timer(TIMER, self._rest_until)
         elif now < self._wait_until and self._missing():

@@ -108,6 +108,7 @@ class PeerStatus:
     policy: Hash = ""  # in force now
     policy_number: int = 0  # 0: that of genesis
     looked: Looked = field(default_factory=Looked)
+    paused: str = ""  # why no round begins; "": they do
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
 
 
