@@ -1,10 +1,12 @@
-"""Whole swarms in virtual time (swarm.py): `simulate(Scenario(peers=20, loss=0.1, churn=0.1))`."""
+"""Whole swarms in virtual time (swarm.py): `simulate(load_scenario("churn", seed=7))`."""
 
-from gossip.sim.report import Crash, Cut, NewKeyAt, NewPolicyAt, Scenario, SimReport, Twin
+from gossip.sim.report import Broken, Sample, SimReport
+from gossip.sim.scenario import BadDisk, Crash, Cut, NewKeyAt, NewPolicyAt, Scenario, Twin
+from gossip.sim.scenario_file import about_scenario, load_scenario, scenario_names
 from gossip.sim.swarm import SimSwarm, simulate
 from gossip.sim.toy import ToyTrainer, Trainer
 
 __all__ = [
-    "Crash", "Cut", "NewKeyAt", "NewPolicyAt", "Scenario", "SimReport", "SimSwarm", "ToyTrainer", "Trainer", "Twin",
-    "simulate",
+    "BadDisk", "Broken", "Crash", "Cut", "NewKeyAt", "NewPolicyAt", "Sample", "Scenario", "SimReport", "SimSwarm",
+    "ToyTrainer", "Trainer", "Twin", "about_scenario", "load_scenario", "scenario_names", "simulate",
 ]  # fmt: skip

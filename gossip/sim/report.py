@@ -1,155 +1,33 @@
-"""What is simulated, and what came of it: two plain values."""
+"""What came of a scenario: one plain value, for people (`str`) and for programs (`as_json`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from gossip.config import PeerConfig
 from ledger.chain import LogId
-from ledger.entry import VALUE_ONE, Hash, PeerId
-from ledger.errors import LocalError
-from ledger.policy import DEFAULT_POLICY
+from ledger.entry import Hash, PeerId
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """From `at` to `until` the peers in `side` hear nobody outside it, and the other way round. Seconds."""
+class Broken:
+    """What must never happen, and did (invariants.py). `peer` is a number; -1: the swarm as a whole."""
 
-    at: float
-    until: float
-    side: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """Peer number `peer` dies at `at` and comes back after `down_s`, with what its store held. Seconds."""
-
+    at_s: float
     peer: int
-    at: float
-    down_s: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class NewKeyAt:
-    """A peer changes to the key that it promised."""
-
-    peer: int
-    at: float
-    recover: bool = False
-    since: int | None = None  # with `recover`: own updates from that entry on are taken back
-
-
-Fault = Literal["copies", "harms", "mute", "lies", "hides"]
-"""What a cheating shell does: publishes another peer's newest delta as its own | publishes three times the opposite of
-what it has learned | answers no request for records | shows records that it did not commit to | states an eighth of the
-copies in its data."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewPolicyAt:
-    """The owner of a peer asks for another policy."""
-
-    peer: int
-    at: float
+    rule: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
-    """At `at` a second machine starts from a copy of peer number `peer`'s disk: two histories with one signature. In
-    cuts it is number `Scenario.peers` + its place in the list. At `until`, if given, both go for good. Seconds."""
+class Sample:
+    """How far the swarm was. `mean` and `worst` of the peers' own held-out accuracy; None: there is no telling."""
 
-    peer: int
-    at: float
-    until: float | None = None
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A swarm and its troubles. Times in seconds of virtual time; peer 0 is the founder."""
-
-    peers: int = 20
-    seconds: float = 30.0
-    """Of training; then all are asked to drain."""
-    settle_s: float = 60.0
-    """At most so long after that for everybody to agree."""
-    seed: int = 0
-    loss: float = 0.0
-    """Share of messages lost, 0..1."""
-    delay_s: float = 0.02
-    jitter_s: float = 0.01
-    churn: float = 0.0
-    """Share of the peers that crash once, at a random moment, and come back."""
-    crashes: tuple[Crash, ...] = ()
-    cuts: tuple[Cut, ...] = ()
-    twins: tuple[Twin, ...] = ()
-    """Forkers. What is reported of agreement leaves them out."""
-    new_keys: tuple[NewKeyAt, ...] = ()
-    new_policies: tuple[NewPolicyAt, ...] = ()
-    admins: int = 1
-    """The first so many peers are admins."""
-    threshold: int = 1
-    """So many of them change the policy together."""
-    late: Mapping[int, float] = field(default_factory=dict)
-    """Peers that first start after so many seconds."""
-    round_s: float = 2.0
-    """Time of one training round."""
-    slow: Mapping[int, float] = field(default_factory=dict)
-    """Factors on it."""
-    observers: tuple[int, ...] = ()
-    guests: Mapping[int, int] = field(default_factory=dict)
-    """Peers that come in through another one (of a smaller number, and no admin), and which: their house."""
-    public: tuple[int, ...] = ()
-    """Peers whose data are public: records of them may be asked for. All others' are private."""
-    opens: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Of public data: roles and peer ids that may have records, where not all members may."""
-    flipped: Mapping[int, float] = field(default_factory=dict)
-    """Peers of whose labels this share is wrong, in what they commit to and in what they learn from."""
-    epsilon: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """Peers that promise privacy: the epsilon that they claim, and what a round of theirs spends, in thousandths."""
-    faults: Mapping[int, Fault] = field(default_factory=dict)
-    """Peers whose shells cheat; their machines are as honest as any."""
-    policy: str = DEFAULT_POLICY
-    """The data-quality policy of genesis."""
-    witnesses: int = 1
-    """The first so many peers are those whose votes make snapshots final."""
-    eta: float = 1.5
-    norm0: int = VALUE_ONE
-    """Norm assumed of a trainer not yet heard, grid 2^-24."""
-    constants: Mapping[str, int] = field(default_factory=dict)
-    """Of genesis (ledger.entry.FoldConstants), where they are not those of every swarm."""
-    density: float | None = None
-    """Share of elements in a delta; None: by the size of the model."""
-    config: PeerConfig = field(default_factory=PeerConfig)
-    """Of every peer; enrol and inviter are filled in."""
-
-    def __post_init__(self) -> None:
-        named = [
-            *self.late,
-            *self.slow,
-            *self.observers,
-            *self.guests,
-            *self.public,
-            *self.opens,
-            *self.flipped,
-            *self.epsilon,
-            *self.faults,
-            *(c.peer for c in self.crashes),
-        ]
-        named += [change.peer for change in self.new_keys]
-        named += [wish.peer for wish in self.new_policies]
-        named += [twin.peer for twin in self.twins]
-        sides = [peer for cut in self.cuts for peer in cut.side]
-        wrong = [peer for peer in named if not 0 <= peer < self.peers]
-        wrong += [peer for peer in sides if not 0 <= peer < self.peers + len(self.twins)]
-        if self.peers < 1 or wrong:
-            raise LocalError("a scenario names a peer that does not exist", next_step="number peers from 0")
-        if any(not self.admins <= sponsor < guest for guest, sponsor in self.guests.items()):
-            raise LocalError("a scenario has an impossible guest", next_step="sponsors are no admins, and come first")
-        if not (0 <= self.loss < 1 and 0 <= self.churn <= 1) or min(self.delay_s, self.jitter_s) < 0:
-            raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
+    virtual_s: float
+    mean: float | None
+    worst: float | None
+    kb_per_peer: float  # received so far
+    updates: int  # published so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +50,64 @@ class SimReport:
     bytes_received: dict[PeerId, int]
     accuracy: float | None  # of the founder's model, if the trainer can tell
     refusals: tuple[str, ...]  # what peers refused, in their words; the first hundred
+    invariants_broken: tuple[Broken, ...] = ()  # the first hundred
+    accuracies: tuple[float, ...] = ()  # of each peer's model on its own held-out rows; (): there is no telling
+    curve: tuple[Sample, ...] = ()
 
     @property
     def heads_equal(self) -> bool:
-        return len({self.tips[peer] for peer in self.honest}) == 1
+        return len({self.tips.get(peer) for peer in self.honest}) <= 1
 
     @property
     def models_equal(self) -> bool:
-        return len({self.model_hashes[peer] for peer in self.honest}) == 1
+        return len({self.model_hashes.get(peer) for peer in self.honest}) <= 1
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was broken: everybody honest holds the same, too (a rule of invariants.py)."""
+        return not self.invariants_broken
+
+    @property
+    def accuracy_mean(self) -> float | None:
+        return sum(self.accuracies) / len(self.accuracies) if self.accuracies else None
+
+    @property
+    def accuracy_worst(self) -> float | None:
+        return min(self.accuracies, default=None)
+
+    @property
+    def accuracy_spread(self) -> float | None:
+        """The variance between peers."""
+        mean = self.accuracy_mean
+        return None if mean is None else sum((one - mean) ** 2 for one in self.accuracies) / len(self.accuracies)
+
+    @property
+    def bytes_per_peer(self) -> int:
+        """Received, the mean."""
+        return sum(self.bytes_received.values()) // max(1, len(self.bytes_received))
+
+    def as_json(self) -> dict[str, Any]:
+        """What a program wants to know. All of it but `wall_s` follows from the scenario and its seed."""
+        return {
+            "seed": self.seed,
+            "trace": self.trace,
+            "events": self.events,
+            "peers": len(self.peers),
+            "updates": sum(self.updates.values()),
+            "heads_equal": self.heads_equal,
+            "models_equal": self.models_equal,
+            "drained": self.drained,
+            "invariants_broken": [asdict(broken) for broken in self.invariants_broken],
+            "accuracy_mean": self.accuracy_mean,
+            "accuracy_worst": self.accuracy_worst,
+            "accuracy_spread": self.accuracy_spread,
+            "accuracies": list(self.accuracies),
+            "bytes_per_peer": self.bytes_per_peer,
+            "virtual_s": self.virtual_s,
+            "wall_s": self.wall_s,
+            "refusals": list(self.refusals),
+            "curve": [asdict(sample) for sample in self.curve],
+        }
 
     def __str__(self) -> str:
         """A few lines for people."""
@@ -193,4 +121,11 @@ class SimReport:
         ]
         if self.accuracy is not None:
             lines.insert(1, f"score {self.accuracy:.3f} on held-out rows")
+        if (mean := self.accuracy_mean) is not None and (worst := self.accuracy_worst) is not None:
+            lines.insert(2, f"each on its own: {mean:.3f} in the mean, {worst:.3f} at worst")
+        for broken in self.invariants_broken:
+            who = f"peer {broken.peer}" if broken.peer >= 0 else "swarm"
+            lines.append(f"BROKEN at {broken.at_s:.3f} s, {who}, {broken.rule}: {broken.text}")
+        if self.invariants_broken:
+            lines.append(f"the same again: seed {self.seed}")
         return "\n".join(lines)

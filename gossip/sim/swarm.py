@@ -32,7 +32,8 @@ from gossip.peer import Book, restore
 from gossip.setup import fold_constants
 from gossip.sim.clock import EPOCH, VirtualClock
 from gossip.sim.network import HOST, Network
-from gossip.sim.report import Crash, Scenario, SimReport
+from gossip.sim.report import SimReport
+from gossip.sim.scenario import Crash, Scenario
 from gossip.sim.station import DISK_S, SimPeer, digest, next_key
 from gossip.sim.toy import ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossip.sim.report import Scenario
+from gossip.sim.scenario import Scenario
 from gossip.sim.swarm import SimSwarm
 from ledger.errors import LocalError
 
