@@ -80,6 +80,7 @@ class DataReady:
     commitment: Data
     epoch_s: float  # measured or estimated time of one round
     sketch: bytes = b""  # the blob that the commitment names as its sketch, if it has one
+    steps: int = 0  # local steps of one round, as the model declares; 0: every round is as long as the trainer likes
 
 
 @dataclass(frozen=True, slots=True)

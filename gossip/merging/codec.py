@@ -56,10 +56,12 @@ class ErrorFeedback:
         self.residual = np.zeros(parameters, dtype=np.float32)
         self.density = density
 
-    def compress(self, change: NDArray[np.float32]) -> bytes:
-        """The blob that publishes `change` and what waited before it. LocalError, and nothing kept, if not finite."""
+    def compress(self, change: NDArray[np.float32], permille: int = 0) -> bytes:
+        """The blob that publishes `change` and what waited before it; `permille` of the usual share of elements (0: all
+        of it), for a slow line. LocalError, and nothing kept, if not finite."""
         total = self.residual + change
-        blob, indices, sent = _encode(total, self.density)
+        share = default_density(len(change)) if self.density is None else self.density
+        blob, indices, sent = _encode(total, share * permille / 1000 if permille else share)
         total[indices] -= sent
         self.residual = total
         return blob

@@ -26,7 +26,7 @@ from gossip.node.own_data import Own, commitment
 from gossip.training.budget import NothingLeft
 from gossip.training.protocol import Judge, Judged, Progress, Result
 from gossip.training.spec import Metric, ModelSpec
-from gossip.training.worker_client import TrainerProcess
+from gossip.training.worker_client import TrainedResult, TrainerProcess
 from ledger.entry import Claim, Genesis
 from ledger.errors import LinkError, LocalError
 
@@ -53,6 +53,7 @@ class Learning:
         self._trainer: TrainerProcess | None = None
         self._genesis: Genesis | None = None
         self._metrics: Sequence[Metric] = ()
+        self._steps = 0  # of one round, as the model declares
         self._deaths = self._records = self._examples = 0
         self._turn = asyncio.Lock()  # the process answers one question at a time
         self.state = ""  # what the process does before it can train, in plain words
@@ -93,7 +94,8 @@ class Learning:
         """Load, as soon as the model is known; later calls change nothing."""
         if self.wanted and self._genesis is None:
             self._genesis = genesis
-            self._metrics = ModelSpec.parse(genesis.model).metrics
+            spec = ModelSpec.parse(genesis.model)
+            self._metrics, self._steps = spec.metrics, spec.local_steps
             self._tasks.create_task(self._load(genesis), name="load data")
 
     def train(self, effect: Train) -> None:
@@ -138,7 +140,7 @@ class Learning:
         self.state, self.reading = "", None
         self._records = loaded.records
         self.claim, self.spent = loaded.privacy, loaded.spent
-        await self._post(DataReady(commitment(own, loaded, sketch), loaded.epoch_s, sketch))
+        await self._post(DataReady(commitment(own, loaded, sketch), loaded.epoch_s, sketch, self._steps))
 
     async def _ask(self, question: Callable[[TrainerProcess], Awaitable[T]]) -> T:
         """One question, when it is its turn. Replaced if the process died over it, LinkError if it keeps dying."""
@@ -152,7 +154,7 @@ class Learning:
 
     async def _round(self, effect: Train) -> None:
         try:
-            result = await self._ask(lambda trainer: trainer.train(effect.round, effect.theta, spent=effect.spent))
+            result = await self._ask(lambda trainer: self._trained(trainer, effect))
         except (Replaced, NothingLeft) as error:
             await self._post(TrainingFailed(effect.round, str(error)))
             return
@@ -164,6 +166,11 @@ class Learning:
             Trained(
                 effect.round, result.blob, result.steps, result.examples, result.counts, result.seconds, result.epsilon
             )
+        )
+
+    async def _trained(self, trainer: TrainerProcess, effect: Train) -> TrainedResult:
+        return await trainer.train(
+            effect.round, effect.theta, spent=effect.spent, steps=effect.steps, density=effect.density_permille
         )
 
     async def _replace(self, error: LinkError) -> None:

@@ -2,8 +2,10 @@
 
     theta (float32, flat) --split--> tensors --[forward, gradient, optimiser] x local_steps--> theta
 
-One `lax.scan` over the batches of a round, compiled once; its arguments are the only thing that changes. The
-forward pass and the scores are scoring.py's.
+One `lax.scan` over the batches of a round, compiled once for the declared number of steps; its arguments are the only
+thing that changes. A round of any other length is made of stretches of 1, 4, 16, ... steps, each compiled when it is
+first needed, between which the optimiser's memory is handed on: 43 steps are 16 + 16 + 4 + 4 + 1 + 1 + 1. The forward
+pass and the scores are scoring.py's.
 
 Nothing that comes out of here is bit-exact between machines, and nothing needs to be: what is published is a
 delta, and everybody folds the same bytes. This file refuses to know files, peers and the fold.
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,12 @@ from gossip.training.blocks import Block, Inputs, Sampler
 from gossip.training.metrics import Scored
 from gossip.training.scoring import MARK_SCALE, Theta, forward, score, split
 from gossip.training.spec import Adam, ModelSpec, UrlGrams
+
+State = tuple[jax.Array, optax.OptState]  # weights, and the optimiser's memory
+Step = Callable[[State, tuple[jax.Array, ...]], tuple[State, None]]
+
+GROWTH: Final = 4  # from one compiled length to the next: at most three stretches of each
+MAX_STRETCH: Final = 4096
 
 
 class Learner:
@@ -36,12 +44,29 @@ class Learner:
             settings.update("jax_compilation_cache_dir", str(cache))
             settings.update("jax_persistent_cache_min_compile_time_secs", 0.0)
             settings.update("jax_persistent_cache_min_entry_size_bytes", 0)
-        self._jitted = jax.jit(_round_of(spec))
-        self._round: Callable[..., jax.Array] = self._jitted
+        self._use(step_of(spec))
 
-    def sample(self, sampler: Sampler) -> Inputs:
-        """The batches of one round: every array (local_steps, batch, ...)."""
-        steps, batch = self.spec.local_steps, self.spec.batch
+    def _use(self, step: Step) -> None:
+        """Make rounds of this step."""
+        optimiser = optimiser_of(self.spec)
+
+        def whole(theta: jax.Array, *batches: jax.Array) -> jax.Array:
+            (theta, _), _ = jax.lax.scan(step, (theta, optimiser.init(theta)), batches)
+            return theta
+
+        def stretch(state: State, *batches: jax.Array) -> State:
+            state, _ = jax.lax.scan(step, state, batches)
+            return state
+
+        self._jitted = jax.jit(whole)
+        self._round: Callable[..., jax.Array] = self._jitted
+        self._begin = jax.jit(optimiser.init)
+        self._stretch = jax.jit(stretch)
+        self._ready: set[int] = set()  # lengths of stretches that are compiled
+
+    def sample(self, sampler: Sampler, steps: int = 0) -> Inputs:
+        """The batches of one round: every array (steps, batch, ...); 0 steps: as many as declared."""
+        steps, batch = steps or self.spec.local_steps, self.spec.batch
         return tuple(array.reshape(steps, batch, *array.shape[1:]) for array in sampler.take(steps * batch))
 
     def compile(self, sampler: Sampler) -> None:
@@ -51,13 +76,41 @@ class Learner:
         theta = shape((self.spec.parameters,), np.float32)
         self._round = self._jitted.lower(theta, *shapes).compile()
 
+    def is_ready(self, steps: int) -> bool:
+        """Whether a round of so many steps has nothing to compile."""
+        return steps == self.spec.local_steps or self._ready.issuperset(stretches(steps))
+
+    def prepare(self, theta: Theta, batches: Inputs) -> None:
+        """Compile what a round over batches of this shape needs; the next ones are as fast as they get."""
+        self.round(theta, batches)
+        self._ready.update(stretches(len(batches[0])))
+
     def round(self, theta: Theta, batches: Inputs) -> Theta:
-        """The weights after `local_steps` optimiser steps from `theta`."""
-        return np.asarray(self._round(theta, *batches))
+        """The weights after one optimiser step from `theta` for each of the batches."""
+        steps = len(batches[0])
+        if steps == self.spec.local_steps:
+            return np.asarray(self._round(theta, *batches))
+        state: State = (jnp.asarray(theta), self._begin(theta))
+        done = 0
+        for length in stretches(steps):
+            state = self._stretch(state, *(array[done : done + length] for array in batches))
+            done += length
+        return np.asarray(state[0])
 
     def score(self, theta: Theta, rows: Block) -> Scored:
         """How `theta` does on `rows`."""
         return score(self.spec, theta, rows)
+
+
+def stretches(steps: int) -> list[int]:
+    """The lengths that make up so many steps, longest first: few different ones, and few of each."""
+    found, length = list[int](), 1
+    while length * GROWTH <= min(steps, MAX_STRETCH):
+        length *= GROWTH
+    while steps:
+        found += [length] * (steps // length)
+        steps, length = steps % length, length // GROWTH
+    return found
 
 
 def padding_of(spec: ModelSpec) -> int:
@@ -99,18 +152,13 @@ def loss_of(spec: ModelSpec) -> Callable[[jax.Array, tuple[jax.Array, ...]], jax
     return loss
 
 
-def _round_of(spec: ModelSpec) -> Callable[..., jax.Array]:
+def step_of(spec: ModelSpec) -> Step:
+    """One optimiser step over one batch, as `lax.scan` wants it."""
     optimiser, loss = optimiser_of(spec), loss_of(spec)
 
-    def run(theta: jax.Array, *batches: jax.Array) -> jax.Array:
-        def step(
-            state: tuple[jax.Array, optax.OptState], batch: tuple[jax.Array, ...]
-        ) -> tuple[tuple[jax.Array, optax.OptState], None]:
-            weights, memory = state
-            change, memory = optimiser.update(jax.grad(loss)(weights, batch), memory, weights)
-            return (weights + change, memory), None
+    def step(state: State, batch: tuple[jax.Array, ...]) -> tuple[State, None]:
+        weights, memory = state
+        change, memory = optimiser.update(jax.grad(loss)(weights, batch), memory, weights)
+        return (weights + change, memory), None
 
-        (theta, _), _ = jax.lax.scan(step, (theta, optimiser.init(theta)), batches)
-        return theta
-
-    return run
+    return step

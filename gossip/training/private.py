@@ -9,25 +9,23 @@ counts in the data entry, not the held-out rows whose scores are published, and 
 Rules kept here: a row is in a batch by a coin of its own, and the divisor is the expected size of a batch, never the
 real one; coins and noise come from the operating system's entropy, drawn anew for each round (threefry, which is no
 cryptographic generator, spreads them). All rows are held in memory. It refuses to know the budget (budget.py): whoever
-calls has charged it for `local_steps` steps before each round.
+calls has charged it for the steps of each round before it draws them.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from gossip.training.blocks import Block, Inputs, Sampler
 from gossip.training.budget import Plan
-from gossip.training.learner import Learner, loss_of, optimiser_of, padding_of, width_of
+from gossip.training.learner import Learner, State, Step, loss_of, optimiser_of, padding_of, width_of
 from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
 
@@ -48,19 +46,18 @@ class PrivateLearner(Learner):
         spread = SLACK * math.sqrt(len(rows) * plan.rate * (1 - plan.rate))
         room = math.ceil(len(rows) * plan.rate + spread)
         self._room = ROOM_STEP * math.ceil(room / ROOM_STEP)
-        self._jitted = jax.jit(_private_round_of(spec, plan))
-        self._round: Callable[..., jax.Array] = self._jitted
+        self._use(_private_step_of(spec, plan))
 
-    def sample(self, sampler: Sampler) -> Inputs:
+    def sample(self, sampler: Sampler, steps: int = 0) -> Inputs:
         """The sampler's own order plays no part."""
-        return self.draw()
+        return self.draw(steps)
 
-    def draw(self) -> Inputs:
-        """Noise keys, masks and batches of one round."""
+    def draw(self, steps: int = 0) -> Inputs:
+        """Noise keys, masks and batches of one round; 0 steps: as many as declared."""
         luck = np.random.default_rng(int.from_bytes(os.urandom(32), "little"))
-        steps = [self._batch(luck) for _ in range(self.spec.local_steps)]
-        keys = np.frombuffer(os.urandom(8 * len(steps)), np.uint32).reshape(len(steps), 2)
-        return keys, *(np.stack(columns) for columns in zip(*steps, strict=True))
+        drawn = [self._batch(luck) for _ in range(steps or self.spec.local_steps)]
+        keys = np.frombuffer(os.urandom(8 * len(drawn)), np.uint32).reshape(len(drawn), 2)
+        return keys, *(np.stack(columns) for columns in zip(*drawn, strict=True))
 
     def _batch(self, luck: np.random.Generator) -> tuple[np.ndarray[Any, Any], ...]:
         """One Poisson sample, filled up to a fixed number of rows: the mask says which are real."""
@@ -74,7 +71,7 @@ class PrivateLearner(Learner):
         return mask.astype(np.float32), *inputs
 
 
-def _private_round_of(spec: ModelSpec, plan: Plan) -> Callable[..., jax.Array]:
+def _private_step_of(spec: ModelSpec, plan: Plan) -> Step:
     from jax_privacy import clipping  # the extra `private`
 
     loss, optimiser = loss_of(spec), optimiser_of(spec)
@@ -87,17 +84,11 @@ def _private_round_of(spec: ModelSpec, plan: Plan) -> Callable[..., jax.Array]:
     )
     deviation = plan.noise * CLIP_NORM / plan.batch
 
-    def run(theta: jax.Array, keys: jax.Array, masks: jax.Array, *batches: jax.Array) -> jax.Array:
-        def step(
-            state: tuple[jax.Array, optax.OptState], drawn: tuple[jax.Array, ...]
-        ) -> tuple[tuple[jax.Array, optax.OptState], None]:
-            weights, memory = state
-            key, mask, *batch = drawn
-            noise = deviation * jax.random.normal(jax.random.wrap_key_data(key), weights.shape, jnp.float32)
-            change, memory = optimiser.update(gradient(weights, mask, tuple(batch)) + noise, memory, weights)
-            return (weights + change, memory), None
+    def step(state: State, drawn: tuple[jax.Array, ...]) -> tuple[State, None]:
+        weights, memory = state
+        key, mask, *batch = drawn
+        noise = deviation * jax.random.normal(jax.random.wrap_key_data(key), weights.shape, jnp.float32)
+        change, memory = optimiser.update(gradient(weights, mask, tuple(batch)) + noise, memory, weights)
+        return (weights + change, memory), None
 
-        (theta, _), _ = jax.lax.scan(step, (theta, optimiser.init(theta)), (keys, masks, *batches))
-        return theta
-
-    return run
+    return step

@@ -89,6 +89,8 @@ class Train(_Message, frozen=True, tag="train"):
 
     round: int
     spent: int = 0  # thousandths of epsilon, as this peer's newest update says
+    steps: int = 0  # local steps; 0: as many as the model declares
+    density: int = 0  # thousandths of the declared share of elements; 0: all of that share
 
 
 class Evaluate(_Message, frozen=True, tag="evaluate"):

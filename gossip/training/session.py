@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # importing it imports jax, which a process may want to begin
     from gossip.training.scoring import Theta
 
 KEEP_EVERY: Final = 16  # rounds
+MAX_STEPS: Final = 40_000  # of one round: four times what a model may declare
 TELL_EVERY_S: Final = 0.2  # of reading
 # What NumPy and zipfile raise on a file of another version, or a damaged one.
 _ODD_FILE: Final = (
@@ -158,26 +159,31 @@ class Session:
             data.sketch,
         )
 
-    def train(self, number: int, theta: Theta, *, spent: int = 0) -> tuple[Trained, bytes]:
-        """One round from `theta`. `spent`: what this peer's newest update says, thousandths of epsilon.
+    def train(
+        self, number: int, theta: Theta, *, spent: int = 0, steps: int = 0, density: int = 0
+    ) -> tuple[Trained, bytes]:
+        """One round from `theta`, of as many steps as asked (0: as declared). `spent`: what this peer's newest update
+        says, thousandths of epsilon. `density`: thousandths of the declared share of elements to publish (0: all).
 
         Raises LocalError if training diverges; NothingLeft, and nothing is trained, if a promise would be broken.
         """
         _check_length(self.spec, theta)
+        steps = min(steps or self.spec.local_steps, MAX_STEPS)
+        self._prepare(theta, steps)
         begun = time.monotonic()
-        epsilon = self._charge(spent)
-        batches = self._learner.sample(self._sampler)
-        blob = self._feedback.compress(self._learner.round(theta, batches) - theta)
+        steps, epsilon = self._charge(spent, steps)
+        batches = self._learner.sample(self._sampler, steps)
+        blob = self._feedback.compress(self._learner.round(theta, batches) - theta, density)
         if self._promise is not None:
-            batches = self._free.sample(self._sampler)
+            batches = self._free.sample(self._sampler, steps)
         self._alone = self._free.round(self._alone, batches)
         self._alone_rounds += 1
         if self._alone_rounds % KEEP_EVERY == 0:
             self.remember()
         return Trained(
             round=number,
-            steps=self.spec.local_steps,
-            examples=self.spec.local_steps * self.spec.batch,
+            steps=steps,
+            examples=steps * self.spec.batch,
             alone=self._score(self._alone),
             swarm=self._score(theta),
             groups={
@@ -188,10 +194,18 @@ class Session:
             epsilon=epsilon,
         ), blob
 
-    def _charge(self, spent: int) -> int:
-        """Count the round that follows, on disk; what is spent with it, 0 if nothing was promised."""
+    def _prepare(self, theta: Theta, steps: int) -> None:
+        """Have a round of another length than declared compiled, before its time is taken: once for each length, on
+        batches that nobody learns from."""
+        for learner in dict.fromkeys((self._learner, self._free)):
+            if not learner.is_ready(steps):
+                learner.prepare(theta, learner.sample(self._sampler, steps))
+
+    def _charge(self, spent: int, steps: int) -> tuple[int, int]:
+        """Count the round that follows, on disk: its steps, and what is spent with it, 0 if nothing was promised. A
+        round longer than declared that there is no budget for becomes one as declared."""
         if self._promise is None:
-            return 0
+            return steps, 0
         budget = self._promise.budget
         if budget.spent < spent:
             raise NothingLeft(
@@ -199,7 +213,13 @@ class Session:
                 why=f"it knows of an epsilon of {budget.spent / 1000:g}, the newest update has spent {spent / 1000:g}",
                 next_step="put the newest privacy.json back into the peer's folder; until then it only observes",
             )
-        return budget.charge(self._promise.plan, self.spec.local_steps)
+        try:
+            return steps, budget.charge(self._promise.plan, steps)
+        except NothingLeft:
+            declared = self.spec.local_steps
+            if steps <= declared:
+                raise
+            return declared, budget.charge(self._promise.plan, declared)
 
     def evaluate(self, theta: Theta) -> Evaluated:
         _check_length(self.spec, theta)

@@ -91,8 +91,13 @@ class Worker:
         match request:
             case protocol.Load():
                 self._load(request, _theta(payload))
-            case protocol.Train(round=number, spent=spent):
-                self._say(*self._loaded().train(number, _theta(payload), spent=spent))
+            case protocol.Train():
+                self._say(
+                    *self._loaded().train(
+                        request.round, _theta(payload), spent=request.spent, steps=request.steps,
+                        density=request.density,
+                    )
+                )  # fmt: skip
             case protocol.Evaluate():
                 self._say(self._loaded().evaluate(_theta(payload)))
             case protocol.Open():

@@ -123,9 +123,13 @@ class TrainerProcess:
         answer, sketch = await self._ask(request, _bytes(start))
         return self._expect(answer, Loaded), sketch
 
-    async def train(self, round_number: int, theta: Theta, *, spent: int = 0) -> TrainedResult:
-        """`spent`: thousandths of epsilon, as the newest update says. NothingLeft if a round would break a promise."""
-        answer, blob = await self._ask(Train(round=round_number, spent=spent), _bytes(theta))
+    async def train(
+        self, round_number: int, theta: Theta, *, spent: int = 0, steps: int = 0, density: int = 0
+    ) -> TrainedResult:
+        """`spent`: thousandths of epsilon, as the newest update says. `steps` and `density` (thousandths of the share
+        declared): 0 as the model declares. NothingLeft if a round would break a promise."""
+        asked = Train(round=round_number, spent=spent, steps=steps, density=density)
+        answer, blob = await self._ask(asked, _bytes(theta))
         trained = self._expect(answer, Trained)
         return TrainedResult(
             blob=blob, steps=trained.steps, examples=trained.examples, scores_alone=trained.alone,
