@@ -3,6 +3,9 @@
 Rules kept here: a file of somebody else's is refused and left alone; a file of ours is its owner's alone; a
 transaction happened or did not, and `synchronous=FULL` is set before the first one begins; every error of SQLite
 becomes one line with advice. It refuses to know what the tables are for (store.py).
+
+What was committed lies in the write-ahead log first, and is carried over into the file now and then. SQLite does that
+behind a commit, and says nothing when it fails: here it is done before a transaction, which then does not begin.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from ledger.schema import (
     upgrade,
 )
 
+CARRY_OVER_BYTES: Final = 4 << 20  # of the write-ahead log, as SQLite has it by itself (1,000 pages)
+COMMIT_BYTES: Final = 32 << 10  # that even a small transaction adds to it: a page of every tree that it touches
 BUSY_TIMEOUT_S: Final = 5.0  # a commit takes milliseconds; somebody who writes for longer is stuck
 
 
@@ -36,6 +41,7 @@ class Database:
 
     def __init__(self, path: Path, *, _readonly: bool = False) -> None:
         self._path = path
+        self._to_carry_over, self._carry_over_at = 0, CARRY_OVER_BYTES
         if not path.parent.is_dir():
             raise LocalError(
                 f"{path.parent} does not exist", next_step="make a peer with `gossip new` or `gossip join`"
@@ -104,6 +110,7 @@ class Database:
         if not readonly:
             self._db.execute("PRAGMA journal_mode = WAL").fetchone()
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
         if readonly:
             if version < SCHEMA_VERSION:
                 read_as_new(self._db, version)
@@ -130,8 +137,27 @@ class Database:
                 next_step="use the version that made it" if version < SCHEMA_VERSION else "install a newer version",
             )
 
+    def settle(self) -> None:
+        """Carry over all that was ever committed, and begin the write-ahead log anew. LocalError if the disk fails.
+
+        For a node that starts. After a sync that failed, what is read back from that log may be in the memory of the
+        system only, which takes it for written; in the file it is written once more, and synced.
+        """
+        with self._translated("write"):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def _carry_over(self, size_bytes: int) -> None:
+        """Before a transaction of about so many bytes. Readers may keep it from going all the way; then it goes on at
+        the next one."""
+        if self._to_carry_over >= self._carry_over_at:
+            with self._translated("write"):
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._to_carry_over, self._carry_over_at = 0, CARRY_OVER_BYTES
+        self._to_carry_over += COMMIT_BYTES + size_bytes
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, size_bytes: int = 0) -> Iterator[None]:
+        self._carry_over(size_bytes)
         with self._translated("write"):
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -11,10 +11,11 @@ Why SQLite: a commit either happened or did not, whenever the power goes. WAL le
 read while the node writes. `synchronous=FULL` is not negotiable: NORMAL lost 4,727 of 5,449 acknowledged entries
 under a simulated power cut, FULL none; one transaction per batch of writes (group commit) pays for it.
 
-Rules kept here: commit() returns after the fsync or raises, and then nothing of the batch is kept; an entry once
-at (log, seq) is never replaced by other bytes, and no log has a gap; blobs lie under their own SHA-256; checkpoints
-only grow, and what was witnessed never goes back or names a second root; a store of before is upgraded when it is
-opened, one of a later version is refused, not guessed at. It refuses to know what entries mean.
+Rules kept here: commit() returns after the fsync or raises, and then nothing of the batch is kept (where it was the
+sync that failed, the next start may find it, as after a power cut, whole or not at all); an entry once at (log, seq)
+is never replaced by other bytes, and no log has a gap; blobs lie under their own SHA-256; checkpoints only grow, and
+what was witnessed never goes back or names a second root; a store of before is upgraded when it is opened, one of a
+later version is refused, not guessed at. It refuses to know what entries mean.
 
 One thread at a time may use a Store; other processes open their own.
 """
@@ -59,7 +60,8 @@ class Store(StoredLogs):
     def commit(self, writes: Iterable[Write]) -> None:
         """Make all of `writes` durable in one transaction, or raise LocalError and keep none of them."""
         self._sizes.clear()
-        with self._transaction():
+        writes = tuple(writes)
+        with self._transaction(sum(len(one.data) for one in writes if isinstance(one, PutEntry | PutBlob))):
             for write in writes:
                 match write:
                     case PutEntry():

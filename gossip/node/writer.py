@@ -5,6 +5,11 @@
                                                      in a file of its own (ledger/mark.py)
 
 What is pending can be read here already, so that the machine never has to know what is on disk yet.
+
+A disk that fails once is not written to again in this run: a kernel that could not write a page may say of the same
+page a moment later that all is well, and what comes after a lost batch has no place in the store without it. So the
+first failure is the last word (LocalError, which ends the node), and whatever was queued behind it is dropped. Nothing
+of it was acknowledged, so nobody was told of it.
 """
 
 from __future__ import annotations
@@ -59,6 +64,7 @@ class Writer:
         self._due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._failure: BaseException | None = None  # set on the thread below: from then on nothing is written
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     def put(self, effect: Kept) -> None:
@@ -118,16 +124,18 @@ class Writer:
             await self._flush()
 
     async def close(self) -> None:
-        """Write what is left."""
-        await self._flush()
-        self._thread.shutdown()
+        """Write what is left, unless the disk has failed: that was said already, by run()."""
+        try:
+            await self._flush()
+        finally:
+            self._thread.shutdown()
 
     async def _flush(self) -> None:
         batch, self._pending = self._pending, []
         acknowledge, self._acknowledge = self._acknowledge, -1
         witnessed, self._witnessed = self._witnessed, []
         blobs = list(self._blobs)
-        if not batch:
+        if not batch or self._failure is not None:
             return
         await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch)
         for digest in blobs:
@@ -139,11 +147,17 @@ class Writer:
             await self._on_witnessed(log, size)
 
     def _commit(self, batch: list[Write]) -> None:
-        self._store.commit(batch)
-        roots = [(write.log, write.size, write.root) for write in batch if isinstance(write, PutWitnessed)]
-        votes = [StoredVote(write.log, write.size, write.hash) for write in batch if isinstance(write, PutVote)]
-        if roots or votes:
-            self._mark.write(roots, votes[-1] if votes else None)
+        if self._failure is not None:  # the batch before this one failed, and its flush was cancelled meanwhile
+            raise self._failure
+        try:
+            self._store.commit(batch)
+            roots = [(write.log, write.size, write.root) for write in batch if isinstance(write, PutWitnessed)]
+            votes = [StoredVote(write.log, write.size, write.hash) for write in batch if isinstance(write, PutVote)]
+            if roots or votes:
+                self._mark.write(roots, votes[-1] if votes else None)
+        except BaseException as error:
+            self._failure = error
+            raise
 
     def _entry(self, log: PeerId, seq: int, entry: bytes, blob: bytes | None) -> None:
         self._pending.append(PutEntry(log, seq, entry))

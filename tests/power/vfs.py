@@ -3,7 +3,8 @@
     with watching(seen.append):
         with Store(path) as store: ...        seen = [Write("peer.db-wal", 0, ...), ..., Sync("peer.db-wal"), ...]
 
-The operations go through as they are; `tell` hears of each before it happens. The layer is C structures, filled
+The operations go through as they are; `tell` hears of each before it happens. With `refuses` the disk is a broken one:
+of what that says yes to nothing happens, and SQLite is told so (EIO). The layer is C structures, filled
 by hand (sqlite.org/c3ref/vfs.html), for there is no way in from Python's sqlite3. It needs that module to be linked
 to a library whose functions can be found, as on most Linux systems: `is_possible()` says.
 """
@@ -25,6 +26,8 @@ _DELETE: Final = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int)
 _WRITE: Final = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _TRUNCATE: Final = CFUNCTYPE(c_int, c_void_p, c_int64)
 _SYNC: Final = CFUNCTYPE(c_int, c_void_p, c_int)
+_IOERR: Final = 10  # and in the second byte what it was, as sqlite3.h counts them
+_FAILED: Final = {Write: _IOERR | 3 << 8, Sync: _IOERR | 4 << 8, Truncate: _IOERR | 6 << 8}
 
 
 class _Vfs(ctypes.Structure):
@@ -62,7 +65,10 @@ def is_possible() -> bool:
 
 
 @contextmanager
-def watching(tell: Callable[[Write | Truncate | Sync | Delete], object]) -> Iterator[None]:
+def watching(
+    tell: Callable[[Write | Truncate | Sync | Delete], object],
+    refuses: Callable[[Write | Truncate | Sync], bool] = lambda step: False,
+) -> Iterator[None]:
     """Every SQLite file that this process opens within is watched. Close what was opened before it ends."""
     library = _library()
     below = library.sqlite3_vfs_find(b"unix").contents
@@ -74,14 +80,20 @@ def watching(tell: Callable[[Write | Truncate | Sync | Delete], object]) -> Iter
         return names[file]
 
     def write(file: int, data: int, size: int, offset: int) -> int:
-        tell(Write(name_of(file), offset, ctypes.string_at(data, size)))
+        if refuses(step := Write(name_of(file), offset, ctypes.string_at(data, size))):
+            return _FAILED[Write]
+        tell(step)
         return int(real[file].write(file, data, size, offset))
 
     def truncate(file: int, size: int) -> int:
-        tell(Truncate(name_of(file), size))
+        if refuses(step := Truncate(name_of(file), size)):
+            return _FAILED[Truncate]
+        tell(step)
         return int(real[file].truncate(file, size))
 
     def sync(file: int, flags: int) -> int:
+        if refuses(Sync(name_of(file))):
+            return _FAILED[Sync]
         status = int(real[file].sync(file, flags))
         tell(Sync(name_of(file)))  # what is synced is safe when this has returned, not before
         return status

@@ -25,7 +25,7 @@ STORE: Final = "peer.db"
 MARK: Final = "signed"
 LOG: Final = "aa" * 32
 BATCH: Final = 3
-CHECKPOINT_PAGES: Final = 16  # SQLite moves its log into the file every 16 pages here, so that cuts meet that as well
+CARRY_OVER_BYTES: Final = 64 << 10  # the log is carried over into the file so often here that cuts meet that as well
 
 
 def entry(seq: int) -> bytes:
@@ -43,7 +43,7 @@ def batch(seq: int) -> list[Write]:
 def written(store: Store, *, synchronous: str = "FULL") -> Iterator[int]:
     """Commit batch after batch; each time, how many entries are promised to be safe."""
     store._db.execute(f"PRAGMA synchronous = {synchronous}")
-    store._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    store._carry_over_at = CARRY_OVER_BYTES
     size = store.size(LOG)
     while True:
         store.commit(batch(size))
