@@ -38,6 +38,8 @@ from gossip.wire.frames import (
     Frame,
     Have,
     Lacks,
+    Latest,
+    Parts,
     Piece,
     Rows,
     Tally,
@@ -45,6 +47,7 @@ from gossip.wire.frames import (
     Vouch,
     Want,
     WantBlob,
+    WantParts,
 )
 from ledger.errors import RemoteError
 from ledger.replica import InvalidEntry
@@ -171,5 +174,9 @@ class Reception:
                 self.witnessing.on_vouch(live, frame, quota, now)
             case Tally():
                 self.witnessing.on_tally(live, frame, quota, now)
+            case WantParts():
+                self.out.send(link, Lacks(frame.model))
+            case Latest() | Parts():
+                pass
             case _:
                 assert_never(frame)

@@ -1,17 +1,20 @@
 """Who may send which frame: one table, asked by a frame's first byte before anything of it is read.
 
-               Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally
-    stranger      x     x    x     x       x       x     x     x      x      x     x    x      its link ends
-    out           x     x    x     x       x       x     x     x      x      x     x    x      revoked, or expired
-    guest         +     +    +     +       +       x     x     .      x      +     x    .      let in, no member yet
-    inviter       +     +    +     +       +       +     +     .      +      +     +    .      dialled, and unknown
-    members       +     +    +     +       +       +     +     +      +      +     +    +      of any role
+               Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts
+    stranger      x     x    x     x       x       x     x     x      x      x     x    x     x       x        x
+    out           x     x    x     x       x       x     x     x      x      x     x    x     x       x        x
+    guest         +     +    +     +       +       x     x     .      x      +     x    .     x       +        x
+    inviter       +     +    +     +       +       +     +     .      +      +     +    .     +       +        +
+    members       +     +    +     +       +       +     +     +      +      +     +    +     +       +        +
+
+    stranger: its link ends    out: revoked, or expired    guest: let in, no member yet
+    inviter: dialled, and unknown    members: of any role
 
     +  heard     .  passed over unread     x  no honest peer of that standing sends it: the link ends
 
 A guest fetches what it needs to become a member: what there is (Digest, Have), entries, what they cite (Trace), the
-blobs that everybody may have; and it gives its own enrol entry. It is never asked for others' entries and blobs, so
-it has no Piece, Lacks, Differs or Rows to answer with. What it may already know of itself and we do not yet, that it
+blobs that everybody may have, the model of a final snapshot (WantParts); and it gives its own enrol entry. It is never
+asked for others' entries, blobs and models, so it has no Piece, Lacks, Differs, Rows, Latest or Parts to answer with. What it may already know of itself and we do not yet, that it
 was let in elsewhere, makes a member's Vouch and Tally come early: these are passed over, as are an inviter's, whose
 signatures we cannot check before we know who is a member.
 
@@ -31,13 +34,16 @@ from gossip.wire.frames import (
     ENTRIES_TAG,
     HAVE_TAG,
     LACKS_TAG,
+    LATEST_TAG,
     PACKED_TAG,
+    PARTS_TAG,
     PIECE_TAG,
     ROWS_TAG,
     TALLY_TAG,
     TRACE_TAG,
     VOUCH_TAG,
     WANT_BLOB_TAG,
+    WANT_PARTS_TAG,
     WANT_TAG,
 )
 
@@ -56,13 +62,14 @@ TAGS: Final[dict[str, tuple[bytes, ...]]] = {
     "Digest": (DIGEST_TAG,), "Have": (HAVE_TAG,), "Want": (WANT_TAG,), "Entries": (ENTRIES_TAG, PACKED_TAG),
     "WantBlob": (WANT_BLOB_TAG,), "Piece": (PIECE_TAG,), "Lacks": (LACKS_TAG,), "Vouch": (VOUCH_TAG,),
     "Differs": (DIFFERS_TAG,), "Trace": (TRACE_TAG,), "Rows": (ROWS_TAG,), "Tally": (TALLY_TAG,),
+    "Latest": (LATEST_TAG,), "WantParts": (WANT_PARTS_TAG,), "Parts": (PARTS_TAG,),
 }  # fmt: skip
 """The columns. A Packed message is an Entries message and nothing else (codec.py)."""
 
 UNKNOWN: Final = "unknown"
 
-_ASK: Final = "Digest Have Want Entries WantBlob Trace"
-_ANSWER: Final = "Piece Lacks Differs Rows"
+_ASK: Final = "Digest Have Want Entries WantBlob Trace WantParts"
+_ANSWER: Final = "Piece Lacks Differs Rows Latest Parts"
 _COSIGN: Final = "Vouch Tally"
 
 _HEARD: Final[dict[Standing, str]] = {

@@ -15,6 +15,7 @@
    11 Rows       log 32 | seq u32 | entry 32 | first u32 | total u32 | count u16 | count x (peer 32, size u32, root 32)
    12 Tally      count u16 | count x (log 8, size u32, signatures u8)   checkpoints that I hold, and how well signed
    13 Packed     length u16 | an Entries message, deflated              where that is shorter
+   14 to 16      Latest, WantParts, Parts: a late joiner's (models.py)
 
 A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
 
@@ -31,6 +32,7 @@ import struct
 import zlib
 from typing import Final, assert_never
 
+from gossip.wire import models
 from gossip.wire.frames import (
     ENTRIES_TAG,
     HEAD_BYTES,
@@ -38,7 +40,6 @@ from gossip.wire.frames import (
     MAX_CITED,
     MAX_HAVE,
     MAX_MESSAGE_BYTES,
-    MAX_PROOF,
     MAX_ROWS,
     MAX_SIZE,
     MAX_TALLY,
@@ -56,6 +57,8 @@ from gossip.wire.frames import (
     Frame,
     Have,
     Lacks,
+    Latest,
+    Parts,
     Piece,
     Rows,
     Tally,
@@ -64,9 +67,11 @@ from gossip.wire.frames import (
     Voucher,
     Want,
     WantBlob,
+    WantParts,
 )
+from gossip.wire.reader import Reader, malformed, require, signed
 from ledger.checkpoint import MAX_NOTE_BYTES
-from ledger.entry import MAX_ENTRY_BYTES, Hash, PeerId
+from ledger.entry import MAX_ENTRY_BYTES, PeerId
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import SIGNATURE_BYTES
 from ledger.merkle import HASH_BYTES
@@ -133,6 +138,8 @@ def _encode(frame: Frame) -> bytes:
             parts = [struct.pack("<BH", 12, len(rows))]
             parts += [bytes.fromhex(log) + struct.pack("<IB", size, signatures) for log, size, signatures in rows]
             return b"".join(parts)
+        case Latest() | WantParts() | Parts():
+            return models.spelled(frame)
         case _:
             assert_never(frame)
 
@@ -152,16 +159,16 @@ def _pack(message: bytes) -> bytes:
 def decode(message: bytes) -> Frame:
     """Read one message, as any peer may send it. RemoteError on anything but the one spelling."""
     if not 1 <= len(message) <= MAX_MESSAGE_BYTES:
-        raise _malformed(f"{len(message)} bytes, allowed are 1 to {MAX_MESSAGE_BYTES}")
+        raise malformed(f"{len(message)} bytes, allowed are 1 to {MAX_MESSAGE_BYTES}")
     if message[:1] == PACKED_TAG:
         message = _unpack(message)
-        _require(message[:1] == ENTRIES_TAG, "something other than entries is packed")
-    reader = _Reader(message)
+        require(message[:1] == ENTRIES_TAG, "something other than entries is packed")
+    reader = Reader(message)
     tag = reader.number("<B")
     frame: Frame
     if tag == 1:
         ask = reader.number("<B")
-        _require(ask <= 1, "a flag is neither 0 nor 1")
+        require(ask <= 1, "a flag is neither 0 nor 1")
         frame = Digest(reader.hash(), ask == 1)
     elif tag == 2:
         frame = _have(reader)
@@ -171,13 +178,13 @@ def decode(message: bytes) -> Frame:
         frame = _entries(reader)
     elif tag == 5:
         frame = WantBlob(reader.hash(), reader.number("<I"), reader.number("<I"))
-        _require(1 <= frame.length <= MAX_WINDOW_BYTES, "a blob window is empty or too long")
-        _require(frame.offset + frame.length <= MAX_SIZE, "a blob window ends beyond any blob")
+        require(1 <= frame.length <= MAX_WINDOW_BYTES, "a blob window is empty or too long")
+        require(frame.offset + frame.length <= MAX_SIZE, "a blob window ends beyond any blob")
     elif tag == 6:
         digest, total, offset = reader.hash(), reader.number("<I"), reader.number("<I")
         data = reader.take(reader.left)
-        _require(1 <= len(data) <= PIECE_BYTES, "a blob piece is empty or too long")
-        _require(offset + len(data) <= total, "a blob piece ends beyond its blob")
+        require(1 <= len(data) <= PIECE_BYTES, "a blob piece is empty or too long")
+        require(offset + len(data) <= total, "a blob piece ends beyond its blob")
         frame = Piece(digest, total, offset, data)
     elif tag == 7:
         frame = Lacks(reader.hash())
@@ -187,161 +194,116 @@ def decode(message: bytes) -> Frame:
         frame = _differs(reader)
     elif tag == 10:
         frame = Trace(reader.hash(), reader.number("<I"), reader.hash(), reader.number("<I"))
-        _require(frame.first < MAX_CITED, "rows are asked for that no entry has")
+        require(frame.first < MAX_CITED, "rows are asked for that no entry has")
     elif tag == 11:
         frame = _rows(reader)
     elif tag == 12:
         frame = _tally(reader)
+    elif tag in models.TAGS:
+        frame = models.read(tag, reader)
     else:
-        raise _malformed(f"message type {tag} does not exist")
-    _require(reader.left == 0, f"{reader.left} bytes behind the last field")
+        raise malformed(f"message type {tag} does not exist")
+    require(reader.left == 0, f"{reader.left} bytes behind the last field")
     return frame
 
 
 def _unpack(message: bytes) -> bytes:
     """What was packed: not a byte more is inflated than it says, and it says no more than a message holds."""
-    reader = _Reader(message[1:])
+    reader = Reader(message[1:])
     length = reader.number("<H")
-    _require(length >= MIN_PACKED_BYTES, "too little is packed")
+    require(length >= MIN_PACKED_BYTES, "too little is packed")
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         plain = inflater.decompress(reader.take(reader.left), length)
         rest = inflater.decompress(inflater.unconsumed_tail, 1)  # nothing, but for the mark of the end
     except zlib.error:
-        raise _malformed("what is packed cannot be inflated") from None
-    _require(len(plain) == length and not rest, "what is packed is not as long as it says")
-    _require(inflater.eof and not inflater.unused_data, "what is packed ends early, or not at all")
+        raise malformed("what is packed cannot be inflated") from None
+    require(len(plain) == length and not rest, "what is packed is not as long as it says")
+    require(inflater.eof and not inflater.unused_data, "what is packed ends early, or not at all")
     return plain
 
 
-def _have(reader: _Reader) -> Have:
+def _have(reader: Reader) -> Have:
     count = reader.number("<H")
     row_bytes = HASH_BYTES + 4 + HEAD_BYTES
-    _require(1 <= count <= MAX_HAVE and reader.left == row_bytes * count, "a list of logs is not as long as it says")
+    require(1 <= count <= MAX_HAVE and reader.left == row_bytes * count, "a list of logs is not as long as it says")
     rows: list[tuple[PeerId, int, bytes]] = []
     for _ in range(count):
         row = (reader.hash(), reader.number("<I"), reader.take(HEAD_BYTES))
-        _require(row[1] >= 1 and (not rows or row > rows[-1]), "a list of logs is out of order, or names an empty one")
+        require(row[1] >= 1 and (not rows or row > rows[-1]), "a list of logs is out of order, or names an empty one")
         rows.append(row)
     return Have(tuple(rows))
 
 
-def _want(reader: _Reader) -> Want:
+def _want(reader: Reader) -> Want:
     want = Want(reader.hash(), reader.number("<I"), reader.number("<I"), reader.hash(), reader.hash())
-    _require(want.start < want.stop, "an empty stretch of a log is asked for")
-    _require((want.prev == NO_HASH) == (want.start == 0), "the hash before the first entry, and only that, is zero")
+    require(want.start < want.stop, "an empty stretch of a log is asked for")
+    require((want.prev == NO_HASH) == (want.start == 0), "the hash before the first entry, and only that, is zero")
     return want
 
 
-def _entries(reader: _Reader) -> Entries:
+def _entries(reader: Reader) -> Entries:
     log, start = reader.hash(), reader.number("<I")
-    note, proof = _signed(reader)
+    note, proof = signed(reader, MAX_NOTE_BYTES)
     count = reader.number("<H")
-    _require(1 <= count <= MAX_BATCH, "a batch is empty or too long")
-    _require(start + count <= MAX_SIZE, "a batch ends beyond any log")
+    require(1 <= count <= MAX_BATCH, "a batch is empty or too long")
+    require(start + count <= MAX_SIZE, "a batch ends beyond any log")
     entries: list[bytes] = []
     for _ in range(count):
         length = reader.number("<H")
-        _require(1 <= length <= MAX_ENTRY_BYTES, "an entry is empty or too long")
+        require(1 <= length <= MAX_ENTRY_BYTES, "an entry is empty or too long")
         entries.append(reader.take(length))
     return Entries(log, start, note, proof, tuple(entries))
 
 
-def _signed(reader: _Reader) -> tuple[bytes, tuple[bytes, ...]]:
-    """A checkpoint and a proof that leads to it."""
-    length = reader.number("<H")
-    _require(length <= MAX_NOTE_BYTES, "a checkpoint is too long")
-    note = reader.take(length)
-    length = reader.number("<B")
-    _require(length <= MAX_PROOF, "a proof is too long")
-    return note, tuple(reader.take(HASH_BYTES) for _ in range(length))
-
-
-def _differs(reader: _Reader) -> Differs:
+def _differs(reader: Reader) -> Differs:
     log, start = reader.hash(), reader.number("<I")
-    note, proof = _signed(reader)
-    _require(start >= 1 and 1 <= reader.left <= MAX_ENTRY_BYTES, "an entry is empty or too long, or before the first")
+    note, proof = signed(reader, MAX_NOTE_BYTES)
+    require(start >= 1 and 1 <= reader.left <= MAX_ENTRY_BYTES, "an entry is empty or too long, or before the first")
     return Differs(log, start, note, proof, reader.take(reader.left))
 
 
-def _rows(reader: _Reader) -> Rows:
+def _rows(reader: Reader) -> Rows:
     log, seq, entry = reader.hash(), reader.number("<I"), reader.hash()
     first, total = reader.number("<I"), reader.number("<I")
     count = reader.number("<H")
-    _require(count <= MAX_ROWS and reader.left == 68 * count, "a list of rows is not as long as it says")
-    _require(first + count <= total <= MAX_CITED, "rows are beyond what an entry can cite")
-    _require(count >= 1 or first == total == 0, "no rows of some that there are")
+    require(count <= MAX_ROWS and reader.left == 68 * count, "a list of rows is not as long as it says")
+    require(first + count <= total <= MAX_CITED, "rows are beyond what an entry can cite")
+    require(count >= 1 or first == total == 0, "no rows of some that there are")
     rows: list[tuple[PeerId, int, bytes]] = []
     for _ in range(count):
         row = (reader.hash(), reader.number("<I"), reader.take(HASH_BYTES))
-        _require(row[1] >= 1 and (not rows or row > rows[-1]), "rows are out of order, or name an empty log")
+        require(row[1] >= 1 and (not rows or row > rows[-1]), "rows are out of order, or name an empty log")
         rows.append(row)
     return Rows(log, seq, entry, first, total, tuple(rows))
 
 
-def _vouch(reader: _Reader) -> Vouch:
+def _vouch(reader: Reader) -> Vouch:
     log, size, root, signature = (
         reader.hash(),
         reader.number("<I"),
         reader.take(HASH_BYTES),
         reader.take(SIGNATURE_BYTES),
     )
-    _require(size >= 1, "a checkpoint of an empty log")
+    require(size >= 1, "a checkpoint of an empty log")
     count = reader.number("<B")
-    _require(
-        count <= MAX_VOUCHERS and reader.left == VOUCHER_BYTES * count, "a list of cosignatures has another length"
-    )
+    require(count <= MAX_VOUCHERS and reader.left == VOUCHER_BYTES * count, "a list of cosignatures has another length")
     vouchers: list[Voucher] = []
     for _ in range(count):
         voucher = Voucher(reader.hash(), reader.number("<Q"), reader.take(SIGNATURE_BYTES))
-        _require(voucher.time <= MAX_TIME, "a cosignature is from beyond all time")
-        _require(not vouchers or voucher.witness > vouchers[-1].witness, "a list of cosignatures is out of order")
+        require(voucher.time <= MAX_TIME, "a cosignature is from beyond all time")
+        require(not vouchers or voucher.witness > vouchers[-1].witness, "a list of cosignatures is out of order")
         vouchers.append(voucher)
     return Vouch(log, size, root, signature, tuple(vouchers))
 
 
-def _tally(reader: _Reader) -> Tally:
+def _tally(reader: Reader) -> Tally:
     count = reader.number("<H")
-    _require(1 <= count <= MAX_TALLY and reader.left == 13 * count, "a tally is not as long as it says")
+    require(1 <= count <= MAX_TALLY and reader.left == 13 * count, "a tally is not as long as it says")
     rows: list[tuple[str, int, int]] = []
     for _ in range(count):
         row = (reader.take(SHORT_BYTES).hex(), reader.number("<I"), reader.number("<B"))
-        _require(row[1] >= 1 and row[2] <= MAX_VOUCHERS + 1, "a row of a tally is impossible")
-        _require(not rows or row[:2] > rows[-1][:2], "a tally is out of order")
+        require(row[1] >= 1 and row[2] <= MAX_VOUCHERS + 1, "a row of a tally is impossible")
+        require(not rows or row[:2] > rows[-1][:2], "a tally is out of order")
         rows.append(row)
     return Tally(tuple(rows))
-
-
-class _Reader:
-    """A cursor that never cuts beyond the end."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._at
-
-    def take(self, length: int) -> bytes:
-        _require(length <= self.left, "it ends inside a field")
-        self._at += length
-        return self._data[self._at - length : self._at]
-
-    def number(self, form: str) -> int:
-        value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
-        return value
-
-    def hash(self) -> Hash:
-        return self.take(HASH_BYTES).hex()
-
-
-def _require(condition: bool, why: str) -> None:
-    if not condition:
-        raise _malformed(why)
-
-
-def _malformed(why: str) -> RemoteError:
-    return RemoteError("a message is malformed", why=why)

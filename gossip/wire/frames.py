@@ -42,6 +42,13 @@ MAX_VOUCHERS: Final = 64  # cosignatures in one Vouch: a genesis names at most s
 MAX_TALLY: Final = (MAX_MESSAGE_BYTES - 3) // 13  # rows in one message; more, more messages
 PACKED_TAG: Final = b"\x0d"
 MIN_PACKED_BYTES: Final = 256  # what is shorter is hardly made shorter
+LATEST_TAG: Final = b"\x0e"
+WANT_PARTS_TAG: Final = b"\x0f"
+PARTS_TAG: Final = b"\x10"
+PART_BYTES: Final = 64 * 1024  # of a model under one hash of its manifest: two pieces, so little is lost with a link
+MAX_PARTS: Final = (
+    MAX_MESSAGE_BYTES - 39
+) // 32  # 2,046 hashes in one message: a model of 134 MB, or 16 million weights
 MAX_TIME: Final = (1 << 63) - 1  # as in ledger/cosignature.py
 
 SHORT_BYTES: Final = 8
@@ -172,7 +179,39 @@ class Tally:
     rows: tuple[tuple[str, int, int], ...]
 
 
-Frame = Digest | Have | Want | Entries | Differs | Trace | Rows | WantBlob | Piece | Lacks | Vouch | Tally
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest final snapshot whose model the sender holds: the entry, the inclusion proof that it is the last of its
+    log as `note` has it, and in `note` the cosignatures of a majority of the witnesses that genesis names."""
+
+    log: PeerId
+    note: bytes
+    proof: tuple[bytes, ...]
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WantParts:
+    """Which hashes have the parts of that model, from part `first` on? NO_HASH: which is your Latest?"""
+
+    model: Hash
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """SHA-256 of the parts of a model, each of PART_BYTES but the last, from part `first` on. The parts themselves are
+    asked for with WantBlob: a model is a blob whose hash is its name."""
+
+    model: Hash
+    first: int
+    hashes: tuple[bytes, ...]
+
+
+Frame = (
+    Digest | Have | Want | Entries | Differs | Trace | Rows | WantBlob | Piece | Lacks | Vouch | Tally
+    | Latest | WantParts | Parts
+)  # fmt: skip
 
 
 def short_name(log: PeerId) -> str:

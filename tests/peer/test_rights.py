@@ -15,6 +15,8 @@ from gossip.wire.frames import (
     Frame,
     Have,
     Lacks,
+    Latest,
+    Parts,
     Piece,
     Rows,
     Tally,
@@ -22,6 +24,7 @@ from gossip.wire.frames import (
     Vouch,
     Want,
     WantBlob,
+    WantParts,
 )
 from tests.peer.bench import Bench, frames_to, only
 from tests.peer.test_bad_member import guest
@@ -35,6 +38,7 @@ FRAMES: dict[str, Frame] = {
     "Piece": Piece(A, 3, 0, b"abc"), "Lacks": Lacks(A), "Vouch": Vouch(A, 1, bytes(32), bytes(64), ()),
     "Differs": Differs(A, 3, b"note\n", (), b"entry"),
     "Trace": Trace(A, 5, B, 0), "Rows": Rows(A, 5, B, 0, 1, ROWS), "Tally": Tally((("ab" * 8, 1, 1),)),
+    "Latest": Latest(A, b"note\n", (), b"entry"), "WantParts": WantParts(A, 0), "Parts": Parts(A, 0, (bytes(32),)),
 }  # fmt: skip
 
 
@@ -54,7 +58,7 @@ def cells() -> dict[tuple[str, str], str]:
 def test_the_table_has_every_standing_and_every_frame_there_is() -> None:
     assert {standing for standing, _ in cells()} == set(RIGHTS) == set(rights.Standing.__args__)  # type: ignore[attr-defined]
     assert {kind for _, kind in cells()} == set(TAGS) == {kind.__name__ for kind in Frame.__args__}
-    assert len(cells()) == 9 * 12
+    assert len(cells()) == 9 * 15
     for kind, frame in FRAMES.items():
         assert encode(frame)[:1] in TAGS[kind]
 

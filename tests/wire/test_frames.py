@@ -25,11 +25,14 @@ from gossip.wire.frames import (
     Frame,
     Have,
     Lacks,
+    Latest,
+    Parts,
     Piece,
     Rows,
     Trace,
     Want,
     WantBlob,
+    WantParts,
 )
 from ledger.errors import LocalError, RemoteError
 
@@ -74,6 +77,21 @@ EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
         st.tuples(hashes, st.integers(1, (1 << 32) - 1), st.binary(min_size=32, max_size=32)), min_size=1, max_size=20
     ).map(lambda rows: Rows(A, 7, B, 3, 3 + len(rows), tuple(sorted(rows)))),
     st.builds(Rows, hashes, u32, hashes, st.just(0), st.just(0), st.just(())),
+    st.builds(
+        Latest,
+        hashes,
+        st.binary(max_size=2000),
+        st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
+        st.binary(min_size=1, max_size=900),
+    ),
+    st.builds(WantParts, hashes.filter(lambda model: model != NO_HASH), u32),
+    st.just(WantParts(NO_HASH, 0)),
+    st.builds(
+        Parts,
+        hashes.filter(lambda model: model != NO_HASH),
+        st.integers(0, 1 << 31),
+        st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=9).map(tuple),
+    ),
 )
 
 
@@ -86,6 +104,7 @@ def test_every_frame_reads_back_as_it_was_written(frame: Frame) -> None:
 def test_the_digest_drawn_in_the_docstring() -> None:
     nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert encode(Digest(nothing, ask=True)).hex() == "0101" + nothing
+    assert encode(WantParts(NO_HASH, 0)).hex() == "0f" + 36 * "00"
 
 
 WRONG = {
@@ -128,6 +147,13 @@ WRONG = {
     "a piece of nothing": b"\x06" + bytes(32) + b"\x09\0\0\0" + bytes(4),
     "a piece beyond its blob": b"\x06" + bytes(32) + b"\x03\0\0\0" + b"\x01\0\0\0" + b"xyz",
     "a piece larger than allowed": b"\x06" + bytes(32) + b"\xff\xff\xff\0" + bytes(4) + bytes(PIECE_BYTES + 1),
+    "a final snapshot without its entry": b"\x0e" + bytes(32) + b"\0\0" + b"\0",
+    "a cosigned note longer than any": b"\x0e" + bytes(32) + b"\x01\x40" + b"x" * 0x4001 + b"\0x",
+    "a part of no model": b"\x0f" + bytes(32) + b"\x01\0\0\0",
+    "parts of no model": b"\x10" + bytes(32) + bytes(4) + b"\x01\0" + bytes(32),
+    "no parts at all": b"\x10" + b"\x01" * 32 + bytes(4) + b"\0\0",
+    "fewer parts than it says": b"\x10" + b"\x01" * 32 + bytes(4) + b"\x02\0" + bytes(32),
+    "a part beyond any model": b"\x10" + b"\x01" * 32 + b"\xff" * 4 + b"\x01\0" + bytes(32),
     "a message larger than allowed": b"\x01\x01" + bytes(MAX_MESSAGE_BYTES),
 }
 
@@ -244,9 +270,8 @@ def test_what_is_packed_wrongly_is_refused() -> None:
 def test_the_frames_in_the_documentation_are_real() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
     shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
-    assert {"Digest", "Have", "Want", "Entries", "WantBlob", "Piece", "Lacks", "Differs", "Trace", "Rows"} <= {
-        name for name, _ in shown
-    }
+    here = "Digest Have Want Entries WantBlob Piece Lacks Differs Trace Rows Latest WantParts Parts"
+    assert set(here.split()) <= {name for name, _ in shown}
     for name, spelled in shown:
         frame = decode(bytes.fromhex(spelled))
         assert type(frame).__name__ == name
