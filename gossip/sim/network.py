@@ -1,8 +1,11 @@
-"""A network that loses, delays, reorders and falls apart, between peers that do not know it.
+"""A network that loses, delays, repeats, reorders and falls apart, between peers that do not know it.
 
     dial --two delays--> both ends LinkUp, or DialFailed
-    send --delay + jitter, lost with probability `loss`--> Received
+    send --delay + jitter, lost with probability `loss`--> Received, twice with probability `duplicate`,
+                                                           up to held_s later with probability `reorder`
     a crash or a cut --DETECT_S later--> LinkDown at the far end
+
+A slow line carries one message after another: what does not fit waits, without end. Otherwise there is room for all.
 
 Harsher than real data channels, which repeat what is lost and keep the order: a machine that lives with this
 lives with those. Who may open a link is asked of the far end, as the signalling gate does.
@@ -10,7 +13,7 @@ lives with those. Who may open a link is asked of the far end, as the signalling
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -54,17 +57,22 @@ class Network:
 
     def __init__(
         self, clock: VirtualClock, luck: Random, *, loss: float, delay_s: float, jitter_s: float,
-        is_cut: Callable[[int, int], bool],
+        is_cut: Callable[[int, int], bool], duplicate: float = 0.0, reorder: float = 0.0, held_s: float = 0.0,
     ) -> None:  # fmt: skip
         self._clock = clock
         self._luck = luck
         self._loss = loss
         self._delay_s = delay_s
         self._jitter_s = jitter_s
+        self._duplicate = duplicate
+        self._reorder = reorder
+        self._held_s = held_s
         self._is_cut = is_cut
         self._stations: dict[int, Station] = {}
         self._ends: dict[LinkId, End] = {}
         self._ids = count(1)
+        self.lines: Mapping[int, float] = {}  # bytes a second of stations on slow lines, each way
+        self._busy_until: dict[tuple[int, str], float] = {}  # of those lines
         self.bytes_sent: dict[int, int] = {}
         self.bytes_received: dict[int, int] = {}
 
@@ -75,6 +83,16 @@ class Network:
 
     def _trip_s(self) -> float:
         return self._delay_s + self._luck.uniform(0, self._jitter_s)
+
+    def _queued_s(self, end: End, size_bytes: int) -> float:
+        """How long a message waits for slow lines and takes through them: one after another, out of the one house and
+        into the other."""
+        at = now = self._clock.now
+        for station, way in ((end.owner, "out"), (end.other, "in")):
+            if (line := self.lines.get(station)) is not None:
+                at = max(at, self._busy_until.get((station, way), 0.0)) + size_bytes / line
+                self._busy_until[station, way] = at
+        return at - now
 
     # -------------------------------------------------------------- opening
 
@@ -122,7 +140,7 @@ class Network:
                 self.bytes_received[end.other] += len(message)
                 station.deliver(Received(end.far, message))
 
-        self._clock.after(self._trip_s(), arrive)
+        self._clock.after(self._trip_s() + self._queued_s(end, len(message)), arrive)
 
     # -------------------------------------------------------------- ending
 

@@ -136,6 +136,8 @@ class Scenario:
     """Time of one training round."""
     slow: Mapping[int, float] = field(default_factory=dict)
     """Factors on it."""
+    lines: Mapping[int, float] = field(default_factory=dict)
+    """Peers on slow lines: bytes a second, each way. All others have room for everything."""
     observers: tuple[int, ...] = ()
     guests: Mapping[int, int] = field(default_factory=dict)
     """Peers that come in through another one (of a smaller number, and no admin), and which: their house."""
@@ -165,7 +167,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         named = [
-            *self.late, *self.slow, *self.skew_s, *self.observers, *self.guests, *self.public, *self.opens,
+            *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.guests, *self.public, *self.opens,
             *self.flipped, *self.epsilon, *self.faults,
         ]  # fmt: skip
         named += [crash.peer for crash in self.crashes]
@@ -184,6 +186,10 @@ class Scenario:
         waits = (self.delay_s, self.jitter_s, self.held_s)
         if not (0 <= self.loss < 1 and 0 <= min(shares) <= max(shares) <= 1) or not 0 <= min(waits) <= max(waits) < inf:
             raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
+        if any(not 0 < speed < inf for speed in (*self.slow.values(), *self.lines.values())):
+            raise LocalError(
+                "a machine or a line has an impossible speed", next_step="give numbers above 0"
+            )
         if not (0 < self.seconds < inf and 0 <= self.settle_s < inf and 0 < self.round_s < inf):
             raise LocalError("a scenario has an impossible length", next_step="give seconds above 0")
         if any(not 0 <= bad.at < bad.until < inf for bad in (*self.disk_full, *self.disk_error)):

@@ -62,6 +62,10 @@ class _Slow(_Table):
     factor: Annotated[float, Meta(gt=0)]
 
 
+class _Line(_Table):
+    bytes_s: Annotated[float, Meta(gt=0)]
+
+
 class _Skew(_Table):
     seconds: float
 
@@ -113,6 +117,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     density: Annotated[float, Meta(gt=0, le=1)] | None = None
     late: list[_Late] = []
     slow: list[_Slow] = []
+    line: list[_Line] = []
     skew: list[_Skew] = []
     observer: list[_Table] = []
     public: list[_Table] = []
@@ -209,6 +214,7 @@ def _scenario(file: _File) -> Scenario:
         **{key: getattr(file, key) for key in _SAME},
         late={peer: row.at for row in file.late for peer in row.numbers(count)},
         slow={peer: row.factor for row in file.slow for peer in row.numbers(count)},
+        lines={peer: row.bytes_s for row in file.line for peer in row.numbers(count)},
         skew_s={peer: row.seconds for row in file.skew for peer in row.numbers(count)},
         observers=tuple(peer for row in file.observer for peer in row.numbers(count)),
         public=tuple(peer for row in file.public for peer in row.numbers(count)),

@@ -3,7 +3,9 @@
     Dial, Send, Drop --> Network      SetTimer --> VirtualClock      Train --> Trainer, after its virtual time
     Append, Keep ------> Memory (disk.py: survives a crash, except what was not yet on disk)
 
-A fuse (`burn`) ends a life after so many steps of a publish, a step being one effect or one write reaching the disk.
+Its clock may be wrong (`skew_s`): the machine is told its own time, and only here is known what that is in the world's.
+A write that fails ends the program, as in gossip/node: nothing is acknowledged; its owner makes the disk good and
+starts it again. A fuse (`burn`) ends a life after so many steps of a publish, a step being one effect or one write reaching the disk.
 
 What gossip/node does with sockets, processes and SQLite, in a page. It decides nothing.
 """
@@ -58,7 +60,7 @@ from gossip.peer import Book, Peer
 from gossip.quality.leaning import loss_milli
 from gossip.sim.disk import Memory
 from gossip.sim.network import Station
-from gossip.sim.toy import Keeper, Referee, Weigher
+from gossip.sim.toy import Keeper, Referee, Stepper, Weigher
 from ledger.chain import peer_of
 from ledger.entry import FORMAT_VERSION, Claim, Data, Measured, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
@@ -72,6 +74,9 @@ if TYPE_CHECKING:
 
 DISK_S: Final = 0.003  # until an own entry is durable
 LOOK_S: Final = 0.05  # until records are opened, or looked at, or models are compared
+
+
+Write = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned
 
 
 class SimPeer:
@@ -99,6 +104,8 @@ class SimPeer:
         self._changes = 0  # of keys, asked for
         self._new: PrivateKey | None = None
         self._config = config
+        self._skew_s = swarm.scenario.skew_s.get(self.alike, 0.0)
+        self._writes: list[Write] = []  # under way, in order
         self._life = 0  # what was under way in an earlier one is void
         self._timers: dict[str, float] = {}
         self._feedback: ErrorFeedback | None = None
@@ -107,15 +114,20 @@ class SimPeer:
         self._leaves = bytearray()  # of the tree over its data
         self._commitment: Data | None = None
         self.acknowledged = 0  # own entries that the disk answered for
+        self._density = 0  # of the delta that is made now, as Train asks for it
         self._spent = 0  # of its privacy: on its disk, too
 
     # -------------------------------------------------------------- life
 
     def start(self) -> None:
         """Come up with what the store holds."""
+        if self.is_up:  # its disk was mended while it was down for another reason
+            return
         swarm = self._swarm
         self._life += 1
         self._timers.clear()
+        self._writes.clear()
+        self.memory.recover()
         self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
         self.book = swarm.book_of(self)
         luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
@@ -127,6 +139,7 @@ class SimPeer:
             mark=self.memory.mark,
         )  # fmt: skip
         self.is_up = True
+        swarm.started(self)
         self.deliver(Started())
         if self.alike not in swarm.scenario.observers:
             self.deliver(self._data_ready())
@@ -135,12 +148,41 @@ class SimPeer:
         swarm.introduce(self)
 
     def crash(self) -> None:
-        """Die without a word. What was not on disk is lost."""
+        """Die without a word. What was not on disk is lost; or some of it is there, if disks are torn."""
+        if self.is_up and self._swarm.scenario.torn:
+            self._tear()
         self.is_up = False
         self._life += 1
         self._fuse, self._is_lit = None, False
         self.memory.crash()
         self._swarm.network.crash(self)
+
+    def _tear(self) -> None:
+        """The power goes: of the writes under way the first few are on the disk, and half of the next one."""
+        landed = Random(f"{self._swarm.scenario.seed}/{self.index}/{self._life}/torn").randint(0, len(self._writes))
+        for write in self._writes[:landed]:
+            self._put(write)
+        for write in self._writes[landed : landed + 1]:
+            self._put_half(write)
+
+    def _put_half(self, write: Write) -> None:
+        if isinstance(write, Append | Keep):  # of anything else half is nothing
+            self.memory.tear(self.self_id if isinstance(write, Append) else write.log, write.seq, write.entry)
+
+    def _is_stopped_by_disk(self, write: Write) -> bool:
+        """Whether a write fails now. Then the program has ended, and is started again when its disk is good."""
+        scenario, elapsed_s = self._swarm.scenario, self._swarm.clock.elapsed_s
+        for faulty, leaves_half in ((scenario.disk_full, False), (scenario.disk_error, True)):
+            for bad in faulty:
+                if bad.peer == self.index and bad.at <= elapsed_s < bad.until:
+                    if leaves_half:
+                        self._put_half(write)
+                    self._writes.clear()
+                    self.crash()
+                    self._swarm.stopped(self, "input/output error" if leaves_half else "no space left")
+                    self._swarm.clock.after(bad.until - elapsed_s, self.start)
+                    return True
+        return False
 
     def burn(self, steps: int) -> None:
         """Die `steps` steps into the next own entry."""
@@ -161,10 +203,10 @@ class SimPeer:
 
     def change_key(self, recover: bool = False, since: int | None = None) -> None:
         """What `gossip key rotate` and `recover` do."""
-        seed = self._swarm.scenario.seed
+        seed, signing = self._swarm.scenario.seed, self._swarm.signing
         if self._new is None:
             self._changes += 1
-            self._new = next_key(seed, self.index, self._changes)
+            self._new = signing.key(key_seed(seed, self.index, self._changes))
         after = next_key(seed, self.index, self._changes + 1)
         self.deliver(NewKey(self._new, key_digest(after.public), recover, since))
 
@@ -188,7 +230,9 @@ class SimPeer:
             return
         self._swarm.saw(self, event)
         life = self._life
-        for effect in self.machine.handle(event, self._swarm.clock.now):
+        effects = self.machine.handle(event, self._swarm.clock.now + self._skew_s)
+        self._swarm.handled(self)
+        for effect in effects:
             self._is_lit = self._is_lit or (self._fuse is not None and isinstance(effect, Append))
             if life != self._life or not self._step():
                 return
@@ -213,18 +257,21 @@ class SimPeer:
                 swarm.network.close(link, reason)
             case SetTimer(name, at):
                 self._timers[name] = at
-                swarm.clock.at(at, partial(self._ring, self._life, name, at))
+                swarm.clock.at(at - self._skew_s, partial(self._ring, self._life, name, at))
             case Append(_, _, blob) | Keep(_, _, _, blob):
                 self.memory.begin(blob)
-                swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
+                self._write(effect)
             case KeepCheckpoint(log, size):
                 if log == self.self_id and effect.held is None and self.book is not None:
+                    if self._is_stopped_by_disk(effect):
+                        return
                     self.memory.sign(size, self.book.replica.root(log, size).hex())
-                swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
+                    swarm.signed(self, size)
+                self._write(effect)
             case KeepWitnessed() | KeepVote() | KeepCosigned():
-                swarm.clock.after(DISK_S, partial(self._written, self._life, effect))
-            case Train(number, theta):
-                self._train(number, theta)
+                self._write(effect)
+            case Train():
+                self._train(effect)
             case OpenRecords(challenger, seq):
                 self._later(LOOK_S, RecordsOpened(challenger, seq, self._open(effect)))
             case Inspect(number, records):
@@ -242,17 +289,28 @@ class SimPeer:
             del self._timers[name]
             self.deliver(Timer(name))
 
-    def _written(
-        self, life: int, effect: Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned
-    ) -> None:
+    def _write(self, write: Write) -> None:
+        self._writes.append(write)
+        self._swarm.clock.after(DISK_S, partial(self._written, self._life, write))
+
+    def _written(self, life: int, write: Write) -> None:
         """A write has reached the disk; they do so in order."""
-        if life != self._life or not self._step():
+        if life != self._life or not self._step() or self._is_stopped_by_disk(write):
             return
-        match effect:
-            case Append(seq, entry, blob):
-                self.memory.put(self.self_id, seq, entry, blob)
+        self._writes.pop(0)
+        self._put(write)
+        match write:
+            case Append(seq):
                 self.acknowledged = seq + 1
                 self.deliver(Stored(seq))
+            case KeepWitnessed(log, size) | KeepVote(log, size):
+                self.deliver(WitnessedStored(log, size))
+
+    def _put(self, write: Write) -> None:
+        """It is on the disk."""
+        match write:
+            case Append(seq, entry, blob):
+                self.memory.put(self.self_id, seq, entry, blob)
             case Keep(log, seq, entry, blob):
                 self.memory.put(log, seq, entry, blob)
             case KeepCheckpoint(log, size, note, held, proof):
@@ -260,12 +318,11 @@ class SimPeer:
                 self.memory.checkpoints[log] = StoredCheckpoint(size, note, whole, proof)
             case KeepWitnessed(log, size, root):
                 self.memory.promises[log] = (size, root)
-                self.deliver(WitnessedStored(log, size))
             case KeepVote(log, size, digest):
                 self.memory.last_vote = StoredVote(log, size, digest)
-                self.deliver(WitnessedStored(log, size))
             case KeepCosigned(log, size, note):
                 self.memory.notes[log] = (size, note)
+        self._swarm.stored(self, write)
 
     def _data_ready(self) -> DataReady:
         """Commit to what this peer trains on, as the training process does."""
@@ -273,7 +330,8 @@ class SimPeer:
         claimed, _ = scenario.epsilon.get(self.alike, (0, 0))
         claim = Claim(epsilon=claimed, delta=100_000) if claimed else Claim()
         if not isinstance(trainer, Keeper):
-            return DataReady(msgspec.structs.replace(commitment(self.alike), privacy=claim), scenario.round_s)
+            made_up = msgspec.structs.replace(commitment(self.alike), privacy=claim)
+            return DataReady(made_up, self._round_s, steps=self._steps)
         is_public = self.alike in scenario.public
         setting = ZoneSetting("public" if is_public else "private", tuple(sorted(scenario.opens.get(self.alike, ()))))
         records = trainer.records(self.alike)
@@ -290,7 +348,16 @@ class SimPeer:
             sketch_bytes=len(sketch), privacy=claim,
         )  # fmt: skip
         self._commitment = data
-        return DataReady(data, scenario.round_s, sketch)
+        return DataReady(data, self._round_s, sketch, self._steps)
+
+    @property
+    def _round_s(self) -> float:
+        return self._swarm.scenario.round_s * self._swarm.scenario.slow.get(self.alike, 1.0)
+
+    @property
+    def _steps(self) -> int:
+        trainer = self._swarm.trainer
+        return trainer.steps if isinstance(trainer, Stepper) else 0
 
     def _open(self, asked: OpenRecords) -> bytes:
         """Show what a challenge has picked, or what a cheat would like to show."""
@@ -344,17 +411,24 @@ class SimPeer:
         newest = max(terms, key=lambda term: (term[1], term[0]), default=None)
         return self.memory.blob(newest[2]) if newest is not None else None
 
-    def _train(self, number: int, theta: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        swarm = self._swarm
+    def _train(self, asked: Train) -> None:
+        """One round. It takes as long as its steps do; a trainer that knows no steps makes every round as long."""
+        swarm, number, theta = self._swarm, asked.round, asked.theta
         assert self._feedback is not None
         claimed, cost = swarm.scenario.epsilon.get(self.alike, (0, 0))
         if self._spent + cost > claimed:
             self.deliver(TrainingFailed(number, "the privacy budget is spent"))
             return
         self._spent += cost
-        new, steps, examples, scores = swarm.trainer.train(theta, self.alike, number)
+        trainer, share = swarm.trainer, 1.0
+        if asked.steps and isinstance(trainer, Stepper):
+            share = asked.steps / trainer.steps
+            new, steps, examples, scores = trainer.train_for(theta, self.alike, number, asked.steps)
+        else:
+            new, steps, examples, scores = trainer.train(theta, self.alike, number)
+        self._density = asked.density_permille
         blob = self._publishes(self._feedback, theta, np.asarray(new, dtype=np.float32) - theta)
-        seconds = swarm.scenario.round_s * swarm.scenario.slow.get(self.alike, 1.0) * swarm.luck.uniform(0.9, 1.1)
+        seconds = share * self._round_s * swarm.luck.uniform(0.9, 1.1)
         self._later(seconds, Trained(number, blob, steps, examples, scores, seconds, self._spent))
 
     def _publishes(
@@ -362,7 +436,7 @@ class SimPeer:
         step: np.ndarray[Any, np.dtype[np.float32]],
     ) -> bytes:  # fmt: skip
         """The delta of a round that began at `theta`. Hostile programs say something else here (tests/attack)."""
-        blob = feedback.compress(-3 * step if self._fault == "harms" else step)
+        blob = feedback.compress(-3 * step if self._fault == "harms" else step, self._density)
         return (self._copied() or blob) if self._fault == "copies" else blob
 
 
@@ -377,7 +451,11 @@ def commitment(index: int) -> Data:
 
 def next_key(seed: int, index: int, change: int) -> PrivateKey:
     """The key of a peer after so many changes."""
-    return PrivateKey.from_seed(digest(f"key {seed}/{index}/{change}"))
+    return PrivateKey.from_seed(key_seed(seed, index, change))
+
+
+def key_seed(seed: int, index: int, change: int) -> bytes:
+    return digest(f"key {seed}/{index}/{change}")
 
 
 def digest(text: str) -> bytes:

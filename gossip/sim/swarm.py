@@ -66,6 +66,7 @@ class SimSwarm:
             self.clock, Random(f"{scenario.seed}/network"), loss=scenario.loss, delay_s=scenario.delay_s,
             jitter_s=scenario.jitter_s, is_cut=self._is_cut,
         )  # fmt: skip
+        self.network.lines = scenario.lines
         self.notes: list[tuple[float, int, str, dict[str, Any]]] = []
         self._on_event = on_event
         self._trace = sha256()

@@ -72,10 +72,17 @@ class TaskTrainer:
         sampler = Sampler(data.rows, width=width_of(spec), padding=padding_of(spec), seed=seed + peer)
         return _Own(data, records, few(data.held_out) if data.held_out is not None else None, sampler)
 
+    @property
+    def steps(self) -> int:
+        return self._spec.local_steps
+
     def train(self, theta: Weights, peer: int, round_number: int) -> tuple[Weights, int, int, Scores]:
-        batches = self._learner.sample(self._peers[peer].sampler)
+        return self.train_for(theta, peer, round_number, self.steps)
+
+    def train_for(self, theta: Weights, peer: int, round_number: int, steps: int) -> tuple[Weights, int, int, Scores]:
+        batches = self._learner.sample(self._peers[peer].sampler, steps)
         new = self._learner.round(theta, batches)
-        return new, self._spec.local_steps, self._spec.local_steps * self._spec.batch, _counts(self._score(theta, peer))
+        return new, steps, steps * self._spec.batch, _counts(self._score(theta, peer))
 
     def accuracy(self, theta: Weights) -> float | None:
         """The mean F1 over all peers' held-out rows (where every class counts, that is the share of right answers)."""

@@ -47,6 +47,20 @@ class Trainer(Protocol):
 
 
 @runtime_checkable
+class Stepper(Protocol):
+    """A trainer whose rounds may be longer or shorter."""
+
+    @property
+    def steps(self) -> int:
+        """Local steps of a round of `train`."""
+        ...
+
+    def train_for(self, theta: Weights, peer: int, round_number: int, steps: int) -> tuple[Weights, int, int, Scores]:
+        """As `train`, in so many steps."""
+        ...
+
+
+@runtime_checkable
 class Keeper(Protocol):
     """A trainer whose peers have data that can be committed to, looked at, and measured on."""
 
@@ -94,6 +108,7 @@ class ToyTrainer:
     """Logistic regression on two clouds, unevenly shared out. Of `flipped` peers this share of labels is wrong."""
 
     features: Final = "toy/1"
+    steps: Final = STEPS
 
     def __init__(self, peers: int, seed: int, flipped: Mapping[int, float] | None = None) -> None:
         luck = np.random.default_rng([seed, 7])
@@ -118,13 +133,16 @@ class ToyTrainer:
         return points.astype(np.float32), labels
 
     def train(self, theta: Weights, peer: int, round_number: int) -> tuple[Weights, int, int, Scores]:
+        return self.train_for(theta, peer, round_number, STEPS)
+
+    def train_for(self, theta: Weights, peer: int, round_number: int, steps: int) -> tuple[Weights, int, int, Scores]:
         points, labels = self._shares[peer]
         theta = theta.copy()
-        for _ in range(STEPS):
+        for _ in range(steps):
             gap = _sigmoid(points @ theta[:-1] + theta[-1]) - labels
             theta[:-1] -= RATE * (points.T @ gap) / len(labels)
             theta[-1] -= RATE * gap.mean()
-        return theta, STEPS, STEPS * len(labels), self._scores(theta, self._held_out)
+        return theta, steps, steps * len(labels), self._scores(theta, self._held_out)
 
     def accuracy(self, theta: Weights) -> float:
         points, labels = self._held_out
