@@ -94,6 +94,16 @@ class KeyFiles:
             next_step="put the right key back from a backup",
         )
 
+    def find(self, public: bytes) -> PrivateKey:
+        """The private key of a public one, whatever its file is called. LocalError if it is not here any more."""
+        for path in (self.current, self.next, self.after):
+            if path.exists() and (key := self._load(path)).public == public:
+                return key
+        raise LocalError(
+            f"the key {public.hex()[:16]}... is not here", why="this peer has changed keys since, or is another one",
+            next_step="use a copy of the directory from before the change",
+        )  # fmt: skip
+
     def prepare(self, promise: Promise | None) -> tuple[PrivateKey, Hash]:
         """The promised key and the digest that a change to it will promise. Nothing is in force yet.
 

@@ -55,6 +55,9 @@ class NodeConfig:
     allowlist: Path | None = None
     """A file of keys that may enter (gossip/node/allowlist.py), read again when it changes."""
 
+    record: Path | None = None
+    """Where to record what the machine is told and answers (gossip/recording); none: nowhere."""
+
     limits: Path | None = None
     """A file of limits on what others may cost this peer (docs/limits.md); none: the defaults."""
 
