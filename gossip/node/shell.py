@@ -13,12 +13,12 @@ carries out one effect. Whatever a peer sends ends at most that peer's link.
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, assert_never
 
 from gossip import backup
@@ -46,6 +46,8 @@ from gossip.node.writer import Writer
 from gossip.node.written import Written
 from gossip.peer.book import restore
 from gossip.peer.peer import Peer
+from gossip.recording.recorder import Recorder
+from gossip.recording.start import Start
 from gossip.transport import control
 from gossip.transport.discovery import Candidate, Discovery, addresses_of
 from gossip.transport.pool import LinkPool
@@ -80,6 +82,7 @@ class Node:
         self._written = Written(self._post)
         self._visitors = Visitors()
         # Set in run(), in this order; status() may be asked before.
+        self._handle: Callable[[ev.Event, float], tuple[ev.Effect, ...]] = lambda event, now: ()
         self._meta: dict[str, str] = {}
         self._learning: Learning | None = None
         self._checking: Checking | None = None
@@ -163,16 +166,24 @@ class Node:
         )  # fmt: skip
         stack.push_async_callback(self._checking.close)
         known = backup.known_members(store)
-        self._peer = Peer(
+        start = Start(
             PeerConfig(
                 enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
                 inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
                 known=known, limits=limits,
                 duty_percent=config.duty_percent, min_round_s=config.min_round_s,
             ),
-            key=key, self_id=own, book=book, shelf=self._writer, luck=random.Random(secrets.randbits(64)),
+            luck=secrets.randbits(64),
             mark=(signed.size, signed.root) if (signed := self._mark.read()) is not None else None,
         )  # fmt: skip
+        if config.record is None:
+            self._peer = start.machine(key, own, book, self._writer)
+            self._handle = self._peer.handle
+        else:
+            recorder = stack.enter_context(Recorder(config.record, lambda text: self._tell("trouble", text=text)))
+            self._peer = start.machine(key, own, book, recorder.shelf(self._writer))
+            recorder.begin(start, swarm, founder, own, key.public, store.history())
+            self._handle = partial(recorder.handle, self._peer)
 
         self._tasks = tasks
         self._pool = LinkPool(tasks, self._post, limits)
@@ -245,7 +256,7 @@ class Node:
         while True:
             event = await self._events.get()
             for one in (*self._calls.turn_out(), event):
-                for effect in self._peer.handle(one, self._now()):
+                for effect in self._handle(one, self._now()):
                     self._act(effect)
             self._door.settle()
             self._door.is_seeking = self._peer.is_seeking
