@@ -32,6 +32,7 @@ from gossip.peer.witnessing import Witnessing
 from gossip.wire import codec
 from gossip.wire.frames import (
     MAX_MESSAGE_BYTES,
+    Bundled,
     Differs,
     Digest,
     Entries,
@@ -39,6 +40,7 @@ from gossip.wire.frames import (
     Have,
     Lacks,
     Latest,
+    Lead,
     Parts,
     Piece,
     Rows,
@@ -177,6 +179,8 @@ class Reception:
             case WantParts():
                 self.out.send(link, Lacks(frame.model))
             case Latest() | Parts():
+                pass
+            case Lead() | Bundled():
                 pass
             case _:
                 assert_never(frame)

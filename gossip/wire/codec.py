@@ -16,6 +16,7 @@
    12 Tally      count u16 | count x (log 8, size u32, signatures u8)   checkpoints that I hold, and how well signed
    13 Packed     length u16 | an Entries message, deflated              where that is shorter
    14 to 16      Latest, WantParts, Parts: a late joiner's (models.py)
+   17, 18        Lead, Bundled: leaders' (leaders.py)
 
 A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
 
@@ -32,7 +33,7 @@ import struct
 import zlib
 from typing import Final, assert_never
 
-from gossip.wire import models
+from gossip.wire import leaders, models
 from gossip.wire.frames import (
     ENTRIES_TAG,
     HEAD_BYTES,
@@ -51,6 +52,7 @@ from gossip.wire.frames import (
     PACKED_TAG,
     PIECE_BYTES,
     SHORT_BYTES,
+    Bundled,
     Differs,
     Digest,
     Entries,
@@ -58,6 +60,7 @@ from gossip.wire.frames import (
     Have,
     Lacks,
     Latest,
+    Lead,
     Parts,
     Piece,
     Rows,
@@ -140,6 +143,8 @@ def _encode(frame: Frame) -> bytes:
             return b"".join(parts)
         case Latest() | WantParts() | Parts():
             return models.spelled(frame)
+        case Lead() | Bundled():
+            return leaders.spelled(frame)
         case _:
             assert_never(frame)
 
@@ -201,6 +206,8 @@ def decode(message: bytes) -> Frame:
         frame = _tally(reader)
     elif tag in models.TAGS:
         frame = models.read(tag, reader)
+    elif tag in leaders.TAGS:
+        frame = leaders.read(tag, reader)
     else:
         raise malformed(f"message type {tag} does not exist")
     require(reader.left == 0, f"{reader.left} bytes behind the last field")

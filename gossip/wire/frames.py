@@ -49,6 +49,11 @@ PART_BYTES: Final = 64 * 1024  # of a model under one hash of its manifest: two 
 MAX_PARTS: Final = (
     MAX_MESSAGE_BYTES - 39
 ) // 32  # 2,046 hashes in one message: a model of 134 MB, or 16 million weights
+LEAD_TAG: Final = b"\x11"
+BUNDLED_TAG: Final = b"\x12"
+MAX_PACE: Final = 40  # powers of two of bytes a second: a terabyte
+MAX_BUNDLED: Final = 1024  # updates in one sum, as in gossip/merging/bundled_sum.py
+MAX_BUNDLED_BYTES: Final = 8 * 1024 * 1024  # likewise
 MAX_TIME: Final = (1 << 63) - 1  # as in ledger/cosignature.py
 
 SHORT_BYTES: Final = 8
@@ -208,9 +213,29 @@ class Parts:
     hashes: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The sender bundles for others, or does so no more. `pace`: blobs came to it at about 2 ^ pace bytes a second; 0:
+    it does not know. A hint, and nothing more."""
+
+    pace: int
+    bundles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """A sum of updates that the sender has, as a blob: ask for it with WantBlob. Rows (log, first, last): what it names
+    of a log lies within; a log goes by short_name(), strictly rising. The sum itself says exactly what it names."""
+
+    sum: Hash
+    bytes: int
+    updates: int
+    rows: tuple[tuple[str, int, int], ...]
+
+
 Frame = (
     Digest | Have | Want | Entries | Differs | Trace | Rows | WantBlob | Piece | Lacks | Vouch | Tally
-    | Latest | WantParts | Parts
+    | Latest | WantParts | Parts | Lead | Bundled
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from gossip.peer import rights
 from gossip.peer.rights import RIGHTS, TAGS, Right, right
 from gossip.wire.codec import encode
 from gossip.wire.frames import (
+    Bundled,
     Differs,
     Digest,
     Entries,
@@ -16,6 +17,7 @@ from gossip.wire.frames import (
     Have,
     Lacks,
     Latest,
+    Lead,
     Parts,
     Piece,
     Rows,
@@ -39,6 +41,7 @@ FRAMES: dict[str, Frame] = {
     "Differs": Differs(A, 3, b"note\n", (), b"entry"),
     "Trace": Trace(A, 5, B, 0), "Rows": Rows(A, 5, B, 0, 1, ROWS), "Tally": Tally((("ab" * 8, 1, 1),)),
     "Latest": Latest(A, b"note\n", (), b"entry"), "WantParts": WantParts(A, 0), "Parts": Parts(A, 0, (bytes(32),)),
+    "Lead": Lead(20, bundles=True), "Bundled": Bundled(A, 99, 3, (("ab" * 8, 4, 9),)),
 }  # fmt: skip
 
 
@@ -58,7 +61,7 @@ def cells() -> dict[tuple[str, str], str]:
 def test_the_table_has_every_standing_and_every_frame_there_is() -> None:
     assert {standing for standing, _ in cells()} == set(RIGHTS) == set(rights.Standing.__args__)  # type: ignore[attr-defined]
     assert {kind for _, kind in cells()} == set(TAGS) == {kind.__name__ for kind in Frame.__args__}
-    assert len(cells()) == 9 * 15
+    assert len(cells()) == 9 * 17
     for kind, frame in FRAMES.items():
         assert encode(frame)[:1] in TAGS[kind]
 

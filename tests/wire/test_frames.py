@@ -19,6 +19,7 @@ from gossip.wire.frames import (
     MAX_MESSAGE_BYTES,
     NO_HASH,
     PIECE_BYTES,
+    Bundled,
     Differs,
     Digest,
     Entries,
@@ -26,6 +27,7 @@ from gossip.wire.frames import (
     Have,
     Lacks,
     Latest,
+    Lead,
     Parts,
     Piece,
     Rows,
@@ -92,6 +94,15 @@ EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
         st.integers(0, 1 << 31),
         st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=9).map(tuple),
     ),
+    st.builds(Lead, st.integers(0, frames.MAX_PACE), st.booleans()),
+    st.builds(
+        lambda digest, size, rows: Bundled(
+            digest, size, len(rows) + 7, tuple((log, min(a, b), max(a, b)) for log, (a, b) in sorted(rows.items()))
+        ),
+        hashes,
+        st.integers(1, frames.MAX_BUNDLED_BYTES),
+        st.dictionaries(st.binary(min_size=8, max_size=8).map(bytes.hex), st.tuples(u32, u32), min_size=1, max_size=9),
+    ),
 )
 
 
@@ -105,6 +116,33 @@ def test_the_digest_drawn_in_the_docstring() -> None:
     nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert encode(Digest(nothing, ask=True)).hex() == "0101" + nothing
     assert encode(WantParts(NO_HASH, 0)).hex() == "0f" + 36 * "00"
+    assert encode(Lead(20, bundles=True)).hex() == "111401"
+
+
+LED = "12" + A + "63000000"
+WRONG_LEADS = {
+    "a pace beyond any line's": "112901",
+    "a flag of 2": "111402",
+    "a sum of no bytes": "12" + A + "00000000 0100 0100" + "ab" * 8 + "0300000003000000",
+    "a sum of too many bytes": "12" + A + "01008000 0100 0100" + "ab" * 8 + "0300000003000000",
+    "no updates": LED + "0000 0100" + "ab" * 8 + "0300000003000000",
+    "too many updates": LED + "0104 0100" + "ab" * 8 + "0300000003000000",
+    "fewer updates than logs": LED + "0100 0200" + ("aa" * 8 + "0300000003000000") + ("ab" * 8 + "0300000003000000"),
+    "no log": LED + "0100 0000",
+    "a stretch that ends before it begins": LED + "0100 0100" + "ab" * 8 + "0400000003000000",
+    "logs out of order": LED + "0200 0200" + ("ab" * 8 + "0300000003000000") + ("aa" * 8 + "0300000003000000"),
+    "a log twice": LED + "0200 0200" + ("ab" * 8 + "0300000003000000") + ("ab" * 8 + "0400000005000000"),
+    "a row less than it says": LED + "0200 0200" + "ab" * 8 + "0300000003000000",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LEADS)
+def test_what_a_leader_must_not_say(wrong: str) -> None:
+    assert decode(bytes.fromhex(LED + "0100 0100" + "ab" * 8 + "0300000003000000")) == Bundled(
+        A, 99, 1, (("ab" * 8, 3, 3),)
+    )
+    with pytest.raises(RemoteError):
+        decode(bytes.fromhex(WRONG_LEADS[wrong]))
 
 
 WRONG = {
@@ -270,7 +308,7 @@ def test_what_is_packed_wrongly_is_refused() -> None:
 def test_the_frames_in_the_documentation_are_real() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
     shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
-    here = "Digest Have Want Entries WantBlob Piece Lacks Differs Trace Rows Latest WantParts Parts"
+    here = "Digest Have Want Entries WantBlob Piece Lacks Differs Trace Rows Latest WantParts Parts Bundled"
     assert set(here.split()) <= {name for name, _ in shown}
     for name, spelled in shown:
         frame = decode(bytes.fromhex(spelled))
