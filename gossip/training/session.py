@@ -244,12 +244,16 @@ class Session:
             return
         new = self._keep.with_suffix(".new")
         new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            np.savez(
-                file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds),
-                noisy=np.bool_(self._promise is not None),
-            )  # fmt: skip
-        os.replace(new, self._keep)  # noqa: PTH105 - one word for one system call
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                np.savez(
+                    file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds),
+                    noisy=np.bool_(self._promise is not None),
+                )  # fmt: skip
+            os.replace(new, self._keep)  # noqa: PTH105 - one word for one system call
+        except OSError:  # a full disk: what was begun takes room that the store may need
+            new.unlink(missing_ok=True)
+            raise
 
     def _recall(self) -> None:
         """Go on with what `remember` left. A file that does not fit is ignored: nothing true depends on it."""

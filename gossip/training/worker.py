@@ -12,6 +12,7 @@ is read there alone, so that whatever it does to that process, training does not
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -33,6 +34,8 @@ from gossip.training.session import Session, open_own
 from ledger.errors import GossipError, LinkError, LocalError
 
 NICENESS: Final = 5
+FREE: Final = "free some space, or check the disk, and start again; nothing that was published is lost"
+DISK_ENDS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # another process would meet the same
 XLA_FLAGS: Final = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
@@ -82,6 +85,12 @@ class Worker:
                 self._fail(
                     "local" if isinstance(error, LocalError) else "world", error.what, error.why, error.next_step
                 )
+            except OSError as error:
+                if error.errno not in DISK_ENDS:
+                    self._fail("world", "training failed", str(error)[:500], "")
+                    continue
+                what = f"cannot write {error.filename}" if error.filename else "this peer's disk cannot be written"
+                self._fail("local", what, error.strerror or "", FREE)
             except Exception as error:  # the outermost edge: the node hears of it, and decides
                 self._fail("world", "training failed", f"{type(error).__name__}: {error}"[:500], "")
         if self._session is not None:
