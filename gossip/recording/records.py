@@ -68,7 +68,19 @@ class CosignedSought(_Record, frozen=True, tag="cosigned"):
     found: tuple[int, bytes] | None
 
 
-Sought = BlobSought | CheckpointSought | WitnessedSought | VoteSought | CosignedSought
+class ModelSought(_Record, frozen=True, tag="model"):
+    found: Hash
+
+
+class ModelPartSought(_Record, frozen=True, tag="model_part"):
+    """With its bytes: the store keeps one model only, and that may be a later one by now."""
+
+    begin: int
+    end: int
+    found: bytes
+
+
+Sought = BlobSought | CheckpointSought | WitnessedSought | VoteSought | CosignedSought | ModelSought | ModelPartSought
 """What was looked up in the store, and what was there."""
 
 

@@ -15,7 +15,16 @@ from hashlib import sha256
 from typing import TypeVar
 
 from gossip.peer.book import Shelf
-from gossip.recording.records import BlobSought, CheckpointSought, CosignedSought, Sought, VoteSought, WitnessedSought
+from gossip.recording.records import (
+    BlobSought,
+    CheckpointSought,
+    CosignedSought,
+    ModelPartSought,
+    ModelSought,
+    Sought,
+    VoteSought,
+    WitnessedSought,
+)
 from ledger.entry import Hash, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
 
@@ -65,6 +74,16 @@ class Noting:
     def cosigned(self, log: PeerId, /) -> tuple[int, bytes] | None:
         found = self._shelf.cosigned(log)
         self._note(CosignedSought(log, found))
+        return found
+
+    def model(self) -> Hash:
+        found = self._shelf.model()
+        self._note(ModelSought(found))
+        return found
+
+    def model_part(self, begin: int, end: int, /) -> bytes:
+        found = self._shelf.model_part(begin, end)
+        self._note(ModelPartSought(begin, end, found))
         return found
 
 
@@ -128,16 +147,24 @@ class Noted:
     def cosigned(self, log: PeerId, /) -> tuple[int, bytes] | None:
         return self._next("cosigned", CosignedSought, log).found
 
+    def model(self) -> Hash:
+        return self._next("model", ModelSought).found
+
+    def model_part(self, begin: int, end: int, /) -> bytes:
+        return self._next("model_part", ModelPartSought, f"{begin}-{end}").found
+
 
 def _key(note: Sought) -> str:
     match note:
         case BlobSought(digest):
             return digest
-        case VoteSought():
+        case VoteSought() | ModelSought():
             return ""
+        case ModelPartSought(begin, end):
+            return f"{begin}-{end}"
         case _:
             return note.log
 
 
 def _told(note: Sought) -> str:
-    return f"{type(note).__name__.removesuffix('Sought').lower()} {_key(note)[:8]}".rstrip()
+    return f"{note.__struct_config__.tag} {_key(note)[:8]}".rstrip()
