@@ -3,7 +3,8 @@
     Append, Keep, KeepCheckpoint --one after another--> DISK_S later on disk      (the store)
     the mark of what was signed  ----------------------> on disk at once           (a file of its own)
 
-Backups are copies of it. It refuses to know what is written.
+A power cut may leave half of a row. It is there at the next start, as the bytes of a write-ahead log are, and its
+checksum is wrong: `recover` drops it, as SQLite does. Backups are copies of it. It refuses to know what is written.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Memory:
         self.promises: dict[PeerId, tuple[int, bytes]] = {}  # what was witnessed: (size, root)
         self.last_vote: StoredVote | None = None
         self.notes: dict[PeerId, tuple[int, bytes]] = {}  # with cosignatures: (size, note)
+        self._meant = b""  # the checksum of the last row, as it was to be
         self._under_way: dict[Hash, bytes] = {}  # blobs that were given to the disk and are not on it yet
 
     def blob(self, digest: Hash, /) -> bytes | None:
@@ -56,8 +58,23 @@ class Memory:
         if (log, seq) not in self._places:  # an entry may come again, with a blob that was not asked for before
             self._places.add((log, seq))
             self.history.append((log, seq, entry))
+            self._meant = sha256(entry).digest()
         if blob is not None:
             self.blobs[sha256(blob).hexdigest()] = blob
+
+    def tear(self, log: PeerId, seq: int, entry: bytes) -> None:
+        """The power went while an entry was being written: half of it is there."""
+        if (log, seq) not in self._places:
+            self._places.add((log, seq))
+            self.history.append((log, seq, entry[: len(entry) // 2]))
+            self._meant = sha256(entry).digest()
+
+    def recover(self) -> None:
+        """At a start: drop what was not written to its end."""
+        if self.history and sha256(self.history[-1][2]).digest() != self._meant:
+            log, seq, _ = self.history.pop()
+            self._places.remove((log, seq))
+            self._meant = sha256(self.history[-1][2]).digest() if self.history else b""
 
     def sign(self, size: int, root: Hash) -> None:
         """Move the mark; LocalError if that would fork the own log, as ledger/mark.py has it."""
@@ -73,7 +90,7 @@ class Memory:
         """A backup."""
         other = Memory()
         other.history, other.blobs = list(self.history), dict(self.blobs)
-        other._places = set(self._places)
+        other._places, other._meant = set(self._places), self._meant
         other.checkpoints, other.mark = dict(self.checkpoints), self.mark
         other.promises, other.last_vote, other.notes = dict(self.promises), self.last_vote, dict(self.notes)
         return other

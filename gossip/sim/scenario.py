@@ -187,9 +187,7 @@ class Scenario:
         if not (0 <= self.loss < 1 and 0 <= min(shares) <= max(shares) <= 1) or not 0 <= min(waits) <= max(waits) < inf:
             raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
         if any(not 0 < speed < inf for speed in (*self.slow.values(), *self.lines.values())):
-            raise LocalError(
-                "a machine or a line has an impossible speed", next_step="give numbers above 0"
-            )
+            raise LocalError("a machine or a line has an impossible speed", next_step="give numbers above 0")
         if not (0 < self.seconds < inf and 0 <= self.settle_s < inf and 0 < self.round_s < inf):
             raise LocalError("a scenario has an impossible length", next_step="give seconds above 0")
         if any(not 0 <= bad.at < bad.until < inf for bad in (*self.disk_full, *self.disk_error)):

@@ -3,9 +3,10 @@
     Dial, Send, Drop --> Network      SetTimer --> VirtualClock      Train --> Trainer, after its virtual time
     Append, Keep ------> Memory (disk.py: survives a crash, except what was not yet on disk)
 
-Its clock may be wrong (`skew_s`): the machine is told its own time, and only here is known what that is in the world's.
+Its clock may be wrong (`skew_s`): the machine is told its own time, and what that is in the world's is known only here.
 A write that fails ends the program, as in gossip/node: nothing is acknowledged; its owner makes the disk good and
-starts it again. A fuse (`burn`) ends a life after so many steps of a publish, a step being one effect or one write reaching the disk.
+starts it again. A fuse (`burn`) ends a life after so many steps of a publish, a step being one effect or one write
+reaching the disk.
 
 What gossip/node does with sockets, processes and SQLite, in a page. It decides nothing.
 """
@@ -104,7 +105,9 @@ class SimPeer:
         self._changes = 0  # of keys, asked for
         self._new: PrivateKey | None = None
         self._config = config
-        self._skew_s = swarm.scenario.skew_s.get(self.alike, 0.0)
+        self._skew_s = (
+            round(1024 * swarm.scenario.skew_s.get(self.alike, 0.0)) / 1024
+        )  # there and back without rounding
         self._writes: list[Write] = []  # under way, in order
         self._life = 0  # what was under way in an earlier one is void
         self._timers: dict[str, float] = {}

@@ -1,9 +1,11 @@
 """A swarm in one process and virtual time: the same Peer machine as in a real node, its joys and its troubles.
 
     Scenario --> keys, genesis, enrol entries --> peers start, crash, are cut off, drain --> SimReport
+                            after every event --> invariants.py
 
-Rules kept here: all chance comes from the scenario's seed; signatures, hashes, ledgers and folds are real;
-joiners come in by a ticket and an enrol entry like anybody. It refuses to know what the machine does inside.
+Rules kept here: all chance comes from the scenario's seed; signatures (unless the scenario says otherwise), hashes,
+ledgers and folds are real; joiners come in by a ticket and an enrol entry like anybody; who watches changes nothing.
+It refuses to know what the machine does inside.
 """
 
 from __future__ import annotations
@@ -31,11 +33,13 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book, restore
 from gossip.setup import fold_constants
 from gossip.sim.clock import EPOCH, VirtualClock
+from gossip.sim.invariants import Invariants
 from gossip.sim.network import HOST, Network
-from gossip.sim.report import SimReport
+from gossip.sim.report import Sample, SimReport
 from gossip.sim.scenario import Crash, Scenario
-from gossip.sim.station import DISK_S, SimPeer, digest, next_key
-from gossip.sim.toy import ToyTrainer, Trainer
+from gossip.sim.signatures import Signing
+from gossip.sim.station import DISK_S, SimPeer, Write, digest, next_key
+from gossip.sim.toy import Keeper, ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import peer_of
 from ledger.entry import FORMAT_VERSION, Enrol, Genesis, Hash, PeerId
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
 
 MAX_REFUSALS: Final = 100
 ROUND_MARGIN: Final = 1.1  # a round and the pause after it, in rounds
+SAMPLES: Final = 20  # of the curve, while there is training; one more at the end
+LOOKS: Final = 4  # from the start to the end of training, at all that everybody holds
 _CHECK_S: Final = 0.25  # between looks whether everybody agrees
 
 OnEvent = Callable[[float, int, Event], None]  # seconds since the start, peer, event
@@ -64,8 +70,10 @@ class SimSwarm:
         self.clock = VirtualClock()
         self.network = Network(
             self.clock, Random(f"{scenario.seed}/network"), loss=scenario.loss, delay_s=scenario.delay_s,
-            jitter_s=scenario.jitter_s, is_cut=self._is_cut,
+            jitter_s=scenario.jitter_s, is_cut=self._is_cut, duplicate=scenario.duplicate, reorder=scenario.reorder,
+            held_s=scenario.held_s,
         )  # fmt: skip
+        self.signing = Signing(scenario.signatures, scenario.seed)
         self.network.lines = scenario.lines
         self.notes: list[tuple[float, int, str, dict[str, Any]]] = []
         self._on_event = on_event
@@ -76,6 +84,10 @@ class SimSwarm:
         self.parameters = parameters(self.trainer.layout)
         self.peers = self._found()
         self.twins = [self._twin(number, twin.peer) for number, twin in enumerate(scenario.twins)]
+        self.invariants = Invariants(
+            self.swarm_id, self.peers[0].self_id, scenario.eta, NumpyArithmetic, lambda: self.clock.elapsed_s
+        )
+        self._curve: list[Sample] = []
         forkers = {twin.peer for twin in scenario.twins}
         self.honest = [peer for peer in self.peers if peer.index not in forkers]
         for peer in (*self.peers, *self.twins):
@@ -84,7 +96,7 @@ class SimSwarm:
     def _found(self) -> list[SimPeer]:
         """Keys, genesis and enrol entries: what `gossip new` and `gossip join` write."""
         scenario = self.scenario
-        keys = [PrivateKey.from_seed(digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
+        keys = [self.signing.key(digest(f"key {scenario.seed}/{i}")) for i in range(scenario.peers)]
         policy = Policy.parse(scenario.policy)
         usual = fold_constants(eta=scenario.eta, norm0=scenario.norm0)
         fold = msgspec.structs.replace(usual, **scenario.constants)
@@ -158,6 +170,22 @@ class SimSwarm:
         if self._on_event is not None:
             self._on_event(self.clock.elapsed_s, peer.index, event)
 
+    def started(self, peer: SimPeer) -> None:
+        self.invariants.started(peer)
+
+    def handled(self, peer: SimPeer) -> None:
+        self.invariants.after(peer)
+
+    def stored(self, peer: SimPeer, write: Write) -> None:
+        self.invariants.stored(peer, write)
+
+    def signed(self, peer: SimPeer, size: int) -> None:
+        self.invariants.signed(peer, size)
+
+    def stopped(self, peer: SimPeer, why: str) -> None:
+        """A program has ended by itself: nothing can be written."""
+        self.notes.append((self.clock.elapsed_s, peer.index, "stopped", {"reason": why}))
+
     def noted(self, peer: SimPeer, kind: str, fields: dict[str, Any]) -> None:
         if kind == "refused" and len(self._refusals) < MAX_REFUSALS:
             self._refusals.append(str(fields.get("text", "")))
@@ -194,6 +222,50 @@ class SimSwarm:
                 at(EPOCH + twin.until, self.peers[twin.peer].crash)
         for peer in (*self.peers, *self.twins):
             at(EPOCH + scenario.seconds, partial(peer.deliver, Drain()))
+        for number in range(1, SAMPLES):
+            at(EPOCH + scenario.seconds * number / SAMPLES, self._sample)
+        for number in range(1, LOOKS):
+            at(EPOCH + scenario.seconds * number / LOOKS, partial(self._look_through, number))
+
+    def _look_through(self, number: int) -> None:
+        """All machines, and the model of one of them."""
+        peers = [*self.peers, *self.twins]
+        self.invariants.look_through(peers, recompute=[peers[number % len(peers)]])
+
+    def _sample(self) -> None:
+        """How good the models are, and what they have cost so far."""
+        scores = self._accuracies()
+        received = sum(self.network.bytes_received[peer.index] for peer in self.peers)
+        self._curve.append(
+            Sample(
+                virtual_s=self.clock.elapsed_s,
+                mean=sum(scores) / len(scores) if scores else None,
+                worst=min(scores, default=None),
+                kb_per_peer=received / len(self.peers) / 1000,
+                updates=sum(peer.machine.status().updates for peer in self.peers if peer.machine is not None),
+            )
+        )
+
+    def _accuracies(self) -> tuple[float, ...]:
+        """Of each peer's model on its own rows, if the trainer has such; else on everybody's."""
+        found: list[float] = []
+        known: dict[tuple[Hash, int], float | None] = {}  # many hold the same model
+        for peer in self.peers:
+            if peer.book is None or peer.book.fold is None:
+                continue
+            own = peer.index if isinstance(self.trainer, Keeper) else -1
+            place = (peer.book.model_hash(), own)
+            if place not in known:
+                known[place] = self._score(peer.book, own)
+            if (score := known[place]) is not None:
+                found.append(score)
+        return tuple(found)
+
+    def _score(self, book: Book, own: int) -> float | None:
+        if own < 0 or not isinstance(self.trainer, Keeper):
+            return self.trainer.accuracy(book.theta())
+        scores = self.trainer.measure(book.theta(), own)
+        return 1 - (scores.fp + scores.fn) / scores.examples if scores.examples else None
 
     def _cut(self, side: tuple[int, ...]) -> None:
         self._cuts.append(side)
@@ -201,6 +273,10 @@ class SimSwarm:
 
     def run(self) -> SimReport:
         """Let it happen, until everybody has drained and agrees, or time is up."""
+        with self.signing.standing_in():
+            return self._run()
+
+    def _run(self) -> SimReport:
         began = time.perf_counter()
         self._plan()
         end = EPOCH + self.scenario.seconds
@@ -213,6 +289,8 @@ class SimSwarm:
                 pass
         while self.clock.step(end + DISK_S):  # what was written by then is on disk
             pass
+        self.invariants.at_end([*self.peers, *self.twins], self.honest)
+        self._sample()
         return self._report(time.perf_counter() - began)
 
     def _all_agree(self) -> bool:
@@ -240,6 +318,9 @@ class SimSwarm:
             bytes_received={peer.self_id: self.network.bytes_received[peer.index] for peer in self.peers},
             accuracy=self.trainer.accuracy(first.theta()) if first is not None and first.fold is not None else None,
             refusals=tuple(self._refusals),
+            invariants_broken=tuple(self.invariants.broken),
+            accuracies=self._accuracies(),
+            curve=tuple(self._curve),
         )
 
 
