@@ -1,11 +1,11 @@
 """Who may send which frame: one table, asked by a frame's first byte before anything of it is read.
 
-           Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled
-  stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
-  out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
-  guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .
-  inviter    +     +    +      +       +       +     +     .      +      +    +     .     +        +       +    +      +
-  members    +     +    +      +       +       +     +     +      +      +    +     +     +        +       +    +      +
+         Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled
+stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
+out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
+guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .
+inviter    +     +    +      +       +       +     +     .      +      +    +     .     +        +       +    +      +
+members    +     +    +      +       +       +     +     +      +      +    +     +     +        +       +    +      +
 
     stranger: its link ends    out: revoked, or expired    guest: let in, no member yet
     inviter: dialled, and unknown    members: of any role
