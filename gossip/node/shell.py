@@ -142,6 +142,7 @@ class Node:
         limits = self._limits = Limits.read(config.limits) if config.limits is not None else DEFAULT
         addresses = addresses_of(config.interface)
         store = stack.enter_context(Store(places.store_path(directory)))
+        store.settle()
         reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
         self._meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self", "swarm_name", "name")}
         swarm, founder, own = (self._meta[name] for name in ("swarm", "founder", "self"))
@@ -321,10 +322,12 @@ class Node:
         return self._clock.now()
 
     async def _stored(self, seq: int) -> None:
-        await self._post(ev.Stored(seq))
+        if not self._ending:  # nobody takes events any more, and a full queue would hold the last write up for ever
+            await self._post(ev.Stored(seq))
 
     async def _witnessed(self, log: str, size: int) -> None:
-        await self._post(ev.WitnessedStored(log, size))
+        if not self._ending:
+            await self._post(ev.WitnessedStored(log, size))
 
     def _nobody_yet(self) -> None:
         if not self._ending:
