@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -19,6 +20,7 @@ from typing import Any
 
 from gossip.events import LinkDown, LinkId, LinkUp, Received
 from gossip.limits import DEFAULT, Limits
+from gossip.transport.dials import Dials
 from gossip.transport.link import Link
 from ledger.errors import LinkError, RemoteError
 
@@ -49,6 +51,7 @@ class LinkPool:
         self._post = post
         self._numbers = itertools.count(1)
         self._open: dict[LinkId, _Open] = {}
+        self.dials = Dials(time.time)
         self._past_sent = 0
         self._past_received = 0
 
