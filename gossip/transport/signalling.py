@@ -277,8 +277,13 @@ class Unheard(LinkError):
     """Somebody is there, and says nothing to us."""
 
 
+class NoPeer(Unheard):
+    """What is there refuses as no peer does, which would send nothing, not even its program's name."""
+
+
 async def exchange(host: str, port: int, offer: bytes, path: str = PATH) -> bytes:
-    """Send an offer and return the answer's bytes, unread. LinkError: nobody there; Unheard: nobody who knows us."""
+    """Send an offer and return the answer's bytes, unread. LinkError: nobody there; Unheard: nobody who knows us (NoPeer:
+    no peer at all)."""
     try:
         async with (
             aiohttp.ClientSession(
@@ -287,6 +292,11 @@ async def exchange(host: str, port: int, offer: bytes, path: str = PATH) -> byte
             session.post(f"http://{host}:{port}{path}", data=offer, allow_redirects=False) as response,
         ):
             if response.status != 200:
+                if response.status != 404 or response.headers.get("Server") or response.content_length:
+                    raise NoPeer(
+                        f"what answers at {host}:{port} is no peer",
+                        next_step="name the port that gossip status shows on the other machine",
+                    )
                 raise Unheard(
                     f"the peer at {host}:{port} does not answer us",
                     why="it does not know our key, or our invite was used up, or it is busy",
