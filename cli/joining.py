@@ -20,7 +20,7 @@ import typer
 from cli import options as opt
 from cli import passphrase, remembered, render, settings
 from cli.moments import end
-from cli.swarm import refuse_second_node, secret_of, start
+from cli.swarm import check_record, refuse_second_node, secret_of, start
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def join(
     plain_view: opt.Plain = False,
     json: opt.Stream = False,
     until_stdin_closes: opt.UntilStdin = False,
+    record: opt.Record = None,
 ) -> None:
     """Enter a swarm with an invitation, and run."""
     asked = _read(invitation, open_name)
@@ -69,6 +70,7 @@ def join(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, every=every, epsilon=epsilon, allowlist=allowlist, limits=limits,
     )  # fmt: skip
+    check_record(record)
     remembered.check(wanted)
     remembered.read_through(wanted)
     if key is not None and not key.is_file():
@@ -97,7 +99,8 @@ def join(
         secret, own_key = _secret_and_key(key, lock, passphrase_file)
         enrol(place, ticket, peer_name or remembered.new_name(), key=own_key, passphrase=secret)
     start(
-        place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket
+        place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, ticket=ticket,
+        record=record,
     )  # fmt: skip
 
 

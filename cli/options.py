@@ -66,6 +66,13 @@ LimitsFile = Annotated[
     Path | None,
     typer.Option("--limits", metavar="FILE", help="What other peers may cost this machine (docs/limits.md), as TOML."),
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", metavar="FILE",
+        help="Keep what this run's peer is told in a new file, for: gossip simulate --replay FILE.",
+    ),
+]  # fmt: skip
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
 Stream = Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")]
 UntilStdin = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]

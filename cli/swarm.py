@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -149,6 +149,7 @@ def run(
     epsilon: opt.Epsilon = None,
     allowlist: opt.Allowlist = None,
     limits: opt.LimitsFile = None,
+    record: opt.Record = None,
     directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
     plain_view: opt.Plain = False,
@@ -162,10 +163,24 @@ def run(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, every=every, epsilon=epsilon, allowlist=allowlist, limits=limits,
     )  # fmt: skip
+    check_record(record)
     remembered.check(wanted)
     remembered.read_through(wanted)
     secret = secret_of(place, passphrase_file)
-    start(place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes)
+    start(
+        place, wanted, secret, plain_view=plain_view, json=json, until_stdin_closes=until_stdin_closes, record=record
+    )  # fmt: skip
+
+
+def check_record(file: Path | None) -> None:
+    """LocalError if a recording could not be begun there: before anything is made, or an invitation spent."""
+    if file is not None and file.exists():
+        raise LocalError(
+            f"{file} is there already", why="a recording overwrites nothing",
+            next_step="name another file with --record, or remove this one",
+        )  # fmt: skip
+    if file is not None and not file.parent.is_dir():
+        raise LocalError(f"no folder {file.parent}", next_step="name a file in one that exists with --record")
 
 
 def secret_of(place: Path, file: Path | None) -> Passphrase | None:
@@ -177,11 +192,11 @@ def secret_of(place: Path, file: Path | None) -> Passphrase | None:
 
 def start(
     place: Path, wanted: remembered.Wishes, secret: Passphrase | None, *, plain_view: bool, json: bool,
-    until_stdin_closes: bool, ticket: Any = None,
+    until_stdin_closes: bool, ticket: Any = None, record: Path | None = None,
 ) -> None:  # fmt: skip
     from cli.running import mode_of, run_node
 
-    config = remembered.config(place, wanted, ticket, secret)
+    config = replace(remembered.config(place, wanted, ticket, secret), record=record)
     mode = mode_of(plain_wanted=plain_view, json_wanted=json)
     if mode != "json" and config.limits is not None:
         render.say(_limited(config.limits))
