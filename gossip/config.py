@@ -7,6 +7,8 @@ the same. The shell builds one PeerConfig and never changes it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+from typing import Literal
 
 from gossip.limits import DEFAULT, Limits
 from ledger.errors import LocalError
@@ -36,6 +38,13 @@ class PeerConfig:
     min_round_s: float = 0.0
     """Seconds from the start of one round to the start of the next, at least. 0: as fast as training goes."""
 
+    adapts: bool = True
+    """Local steps, the share of the model published and the number of links follow what machines and lines can do
+    (docs/pace.md). Without, all is as declared."""
+
+    tempo: Literal["adaptive", "eager", "paced"] = "adaptive"
+    """Whether a round waits until most have published: by measured staleness, never, or always. Always with a bound."""
+
     limits: Limits = DEFAULT
     """What each other peer may cost this one (gossip/limits.py)."""
 
@@ -51,6 +60,12 @@ class PeerConfig:
     rotate_s: float = 30.0
     """Seconds between own random links tried in a large swarm. Without rotation two halves that a partition made,
     each with links enough, would never look for one another again."""
+
+    leads: Literal["auto", "yes", "no"] = "auto"
+    """Whether this peer bundles for others (docs/bundles.md). "auto": once blobs have come to it at a MiB a second."""
+
+    follows: bool = True
+    """Whether it borrows the sums of leaders where it is behind."""
 
     digest_s: float = 5.0
     """Seconds between digests to each link (varied by a quarter, more often on a new link): they heal lost news."""

@@ -13,6 +13,10 @@ Rules kept here:
   PATIENCE_S. Addresses that the user or an invite gave are dialled at once.
 - Two links to one peer (to a key, or to the key that took its place): both ends keep the one that the lower key dialled
   if the dials crossed, else the newer.
+- A machine that slept, or stands at another address, forgets every backoff and dials everybody at once; links that its
+  sleep has outlived, or that lead over its old address, end. From the other side: who is heard of again is dialled
+  again, and a linked peer that is said to be at a new place is dialled there a few times, for it may have moved and the
+  link be dead without a sign. A dial that succeeds replaces the link, any other changes nothing.
 - Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
 - A guest may take the place of a member's link, but guests hold no more than a quarter of what the limits allow when
   it is wanted: then the oldest guest goes, for another guest as for a member.
@@ -39,6 +43,9 @@ PATIENCE_S: Final = 1.5  # how long the higher key leaves the first dial to the 
 FIRST_RETRY_S: Final = 0.2
 LAST_RETRY_S: Final = 30.0
 LAST_JOIN_RETRY_S: Final = 5.0  # of a joiner, at the door it was invited to
+LAST_GIVEN_RETRY_S: Final = 8.0  # at an address of the user's: a laptop that wakes there is found within ten seconds
+OUTLIVED_S: Final = 25.0  # a far end gives up who is silent for 30 s (RFC 7675), a little less with its clock
+MOVES: Final = 3  # dials at a place where a linked peer is said to be
 CROSSED_S: Final = 10.0  # two links within so long are two dials that crossed
 SETTLED_S: Final = 5.0  # a link so old has served its newcomer
 DIAL_LIMIT_S: Final = 90.0  # a shell that never answers a Dial must not block the address for ever
@@ -99,6 +106,7 @@ class Links:
         self._shunned: dict[bytes, float] = {}
         self._rotate_at = 0.0
         self._rotating = False  # the next link that we dialled replaces an older one
+        self.is_leader = False  # and takes twice the links
         self.seeks = False  # we may have forgotten who is a member: whoever says to be of this swarm is dialled
 
     def __iter__(self) -> Iterator[Live]:
@@ -120,6 +128,8 @@ class Links:
         at_once = given or (event.key is not None and self.own_key < event.key)
         known = self._candidates.get(place)
         if known is not None:
+            if known.key == event.key and known.dialling_since is None:  # heard again: it is there now
+                known.due = min(known.due, now + (0 if at_once else PATIENCE_S))
             if known.key == event.key or (known.given and not given):
                 return
             if known.dialling_since is not None:
@@ -128,9 +138,24 @@ class Links:
                 return
         elif not self._has_room_for(event.key, given):
             return
+        moves = MOVES if event.key is not None and self._is_elsewhere(event.key, now) else 0
         self._candidates[place] = Candidate(
-            event.host, event.port, event.key, given, now + (0 if at_once else PATIENCE_S)
+            event.host, event.port, event.key, given, now + (0 if at_once else PATIENCE_S), moves=moves
         )
+
+    def _is_elsewhere(self, key: bytes, now: float) -> bool:
+        """Whether we have a link to that peer, and not since a moment ago: then a new place of its is news."""
+        peer = self._member(key)
+        mine = [live for live in self._live.values() if live.key == key or (peer is not None and live.peer == peer)]
+        return any(now - live.up_at >= PROVEN_S for live in mine)
+
+    def woke(self, slept_s: float, moved: bool, now: float) -> None:
+        """Try everybody anew, and let go of links that are over at their far ends or lead to where we no longer are."""
+        if moved or slept_s >= OUTLIVED_S:
+            for live in tuple(self._live.values()):
+                self.drop(live.link, "our address changed" if moved else "this machine slept", now)
+        for candidate in self._candidates.values():
+            candidate.failures, candidate.due = 0, now
 
     def _has_room_for(self, key: bytes | None, given: bool) -> bool:
         """Whether one more may be kept; for that another may have to go."""
@@ -269,7 +294,7 @@ class Links:
 
     def _retry_later(self, candidate: Candidate, now: float) -> None:
         joining = candidate.given and self._member(self.own_key) is None  # somebody waits for this
-        longest = LAST_JOIN_RETRY_S if joining else LAST_RETRY_S
+        longest = LAST_JOIN_RETRY_S if joining else LAST_GIVEN_RETRY_S if candidate.given else LAST_RETRY_S
         pause = min(longest, FIRST_RETRY_S * 2.0 ** min(candidate.failures, 16))
         candidate.failures += 1
         candidate.due = now + pause * self._luck.uniform(0.5, 1.0)
@@ -296,6 +321,9 @@ class Links:
                 self._retry_later(candidate, now)
         open_to = [c for c in self._candidates.values() if c.dialling_since is None and self._is_wanted(c)]
         due = [c for c in open_to if c.due <= now]
+        for candidate in [c for c in due if c.moves]:
+            candidate.moves -= 1
+            self._dial(candidate, now)
         given = [c for c in due if c.given]
         others = [c for c in due if not c.given]
         room = self._room()
@@ -318,7 +346,7 @@ class Links:
         if key is not None:
             peer = self._member(key)
             if any(live.key == key or (peer is not None and live.peer == peer) for live in self._live.values()):
-                return False
+                return candidate.moves > 0 and candidate.dialling_since is None
             if any(c.dialling_since is not None and c.key == key for c in self._candidates.values()):
                 return False
         if candidate.given or (self.seeks and candidate.key is not None):
@@ -331,7 +359,11 @@ class Links:
         if self._is_small():
             return self._config.limits.links
         own = sum(1 for live in self._live.values() if live.dialled)
-        return max(0, self._config.links - len(self._live) - dialling, self._config.own_links - own - dialling)
+        return max(0, self._aim() - len(self._live) - dialling, self._config.own_links - own - dialling)
+
+    def _aim(self) -> int:
+        """Links aimed at in a large swarm."""
+        return self._config.links * (2 if self.is_leader else 1)
 
     def _is_small(self) -> bool:
         return self._swarm_size() <= self._config.full_mesh
@@ -350,7 +382,7 @@ class Links:
     def _retire_one(self, new: Live, now: float) -> None:
         """A random link came in by rotation: let the oldest of our own go, if there are more than enough."""
         own = [live for live in self._live.values() if live.dialled and live is not new]
-        if len(self._live) > self._config.links and len(own) >= self._config.own_links:
+        if len(self._live) > self._aim() and len(own) >= self._config.own_links:
             self.drop(min(own, key=lambda live: (live.up_at, live.link)).link, "making room for another", now)
 
     def _ask_again(self, open_to: list[Candidate], now: float) -> None:

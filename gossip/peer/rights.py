@@ -1,6 +1,6 @@
 """Who may send which frame: one table, asked by a frame's first byte before anything of it is read.
 
-         Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled
+        Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled
 stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
 out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
 guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .

@@ -188,6 +188,10 @@ class Rumour:
         holds = (link for link, claims in self._claims.items() if claims.get(log, 0) > seq)
         return [link for link in holds if (live := self._links.get(link)) is not None and not live.is_guest]
 
+    def claim(self, link: LinkId, log: LogId) -> int:
+        """How much of a log a link is known to hold."""
+        return self._claims.get(link, {}).get(log, 0)
+
     def is_up(self, link: LinkId) -> bool:
         return link in self._claims
 
