@@ -210,6 +210,17 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Woke:
+    """This machine slept, or stands at another address: who could not be reached may be there now.
+
+    Dials that were under way are over, each with its DialFailed before this.
+    """
+
+    slept_s: float  # 0: it did not
+    moved: bool = False  # its addresses are others now: links over the old ones are dead, even if nothing says so
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Stop training; finish what is in flight, publish a last snapshot, keep gossiping."""
 
@@ -236,6 +247,7 @@ Event = (
     | Revoking
     | Timer
     | Pause
+    | Woke
     | Drain
 )
 
@@ -439,4 +451,5 @@ __all__ = [
     "Trained",
     "TrainingFailed",
     "WitnessedStored",
+    "Woke",
 ]

@@ -33,6 +33,7 @@ class Candidate:
     failures: int = 0
     dialling_since: float | None = None
     led_to: bytes | None = None  # the key that answered there last
+    moves: int = 0  # dials still allowed to see whether a peer that we have a link to now stands here
 
 
 def is_worth_more(known: Candidate, key: bytes | None, is_members: IsMembers) -> bool:

@@ -194,6 +194,9 @@ class Links:
                 self._retry_later(candidate, now)
             return None
         self._live[event.link] = live
+        for known in self._candidates.values():
+            if known.key == live.key:
+                known.moves = 0
         if event.dialled and self._rotating:
             self._rotating = False
             self._retire_one(live, now)
@@ -322,8 +325,9 @@ class Links:
         open_to = [c for c in self._candidates.values() if c.dialling_since is None and self._is_wanted(c)]
         due = [c for c in open_to if c.due <= now]
         for candidate in [c for c in due if c.moves]:
-            candidate.moves -= 1
             self._dial(candidate, now)
+            candidate.moves -= 1
+        due = [c for c in due if c.dialling_since is None and self._is_wanted(c)]
         given = [c for c in due if c.given]
         others = [c for c in due if not c.given]
         room = self._room()
@@ -345,8 +349,9 @@ class Links:
         key = candidate.key or candidate.led_to
         if key is not None:
             peer = self._member(key)
-            if any(live.key == key or (peer is not None and live.peer == peer) for live in self._live.values()):
-                return candidate.moves > 0 and candidate.dialling_since is None
+            linked = any(live.key == key or (peer is not None and live.peer == peer) for live in self._live.values())
+            if linked and not candidate.moves:
+                return False
             if any(c.dialling_since is not None and c.key == key for c in self._candidates.values()):
                 return False
         if candidate.given or (self.seeks and candidate.key is not None):

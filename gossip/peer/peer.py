@@ -45,6 +45,7 @@ from gossip.events import (
     Trained,
     TrainingFailed,
     WitnessedStored,
+    Woke,
 )
 from gossip.peer.admission import Admission
 from gossip.peer.author import Author
@@ -205,6 +206,9 @@ class Peer:
                 self._reception.replan = self._reception.replan or name == LINKS_TIMER
             case Pause(reason):
                 self._rounds.pause(reason)
+            case Woke(slept_s, moved):
+                self._links.woke(slept_s, moved, now)
+                self._reception.replan = True
             case Drain():
                 self._rounds.drain()
             case _:

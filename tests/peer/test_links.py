@@ -133,6 +133,89 @@ def test_backoff_doubles_to_half_a_minute() -> None:
     assert pauses[5] > pauses[2] > pauses[0]
 
 
+def failing(desk: Desk, port: int, who: bytes | None, times: int) -> float:
+    """Dial an address in vain so often; when that was over."""
+    now = 0.0
+    for _ in range(times):
+        while not desk.dials(now):
+            now += 0.05
+        desk.links.failed(DialFailed("h", port, who, "no answer"), now)
+    return now
+
+
+def test_an_address_of_the_users_is_tried_often_enough_that_who_wakes_there_is_met_within_ten_seconds() -> None:
+    desk = Desk(LOW)
+    desk.links.found(Found("h", 1, None), 0.0)
+    gave_up = failing(desk, 1, None, 12)
+    assert desk.dials(gave_up + 8.1) == [1]
+
+
+def test_who_wakes_dials_everybody_at_once_whatever_failed_before() -> None:
+    desk = Desk(HIGH)
+    desk.links.found(Found("h", 1, LOW), 0.0)
+    asleep_at = failing(desk, 1, LOW, 12)
+    assert desk.dials(asleep_at + 0.1) == []
+    desk.links.woke(3600.0, False, asleep_at + 0.1)
+    assert desk.dials(asleep_at + 0.1) == [1]
+
+
+def test_a_long_sleep_or_another_address_ends_all_links_and_a_nap_none() -> None:
+    for slept_s, moved, ended in ((6.0, False, []), (rules.OUTLIVED_S, False, [1, 2]), (0.0, True, [1, 2])):
+        desk = Desk(LOW)
+        desk.links.up(LinkUp(1, HIGH, dialled=True), 0.0)
+        desk.links.up(LinkUp(2, OTHER, dialled=False), 0.0)
+        desk.links.woke(slept_s, moved, 60.0)
+        assert desk.drops() == ended
+        assert [live.link for live in desk.dropped] == ended
+
+
+def test_who_is_heard_of_again_is_dialled_again() -> None:
+    """A peer that wakes says on mDNS that it is there; its place is the old one."""
+    for own, who, waits in ((LOW, HIGH, 0.0), (HIGH, LOW, rules.PATIENCE_S)):
+        desk = Desk(own)
+        desk.links.found(Found("h", 1, who), 0.0)
+        now = failing(desk, 1, who, 12) + 0.1
+        assert desk.dials(now) == []
+        desk.links.found(Found("h", 1, who), now)
+        assert desk.dials(now + waits) == [1]
+
+
+def test_a_linked_peer_that_is_said_to_be_at_a_new_place_is_looked_for_there_a_few_times() -> None:
+    desk = Desk(LOW)
+    desk.links.found(Found("old", 1, HIGH), 0.0)
+    assert desk.dials(0.0) == [1]
+    desk.links.up(LinkUp(1, HIGH, dialled=True, address=("old", 1)), 0.1)
+    desk.links.found(Found("new", 2, HIGH), 60.0)
+    tried, now = 0, 60.0
+    while now < 300.0:
+        for port in desk.dials(now):
+            assert port == 2
+            tried += 1
+            desk.links.failed(DialFailed("new", 2, HIGH, "nobody"), now)
+        now += 0.5
+    assert tried == rules.MOVES  # somebody made that up: the link stays, and nobody is called for ever
+    assert [live.link for live in desk.links] == [1]
+
+
+def test_a_link_to_the_new_place_of_a_peer_replaces_the_one_to_its_old_place() -> None:
+    desk = Desk(LOW)
+    desk.links.up(LinkUp(1, HIGH, dialled=False), 0.0)
+    desk.links.found(Found("new", 2, HIGH), 60.0)
+    assert desk.dials(60.0) == [2]
+    desk.links.up(LinkUp(2, HIGH, dialled=True, address=("new", 2)), 60.5)
+    assert [live.link for live in desk.links] == [2]
+    assert desk.dials(61.0) == []  # found, and that is that
+
+
+def test_a_large_swarm_looks_for_a_peer_that_moved_even_if_it_has_links_enough() -> None:
+    members = [LOW, *(key(number) for number in range(30))]
+    desk = Desk(LOW, members)
+    for number in range(10):
+        desk.links.up(LinkUp(1 + number, members[1 + number], dialled=number < 6), 0.0)
+    desk.links.found(Found("new", 99, members[3]), 60.0)
+    assert 99 in desk.dials(60.0)
+
+
 def test_a_small_swarm_links_all_a_large_one_six() -> None:
     for size, expected in ((8, 7), (60, 6)):
         members = [LOW, *(key(number) for number in range(size - 1))]
