@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import data, demo, inviting, joining, key, ledger, members, model, policy, swarm
+from cli import data, demo, doctor, inviting, joining, key, ledger, members, model, policy, swarm
 from cli.group import Gossip
 from cli.render import say
 
@@ -56,6 +56,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel="Data")
 app.add_typer(ledger.app, name="ledger", rich_help_panel="Audit")
 app.command(rich_help_panel="Machine")(swarm.status)
 app.command(rich_help_panel="Machine")(swarm.stop)
+app.command(rich_help_panel="Machine")(doctor.doctor)
 app.add_typer(key.app, name="key", rich_help_panel="Machine")
 
 

@@ -22,7 +22,7 @@ from ledger.errors import GossipError
 SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
 PEER_MODULES: Final = (  # of the extra [peer]
-    "aiohttp", "aiortc", "jax", "numpy", "optax", "segno", "spake2", "tldextract", "zeroconf",
+    "aiohttp", "aiortc", "jax", "numpy", "optax", "psutil", "segno", "spake2", "tldextract", "zeroconf",
 )  # fmt: skip
 
 

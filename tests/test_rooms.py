@@ -19,7 +19,8 @@ ON_DISK = {
 # Where event loops are; all else of the program is plain functions (cores are bound by a contract of their own).
 LOOPS = {
     "cli.running", "gossip.training.worker_client", "gossip.transport", "gossip.node.calls", "gossip.node.entering",
-    "gossip.node.inviting",
+    "gossip.node.inviting", "gossip.doctor.answering", "gossip.doctor.examine", "gossip.doctor.itself",
+    "gossip.doctor.multicast", "gossip.doctor.talk", "gossip.doctor.way",
     "gossip.node.checking", "gossip.node.learning", "gossip.node.own_data", "gossip.node.rekeying", "gossip.node.shell",
     "gossip.node.timers", "gossip.node.writer", "gossip.node.written",
 }  # fmt: skip

@@ -1,6 +1,8 @@
-"""Which dials failed lately, for whoever asks why two machines do not meet. Nothing is decided by it.
+"""Which dials failed lately, for whoever asks why two machines do not meet.
 
     failed(address) --> kept, the newest first, FAILED_KEPT at most     succeeded(address) --> forgotten
+
+Nothing is decided by it.
 """
 
 from __future__ import annotations

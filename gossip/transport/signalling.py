@@ -282,8 +282,10 @@ class NoPeer(Unheard):
 
 
 async def exchange(host: str, port: int, offer: bytes, path: str = PATH) -> bytes:
-    """Send an offer and return the answer's bytes, unread. LinkError: nobody there; Unheard: nobody who knows us (NoPeer:
-    no peer at all)."""
+    """Send an offer and return the answer's bytes, unread.
+
+    LinkError: nobody there; Unheard: nobody who knows us; NoPeer: nobody who could.
+    """
     try:
         async with (
             aiohttp.ClientSession(

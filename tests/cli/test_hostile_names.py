@@ -249,6 +249,7 @@ READS: Final[dict[str, Sequence[Sequence[str]]]] = {
 }
 # Commands that print nothing which a peer chose, or start a node, whose words are looked at below.
 OWN: Final[dict[str, str]] = {
+    "doctor": "a node's status and what is heard: tried in tests/doctor",
     "demo": "its own peers; the live view is tried below",
     "new": "what its user typed",
     "run": "a node's lines, events and view: tried below",

@@ -1,0 +1,1 @@
+"""What keeps two machines apart, found hop by hop. docs/doctor.md says what each hop is."""

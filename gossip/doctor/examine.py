@@ -1,0 +1,159 @@
+"""The examination: which hops are looked at, in which order, for what was asked.
+
+    machine, backends, disk, space --> interface, multicast, others, port, channel (of each interface)
+        --> node, dials, clock (of a directory) --> name ... heard (to another machine) --> clock (of this one)
+
+It acts on what the other files of this folder find out, and decides only what is worth asking after what has failed.
+What is looked at on the network stays on the interfaces that were named, loopback if none was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gossip.doctor import answering, clock, disk, interfaces, itself, machine, multicast, node, way
+from gossip.doctor.finding import Finding, Report, skipped
+from gossip.doctor.multicast import LISTEN_S
+from gossip.transport.discovery import addresses_of
+from gossip.transport.webrtc import Backend
+from ledger.errors import LocalError
+
+PATIENCE_S: Final = 8.0  # for one hop; a link over a bad network takes two or three
+_LIBRARIES: Final[tuple[Backend, ...]] = ("aiolibdatachannel", "aiortc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """What is known of the peer of this machine, by whoever may read its directory."""
+
+    swarm: str = ""
+    own: str = ""
+    status: Mapping[str, Any] | None = None  # of the node that runs there
+    claims: Sequence[tuple[str, int]] = ()  # (log, time) of entries, in the order in which they came
+    names: Mapping[str, str] | None = None
+    member: way.Member | None = None  # to dial as, while no node runs
+    locked: str = ""  # why there is none, if its keys would be needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look at."""
+
+    folder: Path  # where the peer keeps its things, or would
+    interfaces: tuple[str, ...] = ("lo",)
+    port: int = 0  # that the peer listens on; 0: any
+    target: tuple[str, int] | None = None  # another machine
+    peer: Peer | None = None
+    patience_s: float = PATIENCE_S  # with each hop that may be silent
+    listen_s: float = LISTEN_S  # for others by mDNS
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+
+
+def examine(wanted: Wanted, tell: Callable[[Finding], None] = lambda finding: None) -> Report:
+    """Look at everything; `tell` hears of each hop as it is done."""
+
+    async def run() -> Report:
+        found = []
+        async for finding in _look(wanted):
+            found.append(finding)
+            tell(finding)
+        return Report.of(found)
+
+    return asyncio.run(run())
+
+
+def answer(wanted: Wanted, tell: answering.Tell) -> None:
+    """Be the other end, on the first interface, until interrupted. LocalError, LinkError: that cannot be."""
+    addresses = addresses_of(wanted.interfaces[0])
+    asyncio.run(answering.wait(addresses, wanted.port, tell, wall=wanted.wall))
+
+
+async def _look(wanted: Wanted) -> AsyncIterator[Finding]:
+    begun = wanted.wall(), wanted.steady()
+    peer = wanted.peer or Peer()
+    loaded = machine.load()
+    backends = [name for name in _LIBRARIES if not loaded[name].startswith("!")]
+    yield machine.judge_backends(loaded)
+    yield machine.look()
+    for finding in disk.look(wanted.folder):
+        yield finding
+    here = interfaces.here()
+    if (loopback := interfaces.judge_loopback(here)) is not None:
+        yield loopback
+    for name in wanted.interfaces:
+        async for finding in _look_interface(wanted, peer, name, here, backends):
+            yield finding
+    if wanted.peer is not None:
+        for finding in node.judge(peer.status, wanted.wall()):
+            yield finding
+        claims = clock.judge_claims(clock.differences(peer.claims, peer.own), peer.names or {})
+        if claims is not None:
+            yield claims
+    if wanted.target is not None:
+        async for finding in _look_way(wanted, peer, here, backends):
+            yield finding
+    yield clock.judge_own((begun[0], wanted.wall()), (begun[1], wanted.steady()))
+
+
+async def _look_interface(
+    wanted: Wanted, peer: Peer, name: str, here: Sequence[interfaces.Interface], backends: Sequence[Backend]
+) -> AsyncIterator[Finding]:
+    own = interfaces.judge(name, here)
+    yield own
+    interface = interfaces.find(name, here)
+    if own.state == "fails" or interface is None:
+        return
+    addresses = _addresses(name)
+    heard, _ = await multicast.look(interface, addresses, wanted.patience_s, wanted.listen_s, swarm=peer.swarm)
+    for finding in heard:
+        yield finding
+    at = str((peer.status or {}).get("address", ""))
+    answers = at if at.rpartition(":")[0] in addresses else ""
+    yield await itself.look_port(addresses[0], wanted.port, wanted.patience_s, own=answers)
+    for backend in backends:
+        yield await itself.look_channel(addresses, backend, wanted.patience_s)
+
+
+async def _look_way(
+    wanted: Wanted, peer: Peer, here: Sequence[interfaces.Interface], backends: Sequence[Backend]
+) -> AsyncIterator[Finding]:
+    assert wanted.target is not None
+    host, port = wanted.target
+    address, named = await way.resolve(host)
+    if named is not None:
+        yield named
+    if not address:
+        return
+    name = wanted.interfaces[0]
+    interface = interfaces.find(name, here)
+    if interface is None or not interface.networks:
+        yield skipped("route", f"{name} has no address to go from", "", f"{host}:{port}")
+        return
+    path = way.Way(interface, _addresses(name), address, port)
+    found = await way.look(path, here, backends, wanted.patience_s, wanted.wall, peer.member)
+    for finding in found:
+        yield finding
+        if finding.hop == "udp" and finding.state == "skipped" and peer.locked:
+            yield skipped("udp", peer.locked, "", finding.where)
+    if any(finding.state == "ok" for finding in found if finding.hop == "answer") and not interface.is_loopback:
+        _, heard = await multicast.look(
+            interface, path.addresses, wanted.patience_s, 0.0, until="" if address in path.addresses else address
+        )
+        yield way.judge_heard(path, list(heard.strangers))
+
+
+def _addresses(name: str) -> tuple[str, ...]:
+    """As a node would take them: what is checked is what runs."""
+    try:
+        return addresses_of(name)
+    except LocalError as error:  # it went away while we looked
+        raise LocalError(error.what, why="it was there a moment ago", next_step="try again") from error
+
+
+__all__ = ["PATIENCE_S", "Finding", "Peer", "Wanted", "answer", "examine"]
