@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import data, demo, doctor, inviting, joining, key, ledger, members, model, policy, swarm
+from cli import data, demo, doctor, inviting, joining, key, ledger, members, model, policy, simulate, swarm
 from cli.group import Gossip
 from cli.render import say
 
@@ -58,6 +58,7 @@ app.command(rich_help_panel="Machine")(swarm.status)
 app.command(rich_help_panel="Machine")(swarm.stop)
 app.command(rich_help_panel="Machine")(doctor.doctor)
 app.add_typer(key.app, name="key", rich_help_panel="Machine")
+app.command(rich_help_panel="Research")(simulate.simulate)
 
 
 def main() -> None:
