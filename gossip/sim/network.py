@@ -140,7 +140,13 @@ class Network:
                 self.bytes_received[end.other] += len(message)
                 station.deliver(Received(end.far, message))
 
-        self._clock.after(self._trip_s() + self._queued_s(end, len(message)), arrive)
+        queued_s = self._queued_s(end, len(message))
+        copies = 2 if self._duplicate and self._luck.random() < self._duplicate else 1
+        for _ in range(copies):
+            held_s = 0.0
+            if self._reorder and self._luck.random() < self._reorder:
+                held_s = self._luck.uniform(0, self._held_s)
+            self._clock.after(self._trip_s() + queued_s + held_s, arrive)
 
     # -------------------------------------------------------------- ending
 
