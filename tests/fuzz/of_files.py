@@ -17,9 +17,30 @@ import numpy as np
 from cli.model import read_declaration
 from cli.policy import read_policy
 from gossip import backup, directory, zones
+from gossip.config import PeerConfig
+from gossip.events import DataReady, Drain, Event, Found, Judged, LinkUp, Received, Started, Timer, Trained
 from gossip.filterlists.engine import engine_of, is_installed
 from gossip.filterlists.headers import is_list, read_header, require_list, source_of
 from gossip.filterlists.requests import scan_requests
+from gossip.recording.records import MAGIC as RECORDING
+from gossip.recording.records import (
+    BlobSought,
+    CheckpointSought,
+    CosignedSought,
+    End,
+    Head,
+    ModelPartSought,
+    ModelSought,
+    Record,
+    Step,
+    VoteSought,
+    WitnessedSought,
+    decode_event,
+    decode_record,
+    encode_event,
+    encode_record,
+    read_records,
+)
 from gossip.training import budget, protocol, session
 from gossip.training.spec import BUILTIN, ModelSpec
 from gossip.training.tables import read_table
@@ -28,7 +49,9 @@ from gossip.transport.tickets import Ticket, split_address
 from gossip.transport.words import read as read_words
 from gossip.transport.words import say
 from ledger.canonical import encode
+from ledger.entry import FORMAT_VERSION, Data, Measured, Scores
 from ledger.errors import LocalError
+from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.keys import PrivateKey
 from ledger.mark import SignedMark, WitnessMark
 from ledger.store import Store
@@ -309,7 +332,63 @@ def _pipes() -> list[bytes]:
     return [protocol.frame(protocol.Progress(state="compiling")) + protocol.packed([(b"key", b"value")])]
 
 
+# ------------------------------------------------------------------ recordings
+
+
+def _record(data: bytes) -> None:
+    record = decode_record(data)
+    assert encode_record(record)[4:] == data
+    if isinstance(record, Step):
+        event = decode_event(record)
+        assert encode_event(event) == (record.kind, record.event)
+
+
+def _recording(data: bytes) -> None:
+    *rest, last = read_records(io.BytesIO(data))
+    assert isinstance(last, End)
+    assert isinstance(rest[0], Head)
+    times = [step.now for step in rest[1:] if isinstance(step, Step)]
+    assert times == sorted(times)
+
+
+@cache
+def _recorded() -> tuple[bytes, ...]:
+    """Each kind of record, and steps with each kind of thing that is looked up."""
+    head = Head("5d" * 32, "77" * 32, "9f" * 32, bytes(32), 7, (3, "c0" * 32), PeerConfig(known=(bytes(32),)), 2,
+                "ab" * 32, (BlobSought("5d" * 32, True),))  # fmt: skip
+    looked_up = (
+        CheckpointSought("77" * 32, StoredCheckpoint(3, b"note", 2, (bytes(32),))), WitnessedSought("77" * 32, None),
+        VoteSought(StoredVote("77" * 32, 3, "c0" * 32)), CosignedSought("77" * 32, (3, b"note")),
+        ModelSought("5d" * 32), ModelPartSought(0, 9, b"123456789"),
+    )  # fmt: skip
+    data = Data(
+        v=FORMAT_VERSION, swarm="5d" * 32, seq=1, prev="5d" * 32, time=1, meets=[], seen=[], heads="5d" * 32,
+        root="5d" * 32, records=8, labels={"no": 4, "yes": 4}, duplicates=0, features="f/1", zone="private", sources=[],
+    )  # fmt: skip
+    events: tuple[Event, ...] = (
+        Started(), Found("a.example", 80, None), LinkUp(1, bytes(32), True, address=("a.example", 80)),
+        Received(1, b"\x01\x01" + bytes(32)), DataReady(data, 1.5), Judged(3, (Measured(
+            on="holdout", given=Scores(examples=9, tp=1, fp=2, fn=3), without=Scores(examples=9, tp=1, fp=2, fn=3)),)),
+        Trained(1, b"delta", 3, 9, Scores(examples=9, tp=1, fp=2, fn=3), 0.5), Timer("links"), Drain(),
+    )  # fmt: skip
+    steps = [
+        Step(1e9 + number, *encode_event(event), looked_up if number == 3 else (), ("Send", "Note"), bytes(16), "")
+        for number, event in enumerate(events)
+    ]
+    records: tuple[Record, ...] = (head, *steps, End("the node stopped"))
+    return tuple(map(encode_record, records))
+
+
 TARGETS: Final = (
+    Target(
+        "record", _record, lambda: [record[4:] for record in _recorded()],
+        ("gossip.recording.records.decode_record", "gossip.recording.records.decode_event"),
+        words=(b"\xa7NewKey", b"\xdd\xff\xff\xff\xff", b"\xc6\x7f\xff\xff\xff", b"\x91" * 60), own=True,
+    ),
+    Target(
+        "recording", _recording, lambda: [RECORDING + b"".join(_recorded()), RECORDING + b"".join(_recorded()[:3])],
+        ("gossip.recording.records.read_records",), words=(b"\xff\xff\xff\x7f",), own=True,
+    ),
     Target(
         "requests", _requests, lambda: [ROW, gzip.compress(ROW, mtime=0)],
         ("gossip.filterlists.requests.scan_requests", "gossip.filterlists.requests.read_requests",
