@@ -76,6 +76,10 @@ class PeerConfig:
     request_s: float = 1.0
     """Seconds until a request is first thought lost; more at each try, to at most a minute."""
 
+    far_entries: int = 256
+    """Entries known of and not here, from which on a peer asks for the newest final snapshot's model, to use until it
+    has folded them: fewer are fetched and folded within a second."""
+
     vouch_entries: int = 16
     """Entries by which the own log grows from one checkpoint that witnesses are asked to cosign to the next ..."""
 

@@ -5,6 +5,7 @@
     DIR/signed       what this peer last signed, against restored backups
     DIR/witnessed    and what it has cosigned of others' logs
     DIR/lock         held by the running node; holds its pid
+    DIR/final.model  the model of a final snapshot, for those who come late; safe to delete while no node runs
     DIR/compiled/    XLA's cache, safe to delete
     DIR/privacy.json what was promised and spent of it (epsilon): without it nothing more is published
     DIR/leaves       of the commitment to a public data set; safe to delete while no node runs
@@ -56,6 +57,10 @@ def mark_path(directory: Path) -> Path:
 
 def witness_path(directory: Path) -> Path:
     return directory / "witnessed"
+
+
+def model_path(directory: Path) -> Path:
+    return directory / "final.model"
 
 
 def cache_path(directory: Path) -> Path:

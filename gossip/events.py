@@ -342,6 +342,14 @@ class KeepCosigned:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepModel:
+    """Store this model of a final snapshot in place of the one kept before, so that who comes late can be given it."""
+
+    model: Hash
+    data: bytes  # whose SHA-256 that is
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train from `theta` and answer Trained(round). Training reads its own data; the machine never sees it."""
 
@@ -401,6 +409,7 @@ Effect = (
     | KeepWitnessed
     | KeepVote
     | KeepCosigned
+    | KeepModel
     | Train
     | OpenRecords
     | Inspect
@@ -429,6 +438,7 @@ __all__ = [
     "Keep",
     "KeepCheckpoint",
     "KeepCosigned",
+    "KeepModel",
     "KeepVote",
     "KeepWitnessed",
     "LinkDown",

@@ -135,11 +135,15 @@ def parameters(layout: Sequence[Tensor]) -> int:
 
 def model_hash(layout: Sequence[Tensor], model: bytes | Iterable[bytes | memoryview]) -> Hash:
     """The name of a model: of what Arithmetic.model_bytes or model_parts give."""
-    header = msgspec.json.encode([[tensor.name, tensor.shape] for tensor in layout])
-    digest = sha256(MODEL_DOMAIN + header + b"\n")
+    digest = sha256(model_header(layout))
     for part in (model,) if isinstance(model, bytes) else model:
         digest.update(part)
     return digest.hexdigest()
+
+
+def model_header(layout: Sequence[Tensor]) -> bytes:
+    """What stands before a model's bytes where it is hashed, or travels."""
+    return MODEL_DOMAIN + msgspec.json.encode([[tensor.name, tensor.shape] for tensor in layout]) + b"\n"
 
 
 def start_draws(seed: Hash, tensor: int, size: int) -> bytes:

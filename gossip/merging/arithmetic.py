@@ -120,6 +120,10 @@ class NumpyArithmetic:
             np.clip(theta[begin:end], -CLAMP, CLAMP, out=part)
             yield part.data
 
+    def read_model(self, data: bytes) -> Model:
+        """What model_bytes gave: 8 bytes for each parameter."""
+        return np.frombuffer(data, dtype="<i8").astype(np.int64, copy=False)
+
     def to_float32(self, theta: Model) -> NDArray[np.float32]:
         """The model as training sees it: clamped, exact in a double, rounded once."""
         out = np.empty(len(theta), dtype=np.float32)

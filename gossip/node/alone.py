@@ -27,6 +27,7 @@ from gossip import events as ev
 from gossip.config import PeerConfig
 from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node.kept_model import StoreAlone
 from gossip.node.ruling import wanted_policy
 from gossip.node.seating import revocation_standing, wanted_renewal, wanted_revocation
 from gossip.peer.book import Book, restore
@@ -189,7 +190,8 @@ class _Alone:
         last = self._last
         return Peer(
             PeerConfig(restored=backup.is_restored(self.store)), key=self._key, self_id=self.own, book=self.book,
-            shelf=self.store, luck=random.Random(0), mark=(last.size, last.root) if last is not None else None,
+            shelf=StoreAlone(self.store), luck=random.Random(0),
+            mark=(last.size, last.root) if last is not None else None,
         )  # fmt: skip
 
     def write(self, wanted: ev.Event, kind: type[Entry]) -> int:

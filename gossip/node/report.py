@@ -72,6 +72,7 @@ def report(
         if learning
         else {},
         "model_hash": peer.model_hash if peer else "",
+        "model": peer.model if peer else "",
         "heads": peer.heads if peer else {},
         "drained": bool(peer and peer.drained),
         "witnessed": peer.witnessed if peer else 0,

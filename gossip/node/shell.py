@@ -34,6 +34,7 @@ from gossip.node.clock import Clock
 from gossip.node.config import NodeConfig
 from gossip.node.door import Door
 from gossip.node.inviting import Inviting
+from gossip.node.kept_model import KeptModel
 from gossip.node.learning import Learning
 from gossip.node.own_data import Own
 from gossip.node.rekeying import Rekeying
@@ -151,7 +152,8 @@ class Node:
         self._keys = Rekeying(directory, config.passphrase, store, self._mark)
         key = self._keys.key
         witnessed = WitnessMark(places.witness_path(directory))
-        self._writer = Writer(store, reader, witnessed, own, self._stored, self._witnessed)
+        kept = KeptModel(places.model_path(directory))
+        self._writer = Writer(store, reader, witnessed, own, self._stored, self._witnessed, kept)
         stack.push_async_callback(self._writer.close)
 
         own_data = Own(config, swarm, store.meta("salt"), lambda text: self._tell("trouble", text=text))
@@ -287,7 +289,7 @@ class Node:
             case ev.Append():
                 self._written.saw(effect)
                 self._writer.put(effect)
-            case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned():
+            case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned() | ev.KeepModel():
                 self._writer.put(effect)
             case ev.KeepCheckpoint(log, size):
                 if log == self._meta["self"] and effect.held is None:  # signed just now, not brought back by others

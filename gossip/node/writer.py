@@ -3,6 +3,7 @@
     Append, Keep, KeepCheckpoint --put--> pending --one transaction--> disk --on_stored(seq)--> the machine
     KeepWitnessed, KeepVote, ... --'             `-- and what is cosigned     `--on_witnessed(log, size)--'
                                                      in a file of its own (ledger/mark.py)
+    KeepModel ---put--> in a file of its own (kept_model.py)
 
 What is pending can be read here already, so that the machine never has to know what is on disk yet.
 
@@ -20,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final
 
-from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepVote, KeepWitnessed
+from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepModel, KeepVote, KeepWitnessed
+from gossip.node.kept_model import KeptModel
 from ledger.entry import Hash, PeerId
 from ledger.mark import WitnessMark
 from ledger.store import (
@@ -36,7 +38,7 @@ from ledger.store import (
     Write,
 )
 
-Kept = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned
+Kept = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel
 
 MAX_PENDING: Final = 4096  # writes; beyond, the node waits for the disk
 
@@ -47,12 +49,14 @@ class Writer:
 
     def __init__(
         self, store: Store, reader: Store, mark: WitnessMark, own: PeerId, on_stored: Callable[[int], Awaitable[None]],
-        on_witnessed: Callable[[PeerId, int], Awaitable[None]],
+        on_witnessed: Callable[[PeerId, int], Awaitable[None]], kept: KeptModel,
     ) -> None:  # fmt: skip
         self._store = store  # used on the thread below only
         self._reader = reader  # a second, read-only connection, for this thread
         self._mark = mark
         self._own = own
+        self._kept = kept
+        self._model: bytes | None = None  # of a final snapshot, to be written; a newer one takes its place
         self._on_stored = on_stored
         self._on_witnessed = on_witnessed
         self._pending: list[Write] = []
@@ -82,6 +86,9 @@ class Writer:
             case KeepCosigned(log, size, note):
                 self._pending.append(PutCosigned(log, size, note))
                 self._cosigned[log] = (size, note)
+            case KeepModel(model, data):
+                self._kept.put(model, data)
+                self._model = data
             case Append(seq, entry, blob):
                 self._entry(self._own, seq, entry, blob)
                 self._acknowledge = seq
@@ -116,6 +123,14 @@ class Writer:
         """(size, note) of the newest checkpoint with cosignatures that was put or is on disk."""
         return self._cosigned.get(log) or self._reader.cosigned(log)
 
+    def model(self) -> Hash:
+        """Which final snapshot's model was put or is on disk."""
+        return self._kept.name()
+
+    def model_part(self, begin: int, end: int) -> bytes:
+        """Bytes of it."""
+        return self._kept.part(begin, end)
+
     async def run(self) -> None:
         """Commit until cancelled. LocalError if the disk fails: nothing of that batch was acknowledged."""
         while True:
@@ -134,10 +149,13 @@ class Writer:
         batch, self._pending = self._pending, []
         acknowledge, self._acknowledge = self._acknowledge, -1
         witnessed, self._witnessed = self._witnessed, []
-        blobs = list(self._blobs)
-        if not batch or self._failure is not None:
+        blobs, model = list(self._blobs), self._model
+        self._model = None
+        if (not batch and model is None) or self._failure is not None:
             return
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch, model)
+        if model is not None:
+            self._kept.written(model)
         for digest in blobs:
             self._blobs.pop(digest, None)
         self._room.set()
@@ -146,15 +164,18 @@ class Writer:
         for log, size in witnessed:
             await self._on_witnessed(log, size)
 
-    def _commit(self, batch: list[Write]) -> None:
+    def _commit(self, batch: list[Write], model: bytes | None) -> None:
         if self._failure is not None:  # the batch before this one failed, and its flush was cancelled meanwhile
             raise self._failure
         try:
-            self._store.commit(batch)
+            if batch:
+                self._store.commit(batch)
             roots = [(write.log, write.size, write.root) for write in batch if isinstance(write, PutWitnessed)]
             votes = [StoredVote(write.log, write.size, write.hash) for write in batch if isinstance(write, PutVote)]
             if roots or votes:
                 self._mark.write(roots, votes[-1] if votes else None)
+            if model is not None:
+                self._kept.write(model)
         except BaseException as error:
             self._failure = error
             raise

@@ -39,6 +39,8 @@ from ledger.rules import check_token
 class PeerArithmetic(Arithmetic[Any, Any], Protocol):
     """The fold's arithmetic, and the one rounding that training needs (gossip/merging/arithmetic.py)."""
 
+    def read_model(self, data: bytes) -> Any: ...
+
     def to_float32(self, theta: Any) -> NDArray[np.float32]: ...
 
 
@@ -59,6 +61,14 @@ class Shelf(Protocol):
 
     def cosigned(self, log: PeerId, /) -> tuple[int, bytes] | None:
         """(size, note) of a log's newest checkpoint with cosignatures"""
+        ...
+
+    def model(self) -> Hash:
+        """which model of a final snapshot is kept; "" if none"""
+        ...
+
+    def model_part(self, begin: int, end: int, /) -> bytes:
+        """bytes of it; b"" if it is not here, or not so long"""
         ...
 
 

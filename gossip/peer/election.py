@@ -16,15 +16,14 @@ meet on one snapshot. It refuses to know links and clocks.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from gossip.peer.book import Book
+from gossip.peer.shifted import hash_of, shifted
 from gossip.peer.vouches import Proposal
 from ledger.canonical import entry_hash
 from ledger.entry import Hash, PeerId, Snapshot
-from ledger.fold import model_hash
 from ledger.kept import StoredVote
 
 MAX_TERMS: Final = 512  # moved for one vote
@@ -81,20 +80,8 @@ class Election:
         """The hash of the model of the snapshot's past; "" if it is too far back, a delta is not here, or it holds for
         ever what a quorum has condemned since."""
         book, replica = self._book, self._book.replica
-        fold = book.require_fold()
         change = replica.change(replica.heads(), replica.past(proposal.log, proposal.size))
         if any(replica.condemned(log, seq) for log, seq, _, _ in change.added):
             return ""
-        moves = [(fold.arithmetic.subtract, term) for term in change.removed]
-        moves += [(fold.arithmetic.add, term) for term in change.added]
-        if not moves:
-            return book.model_hash()
-        if len(moves) > MAX_TERMS:
-            return ""
-        theta, read = copy.copy(fold.theta), 0
-        for move, (_, _, delta, weight) in moves:
-            blob = self._find(delta)
-            if blob is None or (read := read + len(blob)) > MAX_BYTES:
-                return ""
-            move(theta, fold.arithmetic.decode(blob, fold.parameters), weight)
-        return model_hash(fold.layout, fold.arithmetic.model_parts(theta))
+        theta = shifted(book, change, self._find, terms=MAX_TERMS, size=MAX_BYTES)
+        return "" if theta is None else hash_of(book, theta)

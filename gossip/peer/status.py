@@ -96,7 +96,7 @@ class PeerStatus:
     staleness: float  # tau of the last own update
     weight: int  # of the last own update, 0..65536
     scores: Scores | None  # of the last own update
-    model_hash: Hash
+    model_hash: Hash  # of the fold
     heads: dict[PeerId, int]
     first_merge_at: float | None
     drained: bool
@@ -105,6 +105,7 @@ class PeerStatus:
     final_at: int | None  # when the newest final snapshot became so, by its author's clock
     links: tuple[LinkStatus, ...]
     tail: tuple[TailLine, ...]
+    model: str = ""  # what the model in use is: the fold's, or that of a snapshot, for now
     policy: Hash = ""  # in force now
     policy_number: int = 0  # 0: that of genesis
     looked: Looked = field(default_factory=Looked)

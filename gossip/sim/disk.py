@@ -30,6 +30,7 @@ class Memory:
         self.promises: dict[PeerId, tuple[int, bytes]] = {}  # what was witnessed: (size, root)
         self.last_vote: StoredVote | None = None
         self.notes: dict[PeerId, tuple[int, bytes]] = {}  # with cosignatures: (size, note)
+        self.kept_model: tuple[Hash, bytes] = ("", b"")  # of a final snapshot
         self._meant = b""  # the checksum of the last row, as it was to be
         self._under_way: dict[Hash, bytes] = {}  # blobs that were given to the disk and are not on it yet
 
@@ -47,6 +48,13 @@ class Memory:
 
     def cosigned(self, log: PeerId, /) -> tuple[int, bytes] | None:
         return self.notes.get(log)
+
+    def model(self) -> Hash:
+        return self.kept_model[0]
+
+    def model_part(self, begin: int, end: int, /) -> bytes:
+        data = self.kept_model[1]
+        return data[begin:end] if end <= len(data) else b""
 
     def begin(self, blob: bytes | None) -> None:
         """A blob is on its way to the disk."""
@@ -91,6 +99,7 @@ class Memory:
         other = Memory()
         other.history, other.blobs = list(self.history), dict(self.blobs)
         other._places, other._meant = set(self._places), self._meant
+        other.kept_model = self.kept_model
         other.checkpoints, other.mark = dict(self.checkpoints), self.mark
         other.promises, other.last_vote, other.notes = dict(self.promises), self.last_vote, dict(self.notes)
         return other

@@ -39,6 +39,7 @@ from gossip.events import (
     Keep,
     KeepCheckpoint,
     KeepCosigned,
+    KeepModel,
     KeepVote,
     KeepWitnessed,
     NewKey,
@@ -77,7 +78,7 @@ DISK_S: Final = 0.003  # until an own entry is durable
 LOOK_S: Final = 0.05  # until records are opened, or looked at, or models are compared
 
 
-Write = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned
+Write = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel
 
 
 class SimPeer:
@@ -271,7 +272,7 @@ class SimPeer:
                     self.memory.sign(size, self.book.replica.root(log, size).hex())
                     swarm.signed(self, size)
                 self._write(effect)
-            case KeepWitnessed() | KeepVote() | KeepCosigned():
+            case KeepWitnessed() | KeepVote() | KeepCosigned() | KeepModel():
                 self._write(effect)
             case Train():
                 self._train(effect)
@@ -323,6 +324,8 @@ class SimPeer:
                 self.memory.promises[log] = (size, root)
             case KeepVote(log, size, digest):
                 self.memory.last_vote = StoredVote(log, size, digest)
+            case KeepModel(model, data):
+                self.memory.kept_model = (model, data)
             case KeepCosigned(log, size, note):
                 self.memory.notes[log] = (size, note)
         self._swarm.stored(self, write)

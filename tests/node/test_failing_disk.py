@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gossip.events import Append, KeepCheckpoint, KeepWitnessed
+from gossip.node.kept_model import KeptModel
 from gossip.node.writer import Writer
 from ledger.errors import LocalError
 from ledger.mark import SignedMark, WitnessMark
@@ -74,7 +75,13 @@ class Machine:
         self.stored: list[int] = []
         self.witnessed: list[tuple[str, int]] = []
         self.writer = Writer(
-            self.store, self.reader, WitnessMark(place / "witnessed"), OWN, self.hear, self.hear_witnessed
+            self.store,
+            self.reader,
+            WitnessMark(place / "witnessed"),
+            OWN,
+            self.hear,
+            self.hear_witnessed,
+            KeptModel(place / "final.model"),
         )
 
     async def hear(self, seq: int) -> None:

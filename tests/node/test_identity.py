@@ -18,6 +18,7 @@ from gossip.config import PeerConfig
 from gossip.identity import KeyFiles, stored_promise
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.alone import change_key
+from gossip.node.kept_model import StoreAlone
 from gossip.peer import Book, Peer, restore
 from gossip.peer.homecoming import ALONE_S
 from gossip.setup import create_swarm
@@ -73,8 +74,8 @@ def let_in(place: Path) -> None:
         own, swarm = store.meta("self").decode(), store.meta("swarm").decode()
         book = restore(swarm, own, store.history(), store.blob, NumpyArithmetic())
         last = SignedMark(places.mark_path(place)).read()
-        peer = Peer(PeerConfig(), key=KeyFiles(place).settle(promise_of(place)), self_id=own, book=book, shelf=store,
-                    luck=random.Random(1), mark=(last.size, last.root) if last is not None else None)  # fmt: skip
+        peer = Peer(PeerConfig(), key=KeyFiles(place).settle(promise_of(place)), self_id=own, book=book,
+                    shelf=StoreAlone(store), luck=random.Random(1), mark=(last.size, last.root) if last is not None else None)  # fmt: skip
         guest, now = Author(swarm, 7), time.time()
         events: list[ev.Event] = [
             ev.Started(), ev.Timer("home"), ev.LinkUp(1, guest.key.public, dialled=False, role="trainer"),

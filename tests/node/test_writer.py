@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepVote, KeepWitnessed
+from gossip.node.kept_model import KeptModel
 from gossip.node.writer import MAX_PENDING, Writer
 from ledger.errors import LocalError
 from ledger.mark import WitnessMark
@@ -30,7 +31,10 @@ class Disk:
         self.acknowledged: list[tuple[int, int]] = []  # (seq, size of the own log on disk then)
         self.promised: list[tuple[str, int, object]] = []  # (log, size, what was on disk about it then)
         self.remembered: list[object] = []  # and in the file beside the store
-        self.writer = Writer(self.store, self.reader, WitnessMark(self.mark), OWN, self.hear, self.hear_witnessed)
+        self.kept = KeptModel(path.with_name("final.model"))
+        self.writer = Writer(
+            self.store, self.reader, WitnessMark(self.mark), OWN, self.hear, self.hear_witnessed, self.kept
+        )
 
     async def hear(self, seq: int) -> None:
         self.acknowledged.append((seq, self.reader.logs().get(OWN, 0)))
