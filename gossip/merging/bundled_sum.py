@@ -72,6 +72,9 @@ class BundledSum:
     def updates(self) -> int:
         return sum(len(seqs) for _, seqs in self.named)
 
+    def has(self, log: PeerId, seq: int) -> bool:
+        return any(log == other and seq in seqs for other, seqs in self.named)
+
     def names(self) -> Iterable[tuple[PeerId, int]]:
         return ((log, seq) for log, seqs in self.named for seq in seqs)
 

@@ -30,6 +30,7 @@ from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
 from gossip.wire.frames import MAX_PACE, Bundled, Lead, short_name
+from ledger.canonical import entry_hash
 from ledger.chain import LogId, peer_of
 from ledger.entry import Hash, PeerId, Update
 from ledger.errors import LocalError
@@ -154,7 +155,7 @@ class Leading:
             if blob is None:
                 continue  # its disk is behind; whoever misses this one gets it as an entry
             terms.append((fold.arithmetic.decode(blob, fold.parameters), weight))
-            entries[log, seq] = sha256(data).hexdigest()
+            entries[log, seq] = entry_hash(data)
             stands_for += len(data) + entry.bytes
         if terms:
             self._keep(bundled_sum.sum_up(fold.parameters, terms, entries), entries, stands_for)
@@ -165,9 +166,7 @@ class Leading:
         is_clear = peer_of(log) == log and log not in self._rumour.forked and replica.void_from(log) is None
         return is_clear and not replica.condemned(log, seq)
 
-    def _keep(
-        self, bundled: bundled_sum.BundledSum, entries: dict[tuple[PeerId, int], Hash], stands_for: int
-    ) -> None:
+    def _keep(self, bundled: bundled_sum.BundledSum, entries: dict[tuple[PeerId, int], Hash], stands_for: int) -> None:
         made = self._spelled(bundled, entries, stands_for)
         if made is None:
             return
@@ -204,9 +203,9 @@ class Leading:
             together = len(one.entries) + len(other.entries)
             if _size(one) > _size(other) or together > MAX_NAMED:
                 return
-            parts = [bundled_sum.decode(made.blob, parameters) for made in (one, other)]
+            first, second = (bundled_sum.decode(made.blob, parameters) for made in (one, other))
             entries = one.entries | other.entries
-            joined = self._spelled(bundled_sum.join(*parts, entries), entries, one.stands_for + other.stands_for)
+            joined = self._spelled(bundled_sum.join(first, second, entries), entries, one.stands_for + other.stands_for)
             if joined is None:
                 return
             self._kept[-2:] = [joined]

@@ -138,6 +138,8 @@ class Scenario:
     """Factors on it."""
     lines: Mapping[int, float] = field(default_factory=dict)
     """Peers on slow lines: bytes a second, each way. All others have room for everything."""
+    leaders: tuple[int, ...] = ()
+    """Peers that bundle for others, whatever their lines (docs/bundles.md)."""
     observers: tuple[int, ...] = ()
     guests: Mapping[int, int] = field(default_factory=dict)
     """Peers that come in through another one (of a smaller number, and no admin), and which: their house."""
@@ -167,7 +169,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         named = [
-            *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.guests, *self.public, *self.opens,
+            *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.leaders, *self.guests, *self.public, *self.opens,
             *self.flipped, *self.epsilon, *self.faults,
         ]  # fmt: skip
         named += [crash.peer for crash in self.crashes]

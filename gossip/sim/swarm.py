@@ -117,7 +117,8 @@ class SimSwarm:
             sponsor = scenario.guests.get(index, 0)
             enrol = self._enrol(index, key, sponsor=peers[sponsor].self_id if peers else "")
             inviter = keys[sponsor].public if index else b""
-            config = replace(scenario.config, enrol=enrol if index else b"", inviter=inviter)
+            leads = "yes" if index in scenario.leaders else scenario.config.leads
+            config = replace(scenario.config, enrol=enrol if index else b"", inviter=inviter, leads=leads)
             peer = self.make_peer(index, key, config, entry_hash(enrol))
             if index == 0:
                 peer.memory.put(peer.self_id, 0, genesis, scenario.policy.encode())
@@ -283,12 +284,14 @@ class SimSwarm:
         while self.clock.step(end):
             pass
         limit = end + self.scenario.settle_s
-        while end < limit and not self._all_agree():
+        while True:
+            while self.clock.step(end + DISK_S):  # what was written by then is on disk
+                pass
+            if end >= limit or self._all_agree():
+                break
             end = min(limit, end + _CHECK_S)
             while self.clock.step(end):
                 pass
-        while self.clock.step(end + DISK_S):  # what was written by then is on disk
-            pass
         self.invariants.at_end([*self.peers, *self.twins], self.honest)
         self._sample()
         return self._report(time.perf_counter() - began)
