@@ -49,7 +49,6 @@ class _Facts:
     hash: Hash
     prev: Hash
     blob: Hash  # that it names; "" if none
-    needs_blob: bool
     weight: int | None  # of an update
 
 
@@ -93,8 +92,7 @@ class Invariants:
         if found is None:
             entry = decode_entry(data)
             weight = entry.weight if isinstance(entry, Update) else None
-            needs_blob = not isinstance(entry, Opening)  # goes to whom the author likes: no entry waits for it
-            found = self._facts[data] = _Facts(entry_hash(data), entry.prev, _blob(entry), needs_blob, weight)
+            found = self._facts[data] = _Facts(entry_hash(data), entry.prev, _blob(entry), weight)
         return found
 
     # -------------------------------------------------------------- what machines tell
@@ -147,8 +145,7 @@ class Invariants:
         facts, rows = self._look(entry), self._rows.setdefault(peer.index, {})
         if rows.setdefault((log, seq), facts.hash) != facts.hash:
             self._break(peer.index, "append", f"entry {seq} of log {log[:12]} is on its disk twice, and differs")
-        is_missing = facts.blob and facts.needs_blob and peer.memory.blob(facts.blob) is None
-        if is_missing or (blob is not None and sha256(blob).hexdigest() != facts.blob):
+        if blob is not None and sha256(blob).hexdigest() != facts.blob:
             self._break(peer.index, "written", f"entry {seq} of log {log[:12]} is kept with another blob than it names")
 
     def _promised(self, peer: SimPeer, kind: str, log: LogId, size: int, what: object) -> None:
