@@ -15,9 +15,11 @@ from math import ceil, floor, isfinite, log10
 from typing import Final
 
 WIDTH: Final = 1120
-HEIGHT: Final = 280
+FIELD: Final = 218  # pixels that values span
 LEFT, RIGHT, TOP, BOTTOM = 78, 178, 18, 44
-NAME_PX: Final = 15  # from one name at a line's end to the next, at least
+NAME_PX: Final = 17  # from one name at a line's end to the next, at least
+BAND_PX: Final = 13  # a line of names above the field
+CHAR_PX: Final = 6.2  # of a name there
 MAX_POINTS: Final = 400  # of a line: more than there are pixels to tell apart
 
 
@@ -49,24 +51,21 @@ def lines(
     points = [point for one in series for point in one.points]
     if not points:
         return ""
-    ends = [edge for band in bands for edge in (band.begin, band.end)]
-    first, last = min(x for x, _ in points), max([*(x for x, _ in points), *(e for e in ends if isfinite(e))])
+    edges = [*(x for x, _ in points), *(e for band in bands for e in (band.begin, band.end) if isfinite(e))]
+    first, last = min(edges), max(edges)
     ticks = _ticks(
         low if low is not None else min(y for _, y in points), high if high is not None else max(y for _, y in points)
     )
-    scale = _Scale(first, last, ticks[0], ticks[-1])
-    out = [_band(scale, band, number) for number, band in enumerate(bands)]
+    rows = _rows(_Scale(first, last, 0.0, 1.0, TOP), bands)
+    scale = _Scale(first, last, ticks[0], ticks[-1], TOP + BAND_PX * (max(rows, default=-1) + 1))
+    out = [_band(scale, band, row) for band, row in zip(bands, rows, strict=True)]
     out += [_row(scale.y(value), told(value)) for value in ticks]
-    out += [_column(scale.x(value), f"{value:g}") for value in _ticks(first, last) if first <= value <= last]
-    out.append(
-        f'<text class="tick-text" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">'
-        f"{escape(along)}</text>"
-    )
-    for one, y in zip(
-        series, _spread([scale.y(one.points[-1][1]) if one.points else 0.0 for one in series]), strict=True
-    ):
+    out += [_text(scale.x(value), scale.floor + 16, f"{value:g}") for value in _ticks(first, last, 7) if value <= last]
+    out.append(_text((LEFT + WIDTH - RIGHT) / 2, scale.floor + 36, along))
+    ends = [scale.y(one.points[-1][1]) if one.points else 0.0 for one in series]
+    for one, y in zip(series, _spread(ends, scale.floor), strict=True):
         out.append(_line(scale, one, y, told))
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(out)}</svg>'
+    return _svg(scale.floor + BOTTOM, title, out)
 
 
 def bars(title: str, rows: Sequence[tuple[str, float]], *, high: float, told: Callable[[float], str]) -> str:
@@ -92,10 +91,14 @@ def bars(title: str, rows: Sequence[tuple[str, float]], *, high: float, told: Ca
                 f'<text class="tick-text" x="{x + step / 2:.1f}" y="{base + 15}" text-anchor="middle">'
                 f"{escape(name)}</text>"
             )
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(out)}</svg>'
+    return _svg(height, title, out)
 
 
 # ------------------------------------------------------------------ parts
+
+
+def _svg(height: float, title: str, parts: Iterable[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,11 @@ class _Scale:
     last: float
     low: float
     high: float
+    top: int
+
+    @property
+    def floor(self) -> int:
+        return self.top + FIELD
 
     def x(self, value: float) -> float:
         share = (min(max(value, self.first), self.last) - self.first) / ((self.last - self.first) or 1.0)
@@ -111,7 +119,7 @@ class _Scale:
 
     def y(self, value: float) -> float:
         share = (min(max(value, self.low), self.high) - self.low) / ((self.high - self.low) or 1.0)
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+        return self.floor - share * FIELD
 
 
 def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -121,11 +129,11 @@ def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return kept[::step] + (kept[-1:] if (len(kept) - 1) % step else [])
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Four to six round values that hold both."""
+def _ticks(low: float, high: float, about: int = 4) -> list[float]:
+    """Round values, at most two more than `about`, that hold both."""
     if high <= low:
         high = low + (abs(low) or 1.0)
-    rough = (high - low) / 4
+    rough = (high - low) / about
     power = 10.0 ** floor(log10(rough))
     step = next(power * by for by in (1, 2, 2.5, 5, 10) if power * by >= rough * 0.999)
     begin, end = floor(low / step + 1e-9), ceil(high / step - 1e-9)
@@ -139,17 +147,30 @@ def _row(y: float, text: str) -> str:
     )
 
 
-def _column(x: float, text: str) -> str:
-    return f'<text class="tick-text" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(text)}</text>'
+def _text(x: float, y: float, text: str) -> str:
+    return f'<text class="tick-text" x="{x:.1f}" y="{y}" text-anchor="middle">{escape(text)}</text>'
 
 
-def _band(scale: _Scale, band: Band, number: int) -> str:
-    """Its name stands at its top, the next one's a line lower."""
+def _rows(scale: _Scale, bands: Sequence[Band]) -> list[int]:
+    """In which line above the field each name stands, so that none covers another."""
+    free: list[float] = []  # by line: from where on
+    rows = []
+    for band in bands:
+        x = scale.x(band.begin)
+        row = next((number for number, end in enumerate(free) if end <= x), len(free))
+        free[row : row + 1] = [x + CHAR_PX * (len(band.name) + 2)]
+        rows.append(row)
+    return rows
+
+
+def _band(scale: _Scale, band: Band, row: int) -> str:
     x, to_x = scale.x(band.begin), scale.x(band.end)
+    y = scale.top - 4 - BAND_PX * row
     return (
-        f'<rect class="while" x="{x:.1f}" y="{TOP}" width="{max(1.5, to_x - x):.1f}" '
-        f'height="{HEIGHT - TOP - BOTTOM}"><title>{escape(band.name)}</title></rect>'
-        f'<text class="tick-text" x="{x + 4:.1f}" y="{TOP + 12 + 12 * (number % 6)}">{escape(band.name)}</text>'
+        f'<rect class="while" x="{x:.1f}" y="{scale.top}" width="{max(1.5, to_x - x):.1f}" height="{FIELD}">'
+        f"<title>{escape(band.name)}</title></rect>"
+        f'<path class="grid" d="M{x:.1f} {scale.top}V{y - 8}"/>'
+        f'<text class="tick-text" x="{x + 4:.1f}" y="{y}">{escape(band.name)}</text>'
     )
 
 
@@ -168,13 +189,13 @@ def _line(scale: _Scale, one: Line, name_y: float, told: Callable[[float], str])
     )
 
 
-def _spread(wanted: Sequence[float]) -> list[float]:
+def _spread(wanted: Sequence[float], floor: float) -> list[float]:
     """The same places, moved apart where names would cover one another."""
     order = sorted(range(len(wanted)), key=lambda number: wanted[number])
     places = list(wanted)
     for before, number in pairwise(order):
         places[number] = max(places[number], places[before] + NAME_PX)
-    over = places[order[-1]] - (HEIGHT - BOTTOM) if order else 0.0
+    over = places[order[-1]] - floor if order else 0.0
     if over > 0:
         places[order[-1]] -= over
         for after, number in pairwise(order[::-1]):
