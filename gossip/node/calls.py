@@ -59,10 +59,19 @@ class Calls:
         self._transport, self._pool, self._door, self._ticket = transport, pool, door, ticket
         self._tasks, self._post, self._is_member, self._tell, self._now = tasks, post, is_member, tell, now
         self._told_at, self._since = 0.0, now()
+        self._dials: dict[asyncio.Task[None], Dial] = {}
         self._guests: asyncio.Queue[Link] = asyncio.Queue(GUESTS_WAITING)
 
     def dial(self, effect: Dial) -> None:
-        self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
+        task = self._tasks.create_task(self._dial(effect), name=f"dial {effect.host}:{effect.port}")
+        self._dials[task] = effect
+        task.add_done_callback(lambda done: self._dials.pop(done, None))
+
+    async def give_up(self, reason: str) -> None:
+        """End the dials under way: what they wait for will not come, and the next may begin."""
+        for task, effect in tuple(self._dials.items()):
+            if task.cancel():
+                await self._post(DialFailed(effect.host, effect.port, effect.key, reason))
 
     async def welcome(self) -> None:
         """Take in the links that others dialled, for ever."""

@@ -67,7 +67,7 @@ class Inviting:
             card.PATH: self._give_card,
         }
 
-    async def run(self, discovery: Discovery, address: str, port: int) -> None:
+    async def run(self, discovery: Discovery, address: str) -> None:
         """Keep what others can find in step with what is open, for ever. `address`: where this node answers."""
         self._address = address
         shouted: list[tuple[str, str]] = []
@@ -79,11 +79,15 @@ class Inviting:
             wanted = self._wanted()
             if wanted != shouted:
                 try:
-                    await discovery.shout(port, wanted)
+                    await discovery.shout(int(self._address.rpartition(":")[2]), wanted)
                 except (GossipError, OSError) as error:  # codes work without: --address
                     self._tell("trouble", text=str(error))
                 shouted = wanted
             await self._wait()
+
+    def moved(self, address: str) -> None:
+        """This node answers there from now on: tickets and cards made from now on name it."""
+        self._address, self._card = address, None
 
     async def _wait(self) -> None:
         """Until something changes, a code has had its time, or the file is to be looked at."""

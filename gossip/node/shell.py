@@ -43,6 +43,7 @@ from gossip.node.ruling import ask_for
 from gossip.node.seating import ask_for_seat
 from gossip.node.timers import Timers
 from gossip.node.visitors import Visitors
+from gossip.node.waking import Place, watch
 from gossip.node.writer import Writer
 from gossip.node.written import Written
 from gossip.peer.book import restore
@@ -141,7 +142,7 @@ class Node:
     async def _start(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
         config, directory = self._config, self._config.directory
         limits = self._limits = Limits.read(config.limits) if config.limits is not None else DEFAULT
-        addresses = addresses_of(config.interface)
+        addresses = self._addresses = addresses_of(config.interface)
         store = stack.enter_context(Store(places.store_path(directory)))
         store.settle()
         reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
@@ -217,7 +218,9 @@ class Node:
         stack.callback(places.control_path(directory).unlink, missing_ok=True)
         stack.callback(server.close)
         await self._discover(stack, addresses, swarm, key.public, own, port)
-        tasks.create_task(self._inviting.run(self._discovery, self._address, port), name="inviting")
+        tasks.create_task(self._inviting.run(self._discovery, self._address), name="inviting")
+        watching = watch(Place(config.interface, addresses), self._woke, lambda text: self._tell("trouble", text=text))
+        tasks.create_task(watching, name="sleep and addresses")
         self._phase = ""
         if self._keys.trouble:
             self._tell("trouble", text=self._keys.trouble)
@@ -245,6 +248,24 @@ class Node:
             await discovery.start()
             await discovery.advertise(port, key=key, peer=own)
         except LinkError as error:  # the swarm works without: addresses, invites
+            self._tell("trouble", text=str(error))
+
+    async def _woke(self, slept_s: float, addresses: tuple[str, ...] | None) -> None:
+        """The machine slept, or has other addresses: be there again, and have everybody dialled. LinkError: not yet."""
+        if addresses is not None:
+            self._port = await self._transport.move(addresses, self._port)
+            self._address = f"{addresses[0]}:{self._port}"
+            self._addresses = addresses
+            assert self._inviting is not None
+            self._inviting.moved(self._address)
+        await self._calls.give_up("this machine slept" if addresses is None else "our address changed")
+        await self._post(ev.Woke(slept_s, addresses is not None))
+        self._tell("woke", slept_s=round(slept_s, 1), address=self._address, moved=addresses is not None)
+        try:
+            await self._discovery.move(
+                self._addresses, self._port, key=self._keys.key.public, peer=self._meta["self"]
+            )  # fmt: skip
+        except (LinkError, OSError) as error:  # the swarm works without: addresses, invites
             self._tell("trouble", text=str(error))
 
     def _learner(self, own: Own, tasks: asyncio.TaskGroup) -> Learning:

@@ -138,14 +138,15 @@ class Links:
                 return
         elif not self._has_room_for(event.key, given):
             return
-        moves = MOVES if event.key is not None and self._is_elsewhere(event.key, now) else 0
+        is_new = known is None and event.key is not None
+        moves = MOVES if is_new and self._is_linked(event.key, now) else 0
         self._candidates[place] = Candidate(
             event.host, event.port, event.key, given, now + (0 if at_once else PATIENCE_S), moves=moves
         )
 
-    def _is_elsewhere(self, key: bytes, now: float) -> bool:
+    def _is_linked(self, key: bytes | None, now: float) -> bool:
         """Whether we have a link to that peer, and not since a moment ago: then a new place of its is news."""
-        peer = self._member(key)
+        peer = self._member(key) if key is not None else None
         mine = [live for live in self._live.values() if live.key == key or (peer is not None and live.peer == peer)]
         return any(now - live.up_at >= PROVEN_S for live in mine)
 

@@ -23,6 +23,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,9 +82,11 @@ class Discovery:
         self._addresses = tuple(addresses)
         self._tag = swarm_tag(swarm)
         self._on_found = on_found
+        self._knows = knows
         self._hints = Hints(knows, random.Random(), time.monotonic)
         self._own = ""
         self._info: AsyncServiceInfo | None = None
+        self._wanted: frozenset[tuple[str, str]] = frozenset()
         self._shouts: dict[tuple[str, str], tuple[AsyncServiceInfo, asyncio.Future[Any]]] = {}
         self._zeroconf: AsyncZeroconf | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -115,10 +118,10 @@ class Discovery:
 
     async def shout(self, port: int, wanted: Iterable[tuple[str, str]]) -> None:
         """Have these properties, each ("code", number) or ("open", name), found on our addresses, and no others."""
+        self._wanted = wanted = frozenset(wanted)
         if self._zeroconf is None:
             return
-        wanted = set(wanted)
-        for gone in self._shouts.keys() - wanted:
+        for gone in sorted(self._shouts.keys() - wanted):
             info, announcing = self._shouts.pop(gone)
             announcing.cancel()  # it is announced three times in half a second, and would come back after the goodbye
             await self._zeroconf.async_unregister_service(info)
@@ -128,6 +131,19 @@ class Discovery:
                 await self._zeroconf.async_register_service(info, cooperating_responders=True)
             )
             self._shouts[new] = (info, announcing)
+
+    async def move(self, addresses: Sequence[str], port: int, *, key: bytes, peer: PeerId) -> None:
+        """Do all of it anew, on these addresses: after a sleep, or on another network, the sockets of before hear
+        nothing. What was shouted is shouted there. LinkError as start() has it."""
+        self._shouts = {}
+        with suppress(OSError):  # a goodbye that has nowhere to go
+            await self.close()
+        self._info = None
+        self._addresses = tuple(addresses)
+        self._hints = Hints(self._knows, random.Random(), time.monotonic)
+        await self.start()
+        await self.advertise(port, key=key, peer=peer)
+        await self.shout(port, self._wanted)
 
     async def close(self) -> None:
         if self._asking is not None:

@@ -131,6 +131,16 @@ class WebRTCTransport:
         """Accept offers at host:port (0: any free port); the port."""
         return await self._server.start(host, port)
 
+    async def move(self, addresses: tuple[str, ...], port: int) -> int:
+        """Offer these addresses from now on, and answer on the first of them: at `port`, or at a free one if that is
+        taken there. Links that stand are not touched. LinkError if nothing can listen there (yet): ask again."""
+        await self._server.close()
+        self._addresses = addresses
+        try:
+            return await self._server.start(addresses[0], port)
+        except LinkError:
+            return await self._server.start(addresses[0], 0)
+
     def change_key(self, key: PrivateKey) -> None:
         """Prove `key` in every handshake that begins from now on. Links and handshakes that stand are not touched."""
         self._key = key

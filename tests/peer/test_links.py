@@ -207,6 +207,18 @@ def test_a_link_to_the_new_place_of_a_peer_replaces_the_one_to_its_old_place() -
     assert desk.dials(61.0) == []  # found, and that is that
 
 
+def test_a_peer_that_is_heard_of_where_its_link_leads_is_left_alone() -> None:
+    """The inviter: first the ticket names its address, then mDNS, and mDNS does so again and again."""
+    desk = Desk(LOW, config=PeerConfig(inviter=HIGH))
+    desk.links.found(Found("h", 1, None), 0.0)
+    assert desk.dials(0.0) == [1]
+    desk.links.up(LinkUp(1, HIGH, dialled=True, address=("h", 1)), 0.5)
+    for now in (1.0, 21.0, 41.0):
+        desk.links.found(Found("h", 1, HIGH), now)
+        assert desk.dials(now) == []
+    assert [live.link for live in desk.links] == [1]
+
+
 def test_a_large_swarm_looks_for_a_peer_that_moved_even_if_it_has_links_enough() -> None:
     members = [LOW, *(key(number) for number in range(30))]
     desk = Desk(LOW, members)

@@ -94,6 +94,32 @@ def record(port: int = 4000, address: bytes = b"\x7f\0\0\x01", **changes: str) -
     return AsyncServiceInfo(SERVICE, f"x.{SERVICE}", port=port, addresses=[address], properties=GOOD | changes)
 
 
+async def test_who_moves_is_heard_at_the_new_address_and_hears_there() -> None:
+    swarm = hashlib.sha256(SWARM.encode()).hexdigest()
+    heard: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    news: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+
+    async def until(queue: asyncio.Queue[tuple[str, int]], place: tuple[str, int]) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while await queue.get() != place:
+                pass
+
+    stays = Discovery(("127.0.0.1",), swarm, lambda one: heard.put_nowait((one.host, one.port)), lambda key: True)
+    moves = Discovery(("127.0.0.1",), swarm, lambda one: news.put_nowait((one.host, one.port)), lambda key: True)
+    try:
+        for number, one in enumerate((stays, moves)):
+            await one.start()
+            await one.advertise(4000 + number, key=bytes([number]) * 32, peer=f"{number:02x}" * 32)
+        await until(heard, ("127.0.0.1", 4001))
+        await until(news, ("127.0.0.1", 4000))
+        await moves.move(("127.0.0.2",), 4009, key=bytes([1]) * 32, peer="01" * 32)
+        await until(heard, ("127.0.0.2", 4009))
+        await until(news, ("127.0.0.1", 4000))  # asked for again: what was told before the move may be over
+    finally:
+        await stays.close()
+        await moves.close()
+
+
 def test_a_record_is_a_hint_of_where_and_who() -> None:
     found = read_record(record(), swarm_tag(SWARM), ("127.0.0.1",))
     assert found == Candidate("127.0.0.1", 4000, b"\x0c" * 32, "f0" * 32)

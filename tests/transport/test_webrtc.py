@@ -46,6 +46,25 @@ async def test_two_members_meet_and_know_whom_they_met(pair: tuple[str, str]) ->
         await both_ways(here, there)
 
 
+async def test_who_moves_answers_at_the_new_address_and_no_longer_at_the_old_one() -> None:
+    async with (
+        transport(ANNA, Members(BERTA.public)) as (anna, _),
+        transport(BERTA, Members(ANNA.public)) as (berta, port),
+        asyncio.timeout(LIMIT_S),
+    ):
+        assert await berta.move(("127.0.0.2",), port) == port  # the same port, for who knows it by that
+        with pytest.raises(LinkError, match="cannot reach"):
+            await anna.dial("127.0.0.1", port)
+        here = await anna.dial("127.0.0.2", port)
+        await both_ways(here, await berta.incoming.get())
+        taken = await asyncio.start_server(lambda reader, writer: None, "127.0.0.3", port)
+        async with taken:
+            elsewhere = await berta.move(("127.0.0.3",), port)
+            assert elsewhere != port  # taken there: any free one
+            again = await anna.dial("127.0.0.3", elsewhere)
+            await both_ways(again, await berta.incoming.get())
+
+
 async def test_a_ticket_lets_a_stranger_in_with_its_role() -> None:
     ticket = Ticket(SWARM, "f0" * 32, BERTA.public, (), secrets.token_bytes(16), "observer")
     gate = Members(tickets={ticket.ticket_id: OpenTicket(ticket.secret, ticket.role)})
