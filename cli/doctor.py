@@ -60,7 +60,7 @@ def doctor(
     place = _place(name, directory)
     before = remembered.last_run(place) if place is not None else remembered.Remembered()
     interfaces = tuple(dict.fromkeys(interface or [before.interface or remembered.LOOPBACK]))
-    from gossip.doctor.examine import Wanted, examine
+    from gossip.doctor.examine import Patience, Wanted, examine
     from gossip.doctor.examine import answer as answer_others
 
     target = _target(peer)
@@ -70,7 +70,7 @@ def doctor(
         port=before.port if port is None else port,
         target=target,
         peer=known_of(place, passphrase_file, dials=target is not None) if place is not None else None,
-        patience_s=patience,
+        patience=Patience(patience),
     )
     if answer:
         _check_answer(peer)

@@ -89,6 +89,6 @@ def span(seconds: float) -> str:
     """A length of time in words, one unit."""
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = int(seconds // size)
+            count = round(seconds / size)
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{max(1, round(seconds))} s"

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from gossip.doctor import answering, clock, disk, interfaces, itself, machine, multicast, node, way
-from gossip.doctor.finding import Finding, Report, skipped
+from gossip.doctor.finding import Finding, Patience, Report, skipped
 from gossip.doctor.multicast import LISTEN_S
 from gossip.transport.discovery import addresses_of
 from gossip.transport.webrtc import Backend
 from ledger.errors import LocalError
 
-PATIENCE_S: Final = 8.0  # for one hop; a link over a bad network takes two or three
 _LIBRARIES: Final[tuple[Backend, ...]] = ("aiolibdatachannel", "aiortc")
 
 
@@ -49,7 +48,7 @@ class Wanted:
     port: int = 0  # that the peer listens on; 0: any
     target: tuple[str, int] | None = None  # another machine
     peer: Peer | None = None
-    patience_s: float = PATIENCE_S  # with each hop that may be silent
+    patience: Patience = Patience()
     listen_s: float = LISTEN_S  # for others by mDNS
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic
@@ -86,8 +85,9 @@ async def _look(wanted: Wanted) -> AsyncIterator[Finding]:
     here = interfaces.here()
     if (loopback := interfaces.judge_loopback(here)) is not None:
         yield loopback
+    everybody: dict[str, None] = {}  # whose address was heard by mDNS
     for name in wanted.interfaces:
-        async for finding in _look_interface(wanted, peer, name, here, backends):
+        async for finding in _look_interface(wanted, peer, name, here, backends, everybody):
             yield finding
     if wanted.peer is not None:
         for finding in node.judge(peer.status, wanted.wall()):
@@ -96,33 +96,38 @@ async def _look(wanted: Wanted) -> AsyncIterator[Finding]:
         if claims is not None:
             yield claims
     if wanted.target is not None:
-        async for finding in _look_way(wanted, peer, here, backends):
+        async for finding in _look_way(wanted, peer, here, backends, everybody):
             yield finding
     yield clock.judge_own((begun[0], wanted.wall()), (begun[1], wanted.steady()))
 
 
 async def _look_interface(
-    wanted: Wanted, peer: Peer, name: str, here: Sequence[interfaces.Interface], backends: Sequence[Backend]
-) -> AsyncIterator[Finding]:
+    wanted: Wanted, peer: Peer, name: str, here: Sequence[interfaces.Interface], backends: Sequence[Backend],
+    everybody: dict[str, None],
+) -> AsyncIterator[Finding]:  # fmt: skip
     own = interfaces.judge(name, here)
     yield own
     interface = interfaces.find(name, here)
     if own.state == "fails" or interface is None:
         return
     addresses = _addresses(name)
-    heard, _ = await multicast.look(interface, addresses, wanted.patience_s, wanted.listen_s, swarm=peer.swarm)
-    for finding in heard:
+    found, heard = await multicast.look(
+        interface, addresses, wanted.patience.of("multicast"), wanted.listen_s, swarm=peer.swarm
+    )
+    everybody.update(heard.strangers)
+    for finding in found:
         yield finding
     at = str((peer.status or {}).get("address", ""))
     answers = at if at.rpartition(":")[0] in addresses else ""
-    yield await itself.look_port(addresses[0], wanted.port, wanted.patience_s, own=answers)
+    yield await itself.look_port(addresses[0], wanted.port, wanted.patience.of("port"), own=answers)
     for backend in backends:
-        yield await itself.look_channel(addresses, backend, wanted.patience_s)
+        yield await itself.look_channel(addresses, backend, wanted.patience)
 
 
 async def _look_way(
-    wanted: Wanted, peer: Peer, here: Sequence[interfaces.Interface], backends: Sequence[Backend]
-) -> AsyncIterator[Finding]:
+    wanted: Wanted, peer: Peer, here: Sequence[interfaces.Interface], backends: Sequence[Backend],
+    everybody: dict[str, None],
+) -> AsyncIterator[Finding]:  # fmt: skip
     assert wanted.target is not None
     host, port = wanted.target
     address, named = await way.resolve(host)
@@ -136,16 +141,19 @@ async def _look_way(
         yield skipped("route", f"{name} has no address to go from", "", f"{host}:{port}")
         return
     path = way.Way(interface, _addresses(name), address, port)
-    found = await way.look(path, here, backends, wanted.patience_s, wanted.wall, peer.member)
+    found = await way.look(path, here, backends, wanted.patience, wanted.wall, peer.member)
     for finding in found:
         yield finding
         if finding.hop == "udp" and finding.state == "skipped" and peer.locked:
             yield skipped("udp", peer.locked, "", finding.where)
-    if any(finding.state == "ok" for finding in found if finding.hop == "answer") and not interface.is_loopback:
+    if not any(finding.hop == "answer" and finding.state == "ok" for finding in found) or interface.is_loopback:
+        return
+    if address not in everybody and address not in path.addresses and interface.holds(address):
         _, heard = await multicast.look(
-            interface, path.addresses, wanted.patience_s, 0.0, until="" if address in path.addresses else address
-        )
-        yield way.judge_heard(path, list(heard.strangers))
+            interface, path.addresses, wanted.patience.of("heard"), 0.0, until=address
+        )  # fmt: skip
+        everybody.update(heard.strangers)
+    yield way.judge_heard(path, list(everybody))
 
 
 def _addresses(name: str) -> tuple[str, ...]:
@@ -156,4 +164,4 @@ def _addresses(name: str) -> tuple[str, ...]:
         raise LocalError(error.what, why="it was there a moment ago", next_step="try again") from error
 
 
-__all__ = ["PATIENCE_S", "Finding", "Peer", "Wanted", "answer", "examine"]
+__all__ = ["Finding", "Patience", "Peer", "Wanted", "answer", "examine"]

@@ -62,6 +62,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for a hop that is silent."""
+
+    each_s: float = 8.0  # a link over a bad network takes two or three
+    other_s: Mapping[Hop, float] = field(default_factory=dict)  # with some of them another
+
+    def of(self, hop: Hop) -> float:
+        return self.other_s.get(hop, self.each_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All of them, in the order in which they were looked at: from this machine outwards."""
 

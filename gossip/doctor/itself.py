@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from gossip.doctor import talk
-from gossip.doctor.finding import Finding, fails, ok, skipped
+from gossip.doctor.finding import Finding, Patience, fails, ok, skipped
 from gossip.transport.signalling import SignallingServer, Unheard, exchange
 from gossip.transport.webrtc import Backend, WebRTCTransport
 from ledger.errors import GossipError, LinkError
@@ -66,8 +66,9 @@ def _holder(port: int) -> str:
     return ""
 
 
-async def look_channel(addresses: Sequence[str], backend: Backend, patience_s: float) -> Finding:
+async def look_channel(addresses: Sequence[str], backend: Backend, patience: Patience) -> Finding:
     """Two peers of ours on these addresses open a link to each other, by that library."""
+    patience_s = patience.of("channel")
     swarm, keys = secrets.token_hex(32), (PrivateKey.generate(), PrivateKey.generate())
     begun = time.perf_counter()
     try:
@@ -83,7 +84,7 @@ async def look_channel(addresses: Sequence[str], backend: Backend, patience_s: f
             link = await one.dial(addresses[0], port, key=keys[1].public)
             opened_s = time.perf_counter() - begun
             tasks.append(asyncio.create_task(talk.answer(await two.incoming.get(), time.time, patience_s)))
-            told = await talk.ask(link, time.time, patience_s)
+            told = await talk.ask(link, time.time, patience)
             await link.close()
     except (GossipError, TimeoutError, ImportError, OSError) as error:
         why = str(error) or f"not open within {patience_s:g} s"

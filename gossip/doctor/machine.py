@@ -67,8 +67,9 @@ def look() -> Finding:
 
 
 def judge(cores: int, load_1: float, memory: int, percent: int | None, *, plugged: bool) -> Finding:
-    facts: dict[str, Any] = {"cores": cores, "load": round(load_1, 2), "memory_bytes": memory, "battery_percent": percent,
-             "plugged": plugged}  # fmt: skip
+    facts: dict[str, Any] = {
+        "cores": cores, "load": round(load_1, 2), "memory_bytes": memory, "battery_percent": percent, "plugged": plugged
+    }  # fmt: skip
     text = f"{cores} core{'' if cores == 1 else 's'}, load {load_1:.1f}, {memory / 1e9:.1f} GB of memory free"
     if percent is not None:
         text += f", battery at {percent}%{'' if plugged else ', not plugged in'}"

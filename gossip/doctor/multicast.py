@@ -121,8 +121,7 @@ async def hear(
     finally:
         if asking is not None:
             asking.cancel()
-        await voice.close()
-        await ear.async_close()
+        await asyncio.gather(voice.close(), ear.async_close())  # goodbyes take their time
     return heard
 
 

@@ -22,6 +22,7 @@ from typing import Final
 
 import msgspec
 
+from gossip.doctor.finding import Patience
 from gossip.transport.link import MAX_MESSAGE_BYTES, Link
 from gossip.transport.webrtc import OpenTicket
 from ledger import canonical
@@ -72,11 +73,11 @@ def hello(wall: Callable[[], float]) -> bytes:
     return canonical.encode(Hello(int(wall() * 1000)))
 
 
-async def ask(link: Link, wall: Callable[[], float], patience_s: float) -> Told:
+async def ask(link: Link, wall: Callable[[], float], patience: Patience) -> Told:
     """The dialler's half. LinkError: nothing came back; only the 64 KiB may be missing without one."""
     clock = asyncio.get_running_loop().time
     try:
-        async with asyncio.timeout(patience_s):
+        async with asyncio.timeout(patience.of("udp")):
             before, sent_at = clock(), wall()
             await link.send(hello(lambda: sent_at))
             theirs = read_hello(await link.receive())
@@ -86,7 +87,7 @@ async def ask(link: Link, wall: Callable[[], float], patience_s: float) -> Told:
     ahead_s = theirs.time_ms / 1000 - (sent_at + round_trip_s / 2)
     whole, begun = secrets.token_bytes(MAX_MESSAGE_BYTES), clock()
     try:
-        async with asyncio.timeout(patience_s):
+        async with asyncio.timeout(patience.of("size")):
             await link.send(whole, bulk=True)
             if await link.receive() != whole:
                 raise RemoteError("it came back changed")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gossip.doctor import clock, talk
-from gossip.doctor.finding import Finding, fails, ok, skipped, warns
+from gossip.doctor.finding import Finding, Patience, fails, ok, skipped, warns
 from gossip.doctor.interfaces import Interface, better
 from gossip.transport.signalling import NoPeer, Unheard, exchange
 from gossip.transport.webrtc import Backend, WebRTCTransport
@@ -100,19 +100,19 @@ def judge_route(way: Way, source: str, interfaces: Sequence[Interface]) -> Findi
 
 
 async def look(
-    way: Way, interfaces: Sequence[Interface], backends: Sequence[Backend], patience_s: float,
+    way: Way, interfaces: Sequence[Interface], backends: Sequence[Backend], patience: Patience,
     wall: Callable[[], float], member: Member | None = None,
 ) -> list[Finding]:  # fmt: skip
     """All hops but the name and mDNS; after one that fails nothing further is tried."""
     found = [look_route(way, interfaces)]
     if found[0].state == "fails":
         return found
-    found.append(await look_reach(way, patience_s))
+    found.append(await look_reach(way, patience.of("reach")))
     if found[-1].state != "fails":
-        found.append(await look_answer(way, patience_s))
+        found.append(await look_answer(way, patience.of("answer")))
     if found[-1].state != "fails":
         for backend in backends:
-            found += await look_link(way, backend, patience_s, wall, member)
+            found += await look_link(way, backend, patience, wall, member)
     if found[0].state == "warns" and any(each.state == "fails" for each in found):
         found[0] = replace(found[0], state="fails")  # what only looked odd is the likely cause
     return found
@@ -172,10 +172,10 @@ async def look_answer(way: Way, patience_s: float) -> Finding:
 
 
 async def look_link(
-    way: Way, backend: Backend, patience_s: float, wall: Callable[[], float], member: Member | None
+    way: Way, backend: Backend, patience: Patience, wall: Callable[[], float], member: Member | None
 ) -> list[Finding]:  # fmt: skip
     """A whole link by that library: to a doctor that answers, or as the member that we are."""
-    where = f"{way.where} {backend}"
+    where, patience_s = f"{way.where} {backend}", patience.of("udp")
     try:
         async with asyncio.timeout(patience_s):
             transport = WebRTCTransport(PrivateKey.generate(), talk.SWARM, talk.Anybody(), way.addresses, backend)
@@ -186,11 +186,11 @@ async def look_link(
     except Unheard:
         if member is None:
             return [skipped("udp", "a node, to which we are a stranger", ANSWER, where)]
-        return [await _as_member(way, backend, patience_s, member)]
+        return [await _as_member(way, backend, patience.of("udp"), member)]
     except (GossipError, TimeoutError, OSError) as error:
         return [_closed_to_udp(error, where, patience_s)]
     try:
-        told = await talk.ask(link, wall, patience_s)
+        told = await talk.ask(link, wall, patience)
     except (LinkError, RemoteError) as error:
         return [_closed_to_udp(error, where, patience_s)]
     finally:
