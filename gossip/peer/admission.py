@@ -13,7 +13,8 @@ log waits: that third log may have been signed twice, and strands.py finds out. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from heapq import heappop, heappush
+from typing import Final, Protocol
 
 from gossip.events import Keep, KeepCheckpoint, LinkId
 from gossip.limits import Limits
@@ -37,6 +38,8 @@ from ledger.entry import (
     Anchor,
     Data,
     Genesis,
+    Hash,
+    PeerId,
     PolicyChange,
     Update,
 )
@@ -44,6 +47,8 @@ from ledger.errors import RemoteError
 from ledger.policy import MAX_POLICY_BYTES
 from ledger.promise import Promise, follow_keys
 from ledger.replica import Checked, Disputed, InvalidEntry, Waiting
+
+FEW: Final = 8  # deltas are asked for in eighths of what may be fetched side by side, not one at a time
 
 Blame = Callable[[LinkId, RemoteError], None]
 Admitted = Callable[[Checked], None]
@@ -81,6 +86,7 @@ class Admission:
         self._disputed: dict[LogId, Disputed] = {}  # next entries that contradict what is held of other logs
         self._tried: dict[LogId, None] = {}  # and of those the ones that are not to be tried again yet
         self._checked: dict[LogId, Checked] = {}  # next entries that wait for nothing but their blob
+        self._deltas: list[tuple[int, LogId, Hash, int]] = []  # heap: of entries held back, and not asked for yet
         self._grown: dict[LogId, None] = {}  # logs whose cover is to be kept once this round is over
 
     # -------------------------------------------------------------- arrival
@@ -106,7 +112,7 @@ class Admission:
             return None
         self._tapes[tape.log] = tape
         for seq, data in enumerate(frame.entries[before - frame.start :], start=before):
-            self._fetch_early(tape.log, seq, data)
+            self._note_delta(tape.log, seq, data)
         if is_sought and self.branches is not None:
             self.branches.arrived(tape, link, now)
         return tape.log
@@ -159,16 +165,40 @@ class Admission:
                 changes_key = True
         return promise, changes_key
 
-    def _fetch_early(self, log: LogId, seq: int, data: bytes) -> None:
-        """Ask for a delta as soon as its signed entry is here: it travels while the entry waits for its past."""
+    def _note_delta(self, log: LogId, seq: int, data: bytes) -> None:
+        """Remember a delta of an entry that is held back."""
         try:
             entry = decode_entry(data)
         except RemoteError:
             return  # its turn comes in _step
-        if isinstance(entry, Update) and self._book.fold is not None and self._blobs.find(entry.delta) is None:
-            limit = max_blob_bytes(self._book.fold.parameters)
-            if entry.bytes <= limit:
-                self._blobs.want(entry.delta, limit=limit, total=entry.bytes, log=log, seq=seq, urgent=False)
+        if isinstance(entry, Update):
+            heappush(self._deltas, (seq, log, entry.delta, entry.bytes))
+
+    def _fetch_early(self) -> None:
+        """Ask for deltas as soon as their signed entries are here: they travel while the entries wait for their past.
+
+        Those of low indices first, of all logs alike, for that is about the order in which entries are admitted; and
+        what there is no room for as soon as there is. (A peer that missed a thousand updates would else fetch all but
+        the first 64 one by one, each when it is its turn.)
+        """
+        fold = self._book.fold
+        if not self._deltas or fold is None or FEW * self._blobs.room < self._limits.transfers:
+            return
+        limit, full, left = max_blob_bytes(fold.parameters), set[PeerId](), list[tuple[int, LogId, Hash, int]]()
+        while self._deltas and self._blobs.room:
+            seq, log, delta, size = wanted = heappop(self._deltas)
+            tape = self._tapes.get(log)
+            if tape is None or not tape.admitted <= seq < tape.known or size > limit:
+                continue
+            if peer_of(log) in full:
+                left.append(wanted)
+            elif self._blobs.find(delta) is None and not self._blobs.want(
+                delta, limit=limit, total=size, log=log, seq=seq, urgent=False
+            ):
+                full.add(peer_of(log))
+                left.append(wanted)
+        for wanted in left:
+            heappush(self._deltas, wanted)
 
     # -------------------------------------------------------------- admission
 
@@ -182,6 +212,7 @@ class Admission:
                 tape = self._tapes.get(log)
                 while tape is not None and tape.is_ready and self._step(tape, now):
                     moved = True
+        self._fetch_early()
         for log in self._grown:
             self._keep_cover(self._tapes[log])
         self._grown.clear()

@@ -46,7 +46,7 @@ from ledger.replica import Checked
 
 MAX_ASKED: Final = 4  # links asked what they offer, side by side: so many can serve one model
 ASK_AGAIN_S: Final = 30.0  # a link that had nothing to offer may have later
-LOOK_S: Final = 1.0  # between two looks at how far behind we are
+LOOK_S: Final = 0.25  # between two looks at how far behind we are
 DOUBT_S: Final = 30.0  # so long nothing may be missing without the snapshot having come
 
 Theta = NDArray[np.float32]

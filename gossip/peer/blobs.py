@@ -99,20 +99,29 @@ class Blobs:
         """Whether the store has it."""
         return self._shelf.blob(digest) is not None
 
-    def want(self, digest: Hash, *, limit: int, total: int, log: PeerId, seq: int, urgent: bool) -> None:
-        """Fetch a blob that entry `seq` of `log` names. `urgent`: that entry waits for nothing else."""
+    def want(self, digest: Hash, *, limit: int, total: int, log: PeerId, seq: int, urgent: bool) -> bool:
+        """Fetch a blob that entry `seq` of `log` names. `urgent`: that entry waits for nothing else. False if there is
+        no room for it now."""
         transfer = self._open.get(digest) or self._ready.get(digest)
         if transfer is None:
             if not urgent and not self._has_room(peer_of(log), total or limit):
-                return
+                return False
             transfer = self._open[digest] = Transfer(digest, limit, {})
         elif (log, seq) in transfer.named or (not urgent and len(transfer.named) >= MAX_NAMED):
-            return
+            return True
         transfer.named[log, seq] = total
         said = set(transfer.named.values())
         transfer.stated = said.pop() if len(said) == 1 else 0  # if entries do not agree, who sends the blob says it
         if not transfer.got:
             transfer.total = transfer.stated
+        return True
+
+    @property
+    def room(self) -> int:
+        """How many more may be fetched before their entry's turn, as far as their number goes."""
+        if self._ready_bytes >= self._limits.blobs_waiting_bytes:
+            return 0
+        return max(0, self._limits.transfers - len(self._open))
 
     def _has_room(self, peer: PeerId, size_bytes: int) -> bool:
         """Whether a blob may come before its entry's turn: what entries of one peer name takes only so much."""
