@@ -18,7 +18,8 @@ false. The fold itself never sees it.
 
 A real one, of update 3 of log a1..a1 (weight 65536, one kept value 127 * 2^-24 of three parameters):
 
-    47535331 50000000  deflated, from these 80 bytes:
+    47535331 50000000 and, deflated, these 80 bytes:
+
     03000000 0100 a1..a1 01 03 f2df9b..d33 10 01000000 00 fe01
 
 Not to be confused with the bundle that `gossip ledger bundle` writes for auditors (ledger/bundle.py).

@@ -169,7 +169,8 @@ class Scenario:
 
     def __post_init__(self) -> None:
         named = [
-            *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.leaders, *self.guests, *self.public, *self.opens,
+            *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.leaders,
+            *self.guests, *self.public, *self.opens,
             *self.flipped, *self.epsilon, *self.faults,
         ]  # fmt: skip
         named += [crash.peer for crash in self.crashes]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from random import Random
 from typing import Any, Final
 
+import numpy as np
 from google_crc32c import value as crc32c
 from zeroconf import DNSOutgoing, ServiceInfo
 from zeroconf.asyncio import AsyncServiceInfo
@@ -17,6 +19,9 @@ from gossip.filterlists.engine import Engine, engine_of, is_installed
 from gossip.filterlists.features import TYPES, grams, marks
 from gossip.filterlists.inspect import inspect, inspect_numbers
 from gossip.filterlists.requests import parse_record
+from gossip.merging import bundled_sum
+from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.merging.codec import encode_update
 from gossip.sim import Scenario, SimSwarm
 from gossip.transport.description import Description, checked, read_sdp, write_sdp
 from gossip.transport.discovery import SERVICE, read_record, swarm_tag
@@ -71,12 +76,13 @@ def frames() -> tuple[bytes, ...]:
 
 def _rare() -> list[bytes]:
     """Frames that no calm swarm sends."""
-    from gossip.wire.frames import Differs, Lacks, Rows, Trace
+    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Rows, Trace
 
     a, b = "aa" * 32, "bb" * 32
     rows = tuple(sorted((f"{n:02x}" * 32, n + 1, bytes(32)) for n in range(5)))
     return [codec.encode(frame) for frame in (
         Lacks(a), Trace(a, 5, b, 0), Rows(a, 5, b, 0, 9, rows), Differs(a, 3, b"note\n", (bytes(32),), b"entry"),
+        Lead(20, bundles=True), Bundled(a, 99, 9, (("aa" * 8, 3, 7), ("bb" * 8, 0, 9))),
     )]  # fmt: skip
 
 
@@ -228,6 +234,37 @@ def _datagrams() -> list[bytes]:
     return said
 
 
+# ------------------------------------------------------------------ sums that leaders offer
+
+SUMMED: Final = 300  # parameters
+
+
+def _sum(data: bytes) -> None:
+    """What is inside has one spelling; deflate has many. What was taken can be lent, and is spelled the same again."""
+    found = bundled_sum.decode(data, SUMMED)
+    plain = bundled_sum._inflated(data, bundled_sum.most_bytes(SUMMED))
+    assert bundled_sum._plain(found) == plain
+    left = bundled_sum.Remainder(found)
+    left.add_to(np.zeros(SUMMED, dtype=np.int64))
+    assert len(left.left) == found.updates
+
+
+def _plain_sum(data: bytes) -> None:
+    """The same, packed as a sender would: else nearly all would end in the stream."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    _sum(bundled_sum.MAGIC + len(data).to_bytes(4, "little") + packer.compress(data) + packer.flush())
+
+
+def _some_sums() -> list[bundled_sum.BundledSum]:
+    luck, found = np.random.default_rng(5), []
+    for density in (0.01, 0.2, 1.0):
+        names = {(f"{n % 3:02x}" * 32, 3 + n): f"{n:02x}" * 32 for n in range(9)}
+        deltas = [encode_update(luck.standard_normal(SUMMED).astype(np.float32), density)[0] for _ in names]
+        terms = [(NumpyArithmetic().decode(delta, SUMMED), 65_536 // (n + 1)) for n, delta in enumerate(deltas)]
+        found.append(bundled_sum.sum_up(SUMMED, terms, names))
+    return found
+
+
 # ------------------------------------------------------------------ records that others open
 
 
@@ -263,6 +300,10 @@ def _bare(message: Offer | Answer) -> Sequence[bytes]:
 
 TARGETS: Final = (
     Target("frame", _frame, frames, ("gossip.wire.codec.decode",), words=(b"\x0d", b"\x04", b"\x02\x01\x00")),
+    Target("sum", _sum, lambda: [bundled_sum.encode(one) for one in _some_sums()],
+           ("gossip.merging.bundled_sum.decode",), words=(b"GSS1", b"\xff\xff\xff\x7f")),
+    Target("sum-plain", _plain_sum, lambda: [bundled_sum._plain(one) for one in _some_sums()],
+           ("gossip.merging.bundled_sum.decode",), words=(b"\x80\x00", b"\xff\xff\xff\xff\x0f")),
     Target("sctp", _packets, _association, ("gossip.transport.police.Police.allows",), limit=4_096),
     Target("flow", _flow, _pieces, ("gossip.transport.flow.Flow.arrived",), words=(b"\x05\x00\x02", b"\x03")),
     Target(
