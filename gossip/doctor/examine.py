@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +48,7 @@ class Wanted:
     port: int = 0  # that the peer listens on; 0: any
     target: tuple[str, int] | None = None  # another machine
     peer: Peer | None = None
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     listen_s: float = LISTEN_S  # for others by mDNS
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic
@@ -111,17 +111,16 @@ async def _look_interface(
     if own.state == "fails" or interface is None:
         return
     addresses = _addresses(name)
-    found, heard = await multicast.look(
-        interface, addresses, wanted.patience.of("multicast"), wanted.listen_s, swarm=peer.swarm
-    )
-    everybody.update(heard.strangers)
-    for finding in found:
-        yield finding
     at = str((peer.status or {}).get("address", ""))
     answers = at if at.rpartition(":")[0] in addresses else ""
-    yield await itself.look_port(addresses[0], wanted.port, wanted.patience.of("port"), own=answers)
-    for backend in backends:
-        yield await itself.look_channel(addresses, backend, wanted.patience)
+    (found, heard), *others = await asyncio.gather(
+        multicast.look(interface, addresses, wanted.patience.of("multicast"), wanted.listen_s, swarm=peer.swarm),
+        itself.look_port(addresses[0], wanted.port, wanted.patience.of("port"), own=answers),
+        *(itself.look_channel(addresses, backend, wanted.patience) for backend in backends),
+    )
+    everybody.update(heard.strangers)
+    for finding in (*found, *others):
+        yield finding
 
 
 async def _look_way(

@@ -10,13 +10,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
-
-import psutil
 
 from gossip.doctor import talk
 from gossip.doctor.finding import Finding, Patience, fails, ok, skipped
+from gossip.doctor.holders import holder
 from gossip.transport.signalling import SignallingServer, Unheard, exchange
 from gossip.transport.webrtc import Backend, WebRTCTransport
 from ledger.errors import GossipError, LinkError
@@ -35,10 +33,10 @@ async def look_port(address: str, port: int, patience_s: float, *, own: str = ""
         else:
             at = (address, await server.start(address, port))
     except LinkError as error:
-        holder = _holder(port)
-        text = f"cannot listen on it: {error.why}" + (f" (held by {holder})" if holder else "")
-        how = f"end {holder or 'the program that has it'}, or take another with: gossip run --port PORT"
-        return fails("port", text, how, where, held_by=holder)
+        who = holder(port, "tcp4")
+        text = f"cannot listen on it: {error.why}" + (f" (held by {who})" if who else "")
+        how = f"end {who or 'the program that has it'}, or take another with: gossip run --port PORT"
+        return fails("port", text, how, where, held_by=who)
     try:
         async with asyncio.timeout(patience_s):
             await exchange(*at, b"{}")
@@ -55,15 +53,6 @@ async def look_port(address: str, port: int, patience_s: float, *, own: str = ""
 
 async def _nothing(offer: bytes) -> bytes | None:
     return None
-
-
-def _holder(port: int) -> str:
-    """Which program listens on that port; "" where the system does not tell us."""
-    with suppress(psutil.Error, OSError):
-        for one in psutil.net_connections("tcp4"):
-            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr[1] == port and one.pid:
-                return f"{psutil.Process(one.pid).name()}, pid {one.pid}"
-    return ""
 
 
 async def look_channel(addresses: Sequence[str], backend: Backend, patience: Patience) -> Finding:

@@ -22,6 +22,7 @@ from zeroconf import DNSOutgoing, DNSQuestion, ServiceInfo  # type: ignore[attr-
 from zeroconf.asyncio import AsyncZeroconf
 
 from gossip.doctor.finding import Finding, fails, ok, skipped, warns
+from gossip.doctor.holders import holder
 from gossip.doctor.interfaces import Interface
 from gossip.transport.discovery import Candidate, Discovery, read_record, swarm_tag
 from gossip.transport.hearing import QUESTION, keep_asking, listen
@@ -33,6 +34,7 @@ LISTEN_S: Final = 2.0  # mDNS answers within one, and what is asked together onc
 MAX_HEARD: Final = 64  # addresses and peers that are kept of what anybody says
 _PTR, _IN = 12, 1
 FIREWALL: Final = "let UDP port 5353 in and out of it through this machine's firewall"
+PERMIT: Final = "let programs use the local network (macOS: Privacy & Security, Local Network, for the terminal)"
 ADDRESS: Final = "until then name the other peer: gossip run --address HOST:PORT"
 
 
@@ -69,6 +71,19 @@ def probe(address: str) -> str:
             out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
             out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
             out.sendto(QUESTION, GROUP)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def claim() -> str:
+    """What the system says to one more program on the port of mDNS, which all of them share; "" if it lets us."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as shared:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "SO_REUSEPORT"):
+            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            shared.bind(("", GROUP[1]))
         except OSError as error:
             return error.strerror or str(error)
     return ""
@@ -147,15 +162,17 @@ async def look(
         text, how = "the interface is not allowed to send to groups", f"allow it: ip link set {name} multicast on"
     elif said := probe(addresses[0]):
         text = f"the system sends nothing to the group of mDNS: {said}"
-        how = f"give it a way there: ip route replace 224.0.0.0/4 dev {name}"
+        how = f"{PERMIT}, or give it a way there: ip route replace 224.0.0.0/4 dev {name}"
+    elif said := claim():
+        text = f"UDP port 5353, that of mDNS, cannot be shared: {said}"
+        how = f"end {holder(GROUP[1], 'udp4') or 'the program that keeps it to itself'}"
     if text:
         own = fails("multicast", text, f"{how}; {ADDRESS}", name)
         return [own, skipped("others", "multicast fails", "", name)], heard
     try:
         heard = await hear(interface, addresses, patience_s, listen_s, until)
     except LinkError as error:
-        how = f"end the program that keeps UDP port 5353 to itself; {ADDRESS}"
-        own = fails("multicast", error.why or error.what, how, name)
+        own = fails("multicast", f"no mDNS here: {error.why or error.what}", f"{PERMIT}; {ADDRESS}", name)
         return [own, skipped("others", "multicast fails", "", name)], heard
     if not heard.itself:
         text = "what we say by mDNS is not heard, not even here"
