@@ -251,6 +251,7 @@ READS: Final[dict[str, Sequence[Sequence[str]]]] = {
 OWN: Final[dict[str, str]] = {
     "doctor": "a node's status and what is heard: tried in tests/doctor",
     "demo": "its own peers; the live view is tried below",
+    "simulate": "files of the user's own, tried in tests/cli/test_simulate.py",
     "new": "what its user typed",
     "run": "a node's lines, events and view: tried below",
     "join": "a node's lines, events and view: tried below",
