@@ -113,13 +113,13 @@ async def _look_interface(
     addresses = _addresses(name)
     at = str((peer.status or {}).get("address", ""))
     answers = at if at.rpartition(":")[0] in addresses else ""
-    (found, heard), *others = await asyncio.gather(
+    (found, heard), port, channels = await asyncio.gather(
         multicast.look(interface, addresses, wanted.patience.of("multicast"), wanted.listen_s, swarm=peer.swarm),
         itself.look_port(addresses[0], wanted.port, wanted.patience.of("port"), own=answers),
-        *(itself.look_channel(addresses, backend, wanted.patience) for backend in backends),
+        asyncio.gather(*(itself.look_channel(addresses, backend, wanted.patience) for backend in backends)),
     )
     everybody.update(heard.strangers)
-    for finding in (*found, *others):
+    for finding in (*found, port, *channels):
         yield finding
 
 

@@ -14,6 +14,7 @@ from google_crc32c import value as crc32c
 from zeroconf import DNSOutgoing, ServiceInfo
 from zeroconf.asyncio import AsyncServiceInfo
 
+from gossip.doctor import clock, talk
 from gossip.events import Received
 from gossip.filterlists.engine import Engine, engine_of, is_installed
 from gossip.filterlists.features import TYPES, grams, marks
@@ -187,6 +188,11 @@ def _signed_answer(data: bytes) -> None:
     _answered(seal(canonical.decode(data, Answer, limit=1 << 16, what="the answer"), KEY))
 
 
+def _hello(data: bytes) -> None:
+    """What another doctor says the time is, as far as words about it."""
+    clock.judge_other(talk.read_hello(data).time_ms / 1000 - 1_767_225_600.0, "there")
+
+
 def _description(data: bytes) -> None:
     """An SDP as a library writes it; what is read out of it is checked as a peer's would be."""
     found = read_sdp(data.decode("utf-8", "replace"), WHERE.candidates)
@@ -304,6 +310,7 @@ TARGETS: Final = (
            ("gossip.merging.bundled_sum.decode",), words=(b"GSS1", b"\xff\xff\xff\x7f")),
     Target("sum-plain", _plain_sum, lambda: [bundled_sum._plain(one) for one in _some_sums()],
            ("gossip.merging.bundled_sum.decode",), words=(b"\x80\x00", b"\xff\xff\xff\xff\x0f")),
+    Target("doctor-hello", _hello, lambda: [talk.hello(lambda: 1_767_225_600.25)], ("gossip.doctor.talk.read_hello",)),
     Target("sctp", _packets, _association, ("gossip.transport.police.Police.allows",), limit=4_096),
     Target("flow", _flow, _pieces, ("gossip.transport.flow.Flow.arrived",), words=(b"\x05\x00\x02", b"\x03")),
     Target(
