@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,16 +43,11 @@ from gossip.sim.toy import Keeper, ToyTrainer, Trainer
 from ledger.canonical import encode_entry, entry_hash
 from ledger.chain import peer_of
 from ledger.entry import FORMAT_VERSION, Enrol, Genesis, Hash, PeerId
-from ledger.errors import LocalError
 from ledger.fold import parameters
 from ledger.keys import PrivateKey, key_digest
 from ledger.policy import Policy
 
-if TYPE_CHECKING:
-    from gossip.training.task import FileTask, Task
-
 MAX_REFUSALS: Final = 100
-ROUND_MARGIN: Final = 1.1  # a round and the pause after it, in rounds
 SAMPLES: Final = 20  # of the curve, while there is training; one more at the end
 LOOKS: Final = 4  # from the start to the end of training, at all that everybody holds
 _CHECK_S: Final = 0.25  # between looks whether everybody agrees
@@ -332,38 +327,3 @@ def tips(book: Book) -> Hash:
     replica = book.replica
     rows = sorted((peer_of(log), size, replica.root(log, size).hex()) for log, size in replica.heads().items())
     return sha256(repr(rows).encode()).hexdigest()
-
-
-def simulate(
-    scenario: Scenario | None = None,
-    *,
-    trainer: Trainer | None = None,
-    on_event: OnEvent | None = None,
-    tasks: Sequence[Task | FileTask] = (),
-    model: str = "",
-    rounds: int = 20,
-    seed: int = 0,
-) -> SimReport:
-    """Run a swarm of real peer machines in virtual time. The same scenario and trainer give the same trace.
-
-    With nothing given, peers learn a toy problem; `trainer` is a problem of your own. With `tasks` (one for each
-    peer, as for a real node) and `model` (a declaration, as JSON) they learn that for about `rounds` rounds; then
-    `scenario` may be left out, or says what else happens: eta, density and norm0 come from the model.
-    """
-    if not tasks:
-        return SimSwarm(scenario or Scenario(seed=seed), trainer, on_event).run()
-    if trainer is not None or not model:
-        raise LocalError("tasks need a model", next_step="give simulate() tasks and model, or a trainer alone")
-    from gossip.sim.tasks import TaskTrainer
-    from gossip.training.spec import ModelSpec
-
-    spec = ModelSpec.parse(model)
-    world = scenario or Scenario(peers=len(tasks), seconds=ROUND_MARGIN * rounds * Scenario.round_s, seed=seed)
-    if world.peers != len(tasks):
-        raise LocalError(f"{len(tasks)} tasks for {world.peers} peers", next_step="give each peer a task")
-    world = replace(world, eta=spec.eta, density=spec.density, norm0=spec.norm0)
-    own = TaskTrainer(spec, tasks, world.seed)
-    try:
-        return SimSwarm(world, own, on_event).run()
-    finally:
-        own.close()
