@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +52,14 @@ DOUBT_S: Final = 30.0  # so long nothing may be missing without the snapshot hav
 Theta = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Borrowed:
     """A model in use that the own fold has not got to yet."""
 
     offer: Offer
     data: bytes  # whose SHA-256 is the model's hash
     theta: Theta  # read-only
+    outcome: Literal["open", "true", "false"] = "open"
 
 
 class Arrival:
@@ -180,14 +181,15 @@ class Arrival:
         theta = shifted(self._book, change, self._blobs.find, terms=MAX_SIZE, size=MAX_SIZE)
         self.borrowed = None
         if theta is not None and hash_of(self._book, theta) == offer.model:
-            self.verified = offer
+            self.verified, borrowed.outcome = offer, "true"
             self._finals.verified(offer, borrowed.data)
             self._out.note("verified", peer=offer.log, seq=offer.seq, model=offer.model, updates=offer.updates)
         else:
-            self._refuse(offer, "does not follow from the logs")
+            self._refuse(borrowed, "does not follow from the logs")
 
-    def _refuse(self, offer: Offer, why: str) -> None:
+    def _refuse(self, borrowed: Borrowed, why: str) -> None:
         self.borrowed, self.is_refused = None, True
+        borrowed.outcome, offer = "false", borrowed.offer
         signers = ", ".join(self._name(peer) or peer[:8] for peer in offer.by)
         self._out.note(
             "trouble",
@@ -294,7 +296,7 @@ class Arrival:
         elif self._complete_since is None:
             self._complete_since = now
         elif now - self._complete_since >= DOUBT_S:
-            self._refuse(borrowed.offer, "is in no history that reached this peer")
+            self._refuse(borrowed, "is in no history that reached this peer")
 
     def _founded(self) -> None:
         early, self._early = self._early, {}

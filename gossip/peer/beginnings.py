@@ -45,7 +45,11 @@ class Beginnings:
     def lent(self) -> tuple[Debt, ...]:
         """What a round that begins now begins with."""
         borrowed = self._arrival.borrowed
-        return self._following.lent if borrowed is None else (borrowed,)
+        return (borrowed,) if borrowed is not None else self._following.lent
+
+    def is_from(self, debts: tuple[Debt, ...], log: LogId, seq: int) -> bool:
+        """Whether a sum among these names that update: it was trained from, folded or not."""
+        return any(isinstance(debt, Loan) and debt.bundled.has(log, seq) for debt in debts)
 
     def theta(self) -> NDArray[np.float32]:
         """The best model here, rounded once; nobody changes it."""
