@@ -54,12 +54,14 @@ class Transfer:
     got: bytearray = field(default_factory=bytearray)
     sources: list[LinkId] = field(default_factory=list)  # who sent what we have
     link: LinkId | None = None  # who is asked now
-    until: int = 0  # offset up to which it is asked
+    asked_from: int = 0  # offset from which it is asked ...
+    until: int = 0  # ... and up to which
     window: int = FIRST_WINDOW_BYTES
     heard_at: float = 0.0  # when it last came forward, or was asked for
     deadline: float = 0.0
     not_before: float = 0.0
     failed_on: list[LinkId] = field(default_factory=list)
+    offered: list[LinkId] = field(default_factory=list)  # links that offered it, if no entry names it
 
     def forget(self) -> None:
         """Begin again: what has come is not to be trusted."""
@@ -83,6 +85,8 @@ class Blobs:
         self._recent: dict[Hash, bytes] = {}
         self._recent_bytes = 0
         self._missed: dict[LinkId, int] = {}  # marks
+        self.lent: dict[Hash, bytes] = {}  # sums of our own making (leading.py)
+        self.is_leader: Callable[[LinkId], bool] = lambda link: False  # asked first (following.py)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -93,7 +97,7 @@ class Blobs:
         """The blob, if it is here in any way."""
         if (whole := self._ready.get(digest)) is not None:
             return bytes(whole.got)
-        return self._recent.get(digest) or self._shelf.blob(digest)
+        return self._recent.get(digest) or self.lent.get(digest) or self._shelf.blob(digest)
 
     def is_kept(self, digest: Hash) -> bool:
         """Whether the store has it."""
@@ -123,6 +127,23 @@ class Blobs:
             return 0
         return max(0, self._limits.transfers - len(self._open))
 
+    def want_offered(self, digest: Hash, total: int, link: LinkId) -> None:
+        """Fetch a blob that no entry names, and a link has offered."""
+        transfer = self._open.setdefault(digest, Transfer(digest, total, {}, stated=total, total=total))
+        if link not in transfer.offered:
+            transfer.offered.append(link)
+
+    def take(self, digest: Hash) -> bytes | None:
+        """An offered blob, once it is whole; it is not kept here any longer."""
+        transfer = self._ready.pop(digest, None)
+        if transfer is None:
+            return None
+        self._ready_bytes -= len(transfer.got)
+        return bytes(transfer.got)
+
+    def is_coming(self, digest: Hash) -> bool:
+        return digest in self._open or digest in self._ready
+
     def _has_room(self, peer: PeerId, size_bytes: int) -> bool:
         """Whether a blob may come before its entry's turn: what entries of one peer name takes only so much."""
         if len(self._open) >= self._limits.transfers or self._ready_bytes >= self._limits.blobs_waiting_bytes:
@@ -150,7 +171,7 @@ class Blobs:
         for transfer in (*self._open.values(), *self._ready.values()):
             for name in [name for name in transfer.named if name[0] == log]:
                 del transfer.named[name]
-            if not transfer.named:
+            if not transfer.named and not transfer.offered:
                 self._open.pop(transfer.hash, None)
                 if self._ready.pop(transfer.hash, None) is not None:
                     self._ready_bytes -= len(transfer.got)
@@ -167,10 +188,10 @@ class Blobs:
         for transfer in self._open.values():
             if transfer.link is not None:
                 busy[transfer.link] = busy.get(transfer.link, 0) + 1
-        for transfer in self._open.values():
+        for transfer in sorted(self._open.values(), key=lambda t: not t.offered):  # sums first
             if transfer.link is not None or now < transfer.not_before:
                 continue
-            holders = {link for log, seq in transfer.named for link in self._holders(log, seq)}
+            holders = {link for log, seq in transfer.named for link in self._holders(log, seq)} | {*transfer.offered}
             links = sorted(link for link in holders if busy.get(link, 0) < self._limits.transfers_link)
             if links:
                 link = min(links, key=lambda n: (transfer.failed_on.count(n), self._rank(n), busy.get(n, 0), n))
@@ -183,13 +204,14 @@ class Blobs:
 
     def _rank(self, link: LinkId) -> int:
         """Asked first are links that kept their word, and of these the fast ones."""
-        return 16 * (self._missed.get(link, 0) // MISSED) + self._pace.grade(link)
+        behind = 0 if self.is_leader(link) else 1
+        return 16 * (self._missed.get(link, 0) // MISSED) + self._pace.grade(link) + behind
 
     def _ask(self, transfer: Transfer, link: LinkId, now: float) -> None:
         transfer.link = link
         offset = len(transfer.got)
         end = min(transfer.total or transfer.limit, offset + transfer.window)
-        transfer.until = end
+        transfer.asked_from, transfer.until = offset, end
         transfer.heard_at = now
         transfer.deadline = now + self._pace.wait_s(link, transfer.failed_on.count(link))
         self._out.send(link, WantBlob(transfer.hash, offset, end - offset))
@@ -205,9 +227,13 @@ class Blobs:
 
     def link_down(self, link: LinkId) -> None:
         self._missed.pop(link, None)
-        for transfer in self._open.values():
+        for transfer in tuple(self._open.values()):
             if transfer.link == link:
                 self._release(transfer)
+            if link in transfer.offered:
+                transfer.offered.remove(link)
+                if not transfer.offered and not transfer.named:
+                    del self._open[transfer.hash]
 
     # -------------------------------------------------------------- frames
 
@@ -233,6 +259,8 @@ class Blobs:
         if link not in transfer.sources:
             transfer.sources.append(link)
         transfer.failed_on.clear()
+        is_answer = piece.offset == transfer.asked_from
+        self._pace.came(link, transfer.heard_at, now, len(piece.data), is_answer=is_answer)
         self._pace.heard(link, now - transfer.heard_at)
         transfer.heard_at = now
         transfer.deadline = max(transfer.deadline, now + self._pace.wait_s(link, 0))

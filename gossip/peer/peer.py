@@ -18,6 +18,9 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import assert_never
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gossip.config import PeerConfig
 from gossip.events import (
     Admit,
@@ -48,21 +51,27 @@ from gossip.events import (
     Woke,
 )
 from gossip.peer.admission import Admission
+from gossip.peer.arrival import Arrival
 from gossip.peer.author import Author
+from gossip.peer.beginnings import Beginnings
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
 from gossip.peer.chronicle import Chronicle
 from gossip.peer.departures import Departures
 from gossip.peer.disk import Disk, blob_bytes
+from gossip.peer.finals import Finals
+from gossip.peer.following import Following
 from gossip.peer.forks import Forks
 from gossip.peer.homecoming import Homecoming
 from gossip.peer.inspection import Inspection
 from gossip.peer.lawmaking import Lawmaking
+from gossip.peer.leading import Leading
 from gossip.peer.links import TIMER as LINKS_TIMER
 from gossip.peer.links import Links
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.profile import Line, Profile
 from gossip.peer.quota import Quotas
 from gossip.peer.reception import Reception
 from gossip.peer.rounds import Rounds
@@ -74,7 +83,7 @@ from gossip.peer.tape import Tape, Tapes
 from gossip.peer.welcome import Welcome
 from gossip.peer.witnessing import Witnessing
 from ledger.canonical import decode_entry
-from ledger.chain import LogId
+from ledger.chain import LogId, peer_of
 from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Revoke, Rotate, Verdict
 from ledger.keys import PrivateKey
 from ledger.promise import Promise
@@ -115,6 +124,11 @@ class Peer:
         self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, self._disk, out)
         self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders, config.limits)
         book.find = self._blobs.find
+        self._finals = Finals(book, shelf, out, self._blobs, self._missing)
+        self._arrival = Arrival(
+            config, book, self._links, self._pace, out, self._finals, self._blobs, self._missing,
+            lambda link, error: self._reception.blame(link, error), self._chronicle.name,
+        )  # fmt: skip
         self._serving = Serving(self_id, replica)
         self._admission = Admission(
             book, self._tapes, self._blobs, self._rumour, out, limits=config.limits,
@@ -133,7 +147,11 @@ class Peer:
             lambda link, error: self._reception.blame(link, error), config.limits,
         )  # fmt: skip
         self._admission.branches = self._strands
-        self._rounds = Rounds(config, book, self._author, out, self._missing)
+        self._profile = Profile()
+        self._rounds = Rounds(
+            config, book, self._author, out, self._missing, self._profile,
+            lambda: Line(self._pace.bytes_s, self._pace.is_full, self._pace.usual_trip_s, len(self._links)),
+        )  # fmt: skip
         self._witnessing = Witnessing(
             config, self._author, book, self._links, shelf, out, self._blobs.find, luck, lambda: self._members,
             self._suspect,
@@ -142,6 +160,16 @@ class Peer:
             config, self._author, book, self._blobs, out, luck, lambda: self._members,
             lambda peer: peer in self._rumour.forked, self._serving.is_for_all,
         )  # fmt: skip
+        self._leading = Leading(
+            config, book, self._links, self._rumour, self._blobs, out, lambda: self._pace.bytes_s
+        )  # fmt: skip
+        self._following = Following(
+            config, book, self._links, self._rumour, self._blobs, out,
+            lambda link, error: self._reception.blame(link, error), self._chronicle.name,
+        )  # fmt: skip
+        self._blobs.is_leader = self._following.is_leader
+        self._beginnings = Beginnings(self._arrival, self._following)
+        self._rounds.borrows = self._beginnings
         self._lawmaking = Lawmaking(book, self._author, out, self._rounds.catch_up)
         self._welcome = Welcome(self._author, book, self._links, self._chronicle, out, self._rounds.catch_up)
         self._departures = Departures(
@@ -149,8 +177,9 @@ class Peer:
             out,
         )  # fmt: skip
         self._reception = Reception(
-            self._links, self._pace, self._rumour, self._admission, self._strands, self._blobs, self._serving,
-            self._witnessing, self._inspection, self._chronicle, self._departures, self._quotas, out,
+            self._links, self._pace, self._rumour, self._admission, self._strands, self._blobs, self._finals,
+            self._arrival, self._serving, self._witnessing, self._inspection, self._chronicle, self._departures,
+            self._leading, self._following, self._quotas, self._profile, out,
         )  # fmt: skip
         for log, tape in self._tapes.items():
             for seq in range(tape.fork, replica.size(log)):
@@ -223,6 +252,8 @@ class Peer:
         self._departures.tick(now)
         self._come_home()
         self._enrol()
+        self._following.tick(now)
+        self._leading.tick(now)
         self._author.attempt(
             lambda: self._author.change_key(now),
             lambda: self._rounds.come_in(now),
@@ -235,7 +266,10 @@ class Peer:
         )
         self._strands.tick(now)
         self._author.attempt(lambda: self._forks.tick(now))
-        self._rumour.pull(now)
+        self._arrival.tick(now)
+        self._finals.tick(now)
+        if not self._following.holds(now):
+            self._rumour.pull(now)
         self._blobs.pump(now)
         self._rumour.tick(now)
         self._links.own_key = self._author.public
@@ -277,25 +311,31 @@ class Peer:
             self._author.found_again(checked)
             self._rounds.found_again(checked)
         elif checked.weight is not None and not self._book.replica.condemned(checked.log, checked.seq):
-            self._rounds.merged(checked)
+            self._rounds.merged(checked, self._now)
             self._chronicle.merge(checked, self._now)
+        if checked.log != self._author.own:
+            self._profile.held(peer_of(checked.log), checked.seq, self._now)
         self._chronicle.refuse(checked)
         self._heard(checked)
 
     def _heard(self, checked: Checked) -> None:
         entry, log = checked.entry, checked.log
         self._learn(log, checked.seq, entry, len(checked.data))
+        self._following.admitted(checked, self._now)
+        self._leading.admitted(checked)
         self._witnessing.grew(log, self._now)
         self._chronicle.tell(checked)
         self._inspection.admitted(checked, self._now)
         if isinstance(entry, Verdict):
             self._chronicle.left(self._inspection.left(entry))
+        self._arrival.admitted(checked)
         if isinstance(entry, Member):
             self._rumour.look_again()
         is_founder = isinstance(entry, Enrol) and log == self._book.replica.founder
         if is_founder or isinstance(entry, Member | Rotate | Recover):
             for live in self._links.recognise():
                 self._quotas.admit(live.key.hex(), live.peer or "", self._now)
+                self._leading.recognised(live)
             self._reception.replan = True
         if isinstance(entry, Member | Revoke):
             self._departures.has_news = True
@@ -305,6 +345,7 @@ class Peer:
         self._departures.paid(self._disk.learn(log, entry, size_bytes + blob_bytes(entry), seq=seq))
         self._chronicle.learn(log, entry)
         self._witnessing.learn(log, entry)
+        self._finals.learn(log, entry)
         self._forks.learn(entry)
         self._serving.learn(log, entry)
         self._inspection.learn(log, seq, entry)
@@ -331,6 +372,10 @@ class Peer:
     def may_write(self) -> bool:
         """Whether the own log is known to be whole, and its key is here."""
         return self._author.may_write
+
+    def theta(self) -> NDArray[np.float32]:
+        """The best model here, rounded once: the fold's, or that of a final snapshot until the fold has got there."""
+        return self._beginnings.theta()
 
     # -------------------------------------------------------------- for people
 
@@ -370,6 +415,7 @@ class Peer:
             weight=rounds.weight,
             scores=rounds.scores,
             model_hash=self._book.model_hash(),
+            model=self._arrival.state,
             heads=heads,
             first_merge_at=self._chronicle.first_merge_at,
             drained=self._drained(),

@@ -1,7 +1,7 @@
 """Where links come in: who is there, what each says, and which part of the machine that is for.
 
     LinkUp, LinkDown --> links, and every part that keeps something by link
-    Received --quota--> rights --> decode --> rumour | admission | strands | blobs | witnessing
+    Received --quota--> rights --> decode --> rumour | admission | strands | blobs | finals | arrival ...
                 |          `-- by its first byte: passed over, or its link ends
                 `-- RemoteError: whoever sent it is told off, and its link ends
 
@@ -12,17 +12,23 @@ know what frames mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from gossip.events import LinkDown, LinkId, LinkUp
 from gossip.peer.admission import Admission
+from gossip.peer.arrival import Arrival
 from gossip.peer.blobs import Blobs
 from gossip.peer.chronicle import Chronicle
 from gossip.peer.departures import Departures
+from gossip.peer.finals import Finals
+from gossip.peer.following import Following
 from gossip.peer.inspection import Inspection
+from gossip.peer.leading import Leading
 from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.profile import Profile
 from gossip.peer.quota import Quota, Quotas
 from gossip.peer.rights import UNKNOWN, Right, called, right
 from gossip.peer.rumour import Rumour
@@ -65,12 +71,17 @@ class Reception:
     admission: Admission
     strands: Strands
     blobs: Blobs
+    finals: Finals
+    arrival: Arrival
     serving: Serving
     witnessing: Witnessing
     inspection: Inspection
     chronicle: Chronicle
     departures: Departures
+    leading: Leading
+    following: Following
     quotas: Quotas
+    profile: Profile
     out: Outbox
     now: float = 0.0
     replan: bool = False  # whether links changed, so that others may be wanted
@@ -81,6 +92,7 @@ class Reception:
         if live is not None:
             self.rumour.link_up(live, self.now)
             self.witnessing.link_up(live)
+            self.leading.link_up(live)
             name = self.chronicle.name(live.peer)
             self.out.note("link_up", peer=live.peer or "", name=name, dialled=live.dialled)
 
@@ -95,7 +107,10 @@ class Reception:
         self.pace.link_down(live.link)
         self.rumour.link_down(live.link)
         self.blobs.link_down(live.link)
+        self.arrival.link_down(live.link)
         self.witnessing.link_down(live.link)
+        self.leading.link_down(live.link)
+        self.following.link_down(live.link)
         self.out.note("link_down", peer=live.peer or "", name=self.chronicle.name(live.peer), reason=reason)
 
     def blame(self, link: LinkId, error: RemoteError) -> None:
@@ -142,8 +157,13 @@ class Reception:
         match frame:
             case Digest():
                 self.rumour.on_digest(link, frame, quota)
+                if not frame.ask:  # behind it, all that it holds has been said
+                    self.leading.heard(link)
             case Have():
                 self.rumour.on_have(link, frame)
+                self.profile.announced(frame.rows, now)
+                self.leading.heard(link)
+                self.following.told(link, now)
             case Want():
                 if quota.serve(MAX_MESSAGE_BYTES):
                     self.rumour.on_want(link, frame)
@@ -164,23 +184,36 @@ class Reception:
                 if not quota.serve(frame.length):
                     self.out.send(link, Lacks(frame.hash))
                     return
-                self.blobs.on_want(link, frame, lambda blob: self.serving.leave(frame.hash, blob, live.peer))
+                leave = partial(self.serving.leave, frame.hash, to=live.peer)
+                if self.finals.on_want(link, frame, leave):
+                    return
+                self.blobs.on_want(link, frame, leave)
                 if live.peer is not None:
                     self.inspection.relay(frame.hash)
             case Piece():
-                if self.blobs.on_piece(link, frame, now):
+                if self.blobs.on_piece(link, frame, now) or self.arrival.on_piece(link, frame, now):
                     quota.was_of_use(message)
             case Lacks():
                 self.blobs.on_lacks(link, frame, now)
+                self.arrival.on_lacks(link, frame, now)
             case Vouch():
                 self.witnessing.on_vouch(live, frame, quota, now)
             case Tally():
                 self.witnessing.on_tally(live, frame, quota, now)
             case WantParts():
-                self.out.send(link, Lacks(frame.model))
-            case Latest() | Parts():
-                pass
-            case Lead() | Bundled():
-                pass
+                if quota.serve(MAX_MESSAGE_BYTES):
+                    self.finals.on_want_parts(link, frame)
+                else:
+                    self.out.send(link, Lacks(frame.model))
+            case Latest():
+                if self.arrival.on_latest(live, frame, quota, now):
+                    quota.was_of_use(message, signatures=1)
+            case Parts():
+                if self.arrival.on_parts(link, frame):
+                    quota.was_of_use(message)
+            case Lead():
+                self.following.on_lead(live, frame)
+            case Bundled():
+                self.following.on_bundled(live, frame)
             case _:
                 assert_never(frame)

@@ -6,7 +6,8 @@
 
 The pause ends when nothing that was announced is missing, at the latest after half of one's own round + 20 ms:
 without it fast peers drown out or ignore the others (two of two runs on MNIST never got to 90%), with a barrier one
-slow or dead peer stops all. A duty below 100% lengthens it.
+slow or dead peer stops all. A duty below 100% lengthens it, and so do lines over which updates take longer than a round
+(tempo.py). How many steps a round takes and how much it publishes follows what machines and lines can do (profile.py).
 
 Rules kept here: trained is only from the fold of everything admitted; an update says which of what it has seen was
 not yet in its view; after Drain nothing new begins; a peer claims an epsilon (differential privacy) for all that it
@@ -16,7 +17,7 @@ and how an epsilon is counted (training/budget.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -25,8 +26,12 @@ import msgspec
 from gossip.config import PeerConfig
 from gossip.events import DataReady, Train, Trained
 from gossip.peer.author import Author, chain
+from gossip.peer.beginnings import Beginnings, Debt
 from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
+from gossip.peer.profile import Line, Profile
+from gossip.peer.tempo import Tempo
+from ledger.chain import LogId, peer_of
 from ledger.delta import CODEC
 from ledger.entry import GRID_ONE, AnyEntry, Claim, Data, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
@@ -42,12 +47,20 @@ TIMER: Final = "round"
 class Rounds:
     """The training side of one peer."""
 
-    def __init__(self, config: PeerConfig, book: Book, author: Author, out: Outbox, missing: Callable[[], int]) -> None:
+    def __init__(
+        self, config: PeerConfig, book: Book, author: Author, out: Outbox, missing: Callable[[], int], profile: Profile,
+        line: Callable[[], Line],
+    ) -> None:  # fmt: skip
         self._config = config
         self._book = book
         self._author = author
         self._out = out
         self._missing = missing
+        self._profile = profile
+        self._line = line
+        self.tempo = Tempo(config.tempo, out)
+        self.density = 0  # of the newest round, thousandths of the declared share; 0: all of it
+        self._blob_bytes = 0  # of the newest own update
         self._data: Data | None = None
         self._had_data: Data | None = None  # the last own commitment of an earlier run
         self._sketch = b""
@@ -57,6 +70,10 @@ class Rounds:
         self._unviewed = 0  # weight of others' updates folded since the view was taken
         self._since_snapshot = 0  # own updates
         self._began_at = 0.0
+        self.borrows: Beginnings | None = None  # what a round begins with beyond the fold
+        self._began_with: tuple[Debt, ...] = ()
+        self._was_early = False  # it began before it was known what this peer is in the swarm
+        self._finished: tuple[Trained, int] | None = None  # a round and its norm, not published yet
         self._rest_until = 0.0
         self._wait_until = 0.0
         self.training = False
@@ -64,7 +81,6 @@ class Rounds:
         self.paused = ""  # why no round begins, for people; "": they do
         self.done = 0  # rounds trained since the start
         self.published = 0  # own updates in the log
-        self.epoch_s = 0.0
         self.staleness = 0.0  # tau of the last own update
         self.weight = 0  # of the last own update, 0..65536
         self.scores: Scores | None = None
@@ -103,15 +119,21 @@ class Rounds:
     # -------------------------------------------------------------- what happens
 
     def data_ready(self, event: DataReady) -> None:
-        self.epoch_s = event.epoch_s
+        self._profile.ready(event.steps, event.epoch_s)
         self._data = event.commitment
         self._sketch = event.sketch
         self._data_changed = self._had_data is None or not _same(self._had_data, event.commitment)
 
-    def merged(self, checked: Checked) -> None:
+    def merged(self, checked: Checked, now: float) -> None:
         """Another peer's update was folded."""
-        if self.training:
+        if isinstance(checked.entry, Update):
+            self._profile.merged(peer_of(checked.log), checked.entry, now)
+        if (self.training or self._finished is not None) and not self._is_borrowed(checked):
             self._unviewed += checked.weight or 0
+
+    def _is_borrowed(self, checked: Checked) -> bool:
+        """Whether the round under way began with that update, though it was not folded yet."""
+        return self.borrows is not None and self.borrows.is_from(self._began_with, checked.log, checked.seq)
 
     def trained(self, event: Trained, now: float) -> None:
         if not self.training or event.round != self.done + 1:
@@ -129,12 +151,16 @@ class Rounds:
             self.failed(f"an epsilon of {event.epsilon / 1000:g} is not what this peer's data entry claims")
             return
         self.done += 1
-        self.epoch_s = event.seconds
+        self._profile.published(event.steps, event.seconds, now)
         self.scores = event.scores
         self._out.note("trained", round=self.done, steps=event.steps, examples=event.examples, seconds=event.seconds)
-        self._author.attempt(lambda: self._publish(event, norm, now))
+        self._finished = (event, norm)
+        self._author.attempt(lambda: self._publish_finished(now))
         duty = self._config.duty_percent
-        self._rest_until = max(now + event.seconds * (100 / duty - 1), self._began_at + self._config.min_round_s)
+        lag_s = self._profile.lag_s(now) + self._line().round_trip_s / 2  # an announcement travels, too
+        self.tempo.measured(lag_s, event.seconds)
+        pause_s = max(event.seconds * (100 / duty - 1), self.tempo.pause_s(lag_s, event.seconds))
+        self._rest_until = max(now + pause_s, self._began_at + self._config.min_round_s)
         self._wait_until = now + event.seconds / 2 + GRACE_S
 
     def failed(self, reason: str) -> None:
@@ -147,12 +173,41 @@ class Rounds:
         """Begin no round until this is called with ""."""
         if reason != self.paused:
             self.paused = reason
+            self._profile.rested()
             self._out.note("paused", reason=reason)
 
     def drain(self) -> None:
         self.draining = True
 
     # -------------------------------------------------------------- writing
+
+    def _publish_finished(self, now: float) -> None:
+        """What a round has made goes out when all that it began with is known to be true; else it never does."""
+        if self._finished is None or any(debt.outcome == "open" for debt in self._began_with):
+            return
+        is_true = all(debt.outcome == "true" for debt in self._began_with)
+        if is_true and self._was_early and (not self.can_train or self._data_changed or self._data_seq is None):
+            return  # nobody has to know yet that we are here, and of what data
+        (event, norm), self._finished = self._finished, None
+        if not is_true:
+            self._out.note("trouble", text="a round is thrown away: it began from what was not true")
+            return
+        if self._began_with and self.borrows is not None:
+            self._view = self.borrows.view(self._view, self._began_with)
+            if self._was_early:
+                self._unviewed = self._weight_beyond(self._view)
+        self._publish(event, norm, now)
+
+    def _weight_beyond(self, view: Mapping[LogId, int]) -> int:
+        """Of others' updates that are folded and are not in a view."""
+        replica = self._book.replica
+        beyond = [
+            (log, seq)
+            for log, size in replica.heads().items()
+            for seq in range(view.get(log, 0), size)
+            if log != self._author.own
+        ]
+        return sum(replica.weight_of(log, seq) or 0 for log, seq in beyond)
 
     def _publish(self, event: Trained, norm: int, now: float) -> None:
         own, replica = self._author.own, self._book.replica
@@ -180,6 +235,7 @@ class Rounds:
         self.spent = event.epsilon
         self.weight = weight
         self.staleness = self._unviewed / replica.constants.eta
+        self._blob_bytes = len(event.blob)
         self._out.note(
             "published", seq=checked.seq, round=self.done, bytes=len(event.blob), weight=weight / GRID_ONE,
             staleness=self.staleness,
@@ -243,6 +299,7 @@ class Rounds:
         return (
             self.draining
             and not self.training
+            and self._finished is None
             and (self._since_snapshot == 0 or self._author.is_lost or self._author.is_out)
         )
 
@@ -250,20 +307,25 @@ class Rounds:
         """Begin what is due."""
         if not self._author.may_write:
             return
+        self._publish_finished(now)
         if self.draining:
             if not self.training and self._since_snapshot and self._author.role:
                 self._snapshot(now)
             return
-        if self.training or not self.can_train or self._author.stored < self._author.size:
+        is_early = self._is_head_start
+        if self.training or not (is_early or (self.can_train and self._author.stored >= self._author.size)):
             return
         if self._data is not None and (broken := broken_promise(self._data.privacy, self.published, self.spent)):
             self.failed(broken)
+            return
+        if is_early:
+            self._begin(now)
             return
         if self._data_changed or self._data_seq is None:
             if self._author.may_try(Data):
                 self._publish_data(now)
             return  # train once it is stored
-        if self.paused:
+        if self.paused or self._finished is not None:
             return
         if now < self._rest_until:
             self._out.timer(TIMER, self._rest_until)
@@ -280,12 +342,30 @@ class Rounds:
             ).seq
             self._had_data, self._data_changed = self._data, False
 
+    @property
+    def _is_head_start(self) -> bool:
+        """Whether a late joiner may train from a snapshot's model before it is known what it is in the swarm. What
+        comes of it is published when that is known, its data are on record and its own fold has got there."""
+        if self.borrows is None or not self.borrows.is_ahead or self.done or self.training or self.paused:
+            return False
+        return self._data is not None and self._author.role in ("", *TRAINING_ROLES)
+
     def _begin(self, now: float) -> None:
         self._view = self._book.replica.heads()
         self._unviewed = 0
         self._began_at = now
+        self._began_with = self.borrows.lent if self.borrows is not None else ()
+        self._was_early = self._is_head_start
         self.training = True
-        self._out.put(Train(self.done + 1, self._book.theta(), self.spent))
+        steps = self._profile.next_steps(now) if self._config.adapts else 0
+        if self._config.adapts:
+            line = self._line()
+            self.density = self._profile.density_permille(
+                now, self._blob_bytes, self.density, line.bytes_s if line.is_full else 0.0, line.links
+            )
+        theta = self._book.theta() if self.borrows is None else self.borrows.theta()
+        asked = 0 if steps == self._profile.declared else steps
+        self._out.put(Train(self.done + 1, theta, self.spent, asked, self.density))
 
 
 def broken_promise(claim: Claim, published: int, spent: int) -> str:

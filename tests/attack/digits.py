@@ -71,6 +71,7 @@ class Digits:
     """A sim Trainer and Keeper. `flipped`: peers that learn from 9 - y in place of y, as ByzFL's LabelFlipping."""
 
     features: Final = "digits/1"
+    steps: Final = STEPS
 
     def __init__(self, peers: int, alpha: float | None, seed: int, flipped: Collection[int] = ()) -> None:
         images, labels = _digits()
@@ -90,13 +91,16 @@ class Digits:
             self._own.append((images[own], CLASSES - 1 - labels[own] if peer in flipped else labels[own]))
 
     def train(self, theta: Weights, peer: int, round_number: int) -> tuple[Weights, int, int, Scores]:
+        return self.train_for(theta, peer, round_number, STEPS)
+
+    def train_for(self, theta: Weights, peer: int, round_number: int, steps: int) -> tuple[Weights, int, int, Scores]:
         rows, labels = self._own[peer]
         luck = self._luck[peer]
         new = theta.copy()
-        for _ in range(STEPS):
+        for _ in range(steps):
             picked = luck.integers(len(labels), size=min(BATCH, len(labels)))
             new -= np.float32(RATE) * gradient(new, rows[picked], labels[picked])
-        return new, STEPS, STEPS * BATCH, self.measure(theta, peer)
+        return new, steps, steps * BATCH, self.measure(theta, peer)
 
     def accuracy(self, theta: Weights) -> float:
         """On rows that nobody has."""
