@@ -63,11 +63,12 @@ class Borrowed:
 
 
 class Arrival:
-    """What a peer that is far behind does about it. `missing` counts entries known of and not admitted."""
+    """What a peer that is far behind does about it. `missing` counts entries known of and not admitted,
+    `said` those that a link says to hold."""
 
     def __init__(
         self, config: PeerConfig, book: Book, links: Links, pace: Pace, out: Outbox, finals: Finals, blobs: Blobs,
-        missing: Callable[[], int], blame: Blame, name: Callable[[PeerId], str],
+        missing: Callable[[], int], said: Callable[[], int], blame: Blame, name: Callable[[PeerId], str],
     ) -> None:  # fmt: skip
         self._config = config
         self._book = book
@@ -77,6 +78,7 @@ class Arrival:
         self._finals = finals
         self._blobs = blobs
         self._missing = missing
+        self._said = said
         self._blame = blame
         self._name = name
         self._asked: dict[LinkId, float] = {}  # what do you offer? and until when its answer counts
@@ -213,7 +215,7 @@ class Arrival:
 
     def _look(self, now: float) -> None:
         self._look_at = now + LOOK_S
-        if self._missing() < self._config.far_entries:
+        if self._said() < self._config.far_entries:
             return
         self._out.timer(TIMER, self._look_at)
         if not self._begin(now):
