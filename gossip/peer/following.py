@@ -43,7 +43,7 @@ OFFERS: Final = 16  # kept for each link
 MAX_LENT: Final = 8  # sums at a time, on their way or in use
 FAR: Final = 32  # entries missing, from which on a sum is waited for before they are asked for
 OFFER_S: Final = 1.0  # so long for a leader to offer one ...
-FETCH_S: Final = 20.0  # ... and so long until it is here; then entries are asked for all the same
+FETCH_S: Final = 20.0  # ... and so long in all for each link, while sums come; then entries are asked for as ever
 IDLE_S: Final = 300.0  # without one of its updates folded, a sum is given back ...
 CAUGHT_UP_S: Final = 15.0  # ... sooner where nothing is missing that anybody has
 TIMER: Final = "following"
@@ -70,7 +70,7 @@ class Heard:
 
     pace: int
     offers: dict[Hash, Bundled] = field(default_factory=dict)
-    waited: bool = False  # for its first offer, once
+    patient_until: float | None = None  # entries wait for its sums till then, once; None: they have not yet
 
 
 class Following:
@@ -104,7 +104,10 @@ class Following:
             return
         if frame.bundles:
             known = self._heard.get(live.link)
-            self._heard[live.link] = Heard(frame.pace, known.offers if known else {}, bool(known and known.waited))
+            if known is None:
+                self._heard[live.link] = Heard(frame.pace)
+            else:
+                known.pace = frame.pace
         else:
             self._heard.pop(live.link, None)
         self._has_news = True
@@ -123,6 +126,7 @@ class Following:
         self._heard.pop(link, None)
         for digest in [digest for digest, (source, _) in self._coming.items() if source == link]:
             del self._coming[digest]
+            self._blobs.take(digest)
             self._has_news = True  # another leader may have the like
 
     def leaders(self) -> list[LinkId]:
@@ -137,10 +141,17 @@ class Following:
     def told(self, link: LinkId, now: float) -> None:
         """A link said what it holds. A leader offers sums in the same breath, so entries are not asked for just yet."""
         heard = self._heard.get(link)
-        if heard is None or heard.waited or self._book.fold is None or self._rumour.missing() < FAR:
+        if heard is None or heard.patient_until is not None or self._lent or self._coming:
             return
-        heard.waited = True
-        self._held_until = max(self._held_until, now + OFFER_S)
+        if self._is_far():
+            heard.patient_until = now + FETCH_S
+            self._hold(now + OFFER_S)
+
+    def _is_far(self) -> bool:
+        return self._book.fold is not None and self._rumour.missing() >= FAR
+
+    def _hold(self, until: float) -> None:
+        self._held_until = max(self._held_until, until)
         self._out.timer(TIMER, self._held_until)
 
     def holds(self, now: float) -> bool:
@@ -151,7 +162,8 @@ class Following:
 
     def tick(self, now: float) -> None:
         for digest in tuple(self._coming):
-            self._arrive(digest, now)
+            if digest in self._coming:  # its link may have ended for what came before it
+                self._arrive(digest, now)
         if self._has_news:
             self._has_news = False
             self._choose(now)
@@ -176,10 +188,12 @@ class Following:
                 if self._is_wanted(offer, sizes):
                     self._coming[offer.sum] = (link, offer)
                     self._blobs.want_offered(offer.sum, offer.bytes, link)
-                    if self._held_until > now:
-                        self._held_until = max(self._held_until, now + FETCH_S)
-                        self._out.timer(TIMER, self._held_until)
-                    del self._heard[link].offers[offer.sum]
+                    heard = self._heard[link]
+                    if heard.patient_until is None and self._is_far():
+                        heard.patient_until = now + FETCH_S
+                    if heard.patient_until is not None and heard.patient_until > now:
+                        self._hold(heard.patient_until)
+                    del heard.offers[offer.sum]
 
     def _is_wanted(self, offer: Bundled, sizes: Mapping[str, int]) -> bool:
         """Whether we miss most of it, and have borrowed nothing of it."""

@@ -89,8 +89,10 @@ class Leading:
             self._fresh.append((checked.log, checked.seq))
 
     def link_up(self, live: Live) -> None:
-        if self.leads and live.peer is not None:
+        if self.leads and _is_friend(live):
             self._say(live)
+            if live.is_guest:
+                self.heard(live.link)  # it has nothing, and need not say so
 
     def link_down(self, link: LinkId) -> None:
         self._look_at.pop(link, None)
@@ -100,6 +102,7 @@ class Leading:
     def recognised(self, live: Live) -> None:
         """Whom we did not know turns out to be a member."""
         self.link_up(live)
+        self.heard(live.link)
 
     def heard(self, link: LinkId) -> None:
         """A link has said what it holds."""
@@ -131,7 +134,7 @@ class Leading:
         self.leads = True
         self._links.is_leader = True
         for live in self._links:
-            if live.peer is not None:
+            if _is_friend(live):
                 self._say(live)
         newest = sorted(((seq, log) for log, seq, _, _ in self._book.replica.updates), reverse=True)[:MAX_NAMED]
         self._fresh = [(log, seq) for seq, log in reversed(newest)]
@@ -215,7 +218,7 @@ class Leading:
     def _offer(self, link: LinkId) -> None:
         """Tell a link of the sums most of which it misses, the longest first."""
         live = self._links.get(link)
-        if live is None or live.peer is None:
+        if live is None or not _is_friend(live):
             return
         for made in self._kept:
             if link in made.told or not made.is_worth_it:
@@ -224,6 +227,11 @@ class Leading:
             if 2 * missed >= len(made.entries):
                 made.told[link] = None
                 self._out.send(link, Bundled(made.hash, len(made.blob), len(made.entries), made.rows))
+
+
+def _is_friend(live: Live) -> bool:
+    """Whom sums are offered to: members, and who comes in to become one."""
+    return live.peer is not None or live.is_guest
 
 
 def _size(made: Made) -> int:
