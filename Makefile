@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup dev demo test check bench attack fuzz soak clean
+.PHONY: setup dev demo test check scenarios bench attack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    four peers co-train on this machine, then an auditor recomputes their model"
 	@echo "make test    the test suite"
 	@echo "make check   format, lint, types, import contracts"
+	@echo "make scenarios  every scenario of the simulator once, and what changed since the figures in docs/simulated.json"
 	@echo "make bench   figures and ratios, printed"
 	@echo "make attack  what hostile members cost, attack by attack, up to half an hour (ARGS=--quick: minutes)"
 	@echo "make fuzz    every decoder under a fuzzer that follows what inputs reach, a minute each (ARGS=frame: one)"
@@ -33,6 +34,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+scenarios: $(VENV)/.dev
+	@$(BIN)/python -m tests.scenarios $(ARGS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(ARGS)
