@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CLAIMS: Final = 2_000  # of the newest entries, whose times are looked at
 INDENT: Final = 19
 PATIENCE_S: Final = 8.0
+LISTEN_S: Final = 2.0
 
 
 def doctor(
@@ -52,6 +53,10 @@ def doctor(
     patience: Annotated[
         float, typer.Option("--patience", metavar="SECONDS", min=0.1, max=120, help="To wait for a hop that is silent.")
     ] = PATIENCE_S,
+    listen: Annotated[
+        float,
+        typer.Option("--listen", metavar="SECONDS", min=0, max=120, help="How long to listen for other machines."),
+    ] = LISTEN_S,
     directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
     json: opt.Json = False,
@@ -71,6 +76,7 @@ def doctor(
         target=target,
         peer=known_of(place, passphrase_file, dials=target is not None) if place is not None else None,
         patience=Patience(patience),
+        listen_s=listen,
     )
     if answer:
         _check_answer(peer)

@@ -46,7 +46,8 @@ class Wanted:
     folder: Path  # where the peer keeps its things, or would
     interfaces: tuple[str, ...] = ("lo",)
     port: int = 0  # that the peer listens on; 0: any
-    target: tuple[str, int] | None = None  # another machine
+    itself: bool = True  # this machine's own hops
+    target: tuple[str, int] | None = None  # the way to another machine
     peer: Peer | None = None
     patience: Patience = field(default_factory=Patience)
     listen_s: float = LISTEN_S  # for others by mDNS
@@ -75,20 +76,20 @@ def answer(wanted: Wanted, tell: answering.Tell) -> None:
 
 async def _look(wanted: Wanted) -> AsyncIterator[Finding]:
     begun = wanted.wall(), wanted.steady()
-    peer = wanted.peer or Peer()
-    loaded = machine.load()
+    peer, here = wanted.peer or Peer(), interfaces.here()
+    loaded = machine.imported()
     backends = [name for name in _LIBRARIES if not loaded[name].startswith("!")]
-    yield machine.judge_backends(loaded)
-    yield machine.look()
-    for finding in disk.look(wanted.folder):
-        yield finding
-    here = interfaces.here()
-    if (loopback := interfaces.judge_loopback(here)) is not None:
-        yield loopback
     everybody: dict[str, None] = {}  # whose address was heard by mDNS
-    for name in wanted.interfaces:
-        async for finding in _look_interface(wanted, peer, name, here, backends, everybody):
+    yield machine.judge_backends(loaded)
+    if wanted.itself:
+        yield machine.look()
+        for finding in disk.look(wanted.folder):
             yield finding
+        if (loopback := interfaces.judge_loopback(here)) is not None:
+            yield loopback
+        for name in wanted.interfaces:
+            async for finding in _look_interface(wanted, peer, name, here, backends, everybody):
+                yield finding
     if wanted.peer is not None:
         for finding in node.judge(peer.status, wanted.wall()):
             yield finding

@@ -18,7 +18,7 @@ BESIDE: Final = ("gossip-swarm", "aiohttp", "aioice", "zeroconf", "jax", "numpy"
 LOW_PERCENT: Final = 20.0
 
 
-def load(names: tuple[str, ...] = BACKENDS) -> dict[str, str]:
+def imported(names: tuple[str, ...] = BACKENDS) -> dict[str, str]:
     """Which of these libraries load: their version, or why not, behind a "!"."""
     found = {}
     for name in names:

@@ -1,0 +1,47 @@
+"""A dial that failed stands in the status until one to the same place succeeds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from gossip.events import Dial
+from gossip.node.calls import Calls
+from gossip.node.report import report
+from gossip.transport.pool import LinkPool
+from gossip.transport.webrtc import WebRTCTransport
+from tests.transport.joining import ANNA, BERTA, LOOPBACK, SWARM, Members, transport
+
+
+def dials(pool: LinkPool) -> list[dict[str, Any]]:
+    told = report(meta={}, started_at=0.0, phase="", address="", transport="", duty_percent=100, peer=None,
+                  learning=None, pool=pool)["dials"]  # fmt: skip
+    return list(told)
+
+
+async def test_who_could_not_be_reached_is_told_until_it_is() -> None:
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    unused: Any = None
+    async with transport(ANNA, Members(BERTA.public), "aiortc") as (anna, _), asyncio.TaskGroup() as tasks:
+        pool = LinkPool(tasks, events.put)
+        calls = Calls(
+            anna, pool, unused, None, tasks=tasks, post=events.put, is_member=lambda: True,
+            tell=lambda kind, **fields: None, now=lambda: 0.0,
+        )  # fmt: skip
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))  # so that nobody else listens there
+            port = int(held.getsockname()[1])
+            for tries in (1, 2):
+                calls.dial(Dial("127.0.0.1", port, BERTA.public))
+                await events.get()
+                (row,) = dials(pool)
+                assert (row["address"], row["tries"]) == (f"127.0.0.1:{port}", tries)
+                assert "refused" in row["text"]
+        berta = WebRTCTransport(BERTA, SWARM, Members(ANNA.public), LOOPBACK, "aiortc")
+        await berta.start("127.0.0.1", port)
+        calls.dial(Dial("127.0.0.1", port, BERTA.public))
+        await events.get()  # the link is up
+        assert dials(pool) == []
+        await (await berta.incoming.get()).close()
+        await berta.close()
