@@ -11,6 +11,7 @@ kept here: whatever was found wrong is said with the command that shows it again
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -96,20 +97,34 @@ def _list(*, json: bool) -> None:
     from gossip.sim.scenario_file import about_scenario, scenario_names
 
     rows = [(name, about_scenario(name)) for name in scenario_names()]
+    fast = list(_fast_names().items())
     if json:
-        render.document({"scenarios": [{"name": name, "about": about} for name, about in rows]})
+        render.document({
+            "scenarios": [{"name": name, "about": about, "fast": False} for name, about in rows]
+            + [{"name": name, "about": about, "fast": True} for name, about in fast],
+        })  # fmt: skip
         return
     render.table(("scenario", "what it shows"), rows)
     render.say()
+    render.table(("for --fast alone", "what it compares"), fast)
+    render.say()
     render.say("Next    gossip simulate SCENARIO")
+
+
+def _fast_names() -> Mapping[str, str]:
+    from cli.fast import names
+
+    return names()
 
 
 def _simulate(name: str, peers: int | None, seed: int | None, html: Path | None, *, json: bool) -> None:
     from cli.progress import Progress
     from cli.simulated import Simulated, facts, show
     from gossip.sim import simulate as run
-    from gossip.sim.scenario_file import about_scenario, load_scenario
+    from gossip.sim.scenario_file import about_scenario, load_scenario, scenario_names
 
+    if name not in scenario_names() and name in _fast_names():
+        raise LocalError(f"{name} compares rules, without whole machines", next_step="add --fast")
     scenario = load_scenario(name, peers=peers, seed=seed)
     settings.check_output("--html", html, [Path(name)])
     with Progress() as progress:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cli import exits
 from cli.app import app
+from cli.fast import names
 from cli.page import chart
 from gossip.sim.scenario_file import scenario_names
 from tests.cli.test_hostile_names import WALKED, Tags, assert_harmless
@@ -70,7 +71,8 @@ def ran(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str
 def test_the_scenarios_there_are_are_named_with_what_they_show() -> None:
     listed = run("--list")[0]
     rows = facts("--list")["scenarios"]
-    assert [row["name"] for row in rows] == list(scenario_names())
+    assert [row["name"] for row in rows if not row["fast"]] == list(scenario_names())
+    assert {row["name"] for row in rows if row["fast"]} == set(names())
     for row in rows:
         assert row["about"]
         assert row["name"] in listed
@@ -181,6 +183,7 @@ def test_lines_keep_their_names_apart_and_thin_out() -> None:
     [
         (["nosuch"], "byzantine"),  # the known ones are named
         ([], "byzantine"),
+        (["crowd"], "add --fast"),
         (["clean", "--list"], "exclude one another"),
         (["clean", "--replay", "x.rec"], "exclude one another"),
         (["clean", "--peers", "100000"], "cannot simulate 100000 peers"),

@@ -44,7 +44,7 @@ def test_a_changed_figure_is_told_and_fails_nothing(
     assert "no figures of it were kept" in capsys.readouterr().out
 
     assert scenarios.main(words) == 0
-    assert "changed" not in capsys.readouterr().out
+    assert "changed: " not in capsys.readouterr().out
 
     kept = json.loads((tmp_path / "kept.json").read_text())
     kept["scenarios"][small]["bytes_per_peer"] *= 2
