@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CLAIMS: Final = 2_000  # of the newest entries, whose times are looked at
 INDENT: Final = 19
+RUNS: Final = "this peer's own node runs: after gossip stop a link is tried as this peer"
 PATIENCE_S: Final = 8.0
 LISTEN_S: Final = 2.0
 
@@ -134,7 +135,7 @@ def known_of(place: Path, passphrase_file: Path | None, *, dials: bool) -> Peer:
     with Store.open_readonly(store_path(place)) as store:
         swarm, own = store.meta("swarm").decode(), store.meta("self").decode()
         newest.extend((log, data) for log, _, data in store.history())
-        member, locked = _member(place, swarm, passphrase_file) if dials and status is None else (None, "")
+        member, locked = _member(place, swarm, passphrase_file) if dials and status is None else (None, RUNS)
     claims = [(log, decode_entry(data).time) for log, data in newest]
     names = {str(row.get("peer")): str(row.get("name")) for row in (status or {}).get("links", ())}
     return Peer(swarm=swarm, own=own, status=status, claims=claims, names=names, member=member, locked=locked)

@@ -115,7 +115,14 @@ async def _look_interface(
     at = str((peer.status or {}).get("address", ""))
     answers = at if at.rpartition(":")[0] in addresses else ""
     (found, heard), port, channels = await asyncio.gather(
-        multicast.look(interface, addresses, wanted.patience.of("multicast"), wanted.listen_s, swarm=peer.swarm),
+        multicast.look(
+            interface,
+            addresses,
+            wanted.patience.of("multicast"),
+            wanted.listen_s,
+            swarm=peer.swarm,
+            own=answers,
+        ),
         itself.look_port(addresses[0], wanted.port, wanted.patience.of("port"), own=answers),
         asyncio.gather(*(itself.look_channel(addresses, backend, wanted.patience) for backend in backends)),
     )

@@ -154,9 +154,13 @@ def _ask_all(ear: AsyncZeroconf) -> None:
 
 async def look(
     interface: Interface, addresses: Sequence[str], patience_s: float, listen_s: float = LISTEN_S, *,
-    swarm: str = "", until: str = "",
+    swarm: str = "", until: str = "", node: str = "",
 ) -> tuple[list[Finding], Heard]:  # fmt: skip
-    """Both findings, "multicast" and "others", and what they come from. `swarm`: whose peers are looked for; all."""
+    """Both findings, "multicast" and "others", and what they come from.
+
+    `swarm`: whose peers are looked for, anybody's if empty; `until`: an address that is waited for; `node`: where a node
+    of our own answers.
+    """
     name, text, heard = interface.name, "", Heard()
     if not interface.may_multicast:
         text, how = "the interface is not allowed to send to groups", f"allow it: ip link set {name} multicast on"
@@ -179,14 +183,19 @@ async def look(
         own = fails("multicast", text, f"{FIREWALL}; {ADDRESS}", name)
     else:
         own = ok("multicast", "our question by mDNS was answered by ourselves", name)
-    return [own, judge_others(heard, interface, swarm_tag(swarm) if swarm else "")], heard
+    return [own, judge_others(heard, interface, swarm_tag(swarm) if swarm else "", node)], heard
 
 
-def judge_others(heard: Heard, interface: Interface, tag: str = "") -> Finding:
+def judge_others(heard: Heard, interface: Interface, tag: str = "", node: str = "") -> Finding:
     """Who else is there. Silence proves nothing, and is what one hears where devices are kept apart."""
     name = interface.name
-    peers = [f"{host}:{port}" for (host, port), said in heard.peers.items() if not tag or said == tag]
-    facts = {"peers": peers, "machines": list(heard.strangers), "other_swarms": len(heard.peers) - len(peers)}
+    others = {
+        f"{host}:{port}": said
+        for (host, port), said in heard.peers.items()
+        if f"{host}:{port}" != node and (interface.is_loopback or host not in interface.addresses)
+    }
+    peers = [place for place, said in others.items() if not tag or said == tag]
+    facts = {"peers": peers, "machines": list(heard.strangers), "other_swarms": len(others) - len(peers)}
     if peers:
         return ok("others", f"peers heard: {', '.join(peers)}", name, **facts)
     if interface.is_loopback:

@@ -61,7 +61,7 @@ def test_help_shows_the_commands_in_their_panels_and_in_order() -> None:
     assert [panel for panel, place in zip(PANELS, places, strict=True) if place >= 0] == [
         "Start", "Members", "Model", "Data", "Audit", "Machine",
     ]  # fmt: skip
-    words = "demo new run join invite leave model data policy ledger status stop key"
+    words = "demo new run join invite leave model data policy ledger status stop doctor key"
     for command in words.split():
         assert re.search(rf"│ {command} ", text), command
 

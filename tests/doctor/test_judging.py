@@ -85,6 +85,9 @@ def test_peers_of_other_swarms_are_counted_and_not_named() -> None:
     assert judge_others(heard, WLAN).facts["peers"] == ["192.168.1.9:4000", "192.168.1.8:4001"]
     found = judge_others(heard, WLAN, "aa")
     assert (found.facts["peers"], found.facts["other_swarms"]) == (["192.168.1.9:4000"], 1)
+    assert judge_others(Heard(peers={("192.168.1.7", 4000): "aa"}), WLAN).state == "warns"  # a peer of this machine
+    near = Heard(peers={("127.0.0.1", 4000): "aa", ("127.0.0.1", 4001): "aa"})
+    assert judge_others(near, LO, node="127.0.0.1:4000").facts["peers"] == ["127.0.0.1:4001"]
     assert judge_others(Heard(strangers={"192.168.1.3": None}), WLAN).state == "ok"
 
 
