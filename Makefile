@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SEEDS ?= 10000
 PIP := install --quiet --disable-pip-version-check
 
 .PHONY: setup dev demo test check scenarios bench attack fuzz soak clean
@@ -15,7 +16,8 @@ help:
 	@echo "make bench   figures and ratios, printed"
 	@echo "make attack  what hostile members cost, attack by attack, up to half an hour (ARGS=--quick: minutes)"
 	@echo "make fuzz    every decoder under a fuzzer that follows what inputs reach, a minute each (ARGS=frame: one)"
-	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one)"
+	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one); then simulated"
+	@echo "             swarms with random troubles, SEEDS=10000 of them: a day (SEEDS=20: minutes)"
 	@echo "make setup   only make $(VENV)"
 	@echo "make dev     the same with what tests need"
 
@@ -50,6 +52,7 @@ fuzz: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak $(ARGS)
+	@$(BIN)/python -m tests.soak_seeds --seeds $(SEEDS)
 
 $(VENV)/.peer: .ci/peer.lock pyproject.toml
 	@echo "installing into $(VENV): about 185 MB to download, 815 MB on disk (once)"

@@ -208,8 +208,8 @@ class Invariants:
         models: dict[object, tuple[Hash, int]] = {}
         for peer in peers:
             seen, book = self._seen.get(peer.index), peer.book
-            if seen is None or book is None or not book.replica.has_genesis:
-                continue
+            if seen is None or book is None or not (peer.is_up and book.replica.has_genesis):
+                continue  # (what a dead machine held in memory is nobody's)
             for log, chain in seen.chains.items():
                 held = [self._look(book.replica.data(log, seq)).hash for seq in range(book.replica.size(log))]
                 if held != chain:
@@ -223,7 +223,7 @@ class Invariants:
 
     def _recompute(self, peer: SimPeer) -> None:
         seen, book = self._seen.get(peer.index), peer.book
-        if seen is None or book is None or not book.replica.has_genesis:
+        if seen is None or book is None or not (peer.is_up and book.replica.has_genesis):
             return
         try:
             again = restore(self._swarm, self._founder, seen.order, peer.memory.blob, self._arithmetic())
@@ -240,7 +240,7 @@ class Invariants:
         for peer in up:
             chains = self._seen[peer.index].chains.values()
             groups.setdefault(frozenset(chain[-1] for chain in chains if chain), peer)
-        self.look_through([peer for peer in peers if peer.is_up], recompute=groups.values())
+        self.look_through(peers, recompute=groups.values())
         if len(groups) > 1:
             others = ", ".join(str(peer.index) for peer in list(groups.values())[1:])
             self._break(-1, "heads", f"peers {up[0].index} and {others} hold different entries")
