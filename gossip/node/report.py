@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gossip.node.learning import Learning
-from gossip.peer.status import Looked, PeerStatus
+from gossip.peer.status import Looked, PeerStatus, Sums
 from gossip.transport.pool import LinkPool
 
 
@@ -21,10 +21,12 @@ def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
     peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
     pins_missing: Sequence[str] = (), lacks_engine: bool = False, seat: Mapping[str, Any] | None = None,
+    machine: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
     looked = peer.looked if peer else Looked()
+    sums = peer.sums if peer else Sums()
     loading = learning.state if learning else ""
     place = {"role": "", "expires": 0, "revoked_from": None, "guests": [], "words": "", "cut": {"links": 0, "last": ""}}
     place |= {"turned_away": "", "wanted_out": [], "open": False, "codes": [], "spoiled": None, "limits": {}}
@@ -45,6 +47,7 @@ def report(
         "address": address,
         "transport": transport,
         "duty_percent": duty_percent,
+        "machine": dict(machine or {}),
         "paused": peer.paused if peer else "",
         "links": [
             {"peer": names.get(row["key"], ("", ""))[0], "name": names.get(row["key"], ("", ""))[1], **row}
@@ -91,6 +94,14 @@ def report(
         },
         "verdicts": {"given": looked.given, "received": looked.received},
         "refusals": list(peer.refusals) if peer else [],
+        "bundles": {
+            "leads": sums.leads,
+            "leaders": list(sums.leaders),
+            "made": sums.made,
+            "used": sums.used,
+            "false": sums.false,
+            "lent": sums.lent,
+        },
         "final_at": peer.final_at if peer else None,
         "first_merge_at": peer.first_merge_at if peer else None,
         "started_at": started_at,

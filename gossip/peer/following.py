@@ -31,6 +31,7 @@ from gossip.peer.book import Book
 from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.rumour import Rumour
+from gossip.peer.status import Sums
 from gossip.wire.frames import Bundled, Lead, short_name
 from ledger.canonical import entry_hash
 from ledger.chain import LogId, peer_of
@@ -302,6 +303,13 @@ class Following:
             self._blame(loan.link, RemoteError("a bundled sum is false", why=why))
 
     # -------------------------------------------------------------- what is shown
+
+    @property
+    def status(self) -> Sums:
+        peers = (live.peer for link in self.leaders() if (live := self._links.get(link)) is not None)
+        names = tuple(self._name(peer) or (peer or "")[:8] for peer in peers)
+        lent = sum(len(loan.left.left) for loan in self._lent)
+        return Sums(leaders=names, used=self.used, false=self.false, lent=lent)
 
     @property
     def lent(self) -> tuple[Loan, ...]:

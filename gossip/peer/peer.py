@@ -434,4 +434,5 @@ class Peer:
             looked=replace(self._chronicle.looked),
             paused=rounds.paused,
             refusals=tuple(self._chronicle.refusals),
+            sums=replace(self._following.status, leads=self._leading.leads, made=self._leading.made),
         )

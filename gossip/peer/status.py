@@ -80,6 +80,18 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """What a peer has to do with leaders and their bundled sums."""
+
+    leads: bool = False
+    leaders: tuple[str, ...] = ()  # whom it listens to, by name
+    made: int = 0
+    used: int = 0
+    false: int = 0  # of these
+    lent: int = 0  # in use now: updates shown, and not folded yet
+
+
+@dataclass(frozen=True, slots=True)
 class PeerStatus:
     """A peer at one moment."""
 
@@ -110,6 +122,7 @@ class PeerStatus:
     policy_number: int = 0  # 0: that of genesis
     looked: Looked = field(default_factory=Looked)
     paused: str = ""  # why no round begins; "": they do
+    sums: Sums = field(default_factory=Sums)
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
 
 
