@@ -80,9 +80,10 @@ def _study(
         )
         study = replace(study, setting=setting)
     else:
-        from gossip.sim.scenario_file import load_scenario
+        from gossip.sim.scenario_file import about_scenario, load_scenario
 
         study = study_of(load_scenario(name, peers=peers, seed=seed), name)
+        study = replace(study, about=about_scenario(name))
     if data is not None:
         study = replace(study, data=data)
     check_rules(rules, ALL_RULES)

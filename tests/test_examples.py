@@ -23,6 +23,19 @@ def test_own_task_teaches_all_digits_to_peers_that_have_a_few() -> None:
     assert "all hold the same model" in done.stdout
 
 
+def test_own_rule_and_own_data_stand_beside_the_fold() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "own_rule.py")],
+        capture_output=True, text=True, timeout=120, check=False, cwd=EXAMPLES.parent,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(EXAMPLES.parent), "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scores = dict(re.findall(r"^(cautious|average|fold) +(0\.\d+)", done.stdout, re.MULTILINE))
+    assert float(scores["fold"]) > 0.9
+    assert 0.7 < float(scores["cautious"]) != float(scores["average"])
+    assert re.search(r"toy problem 0\.[6-9]", done.stdout)
+
+
 def test_examples_for_newcomers_are_short() -> None:
-    for name in ("own_task.py", "own_model.json"):
+    for name in ("own_task.py", "own_model.json", "own_rule.py"):
         assert len((EXAMPLES / name).read_text().splitlines()) < 40, name

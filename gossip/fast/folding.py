@@ -27,9 +27,10 @@ class Published:
     """One update."""
 
     past: NDArray[np.int64]  # of each peer so many updates, its author's own before it included
+    view: NDArray[np.int64]  # the part of it that it was trained from
     weight: int
     norm: int
-    size: int  # bytes of the blob
+    blob: bytes
     places: NDArray[np.int64] | slice
     terms: NDArray[np.int64]  # what it adds there, grid 2^-40
 
@@ -61,10 +62,10 @@ class Folding(World):
         delta = self.arithmetic.decode(blob, len(self.theta0))
         norm = self.arithmetic.norm(delta)
         unviewed = int((self._weighed[peer] - self._weighed_then[peer]).sum())  # its own are all of before
-        past = self.held[peer].copy()
+        past, view = self.held[peer].copy(), self._views[peer].copy()
         weight = self.weights.weigh(peer, past, self._norms[peer], unviewed, norm)
         places = slice(None) if delta.indices is None else delta.indices
-        update = Published(past, weight, norm, len(blob), places, delta.fixed() * weight)
+        update = Published(past, view, weight, norm, blob, places, delta.fixed() * weight)
         self.logs[peer].append(update)
         self._fold(peer, peer)
         for other in self.others_there(peer):
@@ -85,7 +86,7 @@ class Folding(World):
         """Take in what is held elsewhere and not here; each update is received once."""
         for origin in np.flatnonzero(wanted > self.held[peer]).tolist():
             while self.held[peer, origin] < wanted[origin]:
-                self.received[peer] += self.logs[origin][self.held[peer, origin]].size
+                self.received[peer] += len(self.logs[origin][self.held[peer, origin]].blob)
                 self._fold(peer, origin)
 
     def _fold(self, peer: int, origin: int) -> None:

@@ -31,10 +31,12 @@ class Trained:
         self._trainer = trainer
 
     def train(self, jobs: Sequence[Job]) -> list[Theta]:
-        return [np.asarray(self._trainer.train(theta, peer, number)[0]) for peer, number, theta in jobs]
+        with np.errstate(over="ignore", invalid="ignore"):  # a rule that diverges is a finding, not a fault
+            return [np.asarray(self._trainer.train(theta, peer, number)[0]) for peer, number, theta in jobs]
 
     def accuracies(self, models: NDArray[np.float32]) -> NDArray[np.floating]:
-        found = [self._trainer.accuracy(theta) for theta in models]
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = [self._trainer.accuracy(theta) for theta in models]
         if any(value is None for value in found):
             raise LocalError("nobody can tell how good a model is", next_step="give the tasks rows to be judged by")
         return np.array(found, dtype=np.float64)
