@@ -48,6 +48,8 @@ def join(
     port: opt.Port = None,
     address: opt.Address = None,
     duty: opt.Duty = None,
+    cores: opt.Cores = None,
+    pause_on_battery: opt.PauseOnBattery = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
     allowlist: opt.Allowlist = None,
@@ -68,7 +70,8 @@ def join(
     asked = _read(invitation, open_name)
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
-        address=address, duty=duty, every=every, epsilon=epsilon, allowlist=allowlist, limits=limits,
+        address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
+        allowlist=allowlist, limits=limits,
     )  # fmt: skip
     check_record(record)
     remembered.check(wanted)

@@ -49,6 +49,19 @@ Duty = Annotated[
     int | None,
     typer.Option("--duty", metavar="PERCENT", min=1, max=100, help="Share of the time spent training. At first: 100."),
 ]
+Cores = Annotated[
+    int | None,
+    typer.Option(
+        "--cores", metavar="N", min=1, max=4096,
+        help="How many of this machine's cores training may use, and looking at others' work. At first: half of them.",
+    ),
+]  # fmt: skip
+PauseOnBattery = Annotated[
+    bool | None,
+    typer.Option(
+        "--pause-on-battery/--train-on-battery", help="Begin no round while this machine is not on the mains."
+    ),
+]
 Epsilon = Annotated[
     float | None,
     typer.Option(

@@ -15,6 +15,7 @@ It trains nothing and folds nothing itself, and ends every process that it start
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -150,6 +151,7 @@ def _start(cast: Cast, peers: Sequence[Peer], children: Children) -> None:
         words = ["run"] if peer is cast.peers[0] else ["join", cast.invitation, "--name", peer.name]
         words += ["--dir", str(peer.directory), "--data", str(peer.data), "--validation", str(cast.validation)]
         words += ["--licence", DEMO_LICENCE, "--interface", "lo", "--every", "0", "--json", "--until-stdin-closes"]
+        words += ["--cores", str(os.cpu_count() or 1)]  # they share this machine, and the system shares it out
         if peer.slow:
             words += ["--duty", str(SLOW_DUTY)]
         children.start(peer.name, own_program(*words), cast.place / f"{peer.name}.log")

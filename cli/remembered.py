@@ -1,9 +1,9 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, pace, epsilon, files of keys and of limits) lie in the store's meta as
-one JSON text. They are this machine's business and are never sent, but for the licence and what the lists say of
-themselves, which the ledger keeps.
+labelled them, interface, port, addresses, duty, cores, battery, pace, epsilon, files of keys and of limits) lie in the
+store's meta as one JSON text. They are this machine's business and are never sent, but for the licence and what the
+lists say of themselves, which the ledger keeps.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Wishes:
     port: int | None = None
     address: list[str] | None = None
     duty: int | None = None
+    cores: int | None = None
+    pause_on_battery: bool | None = None
     every: float | None = None
     epsilon: float | None = None
     allowlist: Path | None = None
@@ -64,6 +66,9 @@ class Remembered(msgspec.Struct, frozen=True):
     port: int = 0
     address: list[str] = []
     duty: int = 100
+    cores: int = 0
+    """0: never named, half of those that are there."""
+    pause_on_battery: bool = False
     every: float = 10.0
     """Seconds from one round to the next. Faster teaches no more after the first minutes, and every update is kept for
     ever by everybody: 5 KB, so at 10 s a peer costs each machine 40 MB a day."""
@@ -197,6 +202,8 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         port=now.port,
         dial=dial,
         duty_percent=now.duty,
+        cores=now.cores,
+        pause_on_battery=now.pause_on_battery,
         min_round_s=now.every,
         epsilon=now.epsilon,
         allowlist=Path(now.allowlist) if now.allowlist else None,
@@ -220,6 +227,8 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         port=before.port if wanted.port is None else wanted.port,
         address=before.address if wanted.address is None else wanted.address,
         duty=wanted.duty or before.duty,
+        cores=wanted.cores or before.cores,
+        pause_on_battery=before.pause_on_battery if wanted.pause_on_battery is None else wanted.pause_on_battery,
         every=before.every if wanted.every is None else wanted.every,
         epsilon=before.epsilon if wanted.epsilon is None else wanted.epsilon,
         allowlist=_path(wanted.allowlist, before.allowlist),

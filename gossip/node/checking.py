@@ -166,7 +166,7 @@ class Checking:
                 self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
 
     async def _spawned(self) -> TrainerProcess:
-        checker = TrainerProcess(trains=False)
+        checker = TrainerProcess(trains=False, cores=self._learning.cores)
         try:
             await checker.spawn()
         except OSError as error:

@@ -46,6 +46,12 @@ class NodeConfig:
     duty_percent: int = 100
     """Share of the time spent training."""
 
+    cores: int = 0
+    """Of this machine, for training and for looking at others' work, together; 0: half of them, at least one."""
+
+    pause_on_battery: bool = False
+    """Begin no round while the machine is not on the mains."""
+
     min_round_s: float = 0.0
     """Seconds from round to round, at least."""
 

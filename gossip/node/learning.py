@@ -44,12 +44,16 @@ class Replaced(LinkError):
 class Learning:
     """Training for one node. Without data it does nothing, and the peer observes."""
 
-    def __init__(self, config: NodeConfig, own: Own, tasks: asyncio.TaskGroup, post: Post, tell: Tell) -> None:
+    def __init__(
+        self, config: NodeConfig, own: Own, tasks: asyncio.TaskGroup, post: Post, tell: Tell,
+        cores: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self._config = config
         self._own = own
         self._tasks = tasks
         self._post = post
         self._tell = tell
+        self.cores = tuple(cores)  # that both processes of this node keep to; none: any
         self._trainer: TrainerProcess | None = None
         self._genesis: Genesis | None = None
         self._metrics: Sequence[Metric] = ()
@@ -87,7 +91,7 @@ class Learning:
         """Start the process, if there is anything to train on."""
         if self.wanted:
             self._progress(Progress(state="importing jax"))
-            self._trainer = TrainerProcess(self._progress)
+            self._trainer = self._process()
             await self._trainer.spawn()
 
     def begin(self, genesis: Genesis) -> None:
@@ -180,9 +184,12 @@ class Learning:
         if self._deaths > RESTARTS or self._genesis is None or self._trainer is None:
             raise error
         await self._trainer.close()
-        self._trainer = TrainerProcess(self._progress)
+        self._trainer = self._process()
         await self._trainer.spawn()
         await self._load(self._genesis)
+
+    def _process(self) -> TrainerProcess:
+        return TrainerProcess(self._progress, cores=self.cores)
 
     def _progress(self, progress: Progress) -> None:
         self.reading = progress if progress.state == "reading data" else None

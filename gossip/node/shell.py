@@ -13,6 +13,7 @@ carries out one effect. Whatever a peer sends ends at most that peer's link.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ from gossip.node.inviting import Inviting
 from gossip.node.kept_model import KeptModel
 from gossip.node.learning import Learning
 from gossip.node.own_data import Own
+from gossip.node.power import Power
 from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
 from gossip.node.ruling import ask_for
@@ -83,6 +85,7 @@ class Node:
         self._port = 0
         self._written = Written(self._post)
         self._visitors = Visitors()
+        self._power = Power(config.cores, random.SystemRandom())
         # Set in run(), in this order; status() may be asked before.
         self._handle: Callable[[ev.Event, float], tuple[ev.Effect, ...]] = lambda event, now: ()
         self._meta: dict[str, str] = {}
@@ -128,7 +131,7 @@ class Node:
             checker=self._checking.pid if self._checking else None,
             pins_missing=self._checking.pins_missing() if self._checking else (),
             lacks_engine=self._checking.lacks_engine() if self._checking else False,
-            seat=self._seat() if self._peer else None,
+            seat=self._seat() if self._peer else None, machine=self._power.report(),
         )  # fmt: skip
 
     def _seat(self) -> dict[str, Any]:
@@ -221,6 +224,8 @@ class Node:
         tasks.create_task(self._inviting.run(self._discovery, self._address), name="inviting")
         watching = watch(Place(config.interface, addresses), self._woke, lambda text: self._tell("trouble", text=text))
         tasks.create_task(watching, name="sleep and addresses")
+        if config.pause_on_battery:
+            tasks.create_task(self._power.watch(lambda why: self._post(ev.Pause(why))), name="battery")
         self._phase = ""
         if self._keys.trouble:
             self._tell("trouble", text=self._keys.trouble)
@@ -270,7 +275,7 @@ class Node:
 
     def _learner(self, own: Own, tasks: asyncio.TaskGroup) -> Learning:
         """What trains here. A hostile node has another (tests/attack/node.py)."""
-        return Learning(self._config, own, tasks, self._post, self._tell)
+        return Learning(self._config, own, tasks, self._post, self._tell, self._power.cores)
 
     # -------------------------------------------------------------- the loop
 

@@ -1,9 +1,10 @@
 """The training process: answers questions on stdin until stdin closes. Started by worker_client.py.
 
 Training lives in a process of its own because jax costs 150 MB and a second to import, compiles for half a
-second at a time, and must never hold up the node that talks to the network. It is polite (nice 5, once loaded:
-until then people wait for it), uses one thread (several peers share a laptop), and cannot outlive its parent:
-a closed pipe is the end.
+second at a time, and must never hold up the node that talks to the network. It is polite (nice 10, once loaded:
+until then people wait for it), uses one thread (several peers share a laptop, and a round on the digits took 8 ms with
+two threads and 4 with one), keeps to the cores that it was given (boot.py), and cannot outlive its parent: a closed
+pipe is the end.
 
 While it waits to be told what to load, jax is already being imported in a thread. A process that is not to train
 imports none: it looks at what others sent, and opens own records, beside the training that goes on. What others sent
@@ -33,7 +34,7 @@ from gossip.training.checks import Checks
 from gossip.training.session import Session, open_own
 from ledger.errors import GossipError, LinkError, LocalError
 
-NICENESS: Final = 5
+NICENESS: Final = 10
 FREE: Final = "free some space, or check the disk, and start again; nothing that was published is lost"
 DISK_ENDS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # another process would meet the same
 XLA_FLAGS: Final = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"

@@ -56,9 +56,7 @@ Theta = NDArray[np.float32]
 CLOSE_WITHIN_S: Final = 3.0  # it may be in the middle of a round
 TAIL_BYTES: Final = 2_000  # of what it printed, for the error message
 _ROOT: Final = str(Path(__file__).resolve().parents[2])
-_BOOT: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from gossip.training.worker import main; main(sys.argv[2] == 'train')"
-)
+_BOOT: Final = "import sys; sys.path.insert(0, sys.argv[1]); from gossip.training.boot import main; main(*sys.argv[2:])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,15 @@ class TrainedResult:
 
 class TrainerProcess:
     """One training process. Its methods are for one task at a time. One that does not train answers `open`, `inspect`
-    and `judge` (without own rows) alone."""
+    and `judge` (without own rows) alone. It keeps to `cores` (none: any)."""
 
-    def __init__(self, on_progress: Callable[[Progress], None] = lambda progress: None, *, trains: bool = True) -> None:
+    def __init__(
+        self, on_progress: Callable[[Progress], None] = lambda progress: None, *, trains: bool = True,
+        cores: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self._on_progress = on_progress
         self._trains = trains
+        self._cores = tuple(cores)
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
         self._said = b""
@@ -104,6 +106,7 @@ class TrainerProcess:
             _BOOT,
             _ROOT,
             "train" if self._trains else "check",
+            ",".join(map(str, self._cores)),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
