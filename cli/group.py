@@ -19,7 +19,7 @@ from cli import exits
 from cli.render import complain
 from ledger.errors import GossipError
 
-SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to")
+SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to", "--rule")
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
 PEER_MODULES: Final = (  # of the extra [peer]
     "aiohttp", "aiortc", "jax", "numpy", "optax", "psutil", "segno", "spake2", "tldextract", "zeroconf",

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cli import exits
 from cli.app import app
 from cli.fast import names
+from cli.group import spread
 from cli.page import chart
 from gossip.sim.scenario_file import scenario_names
 from tests.cli.test_hostile_names import WALKED, Tags, assert_harmless
@@ -176,6 +177,12 @@ def test_lines_keep_their_names_apart_and_thin_out() -> None:
 
 
 # ------------------------------------------------------------------ what is refused
+
+
+def test_rules_are_named_in_a_row() -> None:
+    assert spread(["simulate", "x", "--rule", "a", "b", "--json"]) == [
+        "simulate", "x", "--rule", "a", "--rule", "b", "--json",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
