@@ -183,6 +183,18 @@ def test_what_a_promise_of_privacy_has_spent_is_in_view_beside_what_is_witnessed
     assert "privacy" not in drawn(board((WITNESSED,)))
 
 
+def test_leaders_and_their_sums_are_in_view_where_there_are_any() -> None:
+    said = {"leads": True, "made": 12, "leaders": ["birch", "ce\x1b[31mdar"], "used": 3, "false": 1, "lent": 48}
+    shown = drawn(board((status(1, "alder", bundles=said),)))
+    assert "leads: 12 bundled sums made for others" in shown
+    assert "3 sums used, 1 false; 48 updates lent" in shown
+    assert "listens to birch, ce" in shown
+    assert "\x1b" not in shown
+    calm = {"leads": False, "made": 0, "leaders": [], "used": 0, "false": 0, "lent": 0}
+    shown = drawn(board((status(1, "alder", bundles=calm),)))
+    assert "sums" not in shown
+
+
 def test_who_lacks_an_engine_for_the_lists_of_the_policy_sees_how_to_get_one() -> None:
     policy = {"number": 1, "hash": "5d" * 32, "pins_missing": [], "lacks_engine": True}
     words = " ".join(drawn(board((status(1, "alder", policy=policy),))).split())
