@@ -89,7 +89,7 @@ def forged(book: Book, log: str) -> tuple[Checked, bytes]:
     fields = replica.draft(log)
     body = msgspec.structs.replace(last, view=[], privacy=None) if hasattr(last, "privacy") else last
     entry = fields.stamp(body, last.time)
-    right = replica.weigh(log, fields, replica.heads(), entry)  # type: ignore[arg-type]
+    right = replica.weigh(log, fields, replica.heads(), entry)
     entry = msgspec.structs.replace(entry, weight=right)
     blob = book.find(last.delta)
     assert blob is not None

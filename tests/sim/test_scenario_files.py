@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gossip.sim import BadDisk, Crash, Cut, Scenario, Twin, about_scenario, load_scenario, scenario_names, simulate
@@ -79,6 +80,14 @@ def test_shares_grow_with_the_swarm(tmp_path: Path) -> None:
     path = written(tmp_path, "[[cut]]\nshare = 0.5\nat = 1\nuntil = 2\n")
     assert load_scenario(path, peers=4).cuts == (Cut(1, 2, (2, 3)),)
     assert load_scenario(path, peers=10).cuts == (Cut(1, 2, (5, 6, 7, 8, 9)),)
+
+
+def test_the_page_names_every_key() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "simulator.md").read_text()
+    for key, kind in _File.__annotations__.items():
+        assert f"[[{key}]]" in page if kind.startswith("list") else f"`{key}`" in page, key
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert msgspec.toml.decode(example, type=_File).cut
 
 
 def test_what_a_file_leaves_out_is_as_in_the_program() -> None:
