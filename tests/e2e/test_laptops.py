@@ -9,11 +9,12 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from cli import control, exits
-from tests.e2e.machines import Machine, Network, networks, status, until
+from tests.e2e.machines import Machine, Network, networks, requests, status, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 
@@ -70,3 +71,42 @@ def test_a_laptop_that_naps_and_then_moves_is_back_by_itself_each_time(
     control.ask(here, "renew", peer=peer, role="trainer")
     lap.event("admitted", role="trainer")
     assert lap.end(signal.SIGTERM) == desk.end(signal.SIGTERM) == exits.OK
+
+
+# What the kernel says of a battery, said by us: files in a folder that only this machine's processes see.
+_BATTERY = (
+    "mount -t tmpfs none /sys/class/power_supply && cd /sys/class/power_supply && mkdir BAT0 AC0 && "
+    "echo Battery >BAT0/type && echo 43 >BAT0/capacity && echo 100 >BAT0/energy_full && echo 43 >BAT0/energy_now && "
+    "echo 9 >BAT0/power_now && echo Discharging >BAT0/status && echo Mains >AC0/type && echo 0 >AC0/online && "
+    'cd "$HOME" && exec "$0" "$@"'
+)
+
+
+def test_off_the_mains_a_peer_that_was_asked_to_trains_no_more_and_back_on_them_it_does(
+    machine: Callable[..., Machine],
+) -> None:
+    inside = ("unshare", "-m", "sh", "-c", _BATTERY)
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("NOT RUN: a battery cannot be put into /sys here (only root on Linux may)")
+    anna = machine("anna")
+    assert anna.gossip("new", "my-swarm", "--name", "anna").code == exits.OK
+    anna.inside = inside
+    data = requests(anna.home / "mine.jsonl", 0, 200)
+    node = anna.start("run", "--json", "--every", "0", "--data", data, "--pause-on-battery", "--cores", 1)
+    node.event("paused", reason="on battery, 43%")
+    place = anna.swarms / "my-swarm"
+    facts = until(lambda: status(place), "it answers", running=[node])
+    assert facts["paused"] == "on battery, 43%"
+    assert (facts["machine"]["battery_percent"], facts["machine"]["plugged"]) == (43, False)
+    assert facts["machine"]["cores"] == 1
+    node.event("entry", kind="data")  # all is read, and nothing else keeps a round from beginning
+    before = [e for e in node.events if e["event"] == "trained"]
+
+    mains = Path(f"/proc/{node.process.pid}/root/sys/class/power_supply")
+    (mains / "AC0" / "online").write_text("1\n")
+    (mains / "BAT0" / "status").write_text("Charging\n")
+    node.event("paused", reason="")
+    node.event("trained")
+    assert before == []
+    assert status(place)["machine"]["plugged"] is True
+    assert node.end(signal.SIGTERM) == exits.OK

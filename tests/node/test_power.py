@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from cli import remembered
 from cli.machine import machine
 from gossip.node import power
 from gossip.node.power import Battery, Power, battery, choose, reason, usable_cores
@@ -97,10 +98,17 @@ def test_the_status_has_the_machine_and_the_view_a_line_of_it(monkeypatch: pytes
     assert (facts["cores"], facts["of_cores"]) == (1, len(usable_cores()))
     monkeypatch.setattr(power, "battery", lambda: Battery(43.4, False))
     shown = {**Power(1, random.Random(1)).report(), "cpu_mhz": 2600, "load": 1.26, "of_cores": 4}
-    assert machine({"machine": shown, "paused": "on battery, 43%"}) == [
-        "machine: 1 of 4 cores, load 1.3, 2,600 MHz, battery 43%, not plugged in; paused: on battery, 43%"
-    ]
+    assert machine({"machine": shown}) == ["machine: 1 of 4 cores, load 1.3, 2,600 MHz, battery 43%, not plugged in"]
     assert machine({"machine": {**shown, "battery_percent": None, "plugged": None, "cpu_mhz": None}}) == [
         "machine: 1 of 4 cores, load 1.3"
     ]
     assert machine({}) == []
+
+
+def test_what_was_said_of_cores_and_battery_holds_for_the_next_run_until_something_else_is_said() -> None:
+    first = remembered._merged(remembered.Wishes(cores=2, pause_on_battery=True), remembered.Remembered())
+    assert (first.cores, first.pause_on_battery) == (2, True)
+    second = remembered._merged(remembered.Wishes(), first)
+    assert (second.cores, second.pause_on_battery) == (2, True)
+    third = remembered._merged(remembered.Wishes(cores=1, pause_on_battery=False), second)
+    assert (third.cores, third.pause_on_battery) == (1, False)
