@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -122,7 +123,7 @@ def test_an_entry_that_is_exchanged() -> None:
 
     def deed(swarm: SimSwarm, peer: SimPeer) -> None:
         replica, log = book_of(peer).replica, swarm.peers[1].self_id
-        rows = replica._entries[log]
+        rows: Any = replica._entries[log]
         enrol = replica.entry(log, 0)
         assert isinstance(enrol, Enrol)
         rows[0] = encode_entry(msgspec.structs.replace(enrol, name="somebody else"))
