@@ -25,9 +25,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.concerns import concerns
 from cli.doorway import door, seat
+from cli.machine import machine
+from cli.pacing import pacing
 from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.render import NONE, leading, many, score, size, span
+from cli.sums import sums
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -175,7 +178,10 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
     used = 3 + min(len(told), WORDS_LINES)
     if len(board.peers) == 1:
         own = board.peers[0]
-        seal = [Text(line, style="dim") for line in _witnessed(own, width)]
+        seal = [
+            Text(line[:width], style="dim")
+            for line in (*_witnessed(own, width), *pacing(own), *machine(own), *sums(own))
+        ]
         doorway = [Text(line, style="bold") for line in door(own, width)]
         worries = [Text(line, style="yellow") for line in concerns(own, width)]
         parts += [

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gossip.node.learning import Learning
-from gossip.peer.status import Looked, PeerStatus, Sums
+from gossip.peer.status import Looked, PaceStatus, PeerStatus, Sums
 from gossip.transport.pool import LinkPool
 
 
@@ -49,6 +49,8 @@ def report(
         "duty_percent": duty_percent,
         "machine": dict(machine or {}),
         "paused": peer.paused if peer else "",
+        "pace": _pace(peer.pace if peer else None),
+        "profile": _profile(peer.pace if peer else None),
         "links": [
             {"peer": names.get(row["key"], ("", ""))[0], "name": names.get(row["key"], ("", ""))[1], **row}
             for row in (pool.rows() if pool else ())
@@ -118,6 +120,45 @@ def report(
             for line in (peer.tail if peer else ())
         ],
     }
+
+
+def _pace(pace: PaceStatus | None) -> dict[str, Any] | None:
+    if pace is None:
+        return None
+    return {
+        "steps": pace.steps,
+        "declared": pace.declared,
+        "density_permille": pace.density_permille,
+        "links": pace.links,
+        "tempo": pace.tempo,
+        "reason": pace.reason,
+        "behind": round(pace.behind, 2),
+        "steps_s": _rate(pace.step_s),
+        "aim_s": round(pace.aim_s, 2),
+        "lag_s": round(pace.lag_s, 3),
+        "round_trip_s": round(pace.line.round_trip_s, 4),
+        "bytes_s": round(pace.line.bytes_s),
+        "is_full": pace.line.is_full,
+    }
+
+
+def _profile(pace: PaceStatus | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "peer": trainer.peer,
+            "name": trainer.name,
+            "steps_s": _rate(trainer.step_s),
+            "interval_s": round(trainer.interval_s, 2),
+            "lag_s": round(trainer.lag_s, 3),
+            "present": trainer.is_present,
+        }
+        for trainer in (pace.trainers if pace else ())
+    ]
+
+
+def _rate(step_s: float) -> float:
+    """Steps a second; 0: not known."""
+    return round(1 / step_s, 2) if step_s > 0 else 0.0
 
 
 def _reading(learning: Learning | None) -> dict[str, int] | None:

@@ -104,6 +104,7 @@ class Links:
         self._candidates: dict[tuple[str, int], Candidate] = {}
         self._live: dict[LinkId, Live] = {}
         self._shunned: dict[bytes, float] = {}
+        self.good_for = config.links  # how many links our line is good for (profile.py)
         self._rotate_at = 0.0
         self._rotating = False  # the next link that we dialled replaces an older one
         self.is_leader = False  # and takes twice the links
@@ -369,7 +370,7 @@ class Links:
 
     def _aim(self) -> int:
         """Links aimed at in a large swarm."""
-        return self._config.links * (2 if self.is_leader else 1)
+        return self.good_for * (2 if self.is_leader else 1)
 
     def _is_small(self) -> bool:
         return self._swarm_size() <= self._config.full_mesh

@@ -71,13 +71,13 @@ from gossip.peer.links import Links
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
-from gossip.peer.profile import Line, Profile
+from gossip.peer.profile import Line, Profile, links_for
 from gossip.peer.quota import Quotas
 from gossip.peer.reception import Reception
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
-from gossip.peer.status import LinkStatus, PeerStatus, State
+from gossip.peer.status import LinkStatus, PaceStatus, PeerStatus, State, TrainerPace
 from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.welcome import Welcome
@@ -149,8 +149,7 @@ class Peer:
         self._admission.branches = self._strands
         self._profile = Profile()
         self._rounds = Rounds(
-            config, book, self._author, out, self._missing, self._profile,
-            lambda: Line(self._pace.bytes_s, self._pace.is_full, self._pace.usual_trip_s, len(self._links)),
+            config, book, self._author, out, self._missing, self._profile, self._line
         )  # fmt: skip
         self._witnessing = Witnessing(
             config, self._author, book, self._links, shelf, out, self._blobs.find, luck, lambda: self._members,
@@ -273,12 +272,18 @@ class Peer:
         self._blobs.pump(now)
         self._rumour.tick(now)
         self._links.own_key = self._author.public
+        if self._config.adapts:
+            self._links.good_for = links_for(self._line(), self._config.links, self._config.own_links + 1)
         if self._reception.replan:
             self._reception.replan = False
             self._links.plan(now)
         if self._drained() and not self._is_drained:
             self._is_drained = True
             self._out.note("drained", model=self._book.model_hash(), updates=self._rounds.published)
+
+    def _line(self) -> Line:
+        """What our way to all others has shown."""
+        return Line(self._pace.bytes_s, self._pace.is_full, self._pace.usual_trip_s, len(self._links))
 
     def _suspect(self, log: PeerId, size: int, link: LinkId) -> None:
         """The author of a log signed another history than we hold, as a link told us in good faith."""
@@ -395,6 +400,29 @@ class Peer:
             return "training"
         return "resting" if self._rounds.can_train else "observing"
 
+    def _pace_status(self) -> PaceStatus:
+        profile, rounds, line, now = self._profile, self._rounds, self._line(), self._now
+        return PaceStatus(
+            steps=profile.steps,
+            declared=profile.declared,
+            density_permille=rounds.density or 1000,
+            links=self._links.good_for,
+            tempo=rounds.tempo.mode,
+            reason=rounds.tempo.reason,
+            behind=rounds.tempo.behind,
+            step_s=profile.step_s,
+            aim_s=profile.aim_s(now),
+            line=line,
+            lag_s=profile.lag_s(now, line.round_trip_s),
+            trainers=tuple(
+                TrainerPace(
+                    peer, self._chronicle.name(peer), trainer.step_s, trainer.interval_s, trainer.lag_s,
+                    trainer.is_present(now),
+                )
+                for peer, trainer in profile.trainers()
+            ),
+        )  # fmt: skip
+
     def status(self) -> PeerStatus:
         """What a person may want to know, now."""
         replica, rounds = self._book.replica, self._rounds
@@ -433,6 +461,7 @@ class Peer:
             policy_number=replica.policy_standing()[0] if replica.has_genesis else 0,
             looked=replace(self._chronicle.looked),
             paused=rounds.paused,
+            pace=self._pace_status(),
             refusals=tuple(self._chronicle.refusals),
             sums=replace(self._following.status, leads=self._leading.leads, made=self._leading.made),
         )

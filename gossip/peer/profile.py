@@ -10,7 +10,7 @@ are aimed at:
     T       = the middle of what a round of the declared length takes, of all active trainers, us included
     steps   = declared x T / what it takes us, within 1 and 4 x declared; changed when it is off by a quarter
     density = so that sending an update to all who fetch it of us takes a quarter of T at most, a tenth at the least
-    links   = half as many on a slow line
+    links   = half as many on a slow line that is full
 
 A round's time is normalised by its steps, so that what one peer does about its pace moves nobody else's aim: otherwise
 everybody would follow everybody, with no end. Others' steps and clocks are their own words: a liar moves the middle as
@@ -142,7 +142,8 @@ class Profile:
         trainer.size = max(trainer.size, seq + 1)
         if trainer.announced is not None and trainer.size >= trainer.announced[0]:
             if is_update:
-                trainer.lag_s += (now - trainer.announced[1] - trainer.lag_s) / 4
+                lag_s = now - trainer.announced[1]
+                trainer.lag_s += (lag_s - trainer.lag_s) / 4 if trainer.lag_s else lag_s
             trainer.announced = None
 
     # -------------------------------------------------------------- what follows
@@ -151,6 +152,10 @@ class Profile:
         """Others who publish."""
         return ((peer, trainer) for peer, trainer in self._trainers.items() if trainer.is_present(now))
 
+    def trainers(self) -> Iterator[tuple[PeerId, Trainer]]:
+        """Others of whom anything was folded since the start, who is away included."""
+        return iter(sorted(self._trainers.items()))
+
     @property
     def step_s(self) -> float:
         """Our own seconds for each local step, what lies between two rounds included; 0: not known."""
@@ -158,11 +163,13 @@ class Profile:
             return self._epoch_s / self.declared if self.declared else 0.0
         return sum(seconds for seconds, _ in self._own) / max(1, sum(steps for _, steps in self._own))
 
-    def lag_s(self, now: float) -> float:
-        """How long most of the others' updates take to get into the fold here, once they are announced: a quarter may
-        take longer. 0: not known."""
+    def lag_s(self, now: float, round_trip_s: float) -> float:
+        """How long most of the others' updates take to get into the fold here, from when they are announced at the
+        other end; a quarter may take longer. 0: not known. Two round trips it takes at the least (entries, delta), and
+        half of one until the announcement is here."""
         lags = sorted(trainer.lag_s for _, trainer in self.active(now))
-        return lags[3 * (len(lags) - 1) // 4] if lags else 0.0
+        usual = lags[3 * (len(lags) - 1) // 4] if lags else 0.0
+        return max(usual, 2 * round_trip_s) + round_trip_s / 2
 
     @property
     def own_interval_s(self) -> float:
@@ -207,6 +214,7 @@ class Profile:
         return max(LEAST_DENSITY, min(1000, round(1000 * min(1.0, room))))
 
 
-def links_for(bandwidth: float, links: int, least: int) -> int:
-    """How many links a line of so many bytes a second (0: not known) is good for, where `links` are usual."""
-    return max(least, links // 2) if 0 < bandwidth < SLOW_LINE else links
+def links_for(line: Line, links: int, least: int) -> int:
+    """How many links a line is good for, where `links` are usual: half as many, if it is slow and full."""
+    is_slow = line.is_full and 0 < line.bytes_s < SLOW_LINE
+    return min(links, max(least, links // 2)) if is_slow else links

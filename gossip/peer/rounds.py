@@ -157,7 +157,7 @@ class Rounds:
         self._finished = (event, norm)
         self._author.attempt(lambda: self._publish_finished(now))
         duty = self._config.duty_percent
-        lag_s = self._profile.lag_s(now) + self._line().round_trip_s / 2  # an announcement travels, too
+        lag_s = self._profile.lag_s(now, self._line().round_trip_s)
         self.tempo.measured(lag_s, event.seconds)
         pause_s = max(event.seconds * (100 / duty - 1), self.tempo.pause_s(lag_s, event.seconds))
         self._rest_until = max(now + pause_s, self._began_at + self._config.min_round_s)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gossip.peer.profile import Line
 from ledger.entry import (
     GRID_ONE,
     Accuse,
@@ -65,6 +66,36 @@ class TailLine:
     seq: int
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerPace:
+    """What another trainer has shown. Times are 0 where they are not known."""
+
+    peer: PeerId
+    name: str
+    step_s: float  # for each local step, by what it says of them
+    interval_s: float  # from update to update
+    lag_s: float  # until they are in the fold here
+    is_present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PaceStatus:
+    """How fast this peer goes, and why (gossip/peer/profile.py, tempo.py). Times are 0 where they are not known."""
+
+    steps: int  # local, of the newest round; 0: as the trainer likes
+    declared: int
+    density_permille: int  # of the declared share of elements
+    links: int  # aimed at in a large swarm, before a leader's are doubled
+    tempo: str
+    reason: str
+    behind: float  # rounds
+    step_s: float
+    aim_s: float  # how long an update is to take
+    line: Line
+    lag_s: float
+    trainers: tuple[TrainerPace, ...]
 
 
 @dataclass(slots=True)
@@ -121,6 +152,7 @@ class PeerStatus:
     policy: Hash = ""  # in force now
     policy_number: int = 0  # 0: that of genesis
     looked: Looked = field(default_factory=Looked)
+    pace: PaceStatus | None = None
     paused: str = ""  # why no round begins; "": they do
     sums: Sums = field(default_factory=Sums)
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
