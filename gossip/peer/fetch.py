@@ -12,7 +12,7 @@ of it, so a manifest cannot be checked before the end, but parts can be checked 
                                                                  part, and whoever sent the odd one pays if the whole is
                                                                  right
 
-Rules kept here: the length is known from genesis before the first byte is asked for; pieces count in order and from
+Rules kept here: the length is known from genesis before the first byte is asked for; pieces count whole and from
 whoever was asked; what has come stays when a link goes. It refuses to know what a model is, and whether it is true.
 """
 
@@ -44,7 +44,7 @@ class Ask:
     link: LinkId
     heard_at: float
     deadline: float
-    got: bytearray = field(default_factory=bytearray)
+    got: dict[int, bytes] = field(default_factory=dict)  # pieces by offset
 
 
 class Fetch:
@@ -182,22 +182,20 @@ class Fetch:
         """A piece of a part. True if it brought it forward. RemoteError if its sender contradicts itself."""
         part = piece.offset // PART_BYTES
         ask = self._asks.get(part)
-        if ask is None or ask.link != link or piece.offset != part * PART_BYTES + len(ask.got):
+        if ask is None or ask.link != link or piece.offset % PIECE_BYTES or piece.offset in ask.got:
             return False
         if piece.total != self.size_bytes:
             raise RemoteError("a model has another length than genesis says", why=f"{piece.total} bytes")
-        size = min(PART_BYTES, self.size_bytes - part * PART_BYTES)
-        if len(ask.got) + len(piece.data) > size or (
-            len(piece.data) < PIECE_BYTES and len(ask.got) + len(piece.data) < size
-        ):
-            return False  # beyond what was asked for, or a crumb
-        ask.got += piece.data
+        begin, end = part * PART_BYTES, min((part + 1) * PART_BYTES, self.size_bytes)
+        if len(piece.data) != min(PIECE_BYTES, end - piece.offset):
+            return False  # a crumb
+        ask.got[piece.offset] = piece.data
         self._pace.heard(link, now - ask.heard_at)
         ask.heard_at = now
         ask.deadline = max(ask.deadline, now + self._pace.wait_s(link, 0))
-        if len(ask.got) == size:
+        if len(ask.got) == -(-(end - begin) // PIECE_BYTES):
             del self._asks[part]
-            self._came(part, link, bytes(ask.got))
+            self._came(part, link, b"".join(data for _, data in sorted(ask.got.items())))
         return True
 
     def _came(self, part: int, link: LinkId, data: bytes) -> None:

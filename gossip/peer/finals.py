@@ -1,6 +1,6 @@
 """Which final snapshot's model a peer keeps for those who come late, and how it gives it away.
 
-    a `final` is admitted --newer enough?--> wanted --nothing missing--> recomputed by difference --KeepModel--> disk
+    a `final` is admitted --newer enough?--> wanted --little missing--> recomputed by difference --KeepModel--> disk
                                                                                                         |
     WantParts (zero) --> Latest     WantParts --> Parts     WantBlob --> pieces  <----------------------'
 
@@ -9,7 +9,7 @@ place. So all members come to keep the same one, whoever is under way with it ha
 does not write a model each minute.
 
 Rules kept here: what is kept was recomputed here, from what is held, and has the hash that the snapshot says; bounded
-work for it, and only when nothing else is missing. It refuses to know who asks: rights.py and the gate do.
+work for it, and never while we are catching up ourselves. It refuses to know who asks: rights.py and the gate do.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from ledger.fold import model_header
 MARGIN: Final = 512  # updates that a newer final has more, at most, before it takes the place of the one kept
 MAX_TERMS: Final = 4096  # moved to recompute one: a second or so
 MAX_BYTES: Final = 64 * 1024 * 1024  # of deltas read for it
+FEW: Final = 64  # entries missing: who lacks more is catching up, and has other things to do
 LOOK_S: Final = 1.0  # between two looks whether it can be done
 TIMER: Final = "finals"
 
@@ -103,7 +104,7 @@ class Finals:
     # -------------------------------------------------------------- keeping
 
     def tick(self, now: float) -> None:
-        """Keep the model that is wanted, if it is not kept and nothing else is to be done."""
+        """Keep the model that is wanted, if it is not kept and nothing more urgent is to be done."""
         if self._old:
             self._choose()
         if self._wanted is None or self._made or now < self._look_at:
@@ -114,7 +115,7 @@ class Finals:
         assert isinstance(snapshot, Snapshot)
         if snapshot.model == (self._kept or self._shelf.model()):  # it was kept in an earlier run
             self._serve(snapshot.model, log, final)
-        elif self._missing():
+        elif self._missing() > FEW:
             self._out.timer(TIMER, self._look_at)
         else:
             self._make(snapshot, log, final)

@@ -341,11 +341,11 @@ class Rumour:
         return total + sum(len(tape.held) for tape in waiting if self.holders(tape.log, tape.admitted))
 
     def said(self) -> int:
-        """How many entries that are not here one link says to hold, at most: of any logs, whether they concern us or
-        not. A hint: a joiner does not know yet whose logs concern it."""
+        """How many entries that are not admitted here one link says to hold, at most: of any logs, whether they concern
+        us or not. A hint: a joiner does not know yet whose logs concern it."""
         return max(
             (
-                sum(max(0, size - self._known(log)) for log, size in self._claims[live.link].items())
+                sum(max(0, size - self._replica.size(log)) for log, size in self._claims[live.link].items())
                 for live in self._links
                 if not live.is_guest
             ),
