@@ -99,7 +99,10 @@ def test_off_the_mains_a_peer_that_was_asked_to_trains_no_more_and_back_on_them_
     assert facts["paused"] == "on battery, 43%"
     assert (facts["machine"]["battery_percent"], facts["machine"]["plugged"]) == (43, False)
     assert facts["machine"]["cores"] == 1
-    node.event("entry", kind="data")  # all is read, and nothing else keeps a round from beginning
+    until(
+        lambda: [e for e in node.events if e["event"] == "entry" and e["kind"] == "data"],
+        "all is read, and nothing else keeps a round from beginning", running=[node],
+    )  # fmt: skip
     before = [e for e in node.events if e["event"] == "trained"]
 
     mains = Path(f"/proc/{node.process.pid}/root/sys/class/power_supply")
