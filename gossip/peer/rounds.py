@@ -139,7 +139,7 @@ class Rounds:
         if not self.training or event.round != self.done + 1:
             return  # the answer to a question of before a failure
         self.training = False
-        if not self._author.may_write:
+        if not self._author.may_write and not self._was_early:
             return  # our log was signed twice, as we have heard meanwhile
         fold = self._book.require_fold()
         try:
@@ -184,6 +184,8 @@ class Rounds:
     def _publish_finished(self, now: float) -> None:
         """What a round has made goes out when all that it began with is known to be true; else it never does."""
         if self._finished is None or any(debt.outcome == "open" for debt in self._began_with):
+            return
+        if self._was_early and not self._author.may_write:
             return
         is_true = all(debt.outcome == "true" for debt in self._began_with)
         if is_true and self._was_early and (not self.can_train or self._data_changed or self._data_seq is None):
@@ -305,14 +307,16 @@ class Rounds:
 
     def tick(self, now: float) -> None:
         """Begin what is due."""
+        is_early = self._is_head_start
         if not self._author.may_write:
+            if is_early and not self.draining:
+                self._begin(now)
             return
         self._publish_finished(now)
         if self.draining:
             if not self.training and self._since_snapshot and self._author.role:
                 self._snapshot(now)
             return
-        is_early = self._is_head_start
         if self.training or not (is_early or (self.can_train and self._author.stored >= self._author.size)):
             return
         if self._data is not None and (broken := broken_promise(self._data.privacy, self.published, self.spent)):
@@ -348,6 +352,8 @@ class Rounds:
         comes of it is published when that is known, its data are on record and its own fold has got there."""
         if self.borrows is None or not self.borrows.is_ahead or self.done or self.training or self.paused:
             return False
+        if not self._author.may_write and (self._author.size > 1 or self._config.restored):
+            return False  # it may have forgotten what it spent of its privacy
         return self._data is not None and self._author.role in ("", *TRAINING_ROLES)
 
     def _begin(self, now: float) -> None:
