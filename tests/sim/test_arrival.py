@@ -50,8 +50,8 @@ class Wide(ToyTrainer):
         self.layout = [*self.layout, Tensor(name="pad", shape=[PAD], bound=0)]
 
     def train_for(self, theta: Weights, peer: int, round_number: int, steps: int) -> tuple[Weights, int, int, Scores]:
-        new, *rest = super().train_for(theta[: self.learned], peer, round_number, steps)
-        return np.concatenate((new, theta[self.learned :])), *rest
+        new, done, examples, scores = super().train_for(theta[: self.learned], peer, round_number, steps)
+        return np.concatenate((new, theta[self.learned :])), done, examples, scores
 
     def accuracy(self, theta: Weights) -> float:
         return super().accuracy(theta[: self.learned])
