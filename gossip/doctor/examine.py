@@ -116,12 +116,7 @@ async def _look_interface(
     answers = at if at.rpartition(":")[0] in addresses else ""
     (found, heard), port, channels = await asyncio.gather(
         multicast.look(
-            interface,
-            addresses,
-            wanted.patience.of("multicast"),
-            wanted.listen_s,
-            swarm=peer.swarm,
-            own=answers,
+            interface, addresses, wanted.patience.of("multicast"), wanted.listen_s, swarm=peer.swarm, node=answers
         ),
         itself.look_port(addresses[0], wanted.port, wanted.patience.of("port"), own=answers),
         asyncio.gather(*(itself.look_channel(addresses, backend, wanted.patience) for backend in backends)),

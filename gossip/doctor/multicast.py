@@ -158,8 +158,8 @@ async def look(
 ) -> tuple[list[Finding], Heard]:  # fmt: skip
     """Both findings, "multicast" and "others", and what they come from.
 
-    `swarm`: whose peers are looked for, anybody's if empty; `until`: an address that is waited for; `node`: where a node
-    of our own answers.
+    `swarm`: whose peers are looked for, anybody's if empty; `until`: an address that is waited for; `node`: the place of
+    our own.
     """
     name, text, heard = interface.name, "", Heard()
     if not interface.may_multicast:

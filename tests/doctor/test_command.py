@@ -181,13 +181,16 @@ def test_one_answers_and_the_other_asks() -> None:
     words = [sys.executable, "-m", "cli", "doctor", "--answer", "--json"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
-        waiting = json.loads(other.stdout.readline())
-        assert waiting["event"] == "waiting"
-        by = found("--peer", waiting["address"])
-        assert {by[hop][0]["state"] for hop in ("route", "reach", "answer", "udp", "size", "their clock")} == {"ok"}
-        assert json.loads(other.stdout.readline())["event"] == "visited"
-        other.send_signal(signal.SIGINT)
-        assert other.wait(100) in (0, 130)
+        try:
+            waiting = json.loads(other.stdout.readline())
+            assert waiting["event"] == "waiting"
+            by = found("--peer", waiting["address"])
+            assert {by[hop][0]["state"] for hop in ("route", "reach", "answer", "udp", "size", "their clock")} == {"ok"}
+            assert json.loads(other.stdout.readline())["event"] == "visited"
+            other.send_signal(signal.SIGINT)
+            assert other.wait(100) in (0, 130)
+        finally:
+            other.kill()
 
 
 @pytest.mark.parametrize("which", TEXTS)
