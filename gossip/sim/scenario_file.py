@@ -120,6 +120,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     line: list[_Line] = []
     skew: list[_Skew] = []
     observer: list[_Table] = []
+    leader: list[_Table] = []
     public: list[_Table] = []
     flipped: list[_Flipped] = []
     cheat: list[_Cheat] = []
@@ -217,6 +218,7 @@ def _scenario(file: _File) -> Scenario:
         lines={peer: row.bytes_s for row in file.line for peer in row.numbers(count)},
         skew_s={peer: row.seconds for row in file.skew for peer in row.numbers(count)},
         observers=tuple(peer for row in file.observer for peer in row.numbers(count)),
+        leaders=tuple(peer for row in file.leader for peer in row.numbers(count)),
         public=tuple(peer for row in file.public for peer in row.numbers(count)),
         flipped={peer: row.labels for row in file.flipped for peer in row.numbers(count)},
         faults={peer: row.fault for row in file.cheat for peer in row.numbers(count)},
