@@ -158,8 +158,8 @@ async def look(
 ) -> tuple[list[Finding], Heard]:  # fmt: skip
     """Both findings, "multicast" and "others", and what they come from.
 
-    `swarm`: whose peers are looked for, anybody's if empty; `until`: an address that is waited for; `node`: the place of
-    our own.
+    `swarm`: whose peers are looked for, anybody's if empty; `until`: an address that is waited for; `node`: our own
+    one's place.
     """
     name, text, heard = interface.name, "", Heard()
     if not interface.may_multicast:
