@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from gossip.sim import simulate
 from gossip.sim.scenario_file import load_scenario, scenario_names
-from tests.bench.machine import ROOT, describe, lines
+from tests.bench.machine import ROOT, children_cpu_s, describe, lines
 
 KEPT: Final = ROOT / "docs" / "simulated.json"
 PEERS: Final = 8
@@ -84,7 +84,8 @@ def told(report: Mapping[str, Any], kept: Mapping[str, Any]) -> Iterator[str]:
     now, name = figures(report), report["scenario"]
     shown = [f"{key} {_spell(now[key], spelled)}" for key, spelled in FIGURES.items() if key != "events"]
     yield f"{name:<12} {', '.join(shown)}  ({report['wall_s']:.1f} s)"
-    yield from (f"{'':<12} changed: {line}" for line in changes(kept.get(name), now))
+    if changed := changes(kept.get(name), now):
+        yield f"{'':<12} changed: {'; '.join(changed)}"
     yield from (f"{'':<12} BROKEN: {line}" for line in broken(report))
 
 
@@ -107,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> int:
     before = kept.get("scenarios", {}) if same else {}
     for line in lines(describe()):
         print(line)
-    began, failed, found = perf_counter(), 0, {}
+    began, cpu, failed, found = perf_counter(), children_cpu_s(), 0, {}
     names = asked.names or scenario_names()
     with ProcessPoolExecutor(asked.jobs) as pool:
         for report in pool.map(partial(run_one, peers=asked.peers, seed=asked.seed), names):
@@ -117,7 +118,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 print(line, flush=True)
     if asked.write:
         write(KEPT, asked.peers, asked.seed, {**before, **found})
-    print(f"{len(found)} scenarios of {asked.peers} peers in {perf_counter() - began:.0f} s, {failed} broken")
+    took = f"{perf_counter() - began:.0f} s, {children_cpu_s() - cpu:.0f} s of processor time"
+    print(f"{len(found)} scenarios of {asked.peers} peers in {took}, {failed} broken")
     return 1 if failed else 0
 
 
