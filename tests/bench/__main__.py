@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Final
 
 from tests.bench import (
+    catchup,
     codec,
     data,
     demo,
@@ -25,6 +26,7 @@ from tests.bench import (
     ledger,
     machine,
     million,
+    pace,
     poison,
     policy,
     replay,
@@ -46,11 +48,13 @@ SECTIONS: Final = (
     "data",
     "store",
     "traffic",
+    "catchup",
     "transport",
     "simulator",
     "policy",
     "houses",
     "poison",
+    "pace",
     "fuzz",
     "demo",
 )
@@ -72,12 +76,14 @@ def main() -> None:
         "replay": replay.measure,
         "data": lambda: data.measure(quick=given.quick),
         "store": store.measure,
+        "catchup": lambda: catchup.measure(quick=given.quick),
         "traffic": lambda: traffic.measure(quick=given.quick),
         "transport": transport.measure,
         "simulator": lambda: simulator.measure(quick=given.quick),
         "policy": lambda: policy.measure(quick=given.quick),
         "houses": lambda: houses.measure(quick=given.quick),
         "poison": lambda: poison.measure(quick=given.quick),
+        "pace": lambda: pace.measure(quick=given.quick),
         "fuzz": lambda: fuzz.measure(quick=given.quick),
         "demo": lambda: demo.measure(seeds, _progress),
     }
