@@ -23,6 +23,7 @@ from gossip.filterlists.requests import parse_record
 from gossip.merging import bundled_sum
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.merging.codec import encode_update
+from gossip.peer.offered import verify_offer
 from gossip.sim import Scenario, SimSwarm
 from gossip.transport.description import Description, checked, read_sdp, write_sdp
 from gossip.transport.discovery import SERVICE, read_record, swarm_tag
@@ -31,7 +32,7 @@ from gossip.transport.hearing import read_datagram
 from gossip.transport.police import Police
 from gossip.transport.signalling import Answer, Offer, Session, open_answer, open_offer, seal
 from gossip.wire import codec
-from gossip.wire.frames import Entries
+from gossip.wire.frames import Entries, Latest
 from ledger import canonical
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
@@ -77,11 +78,12 @@ def frames() -> tuple[bytes, ...]:
 
 def _rare() -> list[bytes]:
     """Frames that no calm swarm sends."""
-    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Rows, Trace
+    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Parts, Rows, Trace, WantParts
 
     a, b = "aa" * 32, "bb" * 32
     rows = tuple(sorted((f"{n:02x}" * 32, n + 1, bytes(32)) for n in range(5)))
     return [codec.encode(frame) for frame in (
+        WantParts("00" * 32, 0), Parts(a, 0, (bytes(32),)),
         Lacks(a), Trace(a, 5, b, 0), Rows(a, 5, b, 0, 9, rows), Differs(a, 3, b"note\n", (bytes(32),), b"entry"),
         Lead(20, bundles=True), Bundled(a, 99, 9, (("aa" * 8, 3, 7), ("bb" * 8, 0, 9))),
     )]  # fmt: skip
@@ -304,7 +306,29 @@ def _bare(message: Offer | Answer) -> Sequence[bytes]:
     return [canonical.encode(message)]
 
 
+@cache
+def _latest() -> tuple[str, tuple[str, ...], tuple[bytes, ...]]:
+    """A final snapshot as it is offered in a small swarm, the swarm, and its witnesses."""
+    scenario = Scenario(peers=3, seconds=5.0, seed=5, round_s=0.5, witnesses=2, constants={"snapshot_every": 2})
+    swarm = SimSwarm(scenario)
+    swarm.run()
+    found = [peer.machine._finals._latest for peer in swarm.peers if peer.machine is not None]
+    (book, *_) = [peer.book for peer in swarm.peers if peer.book is not None]
+    frames = tuple(codec._encode(latest) for latest in found if latest is not None)
+    return swarm.swarm_id, tuple(book.replica.genesis.witnesses), frames
+
+
+def _final_offered(data: bytes) -> None:
+    """A final snapshot that somebody offers: it is only taken if it is the true one."""
+    swarm, witnesses, _ = _latest()
+    frame = codec.decode(data)
+    if isinstance(frame, Latest):
+        offer = verify_offer(frame, swarm, witnesses, lambda witness: [bytes.fromhex(witness)])
+        assert 2 * len(set(offer.by)) > len(witnesses)
+
+
 TARGETS: Final = (
+    Target("final-offered", _final_offered, lambda: _latest()[2], ("gossip.peer.offered.verify_offer",)),
     Target("frame", _frame, frames, ("gossip.wire.codec.decode",), words=(b"\x0d", b"\x04", b"\x02\x01\x00")),
     Target("sum", _sum, lambda: [bundled_sum.encode(one) for one in _some_sums()],
            ("gossip.merging.bundled_sum.decode",), words=(b"GSS1", b"\xff\xff\xff\x7f")),
