@@ -7,9 +7,9 @@
     ["step", now, kind, event, looked_up, effects, trace, raised]                             every event, in order
     ["end", reason]                                                                           last, once
 
-A real step, that of a node told to start, which asked for a timer alone:
+A real step, with its size: a joiner was told to start, looked nothing up and asked for nothing yet.
 
-    98 a4 "step" cb 41da86a5f2c35a1d a7 "Started" 80 90 91 a8 "SetTimer" c4 10 <16 bytes> a0
+    2d000000 98 a473746570 cb41da556e401898ac a753746172746564 80 90 90 c4102fda2a176763818d4bc212ae79ea8c17 a0
 
 Why MessagePack: nearly all of it is messages, which are bytes. Rules kept here: one spelling (a record that would be
 written otherwise is refused); every length is checked before anything is allocated; nothing is in it that is secret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 
 from gossip.events import Append, Drain, Event, LinkUp, NewKey, Received, Started, Stored, Trained
+from gossip.recording import records
 from gossip.recording.records import EVENTS, End, Head, Record, Step, decode_event, encode_event, read_records
 from gossip.recording.replay import told as in_words
 from ledger.errors import LocalError
@@ -269,6 +271,15 @@ def test_a_file_that_is_no_recording_is_refused_in_a_line(tape: tuple[Path, Disk
             list(read_records(io.BytesIO(data)))
         assert why in str(error.value), number
         assert "\n" not in str(error.value)
+
+
+def test_the_step_that_is_shown_is_one() -> None:
+    (shown,) = re.findall(r"^    (2d0000[0-9a-f ]+)$", records.__doc__ or "", re.MULTILINE)
+    data = bytes.fromhex(shown)
+    step = records.decode_record(data[4:])
+    assert isinstance(step, Step)
+    assert decode_event(step) == Started()
+    assert records.encode_record(step) == data
 
 
 def test_an_event_of_no_kind_or_of_another_spelling_is_refused() -> None:
