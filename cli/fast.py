@@ -36,6 +36,7 @@ def run(
     seed: int | None = None,
     rules: Sequence[str] = (),
     data: str | None = None,
+    rounds: float | None = None,
     json: bool = False,
     html: Path | None = None,
 ) -> int:
@@ -45,10 +46,11 @@ def run(
     settings.check_output("--html", html, [Path(scenario), *([Path(data)] if data else [])])
     again = ["gossip", "simulate", scenario, "--fast"]
     again += [word for rule in rules for word in ("--rule", rule)] + (["--data", data] if data else [])
+    again += ["--rounds", f"{rounds:g}"] if rounds is not None else []
     if scenario == CROWD:
-        study, found, paces = _crowd(peers, seed, rules, data)
+        study, found, paces = _crowd(peers, seed, rules, data, rounds)
     else:
-        study, found = _study(scenario, peers, seed, rules, data)
+        study, found = _study(scenario, peers, seed, rules, data, rounds)
         paces = {}
     again += ["--peers", str(study.setting.peers), "--seed", str(study.setting.seed)]
     facts = _facts(study, found, paces, shlex.join(again))
@@ -66,7 +68,7 @@ def run(
 
 
 def _study(
-    name: str, peers: int | None, seed: int | None, rules: Sequence[str], data: str | None
+    name: str, peers: int | None, seed: int | None, rules: Sequence[str], data: str | None, rounds: float | None
 ) -> tuple[Study, Mapping[str, Outcome]]:
     from cli.progress import Progress
     from gossip.fast.compare import ALL_RULES, check_rules
@@ -86,13 +88,15 @@ def _study(
         study = replace(study, about=about_scenario(name))
     if data is not None:
         study = replace(study, data=data)
+    if rounds is not None:
+        study = replace(study, setting=replace(study.setting, rounds=rounds), keeps_rounds=True)
     check_rules(rules, ALL_RULES)
     with Progress() as progress:
         return run_study(study, rules=rules, done=lambda number, of: progress(number, of, "rules"))
 
 
 def _crowd(
-    peers: int | None, seed: int | None, rules: Sequence[str], data: str | None
+    peers: int | None, seed: int | None, rules: Sequence[str], data: str | None, rounds: float | None
 ) -> tuple[Study, Mapping[str, Outcome], Mapping[str, Pace]]:
     from cli.progress import Progress
     from gossip.fast import Setting
@@ -104,6 +108,7 @@ def _crowd(
     check_rules(rules, CROWD_RULES)
     rows = load(data) if data else None
     crowd = Crowd(seed=seed or 0) if peers is None else Crowd(peers=peers, seed=seed or 0)
+    crowd = crowd if rounds is None else replace(crowd, windows=round(rounds))
     wanted = tuple(rules) or CROWD_RULES
     with Progress() as progress:
         told = {}

@@ -49,6 +49,10 @@ def simulate(
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="With --fast: digits, mnist, or a file of requests.")
     ] = None,
+    rounds: Annotated[
+        float | None,
+        typer.Option("--rounds", metavar="N", min=1, max=100_000, help="With --fast: instead of the scenario's."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts, too.")
     ] = None,
@@ -63,8 +67,10 @@ def simulate(
     named = [scenario is not None, listing, replay is not None]
     if sum(named) != 1:
         raise _which(several=sum(named) > 1)
-    if not fast and (rule or data):
-        raise LocalError("--rule and --data compare rules", next_step="add --fast, or leave them out")
+    if not fast and (rule or data or rounds is not None):
+        raise LocalError(
+            "--rule, --data and --rounds are about comparing rules", next_step="add --fast, or leave them out"
+        )
     if replay is None and directory is not None:
         raise LocalError("--dir names whose recording is replayed", next_step="add --replay FILE, or leave it out")
     if replay is not None:
@@ -77,7 +83,16 @@ def simulate(
         from cli.fast import run
 
         raise typer.Exit(
-            run(str(scenario), peers=peers, seed=seed, rules=tuple(rule or ()), data=data, json=json, html=html)
+            run(
+                str(scenario),
+                peers=peers,
+                seed=seed,
+                rules=tuple(rule or ()),
+                data=data,
+                rounds=rounds,
+                json=json,
+                html=html,
+            )
         )
     else:
         _simulate(str(scenario), peers, seed, html, json=json)

@@ -43,8 +43,8 @@ class Recipe:
 
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
-        "digits": Recipe((32,), steps=16, batch=16, rate=0.1, rounds=180, eta=2.0, density=0.01),
-        "mnist": Recipe((64,), steps=16, batch=32, rate=0.1, rounds=200, eta=3.0, density=0.005),
+        "digits": Recipe((32,), steps=16, batch=16, rate=0.1, rounds=300, eta=2.0, density=0.01),
+        "mnist": Recipe((64,), steps=16, batch=32, rate=0.2, rounds=300, eta=2.0, density=0.005),
     }
 )
 REQUESTS: Final = Recipe((), steps=16, batch=32, rate=0.2, rounds=60, eta=1.0, density=None)

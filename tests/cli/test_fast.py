@@ -57,7 +57,8 @@ def test_the_page_draws_a_line_for_each_rule_and_loads_nothing(ran: tuple[dict[s
 
 def test_a_table_says_the_same_to_people(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('about = "x"\npeers = 3\nseconds = 8.0\n')
-    said = run(tmp_path / "mine.toml", "--rule", "fold").stdout
+    said = run(tmp_path / "mine.toml", "--rule", "fold", "--rounds", 5).stdout
+    assert "5 rounds" in said
     assert "accuracy" in said
     assert "worst peer" in said
     assert "fold" in said
@@ -65,9 +66,10 @@ def test_a_table_says_the_same_to_people(tmp_path: Path) -> None:
 
 
 def test_the_crowd_says_how_fast_it_was() -> None:
-    row = json.loads(run("crowd", "--peers", 300, "--rule", "fold-bundled", "--json").stdout)["rules"][0]
+    row = json.loads(run("crowd", "--peers", 300, "--rule", "fold-bundled", "--rounds", 6, "--json").stdout)["rules"][0]
     assert row["node_rounds_per_s"] > 0
     assert row["node_rounds_per_core_s"] > 0
+    assert row["curve"][-1]["time"] == 6
 
 
 def test_what_is_not_there_is_said_before_anything_is_computed() -> None:
