@@ -3,8 +3,8 @@
     a final snapshot's model (arrival.py)  |  the fold, and bundled sums of leaders (following.py)  |  the fold
 
 Whatever is borrowed has an outcome. A round that began with it is published when that is "true", and never if it is
-anything but "open" or "true". Only one of the two is used at a time: a snapshot's model is ahead of all that a peer has
-folded, and sums would have to be of updates behind it.
+anything but "open" or "true". Only one of the two is used at a time, the one that more updates are in: sums may be of
+updates that are in a snapshot's model, too, so they cannot be added to it.
 
 It refuses to know where either comes from, and how it is found out whether it is right.
 """
@@ -39,12 +39,20 @@ class Beginnings:
     @property
     def is_ahead(self) -> bool:
         """Whether there is a model here that our own fold has not got to."""
-        return self._arrival.borrowed is not None
+        return self._snapshot is not None
+
+    @property
+    def _snapshot(self) -> Borrowed | None:
+        """A snapshot's model, unless fold and sums hold more."""
+        borrowed = self._arrival.borrowed
+        if borrowed is not None and self._following.lent and self._following.shown >= borrowed.offer.updates:
+            return None
+        return borrowed
 
     @property
     def lent(self) -> tuple[Debt, ...]:
         """What a round that begins now begins with."""
-        borrowed = self._arrival.borrowed
+        borrowed = self._snapshot
         return (borrowed,) if borrowed is not None else self._following.lent
 
     def is_from(self, debts: tuple[Debt, ...], log: LogId, seq: int) -> bool:
@@ -53,7 +61,7 @@ class Beginnings:
 
     def theta(self) -> NDArray[np.float32]:
         """The best model here, rounded once; nobody changes it."""
-        return self._following.theta() if self._arrival.borrowed is None else self._arrival.theta()
+        return self._following.theta() if self._snapshot is None else self._arrival.theta()
 
     def view(self, heads: Mapping[LogId, int], debts: tuple[Debt, ...]) -> dict[LogId, int]:
         """What a round was trained from that began with `heads` folded and these, all of them true by now."""

@@ -316,6 +316,11 @@ class Following:
         """Sums that are in use, and not yet known to be true."""
         return tuple(self._lent)
 
+    @property
+    def shown(self) -> int:
+        """Updates in what theta() gives."""
+        return sum(1 for _ in self._book.replica.updates) + sum(len(loan.left.left) for loan in self._lent)
+
     def theta(self) -> NDArray[np.float32]:
         """The model of what is folded and of what is borrowed, rounded once; a copy that nobody changes."""
         if not self._lent:
