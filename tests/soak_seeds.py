@@ -78,7 +78,7 @@ def run(seeds: range, peers: int) -> list[int]:
         if said:
             bad.append(seed)
             print(f"seed {seed}: {said}", flush=True)
-        if number % 100 == 0 or number == len(seeds):
+        if number % 20 == 0 or number == len(seeds):
             took = perf_counter() - began
             print(
                 f"{number:,} seeds, {len(bad)} broken, {peers * virtual_s / 3600:,.1f} peer-hours, {took:,.0f} s",
