@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ PEERS = 4
 
 @cache
 def rested() -> SimSwarm:
-    swarm = SimSwarm(Scenario(peers=PEERS, seconds=2.5, round_s=1.0, seed=2, signatures="checked"))
+    swarm = SimSwarm(Scenario(peers=PEERS, seconds=7.0, round_s=1.0, seed=2, signatures="checked"))
     swarm.run()
     return swarm
 
@@ -36,14 +37,14 @@ def rested() -> SimSwarm:
 class Follower:
     """The founder of a small swarm whose other members may say anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, **config: Any) -> None:
         self.swarm = rested()
         shell = self.swarm.peers[0]
         self.now = self.swarm.clock.now + 60.0
         with self.swarm.signing.standing_in():
             self.book = self.swarm.book_of(shell)
             self.machine = Peer(
-                PeerConfig(), key=shell._key, self_id=shell.self_id, book=self.book, shelf=shell.memory,
+                PeerConfig(**config), key=shell._key, self_id=shell.self_id, book=self.book, shelf=shell.memory,
                 luck=random.Random(3), mark=shell.memory.mark,
             )  # fmt: skip
         self.sizes = self.book.replica.heads()
@@ -232,3 +233,22 @@ def test_entries_wait_for_a_leaders_sums_but_not_for_long_and_once(peer: Followe
     plain = other.link(1)  # the positive control: nobody leads
     said = other.say(plain, Have(((other.log(), size + 40, bytes(8)),)))
     assert any(isinstance(frame, Want) for frame in frames_to(said, plain))
+
+
+def test_leaders_are_asked_first_for_blobs(peer: Follower) -> None:
+    one, other = peer.link(1), peer.link(2)
+    assert peer.machine._blobs._rank(one) == peer.machine._blobs._rank(other)
+    peer.say(other, LEAD)
+    assert peer.machine._blobs._rank(other) < peer.machine._blobs._rank(one)
+
+
+def test_a_leader_says_so_takes_twice_the_links_and_offers_what_a_link_lacks() -> None:
+    leader, other = Follower(leads="yes"), Follower()
+    assert leader.machine._links._aim() == 2 * other.machine._links._aim()
+    leader.now += 40.0
+    said = leader.feed(LinkUp(1001, leader.swarm.peers[1].public, dialled=False))
+    assert [frame for frame in frames_to(said, 1001) if isinstance(frame, Lead)] == [Lead(0, bundles=True)]
+    said = leader.say(1001, Have(((leader.log(), 1, bytes(8)),)))  # that is all it has
+    assert leader.machine.status().sums.leads
+    offers = [frame for frame in frames_to(said, 1001) if isinstance(frame, Bundled)]
+    assert [offer.updates for offer in offers] == [16] * leader.machine.status().sums.made != []
