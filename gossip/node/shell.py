@@ -388,7 +388,11 @@ class Node:
                 return {}
             case "evaluate":
                 assert self._learning is not None
-                return {"swarm_scores": await self._learning.evaluate(self._book.theta())}
+                return {
+                    "swarm_scores": await self._learning.evaluate(
+                        self._peer.theta() if self._peer else self._book.theta()
+                    )
+                }
             case "stop":
                 self.request_stop()
                 return {}

@@ -75,7 +75,8 @@ def let_in(place: Path) -> None:
         book = restore(swarm, own, store.history(), store.blob, NumpyArithmetic())
         last = SignedMark(places.mark_path(place)).read()
         peer = Peer(PeerConfig(), key=KeyFiles(place).settle(promise_of(place)), self_id=own, book=book,
-                    shelf=StoreAlone(store), luck=random.Random(1), mark=(last.size, last.root) if last is not None else None)  # fmt: skip
+                    shelf=StoreAlone(store), luck=random.Random(1),
+                    mark=(last.size, last.root) if last is not None else None)  # fmt: skip
         guest, now = Author(swarm, 7), time.time()
         events: list[ev.Event] = [
             ev.Started(), ev.Timer("home"), ev.LinkUp(1, guest.key.public, dialled=False, role="trainer"),
