@@ -66,7 +66,7 @@ copies in its data."""
 
 Signatures = Literal["real", "checked"]
 """Ed25519 | a stand-in that is as long, checked wherever a signature is, and made with a secret of the simulation's: it
-costs a thirtieth. Not for anything that is said about signatures."""
+costs a few percent. Not for anything that is said about signatures."""
 
 
 @dataclass(frozen=True, slots=True)

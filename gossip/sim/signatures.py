@@ -1,9 +1,9 @@
-"""Signatures of a simulation: Ed25519, or stand-ins that cost a thirtieth and are checked all the same.
+"""Signatures of a simulation: Ed25519, or stand-ins that cost a few percent of it and are checked all the same.
 
     stand-in = BLAKE2b(secret of the simulation, public key | message), 64 bytes
 
-Why it exists: a swarm of twenty verifies each signature nineteen times, and spends a fourth of its time on that. What
-is simulated is who says what, when and to whom: for that a signature must be as long, be wrong for any other message or
+Why it exists: a swarm of twenty verifies each signature nineteen times, which is time for more seeds. What is simulated
+is who says what, when and to whom: for that a signature must be as long, be wrong for any other message or
 key, and be checked in the same places. A stand-in is all of that towards everybody but the simulator, who knows the
 secret; nobody in a simulation does.
 
