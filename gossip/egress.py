@@ -8,6 +8,7 @@
     delta     everybody      everybody                everybody          with its counts of held-out results
     sketch    nobody         everybody                nobody             the first 256 leaves of the tree
     records   nobody         members                  members so named   by role or peer id
+    shard     nobody         who trains, and is named with --lend-to; of restricted data also by `opens`
     the rest  nobody         nobody                   nobody             rows, salt, leaves, what a trainer keeps
 
 "Everybody" is said plainly: what stands in the ledger goes to all members, to guests with an invite, and with a bundle
@@ -33,6 +34,7 @@ from ledger.errors import LocalError
 
 Zone = Literal["public", "private"]
 ROLES: Final = ("admin", "trainer", "auditor", "observer", "relay")  # as members have them, the most trusted first
+TRAINING: Final = ("admin", "trainer")  # of these, who learns from data
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class ZoneSetting:
 
     zone: Zone = "private"
     opens: tuple[str, ...] = ()  # roles and peer ids
+    lends: tuple[PeerId, ...] = ()  # who may train on shards of it; no data entry says so, only the owner's own words
     notes: tuple[str, ...] = field(default=(), compare=False)  # for the owner: why it is not what was set
     pins: tuple[Hash, ...] = field(default=(), compare=False)  # of the files as they were when this was said of them
 
@@ -89,8 +92,12 @@ class Records(Kind):
     text = "records, as many as a challenge asks for"
 
 
+class Shard(Kind):
+    text = "a sixteenth of the records, to be trained on while a lease lasts"
+
+
 class Rows(Kind):
-    text = "the files, and any row that no challenge asked for"
+    text = "the files, and any row that neither a challenge nor a lease asked for"
 
 
 class Leaves(Kind):
@@ -105,7 +112,7 @@ class Remainder(Kind):
     text = "what training keeps: the model of these data alone, and what was not sent yet"
 
 
-KINDS: Final = (Ledger, Facts, Delta, Sketch, Records, Rows, Leaves, Salt, Remainder)
+KINDS: Final = (Ledger, Facts, Delta, Sketch, Records, Shard, Rows, Leaves, Salt, Remainder)
 NEVER: Final = (Rows, Leaves, Salt, Remainder)  # of no zone, to nobody
 
 K = TypeVar("K", bound=Kind)
@@ -184,6 +191,16 @@ def _objection(setting: ZoneSetting, kind: type[Kind], to: Receiver) -> str:
             return "a sketch goes to everybody, and these data do not" if setting.opens else ""
         if to.role not in ROLES or not to.peer:
             return "records are for members"
+        if setting.opens and not names(setting.opens, to):
+            return "its owner named others"
+        return ""
+    if kind is Shard:
+        if setting.zone != "public":
+            return "its zone is private"
+        if to.role not in TRAINING or not to.peer:
+            return "shards are for members who train"
+        if to.peer not in setting.lends:
+            return "its owner lends nothing to that peer"
         if setting.opens and not names(setting.opens, to):
             return "its owner named others"
         return ""

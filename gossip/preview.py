@@ -63,7 +63,7 @@ def audience(setting: ZoneSetting, kind: type[Kind]) -> tuple[str, ...]:
 
 
 def _peers(setting: ZoneSetting, kind: type[Kind]) -> Iterator[PeerId]:
-    for word in setting.opens:
+    for word in dict.fromkeys((*setting.opens, *setting.lends)):
         if word not in ROLES and any(_passes(setting, kind, Receiver(word, role)) for role in ROLES):
             yield word
 

@@ -24,6 +24,10 @@ Rules kept here: an opening is true or false, the same for everybody and for eve
 challenge; one spelling, every length checked before it is read. A false one bans its author, so whatever the author
 did not sign does not matter to it. It refuses to know what records mean: whether labels are right is inspection's.
 
+A shard, a sixteenth of the records that its author lends (gossip/peer/lending.py), has the same format and the same
+proof: all records from one index to another, longer than an opening may be. Records lie in the order of keyed hashes,
+so a stretch of the tree is a share drawn by lot.
+
 Limits: a challenger that colludes can choose among many signatures of its own until the bad records are left out, so
 the odds hold only for challengers that do not. An author that answers nothing cannot be convicted of anything else.
 """
@@ -32,7 +36,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import digest
@@ -57,6 +61,8 @@ from ledger.sketch import (
 
 _BEGIN: Final = b"gossip-opening/1\n"
 _RECORD: Final = Struct("<QIII")
+SHARDS: Final = 16  # that a data set is lent in
+MAX_SHARD_BYTES: Final = 2 * 1024 * 1024  # some 12,000 requests; all of a data set are 32 MiB, which its lender holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,50 @@ def make_opening(
 
     LocalError if the records are not those that were committed to, or too long to be sent.
     """
+    indices = chosen(signature, count_of(leaves), count)
+    blob = _blob(leaves, indices, _packed(leaves, records, swarm, indices))
+    if len(blob) > MAX_OPENING_BYTES:
+        raise LocalError("these records are too long to be opened", why=f"{len(blob)} of {MAX_OPENING_BYTES} bytes")
+    return blob
+
+
+def shard_of(records: int, shard: int) -> range:
+    """Which records, of so many, a shard has."""
+    return range(shard * records // SHARDS, (shard + 1) * records // SHARDS)
+
+
+def make_shards(leaves: Leaves, records: Iterable[tuple[bytes, bytes]], swarm: Hash) -> tuple[bytes, ...]:
+    """All records of a data set with their proofs, in SHARDS parts; b"" for one without any. LocalError as above."""
     total = count_of(leaves)
-    indices = chosen(signature, total, count)
+    found = _packed(leaves, _few(records), swarm, range(total))
+    shards = tuple(_blob(leaves, part, found) if (part := shard_of(total, n)) else b"" for n in range(SHARDS))
+    if (longest := max(map(len, shards))) > MAX_SHARD_BYTES:
+        raise _too_long(f"a shard of {longest} bytes, the limit is {MAX_SHARD_BYTES}")
+    return shards
+
+
+def _few(records: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Them, as long as they may still fit: all are held at once."""
+    left = SHARDS * MAX_SHARD_BYTES
+    for key, value in records:
+        left -= _RECORD.size + len(key) + len(value)
+        if left < 0:
+            raise _too_long(f"all shards have at most {SHARDS * MAX_SHARD_BYTES} bytes")
+        yield key, value
+
+
+def _too_long(why: str) -> LocalError:
+    return LocalError(
+        "these data are too long to be lent", why=why,
+        next_step="lend a part of them: put it into a file of its own, and train another peer on that",
+    )  # fmt: skip
+
+
+def _packed(
+    leaves: Leaves, records: Iterable[tuple[bytes, bytes]], swarm: Hash, indices: Sequence[int]
+) -> dict[int, bytes]:
+    """The records with these indices, as they are spelled."""
+    total = count_of(leaves)
     wanted = {_leaf_at(leaves, index): index for index in indices}
     keys = {leaf[:HASH_BYTES] for leaf in wanted}
     salt, found, copies, read = public_salt(swarm), dict[int, bytes](), Counter[tuple[bytes, bytes]](), 0
@@ -140,14 +188,16 @@ def make_opening(
             "the records are no longer those that were committed to", why=why,
             next_step="bring the files back as they were, or start again with the new ones",
         )  # fmt: skip
+    return found
+
+
+def _blob(leaves: Leaves, indices: Sequence[int], found: dict[int, bytes]) -> bytes:
+    total, opened = count_of(leaves), set(indices)
     known = _with_neighbours(indices, total)
-    others = [_leaf_at(leaves, index) for index in known if index not in found]
+    others = [_leaf_at(leaves, index) for index in known if index not in opened]
     hashes: list[bytes] = []
     _root(0, total, known, lambda index: b"", lambda begin, end: _noted(hashes, span_root(leaves, begin, end)))
-    blob = b"".join((_BEGIN, *(found[index] for index in indices), *others, *hashes))
-    if len(blob) > MAX_OPENING_BYTES:
-        raise LocalError("these records are too long to be opened", why=f"{len(blob)} of {MAX_OPENING_BYTES} bytes")
-    return blob
+    return b"".join((_BEGIN, *(found[index] for index in indices), *others, *hashes))
 
 
 def _leaf_at(leaves: Leaves, index: int) -> bytes:
@@ -169,11 +219,26 @@ def verify_opening(blob: bytes, data: Committed, swarm: Hash, signature: str, co
     """
     if len(blob) > MAX_OPENING_BYTES:
         raise RemoteError("an opening is too long", why=f"{len(blob)} bytes, the limit is {MAX_OPENING_BYTES}")
+    return _verified(blob, data, swarm, chosen(signature, data.records, count))
+
+
+def verify_shard(blob: bytes, data: Committed, swarm: Hash, shard: int) -> VerifiedOpening:
+    """The records of a shard of the data set that `data` commits to. RemoteError says what is false."""
+    if len(blob) > MAX_SHARD_BYTES or not 0 <= shard < SHARDS:
+        raise RemoteError("a shard is too long, or is none", why=f"{len(blob)} bytes, the limit is {MAX_SHARD_BYTES}")
+    part = shard_of(data.records, shard)
+    if len(part) * _RECORD.size > len(blob):  # before a list as long as a claim is made
+        raise RemoteError("a shard is cut short", why=f"{len(blob)} bytes for {len(part)} records")
+    if not part:
+        raise RemoteError("a shard has no records")
+    return _verified(blob, data, swarm, part)
+
+
+def _verified(blob: bytes, data: Committed, swarm: Hash, indices: Sequence[int]) -> VerifiedOpening:
     if not data.records:
         raise RemoteError("an opening is of nothing", why="its data entry claims no records")
     if not blob.startswith(_BEGIN):
         raise RemoteError("an opening is of another format", why=f"it does not begin with {_BEGIN.decode().strip()}")
-    indices = chosen(signature, data.records, count)
     salt, at = public_salt(swarm), len(_BEGIN)
     leaves: dict[int, bytes] = {}
     records: list[tuple[int, bytes, bytes]] = []
@@ -264,7 +329,7 @@ def _root(
 
 
 __all__ = [
-    "Committed", "Leaves", "OpenedRecord", "Sketch", "VerifiedOpening", "challenge_text", "chosen", "is_opening",
-    "make_opening", "make_sketch", "overlap_permille", "public_salt", "verify_answer", "verify_opening",
-    "verify_sketch",
+    "MAX_SHARD_BYTES", "SHARDS", "Committed", "Leaves", "OpenedRecord", "Sketch", "VerifiedOpening", "challenge_text",
+    "chosen", "is_opening", "make_opening", "make_shards", "make_sketch", "overlap_permille", "public_salt", "shard_of",
+    "verify_answer", "verify_opening", "verify_shard", "verify_sketch",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from gossip.egress import (
     Receiver,
     Records,
     Released,
+    Shard,
     Sketch,
     ZoneSetting,
 )
@@ -34,7 +35,7 @@ class Unheard(Kind):
 def some_setting(luck: random.Random) -> ZoneSetting:
     words = luck.sample([*ROLES, *PEERS, "", "everybody", PEERS[0][:8]], luck.choice([0, 0, 1, 2, 5]))
     zone: Any = luck.choice(["public", "private", luck.choice(ZONES)])
-    return ZoneSetting(zone, tuple(words))
+    return ZoneSetting(zone, tuple(words), tuple(luck.sample([*PEERS, ""], luck.choice([0, 1, 3]))))
 
 
 def some_receiver(luck: random.Random) -> Receiver:
@@ -51,6 +52,11 @@ def at_most(setting: ZoneSetting, kind: type[Kind], to: Receiver) -> bool:
         Delta: True,
         Sketch: setting.zone == "public" and setting.opens == (),
         Records: setting.zone == "public" and member and named,
+        Shard: setting.zone == "public"
+        and member
+        and named
+        and to.role in ("admin", "trainer")
+        and to.peer in setting.lends,
     }.get(kind, False)
 
 

@@ -23,6 +23,7 @@ from gossip.egress import (
     Receiver,
     Records,
     Released,
+    Shard,
     Sketch,
     Withheld,
     ZoneSetting,
@@ -89,6 +90,24 @@ def test_records_go_to_whom_the_owner_names_by_role_or_id_and_to_no_other_member
     refused = release(setting, Records, of=OF, to=Receiver("bb" * 32, "trainer"))
     assert refused == Withheld(Records, Receiver("bb" * 32, "trainer"), "its owner named others")
     assert isinstance(release(setting, Records, of=OF, to=Receiver("cc" * 32, "")), Withheld)  # no member any more
+
+
+def test_shards_go_to_those_who_train_and_are_named_and_of_restricted_data_to_fewer() -> None:
+    ann, bob = Receiver("aa" * 32, "trainer"), Receiver("bb" * 32, "trainer")
+    lent = ZoneSetting("public", lends=(ann.peer,))
+    assert isinstance(release(lent, Shard, of=OF, to=ann), Released)
+    for setting, to, why in (
+        (lent, bob, "lends nothing to that peer"),
+        (ZoneSetting("public"), ann, "lends nothing to that peer"),
+        (lent, Receiver(ann.peer, "auditor"), "members who train"),
+        (lent, Receiver(ann.peer, ""), "members who train"),  # no member any more
+        (ZoneSetting("private", lends=(ann.peer,)), ann, "zone is private"),
+        (ZoneSetting("public", ("auditor",), lends=(ann.peer,)), ann, "named others"),
+    ):
+        given = release(setting, Shard, of=OF, to=to)
+        assert isinstance(given, Withheld)
+        assert why in given.why
+    assert isinstance(release(ZoneSetting("public", (ann.peer,), lends=(ann.peer,)), Shard, of=OF, to=ann), Released)
 
 
 def test_what_never_leaves_leaves_no_zone() -> None:
@@ -180,7 +199,7 @@ def test_openings_and_sketches_are_made_of_the_very_data_that_the_gate_was_asked
 
 def test_only_what_demands_leave_makes_openings_and_sketches() -> None:
     """The ledger's own makers take any leaves: in a peer one module calls them, and takes the gate's word along."""
-    makers = {"make_opening", "make_sketch"}
+    makers = {"make_opening", "make_shards", "make_sketch"}
     users = set()
     for file in [*(ROOT / "gossip").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
         nodes = list(ast.walk(ast.parse(file.read_text())))
