@@ -22,9 +22,11 @@ from gossip.doctor import multicast
 from gossip.doctor.examine import Wanted, examine
 from gossip.doctor.finding import HOPS, Finding, Hop, Patience, Report
 from gossip.doctor.interfaces import Interface, find, here
-from tests.doctor import net
-from tests.doctor.net import Cable, Frame, Tap
 from tests.doctor.other import HERE, PORT, THERE
+from tests.net import interfaces as net
+from tests.net.frames import MDNS, Frame
+from tests.net.interfaces import Tap
+from tests.net.switch import Switch
 
 LONG_S = 100.0  # for what comes; waited for in full only if this program is wrong
 SHORT_S = 0.3  # for what does not come
@@ -135,7 +137,7 @@ def test_no_route_for_multicast_is_needed_where_the_interface_is_named() -> None
         net.reject("224.0.0.0", "240.0.0.0")
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out, pytest.raises(OSError, match="No route"):
-                out.sendto(b"?", ("224.0.0.251", net.MDNS))
+                out.sendto(b"?", ("224.0.0.251", MDNS))
             assert failing(look()) == []
         finally:
             net.reject("224.0.0.0", "240.0.0.0", on=False)
@@ -151,7 +153,7 @@ def test_a_group_to_which_the_system_sends_nothing() -> None:
 
 def test_a_program_that_keeps_the_port_of_mdns_to_itself() -> None:
     with Tap("tap0", HERE), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as alone:
-        alone.bind(("", net.MDNS))
+        alone.bind(("", MDNS))
         report = look()
         assert failing(report) == [("multicast", "tap0")]
         assert f"pid {os.getpid()}" in of(report, "multicast").next_step
@@ -225,7 +227,7 @@ def test_a_disk_that_is_full_and_one_that_will_be_soon(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def cable() -> Iterator[Cable]:
+def cable() -> Iterator[Switch]:
     """Another machine, with a doctor that answers, and the cable to it."""
     net.up("lo")
     ours, theirs = socket.socketpair()
@@ -234,7 +236,9 @@ def cable() -> Iterator[Cable]:
         with subprocess.Popen(["unshare", "-n", *program], pass_fds=[theirs.fileno()], stdout=subprocess.PIPE) as other:
             theirs.close()
             _, (end,), _, _ = socket.recv_fds(ours, 16, 1)
-            cable = Cable(tap.fd, end)
+            cable = Switch()
+            cable.plug("here", tap.fd)
+            cable.plug("there", end)
             assert other.stdout is not None
             assert json.loads(other.stdout.readline()) == ["waiting", {"address": f"{THERE}:{PORT}"}]
             try:
@@ -246,7 +250,7 @@ def cable() -> Iterator[Cable]:
 
 
 @pytest.fixture
-def way(cable: Cable) -> Iterator[Cable]:
+def way(cable: Switch) -> Iterator[Switch]:
     """The same, letting everything pass."""
     cable.passes = lambda frame: True
     yield cable
@@ -257,30 +261,30 @@ def states(report: Report, hops: Sequence[str]) -> list[str]:
     return [f"{finding.hop} {finding.state}" for hop in hops for finding in report.findings if finding.hop == hop]
 
 
-def test_two_machines_that_meet_are_well_in_every_hop(way: Cable) -> None:
+def test_two_machines_that_meet_are_well_in_every_hop(way: Switch) -> None:
     report = look(target=THERE_TOO, itself=True, listen_s=1.5)
     assert odd(report) == []
     looked_at = {finding.hop for finding in report.findings}
     assert looked_at == set(HOPS) - {"name", "node", "dials"}  # an address was named, and no directory
 
 
-def test_no_way_leads_there(way: Cable) -> None:
+def test_no_way_leads_there(way: Switch) -> None:
     report = look(target=("203.0.113.9", PORT))
     assert failing(report) == [("route", f"203.0.113.9:{PORT}")]
 
 
-def test_a_name_that_is_none(way: Cable) -> None:
+def test_a_name_that_is_none(way: Switch) -> None:
     report = look(target=("nobody.invalid", PORT))
     assert failing(report) == [("name", "nobody.invalid")]
 
 
-def test_a_peer_on_loopback_meets_nobody_elsewhere(way: Cable) -> None:
+def test_a_peer_on_loopback_meets_nobody_elsewhere(way: Switch) -> None:
     report = look(Path("/tmp"), "lo", target=THERE_TOO)
     assert failing(report) == [("route", f"{THERE}:{PORT}")]
     assert "--interface tap0" in of(report, "route").next_step
 
 
-def test_a_vpn_that_takes_the_way(way: Cable) -> None:
+def test_a_vpn_that_takes_the_way(way: Switch) -> None:
     """Its network is nearer to the other's address than ours."""
     with Tap("vpn9", "10.77.0.3", kind=net.TUN) as vpn:
         net.give_address(vpn.name, "10.77.0.3", "255.255.255.252")
@@ -289,48 +293,48 @@ def test_a_vpn_that_takes_the_way(way: Cable) -> None:
     assert "vpn9, a VPN" in of(report, "route").text
 
 
-def test_machines_that_are_kept_apart(way: Cable) -> None:
+def test_machines_that_are_kept_apart(way: Switch) -> None:
     way.passes = lambda frame: False
     report = look(short={"reach": SHORT_S}, target=THERE_TOO)
     assert ("reach", f"{THERE}:{PORT}") in failing(report)
     assert "isolation" in of(report, "reach").next_step
 
 
-def test_nobody_listens_there(way: Cable) -> None:
+def test_nobody_listens_there(way: Switch) -> None:
     report = look(target=(THERE, PORT + 1))
     assert failing(report) == [("reach", f"{THERE}:{PORT + 1}")]
     assert "nobody listens" in of(report, "reach").text
 
 
-def test_connections_through_which_nothing_comes(way: Cable) -> None:
+def test_connections_through_which_nothing_comes(way: Switch) -> None:
     """Three frames of each open it; a firewall that looks into them drops those with something in them."""
     way.passes = lambda frame: not (frame.is_tcp and frame.size > 80)
     report = look(short={"answer": SHORT_S}, target=THERE_TOO)
     assert failing(report) == [("answer", f"{THERE}:{PORT}")]
 
 
-def test_udp_that_does_not_pass_although_tcp_does(way: Cable) -> None:
+def test_udp_that_does_not_pass_although_tcp_does(way: Switch) -> None:
     way.passes = lambda frame: not frame.is_udp or frame.is_mdns
     report = look(short={"udp": SHORT_S}, target=THERE_TOO)
     assert [hop for hop, _ in failing(report)] == ["udp"]
     assert states(report, ["reach", "answer", "heard"]) == ["reach ok", "answer ok", "heard ok"]
 
 
-def test_only_small_datagrams_pass(way: Cable) -> None:
+def test_only_small_datagrams_pass(way: Switch) -> None:
     way.passes = lambda frame: not frame.is_udp or frame.size < 1_200
     report = look(short={"size": SHORT_S}, target=THERE_TOO)
     assert [hop for hop, _ in failing(report)] == ["size"]
     assert "mtu" in of(report, "size").next_step
 
 
-def test_multicast_that_does_not_pass(way: Cable) -> None:
+def test_multicast_that_does_not_pass(way: Switch) -> None:
     way.passes = lambda frame: not frame.is_mdns
     report = look(short={"heard": SHORT_S}, target=THERE_TOO)
     assert failing(report) == [("heard", f"{THERE}:{PORT}")]
     assert f"--address {THERE}:{PORT}" in of(report, "heard").next_step
 
 
-def test_clocks_that_are_hours_apart(way: Cable) -> None:
+def test_clocks_that_are_hours_apart(way: Switch) -> None:
     report = look(target=THERE_TOO, wall=lambda: time.time() - 7200)
     assert [hop for hop, _ in failing(report)] == ["their clock"]
     assert "2 hours ahead" in of(report, "their clock").text
@@ -344,7 +348,7 @@ class _Web(BaseHTTPRequestHandler):
         pass
 
 
-def test_something_that_is_no_peer_answers(way: Cable) -> None:
+def test_something_that_is_no_peer_answers(way: Switch) -> None:
     with HTTPServer((HERE, 0), _Web) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         report = look(target=(HERE, web.server_port))

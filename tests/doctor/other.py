@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from gossip.doctor.examine import Wanted, answer
-from tests.doctor.net import Tap, up
+from tests.net.interfaces import Tap, up
 
 HERE, THERE, PORT = "10.77.0.1", "10.77.0.2", 4000
 

@@ -1,26 +1,22 @@
-"""Interfaces of a network namespace, made and broken by the system's own calls; and a cable between two namespaces.
+"""Interfaces of a network namespace, made and broken by the system's own calls.
 
-Linux, as root of the namespace. A tap is an interface whose cable ends in a file descriptor of ours: so the cable may
-lose whatever a test wants lost.
+Linux, as root of the namespace. A tap is an interface whose cable ends in a file descriptor of ours: what is plugged in
+there (switch.py) may lose whatever a test wants lost.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import select
 import socket
 import struct
-import threading
-from collections.abc import Callable
-from typing import Final, Self
+from typing import Self
 
 UP, RUNNING, MULTICAST = 0x1, 0x40, 0x1000
 TUN, TAP, NO_PI = 0x1, 0x2, 0x1000
 _GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _ADD_ROUTE, _DEL_ROUTE = 0x8913, 0x8914, 0x8916, 0x891C, 0x890B, 0x890C
 _TUN_SET, _TUN_CARRIER = 0x400454CA, 0x400454E2
 _ROUTE_UP, _ROUTE_REJECT = 0x1, 0x200
-MDNS: Final = 5353
 
 
 def _control(request: int, data: bytes) -> bytes:
@@ -77,45 +73,3 @@ class Tap:
 
     def __exit__(self, *_: object) -> None:
         os.close(self.fd)
-
-
-class Frame:
-    """What a cable needs to know of an Ethernet frame."""
-
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self.is_ip = data[12:14] == b"\x08\0"
-        self.is_udp = self.is_ip and data[23] == 17
-        self.is_tcp = self.is_ip and data[23] == 6
-        at = 14 + 4 * (data[14] & 15) if self.is_ip else 0
-        self.ports = struct.unpack_from(">HH", data, at) if self.is_udp or self.is_tcp else (0, 0)
-        self.is_mdns = self.is_udp and MDNS in self.ports
-
-
-class Cable:
-    """Carries frames both ways, those that `passes` lets through, until closed."""
-
-    def __init__(self, one: int, two: int) -> None:
-        self.passes: Callable[[Frame], bool] = lambda frame: True
-        self._ends = {one: two, two: one}
-        self._stop, self._stopped = os.pipe()
-        self._thread = threading.Thread(target=self._carry, daemon=True)
-        self._thread.start()
-
-    def _carry(self) -> None:
-        while True:
-            ready, _, _ = select.select([*self._ends, self._stop], [], [])
-            if self._stop in ready:
-                return
-            for end in ready:
-                try:
-                    data = os.read(end, 65_536)
-                    if self.passes(Frame(data)):
-                        os.write(self._ends[end], data)
-                except OSError:  # an end that is down at this moment
-                    continue
-
-    def close(self) -> None:
-        os.close(self._stopped)
-        self._thread.join()
-        os.close(self._stop)
