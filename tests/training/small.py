@@ -10,8 +10,8 @@ MODEL = """{"model":1,"features":{"kind":"numbers/1","columns":4},"classes":["a"
 "layers":[{"kind":"dense","units":2}],"optimiser":{"kind":"sgd","rate":1.0},"batch":32,"local_steps":4}"""
 
 
-def table(path: Path, rows: int) -> Path:
-    luck = np.random.default_rng(7)
+def table(path: Path, rows: int, seed: int = 7) -> Path:
+    luck = np.random.default_rng(seed)
     inputs = luck.normal(size=(rows, 4))
     lines = [",".join([*(f"{x:.4f}" for x in row), "a" if row[0] > 0 else "b"]) for row in inputs]
     path.write_text("\n".join(["w,x,y,z,label", *lines]) + "\n")
