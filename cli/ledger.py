@@ -253,6 +253,25 @@ def lineage(
 
 
 @app.command()
+def attendance(
+    source: Source = None,
+    json: Json = False,
+) -> None:
+    """Show who took part, who was absent and when, and who published nothing."""
+    from cli import attendance as roll
+    from cli import damaged
+
+    with damaged.reading(source, json=json):
+        found, findings = roll.of(source)
+    if json:
+        render.document({**found.as_json(), "summary": list(roll.summary(found)), "findings": damaged.listed(findings)})
+    else:
+        damaged.warn(findings)
+        roll.show(found)
+    raise typer.Exit(damaged.code(findings))
+
+
+@app.command()
 def without(
     bundle: Bundle,
     peer: Annotated[str, typer.Argument(metavar="PEER", help="Its name, or first digits of its id.")],

@@ -4,6 +4,7 @@
     pipe, plain   a line when something changes
     json          every note of the node as one JSON object per line
 
+When it has ended, whatever way, it says who took part and who was absent (cli/attendance.py; json: the last event).
 SIGINT and SIGTERM ask the node to stop; a second one stops waiting for it. The node decides everything
 else; this file only shows.
 """
@@ -17,7 +18,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cli import exits, live, render
+from cli.attendance import show, summary
 from cli.plain import MAX_CHARS, name, visible
+from ledger.errors import GossipError
 
 if TYPE_CHECKING:
     from gossip.events import Note
@@ -62,7 +65,11 @@ def run_node(config: NodeConfig, mode: Mode, *, until_stdin_closes: bool) -> int
     node = Node(config, shown.note)
     if until_stdin_closes:
         watch_stdin()
-    return asyncio.run(_run(node, shown))
+    try:
+        return asyncio.run(_run(node, shown))
+    finally:  # also when it failed: what had been reached, and with whom
+        with suppress(GossipError, OSError):  # (a store that cannot be read is the other error's business)
+            shown.attended(node)
 
 
 def watch_stdin() -> None:
@@ -138,6 +145,19 @@ class _Shown:
         elif note.kind in WEIGHTY or not self._is_weighty or time.monotonic() > self._words_until:
             self.words, self._words_until = text, time.monotonic() + WORDS_STAY_S
             self._is_weighty = note.kind in WEIGHTY
+
+    def attended(self, node: Node) -> None:
+        """The last words: of whom all the figures were."""
+        roll = node.attendance()
+        if roll is None:
+            return
+        if self.mode == "json":
+            told = roll.as_json()
+            render.event({"event": "attendance", "time": round(time.time(), 3), **told, "summary": [*summary(roll)]})
+            return
+        render.say()
+        render.say(f"While this peer ran, from {render.moment(roll.since or 0)} on:")
+        show(roll)
 
     def board(self, status: dict[str, Any]) -> live.Board:
         now = time.monotonic()

@@ -29,6 +29,7 @@ from gossip.config import PeerConfig
 from gossip.limits import DEFAULT, Limits
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.anchoring import anchor
+from gossip.node.attending import attended
 from gossip.node.calls import Calls
 from gossip.node.checking import Checking
 from gossip.node.clock import Clock
@@ -58,6 +59,7 @@ from gossip.transport.pool import LinkPool
 from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import GossipError, LinkError, LocalError
 from ledger.mark import WitnessMark
+from ledger.roll import Roll
 from ledger.store import SignedMark, Store
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
@@ -133,6 +135,12 @@ class Node:
             lacks_engine=self._checking.lacks_engine() if self._checking else False,
             seat=self._seat() if self._peer else None, machine=self._power.report(),
         )  # fmt: skip
+
+    def attendance(self) -> Roll | None:
+        """Who took part since this node started, for when run() has ended; None if it never knew its swarm."""
+        if self._peer is None:
+            return None
+        return attended(self._config.directory, self._book.replica, since=self._started_at, now=time.time())
 
     def _seat(self) -> dict[str, Any]:
         """What this peer is in the swarm, who is at its door, and what they cost at most."""

@@ -235,6 +235,7 @@ READS: Final[dict[str, Sequence[Sequence[str]]]] = {
     "ledger verify": [["BUNDLE"], ["BUNDLE", "--structure"], ["ARCHIVE"], ["BUNDLE", "--html", "OUT"]],
     "ledger replay": [["BUNDLE"], ["BUNDLE", "--plain"]],
     "ledger lineage": [["BUNDLE"]],
+    "ledger attendance": [["BUNDLE"], ["PEER"]],
     "ledger without": [["BUNDLE", "NAME"], ["BUNDLE", "WHO"]],
     "ledger state": [["BUNDLE", "SNAPSHOT", "--out", "OUT"]],
     "ledger prove": [["ENTRY", "BUNDLE"], ["ENTRY", "PEER", "--out", "OUT"]],
