@@ -1,6 +1,6 @@
 """What the owner of a peer should look at, of all that its status says: what others have against its contributions, and
 what this machine lacks to look at others: files that the swarm's policy names, an engine to label with; who was cut
-off; whose revocation waits for its word; that it was not let in, or put out itself.
+off; whose revocation waits for its word; who is absent; that it was not let in, or put out itself.
 
 It decides nothing: refusals come in words from the node (gossip/peer/status.py).
 """
@@ -13,10 +13,24 @@ from typing import Any, Final
 
 from cli.plain import name as plain_name
 from cli.plain import plain
-from cli.render import many
+from cli.render import many, span
 
 SHOWN: Final = 2  # refusals, the newest
 LINES: Final = 3  # of each
+ABSENT: Final = 6  # named
+
+
+def _absent(status: Mapping[str, Any]) -> list[str]:
+    """Who is to publish and does not, and for how long: `absent: birch for 12:05, elder has published nothing yet`"""
+    rows = list(status.get("absent") or ())
+    now = float(status.get("started_at", 0)) + float(status.get("up_s", 0))
+    told = [
+        f"{plain_name(row.get('name') or str(row.get('peer', ''))[:8], 16)} "
+        + ("has published nothing yet" if row.get("since") is None else f"for {span(now - float(row['since']))}")
+        for row in rows[:ABSENT]
+    ]
+    more = f" and {len(rows) - ABSENT} more" if len(rows) > ABSENT else ""
+    return [f"absent: {', '.join(told)}{more}"] if told else []
 
 
 def concerns(status: Mapping[str, Any], width: int) -> list[str]:
@@ -45,6 +59,7 @@ def concerns(status: Mapping[str, Any], width: int) -> list[str]:
             f"{by} wants {plain_name(one.get('name', ''), 16)} out from entry {since} on, and your word is missing; "
             f"to agree: gossip members revoke {peer} --since {since}"
         )
+    said += _absent(status)
     if status.get("turned_away"):
         said.append(plain(status["turned_away"], 200))
     if status.get("revoked_from") is not None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median_low
@@ -42,7 +42,7 @@ MAX_ABSENCES: Final = 64  # that are listed of one peer: the longest
 OUT: Final = ("revoked", "expired")  # nobody waits for them
 
 
-def longest_silence_s(updates: Sequence[int]) -> int:
+def longest_silence_s(updates: Iterable[int]) -> int:
     """How long a peer with updates at these times may say nothing without being absent."""
     gaps = [max(0, late - early) for early, late in pairwise(updates)]
     return max(LEAST_S, INTERVALS * median_low(gaps)) if gaps else LEAST_S

@@ -49,6 +49,9 @@ def report(
         "duty_percent": duty_percent,
         "machine": dict(machine or {}),
         "paused": peer.paused if peer else "",
+        "absent": [
+            {"peer": one.peer, "name": one.name, "since": one.since} for one in (peer.absent if peer else ())
+        ],
         "pace": _pace(peer.pace if peer else None),
         "profile": _profile(peer.pace if peer else None),
         "links": [

@@ -71,13 +71,14 @@ from gossip.peer.links import Links
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.presence import Presence
 from gossip.peer.profile import Line, Profile, links_for
 from gossip.peer.quota import Quotas
 from gossip.peer.reception import Reception
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
-from gossip.peer.status import LinkStatus, PaceStatus, PeerStatus, State, TrainerPace
+from gossip.peer.status import Absent, LinkStatus, PaceStatus, PeerStatus, State, TrainerPace
 from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.welcome import Welcome
@@ -148,6 +149,7 @@ class Peer:
         )  # fmt: skip
         self._admission.branches = self._strands
         self._profile = Profile()
+        self._presence = Presence(self_id, replica)
         self._rounds = Rounds(
             config, book, self._author, out, self._missing, self._profile, self._line
         )  # fmt: skip
@@ -353,6 +355,7 @@ class Peer:
         self._finals.learn(log, entry)
         self._forks.learn(entry)
         self._serving.learn(log, entry)
+        self._presence.learn(log, seq, entry, self._now)
         self._inspection.learn(log, seq, entry)
 
     # -------------------------------------------------------------- for the shell
@@ -461,6 +464,9 @@ class Peer:
             policy_number=replica.policy_standing()[0] if replica.has_genesis else 0,
             looked=replace(self._chronicle.looked),
             paused=rounds.paused,
+            absent=tuple(
+                Absent(peer, self._chronicle.name(peer), since) for peer, since in self._presence.absent(self._now)
+            ),
             pace=self._pace_status(),
             refusals=tuple(self._chronicle.refusals),
             sums=replace(self._following.status, leads=self._leading.leads, made=self._leading.made),

@@ -69,6 +69,15 @@ class TailLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """Who publishes nothing, for longer than it usually does."""
+
+    peer: PeerId
+    name: str
+    since: float | None  # Unix time; None: it was let in to train, and never has
+
+
+@dataclass(frozen=True, slots=True)
 class TrainerPace:
     """What another trainer has shown. Times are 0 where they are not known."""
 
@@ -154,6 +163,7 @@ class PeerStatus:
     looked: Looked = field(default_factory=Looked)
     pace: PaceStatus | None = None
     paused: str = ""  # why no round begins; "": they do
+    absent: tuple[Absent, ...] = ()  # of those who are to publish
     sums: Sums = field(default_factory=Sums)
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
 
