@@ -6,6 +6,7 @@ for any model, and joined as Python integers. It refuses to know whose deltas th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,9 +19,28 @@ _ROW: Final = 512  # products of less than 2^54 each: their sum is below 2^63
 _HALF_BITS: Final = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A delta spread out for products: who needs several of one spreads it out once. `indices` is None when dense."""
+
+    indices: NDArray[np.int64] | None
+    values: NDArray[np.int64]  # on the grid of 2^-24
+
+
+def factor(delta: ArrayDelta) -> Factor:
+    return Factor(delta.indices, delta.fixed())
+
+
 def product(one: ArrayDelta, other: ArrayDelta) -> int:
     """a.b on the grid of 2^-48."""
+    return multiply(factor(one), factor(other))
+
+
+def multiply(one: Factor, other: Factor) -> int:
+    """The same."""
     a, b = _common(one, other)
+    if len(a) <= _ROW:
+        return int(np.dot(a, b))
     products = a * b
     spare = -len(products) % _ROW
     if spare:
@@ -30,9 +50,9 @@ def product(one: ArrayDelta, other: ArrayDelta) -> int:
     return (int(high.sum()) << _HALF_BITS) + int(low.sum())
 
 
-def _common(one: ArrayDelta, other: ArrayDelta) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _common(one: Factor, other: Factor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The values of both where both have one."""
-    a, b = one.fixed(), other.fixed()
+    a, b = one.values, other.values
     match one.indices, other.indices:
         case None, None:
             return a, b

@@ -14,7 +14,7 @@ to know what blobs mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -87,6 +87,7 @@ class Blobs:
         self._missed: dict[LinkId, int] = {}  # marks
         self.lent: dict[Hash, bytes] = {}  # sums of our own making (leading.py)
         self.is_leader: Callable[[LinkId], bool] = lambda link: False  # asked first (following.py)
+        self.links: Callable[[], list[LinkId]] | None = None  # all that holders() may name, if it is known
 
     def __len__(self) -> int:
         return len(self._open)
@@ -148,6 +149,9 @@ class Blobs:
         """Whether a blob may come before its entry's turn: what entries of one peer name takes only so much."""
         if len(self._open) >= self._limits.transfers or self._ready_bytes >= self._limits.blobs_waiting_bytes:
             return False
+        under_way = sum(transfer.total or transfer.limit for transfer in self._open.values())
+        if size_bytes + under_way + self._ready_bytes <= self._limits.blobs_waiting_peer_bytes:
+            return True  # whoever names what (said first: it is so nearly always)
         ahead = size_bytes
         for transfer in (*self._open.values(), *self._ready.values()):
             if any(peer_of(log) == peer for log, _ in transfer.named):
@@ -188,7 +192,10 @@ class Blobs:
         for transfer in self._open.values():
             if transfer.link is not None:
                 busy[transfer.link] = busy.get(transfer.link, 0) + 1
+        free = self._free(busy)
         for transfer in sorted(self._open.values(), key=lambda t: not t.offered):  # sums first
+            if free is not None and not free:
+                break  # (looking for holders of each one that waits cost a tenth of catching up)
             if transfer.link is not None or now < transfer.not_before:
                 continue
             holders = {link for log, seq in transfer.named for link in self._holders(log, seq)} | {*transfer.offered}
@@ -196,11 +203,19 @@ class Blobs:
             if links:
                 link = min(links, key=lambda n: (transfer.failed_on.count(n), self._rank(n), busy.get(n, 0), n))
                 busy[link] = busy.get(link, 0) + 1
+                if free is not None and busy[link] >= self._limits.transfers_link:
+                    free.pop(link, None)
                 self._ask(transfer, link, now)
         times = [t.deadline if t.link is not None else t.not_before for t in self._open.values()]
         times = [time for time in times if time > now]
         if times:
             self._out.timer(TIMER, min(times))
+
+    def _free(self, busy: Mapping[LinkId, int]) -> dict[LinkId, None] | None:
+        """Links that have room for one more; None if it is not known which there are."""
+        if self.links is None:
+            return None
+        return {link: None for link in self.links() if busy.get(link, 0) < self._limits.transfers_link}
 
     def _rank(self, link: LinkId) -> int:
         """Asked first are links that kept their word, and of these the fast ones."""

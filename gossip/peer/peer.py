@@ -124,6 +124,7 @@ class Peer:
         self._quotas = Quotas(config.limits)
         self._rumour = Rumour(config, self_id, replica, self._tapes, self._links, luck, self._pace, self._disk, out)
         self._blobs = Blobs(self._pace, out, shelf, self._rumour.holders, config.limits)
+        self._blobs.links = lambda: [live.link for live in self._links]
         book.find = self._blobs.find
         self._finals = Finals(book, shelf, out, self._blobs, self._missing)
         self._arrival = Arrival(

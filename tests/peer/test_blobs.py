@@ -145,6 +145,23 @@ def test_who_let_us_wait_once_is_asked_last(fetching: Fetching) -> None:
     assert fetching.asked[LIAR] == []
 
 
+def test_while_every_link_is_full_nobody_looks_for_holders(fetching: Fetching) -> None:
+    """A peer that misses thousands of updates has many that wait: each event would look for holders of all of them."""
+    looked: list[tuple[str, int]] = []
+    blobs, holders = fetching.blobs, fetching.blobs._holders
+    blobs._holders = lambda log, seq: looked.append((log, seq)) or holders(log, seq)  # type: ignore[func-returns-value]
+    blobs.links = lambda: [LIAR, HONEST]
+    wanted = [fetching.want(f"blob {number}".encode()) for number in range(30)]
+    fetching.pump()
+    full = 2 * fetching.blobs._limits.transfers_link
+    assert len(fetching.asked[LIAR]) + len(fetching.asked[HONEST]) == full == len(looked)
+    fetching.pump()
+    assert len(looked) == full
+    fetching.asked[LIAR].clear()
+    for digest in wanted:  # as there is room, the others are asked for
+        assert fetching.seconds_until_whole(digest) < 10
+
+
 def test_a_wrong_blob_from_one_link_costs_it_that_link(fetching: Fetching) -> None:
     digest = fetching.want(b"right")
     fetching.pump()

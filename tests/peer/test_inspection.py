@@ -26,7 +26,7 @@ from gossip.peer.inspection.docket import (
     Docket,
 )
 from gossip.peer.inspection.holdout import harm_permille
-from gossip.peer.inspection.likeness import cosine_permille
+from gossip.peer.inspection.likeness import cosine_permille, spread
 from gossip.peer.inspection.office import Finding
 from gossip.peer.inspection.receivers import RECEIVERS, receivers
 from gossip.peer.status import refusals_of
@@ -113,17 +113,21 @@ def test_the_cosine_is_that_of_plain_integers(one: ArrayDelta, other: ArrayDelta
     dot = sum(value * b.get(index, 0) for index, value in a.items())
     squares = sum(v * v for v in a.values()) * sum(v * v for v in b.values())
     expected = isqrt(int(Fraction(10**6 * dot * dot, squares))) if dot > 0 else 0
-    assert cosine_permille(one, other) == cosine_permille(other, one) == expected
+    assert cosine_permille(spread(one), spread(other)) == cosine_permille(spread(other), spread(one)) == expected
     if squares:
         assert expected == pytest.approx(max(0.0, 1000 * dot / sqrt(squares)), abs=1)
 
 
 def test_values_of_the_largest_size_do_not_wrap() -> None:
-    count = 1 << 14
+    for count in (512, 1 << 14):  # one row, and many
+        _check_largest(count)
+
+
+def _check_largest(count: int) -> None:
     full = ArrayDelta(count, None, np.full(blocks(count), -4, np.int8), np.full(count, 127, np.int8))
     less = ArrayDelta(count, None, np.full(blocks(count), -4, np.int8), np.full(count, -127, np.int8))
-    assert cosine_permille(full, full) == 1000
-    assert cosine_permille(full, less) == 0
+    assert cosine_permille(spread(full), spread(full)) == 1000
+    assert cosine_permille(spread(full), spread(less)) == 0
     assert NumpyArithmetic().norm(full) == isqrt(count * (127 << 20) ** 2)
 
 

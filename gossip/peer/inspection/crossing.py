@@ -20,7 +20,7 @@ from collections import OrderedDict
 from typing import Final
 
 from gossip.merging.arithmetic import ArrayDelta
-from gossip.peer.inspection.likeness import cosine_permille, square
+from gossip.peer.inspection.likeness import Spread, cosine_permille, spread
 from gossip.peer.inspection.office import Office
 from ledger.chain import LogId, peer_of
 from ledger.comparing import shown_before
@@ -33,7 +33,7 @@ COSINE: Final = "crossed.cosine_permille"
 OVERLAP: Final = "crossed.overlap_permille"
 NEWEST: Final = 4  # updates of each other trainer
 MAX_TRAINERS: Final = 16  # that one update is compared with
-MAX_CACHED: Final = 1 << 22  # elements of decoded deltas that are kept: 5 MB, or 40 with indices
+MAX_CACHED: Final = 1 << 21  # numbers of spread out deltas that are kept: 16 MB
 MAX_SKETCHES: Final = 256  # of 8 KB in memory each
 
 
@@ -42,8 +42,7 @@ class Crossing:
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._deltas: OrderedDict[Hash, ArrayDelta] = OrderedDict()
-        self._squares: dict[Hash, int] = {}  # |delta|^2 of each of these that was compared
+        self._deltas: OrderedDict[Hash, Spread] = OrderedDict()
         self._cached = 0
         self._sketches: OrderedDict[Hash, Sketch] = OrderedDict()
         self._data: dict[LogId, list[int]] = {}  # data entries with a sketch, by log
@@ -85,7 +84,7 @@ class Crossing:
         return False
 
     def _likeness(self, log: LogId, delta: Hash, past: dict[LogId, int]) -> int | None:
-        own = self._decoded(delta)
+        own = self._spread(delta)
         if own is None:
             return None
         best = 0
@@ -96,21 +95,12 @@ class Crossing:
             held = self._office.replica.branches.get(other)
             count = held.folded[past[other]]
             for number in range(max(0, count - NEWEST), count):
-                theirs = self._decoded(held.delta(number))
+                theirs = self._spread(held.delta(number))
                 if theirs is not None:
-                    squares = self._square(delta, own), self._square(held.delta(number), theirs)
-                    best = max(best, cosine_permille(own, theirs, squares))
+                    best = max(best, cosine_permille(own, theirs))
         return best
 
-    def _square(self, delta: Hash, decoded: ArrayDelta) -> int:
-        known = self._squares.get(delta)
-        if known is None:
-            known = square(decoded)
-            if delta in self._deltas:
-                self._squares[delta] = known
-        return known
-
-    def _decoded(self, delta: Hash) -> ArrayDelta | None:
+    def _spread(self, delta: Hash) -> Spread | None:
         found = self._deltas.get(delta)
         if found is not None:
             self._deltas.move_to_end(delta)
@@ -124,13 +114,11 @@ class Crossing:
             return None
         if not isinstance(decoded, ArrayDelta) or not decoded.values.any():
             return None
-        self._deltas[delta] = decoded
-        self._cached += len(decoded.values)
+        found = self._deltas[delta] = spread(decoded)
+        self._cached += found.elements
         while self._cached > MAX_CACHED and len(self._deltas) > 1:
-            name, dropped = self._deltas.popitem(last=False)
-            self._squares.pop(name, None)
-            self._cached -= len(dropped.values)
-        return decoded
+            self._cached -= self._deltas.popitem(last=False)[1].elements
+        return found
 
     # -------------------------------------------------------------- data sets
 
