@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from typing import Literal
 
 from gossip.limits import DEFAULT, Limits
+from gossip.wire.frames import MAX_BORROWERS
+from ledger.entry import PeerId
 from ledger.errors import LocalError
 
 
@@ -44,6 +45,15 @@ class PeerConfig:
 
     tempo: Literal["adaptive", "eager", "paced"] = "adaptive"
     """Whether a round waits until most have published: by measured staleness, never, or always. Always with a bound."""
+
+    lend_to: tuple[PeerId, ...] = ()
+    """Members who may train on shards of our data, if these are public (docs/lending.md)."""
+
+    borrow_from: tuple[PeerId, ...] = ()
+    """Members whose shards we train on, if they lend us any. What others label is no fact: this is our own choice."""
+
+    lease_s: float = 30.0
+    """Seconds between two leases of our data, at least. Each costs a borrower a reading of all its rows."""
 
     limits: Limits = DEFAULT
     """What each other peer may cost this one (gossip/limits.py)."""
@@ -118,6 +128,8 @@ class PeerConfig:
             raise LocalError("the inviter's public key is not 32 bytes")
         if min(self.min_round_s, self.relay_s) < 0 or min(self.rotate_s, self.digest_s, self.request_s) <= 0:
             raise LocalError("a peer cannot wait a negative time", next_step="use seconds above 0")
+        if self.lease_s <= 0 or max(len(self.lend_to), len(self.borrow_from)) > MAX_BORROWERS:
+            raise LocalError("these leases make no sense", next_step=f"lend to at most {MAX_BORROWERS} peers")
         if self.vouch_entries < 1 or min(self.vouch_s, self.vote_s, self.gather_s) <= 0:
             raise LocalError("a peer cannot ask witnesses all the time", next_step="use numbers above 0")
         if min(self.verdict_s, self.judge_s, self.answer_s) <= 0 or self.answer_entries < 1:

@@ -153,6 +153,14 @@ class RecordsOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardsCut:
+    """The answer to CutShards: all of them by number, b"" for one without records; (): they cannot be made."""
+
+    root: Hash
+    shards: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Inspected:
     """The answer to Inspect: facts of the policy by name ("opened.malformed") and what was found; None: not looked."""
 
@@ -240,6 +248,7 @@ Event = (
     | NewKey
     | Anchored
     | RecordsOpened
+    | ShardsCut
     | Inspected
     | Judged
     | NewPolicy
@@ -372,6 +381,39 @@ class OpenRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class CutShards:
+    """Cut the own public data set `root` into shards to be lent; answer ShardsCut."""
+
+    root: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRows:
+    """Keep the records of a shard that was lent, and has been proven, for a Borrow that names it."""
+
+    shard: Hash
+    records: tuple[tuple[bytes, bytes], ...]  # (key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """One shard that is trained on."""
+
+    lender: PeerId
+    root: Hash  # of the lender's data set
+    shard: Hash
+    licence: str  # of it, as the lender says
+
+
+@dataclass(frozen=True, slots=True)
+class Borrow:
+    """From now on train on own rows and those of these shards, all of them kept; let go of any other. Answer DataReady.
+    No Train comes before that."""
+
+    shards: tuple[Borrowed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Inspect:
     """Look at records that another peer has opened, their labels above all; answer Inspected(number)."""
 
@@ -412,6 +454,9 @@ Effect = (
     | KeepModel
     | Train
     | OpenRecords
+    | CutShards
+    | KeepRows
+    | Borrow
     | Inspect
     | Judge
     | Note
@@ -422,6 +467,9 @@ __all__ = [
     "Admit",
     "Anchored",
     "Append",
+    "Borrow",
+    "Borrowed",
+    "CutShards",
     "DataReady",
     "Dial",
     "DialFailed",
@@ -439,6 +487,7 @@ __all__ = [
     "KeepCheckpoint",
     "KeepCosigned",
     "KeepModel",
+    "KeepRows",
     "KeepVote",
     "KeepWitnessed",
     "LinkDown",
@@ -454,6 +503,7 @@ __all__ = [
     "Revoking",
     "Send",
     "SetTimer",
+    "ShardsCut",
     "Started",
     "Stored",
     "Timer",

@@ -1,6 +1,7 @@
 """What a node is asked to look at: own records for a challenge, others' records, models with updates and without.
 
     OpenRecords --own files, the gate--> checker --opening--> RecordsOpened
+    CutShards ----own files, the gate--> checker --shards---> ShardsCut
     Inspect --pinned lists-------------> checker --facts----> Inspected
     Judge --own rows, canary set-------> trainer, between two rounds, or checker --counts--> Judged
 
@@ -20,7 +21,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gossip.events import Inspect, Inspected, Judge, Judged, OpenRecords, RecordsOpened
+from gossip.events import CutShards, Inspect, Inspected, Judge, Judged, OpenRecords, RecordsOpened, ShardsCut
 from gossip.filterlists.engine import is_installed
 from gossip.node.learning import Learning, Replaced
 from gossip.node.own_data import Own
@@ -35,7 +36,7 @@ IDLE_S: Final = 60.0  # an engine of large lists takes seconds to build, and 60 
 PATIENCE_S: Final = 300.0  # to read a million records again
 MAX_TOLD: Final = 64  # reasons remembered; what others send may make a process die with ever new words
 
-Post = Callable[[RecordsOpened | Inspected | Judged], Coroutine[Any, Any, None]]
+Post = Callable[[RecordsOpened | ShardsCut | Inspected | Judged], Coroutine[Any, Any, None]]
 T = TypeVar("T")
 
 
@@ -60,11 +61,13 @@ class Checking:
     def pid(self) -> int | None:
         return self._checker.pid if self._checker else None
 
-    def start(self, effect: OpenRecords | Inspect | Judge) -> None:
+    def start(self, effect: OpenRecords | CutShards | Inspect | Judge) -> None:
         """Have it done."""
         match effect:
             case OpenRecords():
                 self._tasks.create_task(self._open(effect), name="open records")
+            case CutShards():
+                self._tasks.create_task(self._cut(effect), name="cut shards")
             case Inspect():
                 self._tasks.create_task(self._inspect(effect), name="inspect records")
             case Judge():
@@ -101,6 +104,17 @@ class Checking:
         except GossipError as error:
             self._tell(f"a challenge to open records could not be answered: {error}")
         await self._post(RecordsOpened(effect.challenger, effect.seq, blob))
+
+    async def _cut(self, effect: CutShards) -> None:
+        shards: tuple[bytes, ...] = ()
+        try:
+            own = await self._own.data(self._replica.genesis.model)
+            to = [(peer, self._replica.role_of(peer)) for peer in own.lends]
+            asked = protocol.Cut(own=own, root=effect.root, to=to)
+            shards = await self._ask(lambda checker: checker.cut(asked))
+        except GossipError as error:
+            self._tell(f"this peer's data cannot be lent: {error}")
+        await self._post(ShardsCut(effect.root, shards))
 
     async def _inspect(self, effect: Inspect) -> None:
         pins = [protocol.Pin(name=name, label=label, sha256=digest) for name, label, digest in self._policy().lists]

@@ -8,6 +8,7 @@ from pathlib import Path
 from gossip.training.task import Task
 from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import Backend
+from ledger.entry import PeerId
 from ledger.private_files import Passphrase
 
 
@@ -30,6 +31,12 @@ class NodeConfig:
 
     epsilon: float = 0.0
     """Differential privacy promised for all that this peer ever publishes; 0: none. A promise once begun stays."""
+
+    lend_to: tuple[PeerId, ...] = ()
+    """Members who may train on shards of `data`, if these are public; none: nobody."""
+
+    borrow_from: tuple[PeerId, ...] = ()
+    """Members on whose shards this peer trains beside its own data, if they lend it any."""
 
     validation: Path | None = None
     """A file to judge the model by; none: a share of `data` is held out, as the model declares."""

@@ -3,6 +3,7 @@
     warm_up            the process starts, and imports jax while the network comes up
     begin(genesis)     it reads the data and compiles            --> DataReady
     train(effect)      one round                                 --> Trained | TrainingFailed
+    borrow(effect)     others' rows beside its own, or no more   --> DataReady
 
 A process that dies is replaced and told everything again, RESTARTS times in one run; data that cannot be read is
 the user's to mend and ends the node. A privacy budget that is spent ends training, and the peer goes on observing.
@@ -13,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gossip import directory as places
-from gossip.events import DataReady, Train, Trained, TrainingFailed
+from gossip.events import Borrow, DataReady, KeepRows, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.config import NodeConfig
 from gossip.node.own_data import Own, commitment
@@ -60,6 +62,7 @@ class Learning:
         self._steps = 0  # of one round, as the model declares
         self._deaths = self._records = self._examples = 0
         self._turn = asyncio.Lock()  # the process answers one question at a time
+        self._lent_turn = asyncio.Lock()  # what is lent is kept, and used, in order
         self.state = ""  # what the process does before it can train, in plain words
         self.reading: Progress | None = None  # how far reading is, while it lasts
         self.alone: Result | None = None
@@ -105,6 +108,10 @@ class Learning:
     def train(self, effect: Train) -> None:
         self._tasks.create_task(self._round(effect), name=f"round {effect.round}")
 
+    def borrow(self, effect: KeepRows | Borrow) -> None:
+        """Keep rows that others lend; or train on just these beside the own ones, and say when that is ready."""
+        self._tasks.create_task(self._borrow(effect), name="rows of others")
+
     async def evaluate(self, theta: NDArray[np.float32]) -> dict[str, Any]:
         """Score a model on this peer's held-out rows, between two rounds; `groups` as in the status."""
         if self._trainer is None or self.state:
@@ -145,6 +152,17 @@ class Learning:
         self._records = loaded.records
         self.claim, self.spent = loaded.privacy, loaded.spent
         await self._post(DataReady(commitment(own, loaded, sketch), loaded.epoch_s, sketch, self._steps))
+
+    async def _borrow(self, effect: KeepRows | Borrow) -> None:
+        genesis, lent = self._genesis, self._own.borrowed
+        assert genesis is not None
+        async with self._lent_turn:
+            if isinstance(effect, KeepRows):
+                await asyncio.to_thread(lent.keep, genesis.model, effect)
+                return
+            lent.use(effect)
+            with suppress(Replaced):  # another process has read them
+                await self._ask(lambda trainer: self._load(genesis))
 
     async def _ask(self, question: Callable[[TrainerProcess], Awaitable[T]]) -> T:
         """One question, when it is its turn. Replaced if the process died over it, LinkError if it keeps dying."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gossip import directory as places
 from gossip import zones
+from gossip.node.borrowed import BorrowedFiles
 from gossip.node.config import NodeConfig
 from gossip.training.protocol import Loaded, OwnData
 from ledger.entry import Data, Hash
@@ -30,6 +31,7 @@ class Own:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files: tuple[list[Path], Path | None] | None = None
         self._told: set[str] = set()
+        self.borrowed = BorrowedFiles(config.directory)
 
     async def data(self, model: str) -> OwnData:
         """As they are now. Reads all public files once, on a thread."""
@@ -44,10 +46,13 @@ class Own:
             model=model, files=[str(file) for file in files], validation=str(validation) if validation else "",
             salt=self._salt.hex(), swarm=self._swarm, zone=setting.zone, opens=list(setting.opens),
             pins=list(setting.pins), leaves=str(places.leaves_path(directory)) if setting.zone == "public" else "",
+            lends=list(self._config.lend_to) if setting.zone == "public" else [],
+            borrowed=self.borrowed.rows() if setting.zone == "private" else [],
         )  # fmt: skip
 
     def close(self) -> None:
-        """Remove the rows of a task."""
+        """Remove the rows of a task, and those of others."""
+        self.borrowed.clear()
         if self._folder is not None:
             self._folder.cleanup()
 

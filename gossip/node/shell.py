@@ -169,6 +169,7 @@ class Node:
         stack.push_async_callback(self._writer.close)
 
         own_data = Own(config, swarm, store.meta("salt"), lambda text: self._tell("trouble", text=text))
+        own_data.borrowed.clear()  # of a run that was cut off
         stack.callback(own_data.close)
         self._learning = self._learner(own_data, tasks)
         stack.push_async_callback(self._learning.close)
@@ -186,7 +187,8 @@ class Node:
                 enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
                 inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
                 known=known, limits=limits,
-                duty_percent=config.duty_percent, min_round_s=config.min_round_s,
+                duty_percent=config.duty_percent, min_round_s=config.min_round_s, lend_to=config.lend_to,
+                borrow_from=config.borrow_from,
             ),
             luck=secrets.randbits(64),
             mark=(signed.size, signed.root) if (signed := self._mark.read()) is not None else None,
@@ -333,7 +335,9 @@ class Node:
                 self._writer.put(effect)
             case ev.Train():
                 self._learning.train(effect)
-            case ev.OpenRecords() | ev.Inspect() | ev.Judge():
+            case ev.KeepRows() | ev.Borrow():
+                self._learning.borrow(effect)
+            case ev.OpenRecords() | ev.CutShards() | ev.Inspect() | ev.Judge():
                 self._checking.start(effect)
             case ev.Note():
                 self._note(effect)

@@ -142,6 +142,13 @@ class Blobs:
         self._ready_bytes -= len(transfer.got)
         return bytes(transfer.got)
 
+    def drop_offered(self, digest: Hash) -> None:
+        """An offered blob is of no use any more, whatever has come of it."""
+        transfer = self._open.get(digest) or self._ready.get(digest)
+        if transfer is not None and not transfer.named:
+            self._open.pop(digest, None)
+            self.take(digest)
+
     def is_coming(self, digest: Hash) -> bool:
         return digest in self._open or digest in self._ready
 

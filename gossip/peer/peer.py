@@ -42,6 +42,7 @@ from gossip.events import (
     Received,
     RecordsOpened,
     Revoking,
+    ShardsCut,
     Started,
     Stored,
     Timer,
@@ -56,6 +57,7 @@ from gossip.peer.author import Author
 from gossip.peer.beginnings import Beginnings
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
+from gossip.peer.borrowing import Borrowing
 from gossip.peer.chronicle import Chronicle
 from gossip.peer.departures import Departures
 from gossip.peer.disk import Disk, blob_bytes
@@ -66,6 +68,7 @@ from gossip.peer.homecoming import Homecoming
 from gossip.peer.inspection import Inspection
 from gossip.peer.lawmaking import Lawmaking
 from gossip.peer.leading import Leading
+from gossip.peer.lending import Lending
 from gossip.peer.links import TIMER as LINKS_TIMER
 from gossip.peer.links import Links
 from gossip.peer.luck import Luck
@@ -170,6 +173,13 @@ class Peer:
             lambda link, error: self._reception.blame(link, error), self._chronicle.name,
         )  # fmt: skip
         self._blobs.is_leader = self._following.is_leader
+        self._lending = Lending(
+            config, self_id, replica, self._links, self._rounds, self._profile, out, self._chronicle.name
+        )
+        self._borrowing = Borrowing(
+            config, self_id, replica, self._links, self._blobs, self._rounds, out,
+            lambda link, error: self._reception.blame(link, error), self._chronicle.name,
+        )  # fmt: skip
         self._beginnings = Beginnings(self._arrival, self._following)
         self._rounds.borrows = self._beginnings
         self._lawmaking = Lawmaking(book, self._author, out, self._rounds.catch_up)
@@ -181,7 +191,7 @@ class Peer:
         self._reception = Reception(
             self._links, self._pace, self._rumour, self._admission, self._strands, self._blobs, self._finals,
             self._arrival, self._serving, self._witnessing, self._inspection, self._chronicle, self._departures,
-            self._leading, self._following, self._quotas, self._profile, out,
+            self._leading, self._following, self._lending, self._borrowing, self._quotas, self._profile, out,
         )  # fmt: skip
         for log, tape in self._tapes.items():
             for seq in range(tape.fork, replica.size(log)):
@@ -226,6 +236,8 @@ class Peer:
                 self._author.anchored(event)
             case RecordsOpened():
                 self._author.attempt(lambda: self._inspection.opened(event, now))
+            case ShardsCut():
+                self._lending.cut(event, now)
             case Inspected():
                 self._author.attempt(lambda: self._inspection.inspected(event, now))
             case Judged():
@@ -256,6 +268,7 @@ class Peer:
         self._enrol()
         self._following.tick(now)
         self._leading.tick(now)
+        self._borrowing.tick(now)
         self._author.attempt(
             lambda: self._author.change_key(now),
             lambda: self._rounds.come_in(now),
@@ -270,6 +283,7 @@ class Peer:
         self._author.attempt(lambda: self._forks.tick(now))
         self._arrival.tick(now)
         self._finals.tick(now)
+        self._lending.tick(now)
         if not self._following.holds(now):
             self._rumour.pull(now)
         self._blobs.pump(now)
@@ -344,6 +358,7 @@ class Peer:
             for live in self._links.recognise():
                 self._quotas.admit(live.key.hex(), live.peer or "", self._now)
                 self._leading.recognised(live)
+                self._lending.known(live)
             self._reception.replan = True
         if isinstance(entry, Member | Revoke):
             self._departures.has_news = True
@@ -357,6 +372,7 @@ class Peer:
         self._forks.learn(entry)
         self._serving.learn(log, entry)
         self._presence.learn(log, seq, entry, self._now)
+        self._borrowing.learn(log, entry)
         self._inspection.learn(log, seq, entry)
 
     # -------------------------------------------------------------- for the shell
@@ -470,5 +486,7 @@ class Peer:
             ),
             pace=self._pace_status(),
             refusals=tuple(self._chronicle.refusals),
+            lent=self._lending.holdings,
+            borrowed=self._borrowing.held,
             sums=replace(self._following.status, leads=self._leading.leads, made=self._leading.made),
         )

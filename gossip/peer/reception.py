@@ -19,12 +19,14 @@ from gossip.events import LinkDown, LinkId, LinkUp
 from gossip.peer.admission import Admission
 from gossip.peer.arrival import Arrival
 from gossip.peer.blobs import Blobs
+from gossip.peer.borrowing import Borrowing
 from gossip.peer.chronicle import Chronicle
 from gossip.peer.departures import Departures
 from gossip.peer.finals import Finals
 from gossip.peer.following import Following
 from gossip.peer.inspection import Inspection
 from gossip.peer.leading import Leading
+from gossip.peer.lending import Lending
 from gossip.peer.links import Links, Live
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
@@ -47,6 +49,7 @@ from gossip.wire.frames import (
     Lacks,
     Latest,
     Lead,
+    Lease,
     Parts,
     Piece,
     Rows,
@@ -80,6 +83,8 @@ class Reception:
     departures: Departures
     leading: Leading
     following: Following
+    lending: Lending
+    borrowing: Borrowing
     quotas: Quotas
     profile: Profile
     out: Outbox
@@ -93,6 +98,7 @@ class Reception:
             self.rumour.link_up(live, self.now)
             self.witnessing.link_up(live)
             self.leading.link_up(live)
+            self.lending.known(live)
             name = self.chronicle.name(live.peer)
             self.out.note("link_up", peer=live.peer or "", name=name, dialled=live.dialled)
 
@@ -184,6 +190,8 @@ class Reception:
                 if not quota.serve(frame.length):
                     self.out.send(link, Lacks(frame.hash))
                     return
+                if self.lending.on_want(link, frame, live.peer):
+                    return
                 leave = partial(self.serving.leave, frame.hash, to=live.peer)
                 if self.finals.on_want(link, frame, leave):
                     return
@@ -215,5 +223,7 @@ class Reception:
                 self.following.on_lead(live, frame)
             case Bundled():
                 self.following.on_bundled(live, frame)
+            case Lease():
+                self.borrowing.on_lease(live, frame)
             case _:
                 assert_never(frame)

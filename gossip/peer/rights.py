@@ -1,11 +1,11 @@
 """Who may send which frame: one table, asked by a frame's first byte before anything of it is read.
 
-        Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled
-stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
-out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x
-guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .
-inviter    +     +    +      +       +       +     +     .      +      +    +     .     +        +       +    +      +
-members    +     +    +      +       +       +     +     +      +      +    +     +     +        +       +    +      +
+        Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled Lease
+stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x     x
+out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x     x
+guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .     .
+inviter    +     +    +      +       +       +     +     .      +      +    +     .     +        +       +    +      +     .
+members    +     +    +      +       +       +     +     +      +      +    +     +     +        +       +    +      +     +
 
     stranger: its link ends    out: revoked, or expired    guest: let in, no member yet
     inviter: dialled, and unknown    members: of any role
@@ -15,14 +15,14 @@ members    +     +    +      +       +       +     +     +      +      +    +   
 A guest fetches what it needs to become a member: what there is (Digest, Have), entries, what they cite (Trace), the
 blobs that everybody may have, the model of a final snapshot (WantParts); and it gives its own enrol entry. It is never
 asked for others' entries, blobs and models, so it has no Piece, Lacks, Differs, Rows, Latest or Parts to answer with.
-What it may already know of itself and we do not yet, that it was let in elsewhere, makes a member's Vouch, Tally, Lead
-and Bundled come early: these are passed over, as are an inviter's Vouch and Tally, whose signatures we cannot check
+What it may already know of itself and we do not yet, that it was let in elsewhere, makes a member's Vouch, Tally, Lead,
+Bundled and Lease come early: these are passed over, as are an inviter's Vouch, Tally and Lease, which mean nothing
 before we know who is a member.
 
 Members of every role hold the ledger, pass it on and are drawn as witnesses, so all of them send all frames; what a
 role may *write* is another table (ledger/roles.py). Rules kept here: denied unless listed, also of standings and tags
 that do not exist. It refuses to know what frames hold, and how somebody came by its standing.
-"""
+"""  # noqa: E501 - the table is as wide as there are kinds
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from gossip.wire.frames import (
     LACKS_TAG,
     LATEST_TAG,
     LEAD_TAG,
+    LEASE_TAG,
     PACKED_TAG,
     PARTS_TAG,
     PIECE_TAG,
@@ -66,7 +67,7 @@ TAGS: Final[dict[str, tuple[bytes, ...]]] = {
     "WantBlob": (WANT_BLOB_TAG,), "Piece": (PIECE_TAG,), "Lacks": (LACKS_TAG,), "Vouch": (VOUCH_TAG,),
     "Differs": (DIFFERS_TAG,), "Trace": (TRACE_TAG,), "Rows": (ROWS_TAG,), "Tally": (TALLY_TAG,),
     "Latest": (LATEST_TAG,), "WantParts": (WANT_PARTS_TAG,), "Parts": (PARTS_TAG,),
-    "Lead": (LEAD_TAG,), "Bundled": (BUNDLED_TAG,),
+    "Lead": (LEAD_TAG,), "Bundled": (BUNDLED_TAG,), "Lease": (LEASE_TAG,),
 }  # fmt: skip
 """The columns. A Packed message is an Entries message and nothing else (codec.py)."""
 
@@ -76,19 +77,20 @@ _ASK: Final = "Digest Have Want Entries WantBlob Trace WantParts"
 _ANSWER: Final = "Piece Lacks Differs Rows Latest Parts"
 _COSIGN: Final = "Vouch Tally"
 _LEAD: Final = "Lead Bundled"
+_LEND: Final = "Lease"
 
 _HEARD: Final[dict[Standing, str]] = {
     "stranger": "",
     "out": "",
     "guest": _ASK,
     "inviter": f"{_ASK} {_ANSWER} {_LEAD}",
-    "observer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD}",
-    "relay": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD}",
-    "trainer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD}",
-    "auditor": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD}",
-    "admin": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD}",
+    "observer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
+    "relay": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
+    "trainer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
+    "auditor": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
+    "admin": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
 }
-_PASSED_OVER: Final[dict[Standing, str]] = {"guest": f"{_COSIGN} {_LEAD}", "inviter": _COSIGN}
+_PASSED_OVER: Final[dict[Standing, str]] = {"guest": f"{_COSIGN} {_LEAD} {_LEND}", "inviter": f"{_COSIGN} {_LEND}"}
 
 
 def called(message: bytes) -> str:

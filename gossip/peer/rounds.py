@@ -77,6 +77,7 @@ class Rounds:
         self._rest_until = 0.0
         self._wait_until = 0.0
         self.training = False
+        self._is_exchanging = False  # the trainer reads other data
         self.draining = False
         self.paused = ""  # why no round begins, for people; "": they do
         self.done = 0  # rounds trained since the start
@@ -119,6 +120,7 @@ class Rounds:
     # -------------------------------------------------------------- what happens
 
     def data_ready(self, event: DataReady) -> None:
+        self._is_exchanging = False
         self._profile.ready(event.steps, event.epoch_s)
         self._data = event.commitment
         self._sketch = event.sketch
@@ -175,6 +177,33 @@ class Rounds:
             self.paused = reason
             self._profile.rested()
             self._out.note("paused", reason=reason)
+
+    @property
+    def on_record(self) -> Data | None:
+        """The data that this peer trains on, once its log says so; it lacks its place in the chain."""
+        return None if self._data_changed or self._data_seq is None else self._data
+
+    def exchange(self) -> None:
+        """The trainer is told to read other data: no round begins before it is ready, or it would be of two data
+        sets."""
+        self._is_exchanging = True
+
+    @property
+    def may_exchange(self) -> bool:
+        """Whether there are data that can be exchanged, and no round is under way."""
+        return self.on_record is not None and not (
+            self.training or self._finished is not None or self._is_exchanging or self.draining
+        )
+
+    @property
+    def why_not_exchange(self) -> str:
+        """What own data are for which others' rows must not be added to them; "": nothing."""
+        data = self._data
+        if data is None:
+            return "it has no data of its own"
+        if data.zone == "public":
+            return "its own data are public, and with others' rows they would not be"
+        return "it has promised an epsilon, for its own rows" if data.privacy.epsilon else ""
 
     def drain(self) -> None:
         self.draining = True
@@ -317,7 +346,11 @@ class Rounds:
             if not self.training and self._since_snapshot and self._author.role:
                 self._snapshot(now)
             return
-        if self.training or not (is_early or (self.can_train and self._author.stored >= self._author.size)):
+        if (
+            self.training
+            or self._is_exchanging
+            or not (is_early or (self.can_train and self._author.stored >= self._author.size))
+        ):
             return
         if self._data is not None and (broken := broken_promise(self._data.privacy, self.published, self.spent)):
             self.failed(broken)
@@ -351,6 +384,8 @@ class Rounds:
         """Whether a late joiner may train from a snapshot's model before it is known what it is in the swarm. What
         comes of it is published when that is known, its data are on record and its own fold has got there."""
         if self.borrows is None or not self.borrows.is_ahead or self.done or self.training or self.paused:
+            return False
+        if self._is_exchanging:
             return False
         if not self._author.may_write and (self._author.size > 1 or self._config.restored):
             return False  # it may have forgotten what it spent of its privacy

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gossip.peer.holdings import Held, Holding
 from gossip.peer.profile import Line
 from ledger.entry import (
     GRID_ONE,
@@ -165,6 +166,8 @@ class PeerStatus:
     paused: str = ""  # why no round begins; "": they do
     absent: tuple[Absent, ...] = ()  # of those who are to publish
     sums: Sums = field(default_factory=Sums)
+    lent: tuple[Holding, ...] = ()
+    borrowed: tuple[Held, ...] = ()
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words
 
 

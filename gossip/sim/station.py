@@ -23,9 +23,12 @@ import msgspec
 import numpy as np
 
 from gossip.config import PeerConfig
-from gossip.egress import ANYBODY, Receiver, Records, Released, Sketch, ZoneSetting, release
+from gossip.egress import ANYBODY, Receiver, Records, Released, Shard, Sketch, ZoneSetting, release
 from gossip.events import (
     Append,
+    Borrow,
+    Borrowed,
+    CutShards,
     DataReady,
     Dial,
     Drain,
@@ -40,6 +43,7 @@ from gossip.events import (
     KeepCheckpoint,
     KeepCosigned,
     KeepModel,
+    KeepRows,
     KeepVote,
     KeepWitnessed,
     NewKey,
@@ -48,6 +52,7 @@ from gossip.events import (
     RecordsOpened,
     Send,
     SetTimer,
+    ShardsCut,
     Started,
     Stored,
     Timer,
@@ -57,14 +62,14 @@ from gossip.events import (
     WitnessedStored,
 )
 from gossip.merging.codec import ErrorFeedback
-from gossip.openings import open_records, sketch_of
+from gossip.openings import cut_shards, open_records, sketch_of
 from gossip.peer import Book, Peer
 from gossip.quality.leaning import loss_milli
 from gossip.sim.disk import Memory
 from gossip.sim.network import Station
 from gossip.sim.toy import Keeper, Referee, Stepper, Weigher
 from ledger.chain import peer_of
-from ledger.entry import FORMAT_VERSION, Claim, Data, Measured, PeerId
+from ledger.entry import FORMAT_VERSION, Claim, Data, Hash, Measured, PeerId
 from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.keys import PrivateKey, key_digest
 from ledger.opening import public_salt
@@ -117,6 +122,8 @@ class SimPeer:
         self._is_lit = False
         self._leaves = bytearray()  # of the tree over its data
         self._commitment: Data | None = None
+        self._rows: dict[Hash, tuple[tuple[bytes, bytes], ...]] = {}  # of others, by shard
+        self.borrowed: tuple[Borrowed, ...] = ()  # of these, what it commits to with its own
         self.acknowledged = 0  # own entries that the disk answered for
         self._density = 0  # of the delta that is made now, as Train asks for it
         self._spent = 0  # of its privacy: on its disk, too
@@ -131,6 +138,7 @@ class SimPeer:
         self._life += 1
         self._timers.clear()
         self._writes.clear()
+        self._rows, self.borrowed = {}, ()
         self.memory.recover()
         self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
         self.book = swarm.book_of(self)
@@ -278,6 +286,14 @@ class SimPeer:
                 self._train(effect)
             case OpenRecords(challenger, seq):
                 self._later(LOOK_S, RecordsOpened(challenger, seq, self._open(effect)))
+            case CutShards(root):
+                self._later(LOOK_S, ShardsCut(root, self._cut(root)))
+            case KeepRows(shard, rows):
+                self._rows[shard] = rows
+            case Borrow(shards):
+                self.borrowed = shards
+                self._rows = {one.shard: self._rows[one.shard] for one in shards}
+                self._later(LOOK_S, self._data_ready())
             case Inspect(number, records):
                 found = swarm.trainer.inspect(records) if isinstance(swarm.trainer, Keeper) else None
                 self._later(LOOK_S, Inspected(number, found))
@@ -340,7 +356,7 @@ class SimPeer:
             return DataReady(made_up, self._round_s, steps=self._steps)
         is_public = self.alike in scenario.public
         setting = ZoneSetting("public" if is_public else "private", tuple(sorted(scenario.opens.get(self.alike, ()))))
-        records = trainer.records(self.alike)
+        records = [*trainer.records(self.alike), *(row for one in self.borrowed for row in self._rows[one.shard])]
         salt = public_salt(self._swarm.swarm_id) if is_public else digest(f"salt {scenario.seed}/{self.alike}")
         self._leaves = bytearray()
         made = commit_records(records, salt, keep=self._leaves.extend)
@@ -386,6 +402,18 @@ class SimPeer:
         return open_records(
             leave, to, leaves, records, swarm=self._swarm.swarm_id, signature=asked.signature.hex(), count=asked.count
         )
+
+    def _cut(self, root: Hash) -> tuple[bytes, ...]:
+        """All records in shards, for those whom its owner named."""
+        trainer, data = self._swarm.trainer, self._commitment
+        if not isinstance(trainer, Keeper) or data is None or data.root != root or self.book is None:
+            return ()
+        setting = replace(ZoneSetting.of_entry(data), lends=self._config.lend_to)
+        for peer in self._config.lend_to:
+            leave = release(setting, Shard, of=root, to=Receiver(peer, self.book.replica.role_of(peer)))
+            if isinstance(leave, Released):
+                return cut_shards(leave, self._leaves, trainer.records(self.alike), swarm=self._swarm.swarm_id)
+        return ()
 
     def _judge(self, asked: Judge) -> tuple[Measured, ...]:
         """Own rows, for who has any; and the canary set, if the policy pins one: everybody holds it."""

@@ -27,13 +27,14 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gossip.egress import ANYBODY, Receiver, Records, Released, Sketch, ZoneSetting, release
+from gossip.egress import ANYBODY, Receiver, Records, Released, Shard, Sketch, ZoneSetting, release
 from gossip.filterlists.headers import source_of_data
 from gossip.filterlists.requests import file_digest
 from gossip.filterlists.split import suffixes
-from gossip.openings import open_records, sketch_of
+from gossip.openings import cut_shards, open_records, sketch_of
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
 from gossip.training.licence import check_licence
+from gossip.training.protocol import BorrowedRows
 from gossip.training.spec import ModelSpec, UrlGrams
 from gossip.training.task import Chunk, chunks_of, records_of
 from ledger.entry import Hash, Source
@@ -71,16 +72,20 @@ def read_data(
     swarm: Hash = "",
     leaves: Path | None = None,
     licence: str = "",
+    borrowed: Sequence[BorrowedRows] = (),
     folder: Path | None = None,
     progress: Progress = lambda rows, done, of: None,
 ) -> DataSet:
     """Read everything; `licence` is what the owner says of all `files`.
 
+    `borrowed` rows of others are trained on as the own ones are; the zone is private then.
     `salt` is the peer's own, of a private zone. A public one of `swarm` is committed to under the swarm's, and `leaves`
     is the file that keeps what openings need. LocalError at the first row that cannot be used, if nothing is left to
     train on, if that is no licence's name, or if a file is not what it was when it was made public.
     """
     check_licence(licence)
+    if borrowed and setting.zone == "public":
+        raise LocalError("others' rows are never made public", why="own data to which they are added are private")
     share = _held_out_share(spec, validation)
     spool: Spool = (
         BagSpool(folder) if isinstance(spec.features, UrlGrams) else NumberSpool(folder, spec.features.columns)
@@ -96,6 +101,10 @@ def read_data(
                 spool.append(chunk.block)
                 counts.update(chunk.block.labels.tolist())
                 yield from chunk.records
+        for chunk in _lent_rows(spec, borrowed, share):
+            spool.append(chunk.block)
+            counts.update(chunk.block.labels.tolist())
+            yield from chunk.records
 
     try:
         if setting.zone == "public":
@@ -120,7 +129,10 @@ def read_data(
         groups=judged.groups(),
         labels={spec.classes[number]: count for number, count in sorted(counts.items())},
         commitment=commitment,
-        sources=tuple(source_of_data(path, licence, digest) for path, digest in zip(files, digests, strict=True)),
+        sources=(
+            *(source_of_data(path, licence, digest) for path, digest in zip(files, digests, strict=True)),
+            *map(_lent, borrowed),
+        ),
         generator=generator(),
         suffixes=suffixes() if isinstance(spec.features, UrlGrams) else "",
         sketch=sketch,
@@ -151,6 +163,48 @@ def open_own(
     records = records_of(spec, files, held_out_share=_held_out_share(spec, validation))
     with _leaves_in(leaves) as kept:
         return open_records(leave, to, kept, records, swarm=swarm, signature=signature, count=count)
+
+
+def cut_own(
+    spec: ModelSpec,
+    files: Sequence[Path],
+    validation: Path | None,
+    *,
+    setting: ZoneSetting,
+    swarm: Hash,
+    leaves: Path,
+    root: Hash,
+    to: Sequence[Receiver],
+) -> tuple[bytes, ...]:
+    """All own records in shards, if any of `to` may have one: the files are read once again.
+
+    LocalError if the gate says no, or if files or leaves are not those of that entry.
+    """
+    why = "nobody is named"
+    for one in to:
+        leave = release(setting, Shard, of=root, to=one)
+        if isinstance(leave, Released):
+            _digests(files, setting)
+            records = records_of(spec, files, held_out_share=_held_out_share(spec, validation))
+            with _leaves_in(leaves) as kept:
+                return cut_shards(leave, kept, records, swarm=swarm)
+        why = leave.why
+    raise LocalError("nothing is lent", why=why)
+
+
+def _lent_rows(spec: ModelSpec, borrowed: Sequence[BorrowedRows], share: float) -> Iterator[Chunk]:
+    """Rows of others, all to be trained on: what this peer judges by is its own. Requests of sites that it holds out
+    are left out, for who has seen a site in training is no judge of it."""
+    paths = [Path(file) for each in borrowed for file in each.files]
+    share = share if isinstance(spec.features, UrlGrams) else 0.0
+    return (chunk for chunk in chunks_of(spec, paths, held_out_share=share) if not chunk.held_out)
+
+
+def _lent(rows: BorrowedRows) -> Source:
+    """What a data entry says of rows that are another peer's: whose, and of which of its data sets."""
+    return Source(
+        name=f"lent by {rows.lender}", sha256=rows.root, licence=rows.licence, url="", retrieved="", version=""
+    )
 
 
 def generator() -> str:

@@ -50,6 +50,15 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Hash
 
 
+class BorrowedRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows that another peer lends, as files of ours (gossip/node/borrowed.py): all of one data set of it."""
+
+    lender: PeerId
+    root: Hash  # of that data set
+    licence: str
+    files: list[str]
+
+
 class OwnData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A peer's own data: where they lie, and how they are committed to. The same words give the same commitment."""
 
@@ -62,6 +71,8 @@ class OwnData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opens: list[str]  # who may have records of a public zone: roles and peer ids; []: every member
     pins: list[Hash]  # of the files as they were when their owner made them public; [] in a private zone
     leaves: str  # file for the leaves of a public zone, so that an opening is one pass over the files; "" for none
+    lends: list[PeerId] = []  # who may train on shards of them
+    borrowed: list[BorrowedRows] = []  # trained on beside them; the zone is private then
 
     @classmethod
     def private(cls, model: str, files: Sequence[Path], validation: Path | None, salt: bytes) -> OwnData:
@@ -108,6 +119,14 @@ class Open(_Message, frozen=True, tag="open"):
     count: int
 
 
+class Cut(_Message, frozen=True, tag="cut"):
+    """Cut own records into shards to be lent: the files are read again."""
+
+    own: OwnData
+    root: Hash  # of the data entry
+    to: list[tuple[PeerId, str]]  # who is named to have some, each with its role
+
+
 class Inspect(_Message, frozen=True, tag="inspect"):
     """Look at records that another peer opened. Payload: `packed` records."""
 
@@ -125,7 +144,7 @@ class Judge(_Message, frozen=True, tag="judge"):
     labels: dict[str, int]  # of the data that the updates learned from, as their author says
 
 
-Request = Load | Train | Evaluate | Open | Inspect | Judge
+Request = Load | Train | Evaluate | Open | Cut | Inspect | Judge
 
 
 class Progress(_Message, frozen=True, tag="progress"):
@@ -200,6 +219,12 @@ class Opened(_Message, frozen=True, tag="opened"):
     """Payload: the opening (ledger/opening.py)."""
 
 
+class Shards(_Message, frozen=True, tag="shards"):
+    """Payload: all shards, one behind the other."""
+
+    sizes: list[int]
+
+
 class Inspected(_Message, frozen=True, tag="inspected"):
     measured: dict[str, int]  # facts of the policy by name; one that could not be measured is not here
     trouble: str  # why some could not, for a person; "" if all could
@@ -225,7 +250,7 @@ class Failed(_Message, frozen=True, tag="failed"):
         return kinds[self.fault](self.what, why=self.why, next_step=self.next_step)
 
 
-Answer = Progress | Loaded | Trained | Evaluated | Opened | Inspected | Judged | Failed
+Answer = Progress | Loaded | Trained | Evaluated | Opened | Shards | Inspected | Judged | Failed
 
 T = TypeVar("T")
 Message = TypeVar("Message", bound=_Message)

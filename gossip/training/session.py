@@ -42,7 +42,7 @@ from gossip.training.blocks import Block, Sampler
 from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, make_plan
 from gossip.training.checks import few
 from gossip.training.dataset import DataSet, read_data
-from gossip.training.protocol import Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
+from gossip.training.protocol import Cut, Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
 from gossip.training.spec import ModelSpec
 from ledger.entry import Claim
 from ledger.errors import LocalError
@@ -117,7 +117,7 @@ class Session:
         data = read_data(
             spec, _paths(own.files), Path(own.validation) if own.validation else None, salt=salt,
             setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves) if own.leaves else None, licence=licence,
-            progress=_Paced(progress),
+            borrowed=own.borrowed, progress=_Paced(progress),
         )  # fmt: skip
         try:
             promise = _promise(spec, data, epsilon, account)
@@ -307,6 +307,17 @@ def open_own(asked: Open) -> bytes:
     )  # fmt: skip
 
 
+def cut_own(asked: Cut) -> tuple[bytes, ...]:
+    """Own records in shards, to be lent. LocalError if they are not those that were committed to, or if the gate
+    withholds them."""
+    own = asked.own
+    return dataset.cut_own(
+        ModelSpec.parse(own.model), _paths(own.files), Path(own.validation) if own.validation else None,
+        setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root,
+        to=[Receiver(peer, role) for peer, role in asked.to],
+    )  # fmt: skip
+
+
 def _promise(spec: ModelSpec, data: DataSet, epsilon: float, account: Path | None) -> Promise | None:
     if not epsilon:
         return None
@@ -317,7 +328,7 @@ def _promise(spec: ModelSpec, data: DataSet, epsilon: float, account: Path | Non
 
 
 def _setting(own: OwnData) -> ZoneSetting:
-    return ZoneSetting(own.zone, tuple(own.opens), pins=tuple(own.pins))
+    return ZoneSetting(own.zone, tuple(own.opens), tuple(own.lends), pins=tuple(own.pins))
 
 
 def _paths(files: Sequence[str]) -> list[Path]:

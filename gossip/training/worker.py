@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from gossip.training import memory, protocol
 from gossip.training.budget import NothingLeft
 from gossip.training.checks import Checks
-from gossip.training.session import Session, open_own
+from gossip.training.session import Session, cut_own, open_own
 from ledger.errors import GossipError, LinkError, LocalError
 
 NICENESS: Final = 10
@@ -112,6 +112,9 @@ class Worker:
                 self._say(self._loaded().evaluate(_theta(payload)))
             case protocol.Open():
                 self._say(protocol.Opened(), open_own(request))
+            case protocol.Cut():
+                shards = cut_own(request)
+                self._say(protocol.Shards(sizes=[len(shard) for shard in shards]), b"".join(shards))
             case protocol.Inspect():
                 self._say(self._checks.inspect(request, protocol.unpacked(payload)))
             case protocol.Judge():

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from gossip.training import protocol
 from gossip.training.protocol import (
     Answer,
+    Cut,
     Evaluate,
     Evaluated,
     Failed,
@@ -45,6 +47,7 @@ from gossip.training.protocol import (
     Records,
     Request,
     Result,
+    Shards,
     Train,
     Trained,
 )
@@ -149,6 +152,12 @@ class TrainerProcess:
         answer, blob = await self._ask(asked)
         self._expect(answer, Opened)
         return blob
+
+    async def cut(self, asked: Cut) -> tuple[bytes, ...]:
+        """The shards that own data are lent in. LocalError as `open`, or if they are too long."""
+        answer, payload = await self._ask(asked)
+        ends = list(accumulate(self._expect(answer, Shards).sizes, initial=0))
+        return tuple(payload[begin:end] for begin, end in pairwise(ends))
 
     async def inspect(self, asked: Inspect, records: Records) -> Inspected:
         answer, _ = await self._ask(asked, protocol.packed(records))

@@ -17,6 +17,7 @@
    13 Packed     length u16 | an Entries message, deflated              where that is shorter
    14 to 16      Latest, WantParts, Parts: a late joiner's (models.py)
    17, 18        Lead, Bundled: leaders' (leaders.py)
+   19 Lease      a lender's (leases.py)
 
 A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
 
@@ -33,7 +34,7 @@ import struct
 import zlib
 from typing import Final, assert_never
 
-from gossip.wire import leaders, models
+from gossip.wire import leaders, leases, models
 from gossip.wire.frames import (
     ENTRIES_TAG,
     HEAD_BYTES,
@@ -61,6 +62,7 @@ from gossip.wire.frames import (
     Lacks,
     Latest,
     Lead,
+    Lease,
     Parts,
     Piece,
     Rows,
@@ -145,6 +147,8 @@ def _encode(frame: Frame) -> bytes:
             return models.spelled(frame)
         case Lead() | Bundled():
             return leaders.spelled(frame)
+        case Lease():
+            return leases.spelled(frame)
         case _:
             assert_never(frame)
 
@@ -208,6 +212,8 @@ def decode(message: bytes) -> Frame:
         frame = models.read(tag, reader)
     elif tag in leaders.TAGS:
         frame = leaders.read(tag, reader)
+    elif tag == leases.TAG:
+        frame = leases.read(reader)
     else:
         raise malformed(f"message type {tag} does not exist")
     require(reader.left == 0, f"{reader.left} bytes behind the last field")

@@ -54,6 +54,8 @@ BUNDLED_TAG: Final = b"\x12"
 MAX_PACE: Final = 40  # powers of two of bytes a second: a terabyte
 MAX_BUNDLED: Final = 1024  # updates in one sum, as in gossip/merging/bundled_sum.py
 MAX_BUNDLED_BYTES: Final = 8 * 1024 * 1024  # likewise
+LEASE_TAG: Final = b"\x13"
+MAX_BORROWERS: Final = 64  # named by one lender: a lease, which lists them, is one message
 MAX_TIME: Final = (1 << 63) - 1  # as in ledger/cosignature.py
 
 SHORT_BYTES: Final = 8
@@ -233,9 +235,21 @@ class Bundled:
     rows: tuple[tuple[str, int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Of the sender's public data set with this root the shards (number, SHA-256, bytes) are the receiver's, since
+    `epoch` and until the next Lease: `among` are all who share it, strictly rising, and who gets what follows from
+    that (gossip/peer/lease.py). None of either: nothing is lent any more."""
+
+    root: Hash
+    epoch: int  # Unix time of its beginning, by the sender's clock
+    among: tuple[PeerId, ...]
+    shards: tuple[tuple[int, Hash, int], ...]
+
+
 Frame = (
     Digest | Have | Want | Entries | Differs | Trace | Rows | WantBlob | Piece | Lacks | Vouch | Tally
-    | Latest | WantParts | Parts | Lead | Bundled
+    | Latest | WantParts | Parts | Lead | Bundled | Lease
 )  # fmt: skip
 
 

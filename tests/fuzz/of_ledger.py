@@ -27,16 +27,16 @@ from ledger.bundle_files import read_bundle
 from ledger.canonical import decode, decode_entry, encode, encode_entry
 from ledger.checkpoint import author_only, open_note, origin, parse_checkpoint
 from ledger.cosignature import add_cosignatures, cosignatures, raw, verify_cosignature
-from ledger.entry import AnyEntry, Snapshot
+from ledger.entry import AnyEntry, Data, Snapshot
 from ledger.errors import LocalError, RemoteError
 from ledger.export import Header, make_header, read_model
 from ledger.first_look import first_look
 from ledger.fork import check_evidence, make_evidence
 from ledger.note import parse_note, parse_verifier_key, print_note, verifier_key
-from ledger.opening import verify_opening
+from ledger.opening import make_shards, public_salt, verify_opening, verify_shard
 from ledger.policy import DEFAULT_POLICY, Policy
 from ledger.proof import make_proof, parse_proof, print_proof, verify_prefix, verify_proof
-from ledger.provenance import Commitment
+from ledger.provenance import Commitment, commit_records
 from ledger.report import Anchors
 from ledger.sketch import verify_sketch
 from ledger.state_document import state_document
@@ -182,6 +182,26 @@ def _opening(data: bytes) -> None:
         except RemoteError as error:
             last = error
     raise last or RemoteError("no vectors")
+
+
+@cache
+def _lent() -> tuple[Data, tuple[bytes, ...]]:
+    """A data set, and its shards."""
+    rows = [(b"page %d" % (number // 3), b"ad") for number in range(40)]
+    leaves = bytearray()
+    made = commit_records(rows, public_salt(SWARM_OF_VECTORS), keep=leaves.extend)
+    data = Data(
+        v=1, swarm="", seq=0, prev="", time=0, meets=[], seen=[], heads="", root=made.root, records=made.records,
+        labels={}, duplicates=made.duplicates, features="", zone="public", sources=[], conflicts=made.conflicts,
+    )  # fmt: skip
+    return data, make_shards(bytes(leaves), rows, SWARM_OF_VECTORS)
+
+
+def _shard(data: bytes) -> None:
+    """The one whose first record it begins with, if any."""
+    entry, shards = _lent()
+    number = next((number for number, shard in enumerate(shards) if shard[17:29] == data[17:29]), 3)
+    verify_shard(data, entry, SWARM_OF_VECTORS, number)
 
 
 SWARM_OF_VECTORS: Final = "2a" * 32
@@ -438,6 +458,7 @@ TARGETS: Final = (
         ("ledger.sketch.verify_sketch",),
     ),
     Target("evidence", _evidence, lambda: [forked()[1]], ("ledger.fork.check_evidence",)),
+    Target("shard", _shard, lambda: list(_lent()[1]), ("ledger.opening.verify_shard",)),
     Target("state", _state, lambda: [_snapshot()[0]], ("ledger.state_opening.open_state",), slow=True),
     Target(
         "note", _note, lambda: [note()],

@@ -78,7 +78,7 @@ def frames() -> tuple[bytes, ...]:
 
 def _rare() -> list[bytes]:
     """Frames that no calm swarm sends."""
-    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Parts, Rows, Trace, WantParts
+    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Lease, Parts, Rows, Trace, WantParts
 
     a, b = "aa" * 32, "bb" * 32
     rows = tuple(sorted((f"{n:02x}" * 32, n + 1, bytes(32)) for n in range(5)))
@@ -86,6 +86,7 @@ def _rare() -> list[bytes]:
         WantParts("00" * 32, 0), Parts(a, 0, (bytes(32),)),
         Lacks(a), Trace(a, 5, b, 0), Rows(a, 5, b, 0, 9, rows), Differs(a, 3, b"note\n", (bytes(32),), b"entry"),
         Lead(20, bundles=True), Bundled(a, 99, 9, (("aa" * 8, 3, 7), ("bb" * 8, 0, 9))),
+        Lease(a, 7, (a, b), ((3, b, 99), (9, a, 5))), Lease(a, 8, (), ()),
     )]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from gossip.wire.frames import (
     Lacks,
     Latest,
     Lead,
+    Lease,
     Parts,
     Piece,
     Rows,
@@ -37,6 +38,7 @@ from gossip.wire.frames import (
     WantParts,
 )
 from ledger.errors import LocalError, RemoteError
+from ledger.opening import MAX_SHARD_BYTES, SHARDS
 
 A, B = "aa" * 32, "bb" * 32
 B8 = b"\xbb" * 8
@@ -103,6 +105,18 @@ EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
         st.integers(1, frames.MAX_BUNDLED_BYTES),
         st.dictionaries(st.binary(min_size=8, max_size=8).map(bytes.hex), st.tuples(u32, u32), min_size=1, max_size=9),
     ),
+    st.builds(
+        lambda root, epoch, among, shards: Lease(
+            root, epoch, tuple(sorted(among)), tuple((number, *shards[number]) for number in sorted(shards))
+        ),
+        hashes,
+        st.integers(0, frames.MAX_TIME),
+        st.sets(hashes, min_size=1, max_size=9),
+        st.dictionaries(
+            st.integers(0, SHARDS - 1), st.tuples(hashes, st.integers(1, MAX_SHARD_BYTES)), max_size=SHARDS
+        ),
+    ),
+    st.builds(Lease, hashes, st.integers(0, frames.MAX_TIME), st.just(()), st.just(())),
 )
 
 
@@ -117,6 +131,7 @@ def test_the_digest_drawn_in_the_docstring() -> None:
     assert encode(Digest(nothing, ask=True)).hex() == "0101" + nothing
     assert encode(WantParts(NO_HASH, 0)).hex() == "0f" + 36 * "00"
     assert encode(Lead(20, bundles=True)).hex() == "111401"
+    assert encode(Lease("5d" * 32, 1_790_000_000, (), ())).hex() == "13" + "5d" * 32 + "803bb16a00000000" + "0000"
 
 
 LED = "12" + A + "63000000"
@@ -143,6 +158,30 @@ def test_what_a_leader_must_not_say(wrong: str) -> None:
     )
     with pytest.raises(RemoteError):
         decode(bytes.fromhex(WRONG_LEADS[wrong]))
+
+
+SHARED = "13" + A + "0700000000000000"
+WRONG_LEASES = {
+    "a time beyond all": "13" + A + "ff" * 8 + "0000",
+    "too many borrowers": SHARED + "41" + "".join(f"{number:064x}" for number in range(65)) + "00",
+    "borrowers out of order": SHARED + "02" + B + A + "00",
+    "a borrower twice": SHARED + "02" + A + A + "00",
+    "shards of nobody": SHARED + "00 01 03" + B + "63000000",
+    "a shard that there is none": SHARED + "01" + A + "01 10" + B + "63000000",
+    "an empty shard": SHARED + "01" + A + "01 03" + B + "00000000",
+    "a shard too long": SHARED + "01" + A + "01 03" + B + "01002000",
+    "a shard twice": SHARED + "01" + A + "02" + ("03" + B + "63000000") * 2,
+    "more shards than there are": SHARED + "01" + A + "11" + "".join(f"{n:02x}" + B + "63000000" for n in range(17)),
+    "fewer than it says": SHARED + "01" + A + "02 03" + B + "63000000",
+    "something behind it": SHARED + "01" + A + "01 03" + B + "63000000 00",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LEASES)
+def test_what_a_lender_must_not_say(wrong: str) -> None:
+    assert decode(bytes.fromhex(SHARED + "01" + A + "01 03" + B + "63000000")) == Lease(A, 7, (A,), ((3, B, 99),))
+    with pytest.raises(RemoteError):
+        decode(bytes.fromhex(WRONG_LEASES[wrong]))
 
 
 WRONG = {
@@ -308,7 +347,7 @@ def test_what_is_packed_wrongly_is_refused() -> None:
 def test_the_frames_in_the_documentation_are_real() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
     shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
-    here = "Digest Have Want Entries WantBlob Piece Lacks Differs Trace Rows Latest WantParts Parts Bundled"
+    here = "Digest Have Want Entries WantBlob Piece Lacks Differs Trace Rows Latest WantParts Parts Bundled Lease"
     assert set(here.split()) <= {name for name, _ in shown}
     for name, spelled in shown:
         frame = decode(bytes.fromhex(spelled))
