@@ -39,6 +39,13 @@ def of(source: str | None) -> tuple[Roll, tuple[Any, ...]]:
 
 
 def show(roll: Roll) -> None:
+    table(roll)
+    render.say(f"({NOTE})")
+    for sentence in summary(roll):
+        render.say(sentence)
+
+
+def table(roll: Roll) -> None:
     whole = roll.weight
     rows = []
     for row in roll.rows:
@@ -51,9 +58,6 @@ def show(roll: Roll) -> None:
         rows.append(cells)
         rows += [["", "", "", "", "", "", more] for more in absent[1:]]
     render.table(("peer", "role", "updates", "share", "first entry", "last entry", "absent"), rows, right=(2, 3))
-    render.say(f"({NOTE})")
-    for sentence in summary(roll):
-        render.say(sentence)
 
 
 def summary(roll: Roll) -> Iterator[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from cli import exits, outcome
+from cli import attendance, exits, outcome
 from cli.agreement import Book, describe, first_difference, odd_ones
 from cli.children import Child, Children, last_line, own_environment, own_program
 from cli.plain import plain
@@ -120,6 +120,7 @@ def compare(
         bundle=bundle,
         directory=cast.place,
         replay_without_jax=replayed["jax"] is False,
+        roll=attendance.of(str(bundle))[0],
         disagreement=disagreement(
             {peer.name: peer.directory for peer in cast.peers},
             {peer.name: str(peer.status.get("model_hash", "")) for peer in cast.peers},

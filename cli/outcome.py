@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import exits, render
+from cli import attendance, exits, render
 from ledger.entry import Hash, PeerId
+from ledger.roll import Roll
 
 Scores = Mapping[str, float]  # pr_auc, f1
 
@@ -46,7 +47,14 @@ class Outcome:
     bundle: Path
     directory: Path
     replay_without_jax: bool
+    roll: Roll  # who took part, by the ledger that was audited
     disagreement: str  # "" if all agree; else who differs, and the first entry in which they do
+
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        """Names of peers that were started, and that the ledger does not know as members."""
+        known = {row.peer for row in self.roll.rows if row.role}
+        return tuple(peer.name for peer in self.peers if peer.id not in known)
 
     @property
     def agreed(self) -> bool:
@@ -86,6 +94,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "pooled": _scores(outcome.pooled),
         "transport": outcome.transport,
         "bundle": str(outcome.bundle),
+        "attendance": {**outcome.roll.as_json(), "summary": who(outcome)},
         **({"disagreement": outcome.disagreement} if outcome.disagreement else {}),
     }
 
@@ -110,6 +119,14 @@ def table(outcome: Outcome) -> None:
     render.table(head, rows, right=range(1, len(head)))
     if domains:
         render.say("* on domains that nobody trained on: few requests, so noisy; shown, never judged")
+
+
+def who(outcome: Outcome) -> list[str]:
+    """Of whom these figures are, in sentences; nobody who was started is passed over."""
+    said = [*attendance.summary(outcome.roll)]
+    if outcome.strangers:
+        said = [f"Started, and never a member: {', '.join(outcome.strangers)}.", *said]
+    return said
 
 
 def how_to_check(outcome: Outcome) -> str:

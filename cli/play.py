@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from cli import control, outcome, remembered, render, settings
+from cli import attendance, control, outcome, remembered, render, settings
 from cli.children import Child, Children, own_program
 from cli.finale import Cast, Peer, audit, compare, pooled_scores, start_pooled
 from cli.screen import Screen
@@ -62,6 +62,10 @@ def run(
     else:
         render.say()
         outcome.table(result)
+        render.say()
+        attendance.table(result.roll)
+        for sentence in outcome.who(result):
+            render.say(sentence)
         render.say()
         render.say(outcome.how_to_check(result))
         for line in outcome.last_lines(result):

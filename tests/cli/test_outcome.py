@@ -14,6 +14,8 @@ from cli.app import app
 from cli.finale import disagreement
 from cli.play import settled
 from gossip.directory import store_path
+from ledger.attendance import Attended
+from ledger.roll import Roll
 from ledger.store import PutEntry, Store
 
 MODEL = "9f3c" + "0" * 58 + "e1"
@@ -27,12 +29,18 @@ def peer(number: int, name: str, alone: float, swarm: float) -> outcome.PeerOutc
     )  # fmt: skip
 
 
+def attended(number: int, updates: int = 10) -> Attended:
+    return Attended(f"{number:064x}", "trainer", 1_767_225_600, 1_767_225_630, updates + 2, updates, updates, (), 0)
+
+
+NAMES = {f"{number:064x}": name for number, name in enumerate(("alder", "birch", "cedar", "elder"), 1)}
+ROLL = Roll(tuple(attended(number) for number in (1, 2, 3, 4)), NAMES, None, None)
 AGREED = outcome.Outcome(
     swarm="5" * 64, wall_s=61.234, first_merge_s=4.321, updates=40, entries=212, replay_hash=MODEL, findings=0,
     peers=(peer(1, "alder", 0.95, 0.96), peer(2, "birch", 0.94, 0.961), peer(3, "cedar", 0.92, 0.96),
            peer(4, "elder", 0.88, 0.96)),
     pooled={"pr_auc": 0.97, "f1": 0.9}, pooled_domains=None, transport="aiortc", bundle=Path("/run/bundle"),
-    directory=Path("/run"), replay_without_jax=True, disagreement="",
+    directory=Path("/run"), replay_without_jax=True, roll=ROLL, disagreement="",
 )  # fmt: skip
 
 
@@ -46,6 +54,17 @@ def test_the_last_lines_have_the_promised_form() -> None:
     assert AGREED.exit_code == exits.OK
 
 
+def test_nobody_who_was_started_is_passed_over() -> None:
+    assert outcome.who(AGREED) == ["4 of 4 trainers took part.", "Nobody was absent."]
+    idle = replace(ROLL, rows=(*ROLL.rows[:3], attended(4, 0)))
+    assert outcome.who(replace(AGREED, roll=idle)) == [
+        "3 of 4 trainers took part.", "Let in to train, and published nothing: elder.",
+    ]  # fmt: skip
+    lost = replace(AGREED, roll=replace(ROLL, rows=ROLL.rows[:3]))
+    assert outcome.who(lost)[0] == "Started, and never a member: elder."
+    assert outcome.as_json(lost)["attendance"]["summary"] == outcome.who(lost)
+
+
 def test_it_says_how_to_check_it() -> None:
     assert outcome.how_to_check(AGREED) == f"check   gossip ledger verify /run/bundle --swarm {'5' * 64}"
     spaced = outcome.how_to_check(replace(AGREED, bundle=Path("/my run/bundle")))
@@ -57,6 +76,7 @@ def test_the_demo_prints_it_before_its_last_lines(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(play, "_play", lambda *_: AGREED)
     done = CliRunner().invoke(app, ["demo", "--plain", "--dir", str(tmp_path / "run")])
     assert done.exit_code == exits.OK
+    assert "4 of 4 trainers took part." in done.stdout.splitlines()
     assert done.stdout.splitlines()[-5:] == [outcome.how_to_check(AGREED), *outcome.last_lines(AGREED)]
 
 
@@ -64,7 +84,7 @@ def test_json_has_the_promised_keys_and_the_same_facts() -> None:
     facts = outcome.as_json(AGREED)
     assert list(facts) == [
         "swarm", "wall_s", "first_merge_s", "updates", "model_hash", "model_hashes", "replay_hash", "findings", "peers",
-        "pooled", "transport", "bundle",
+        "pooled", "transport", "bundle", "attendance",
     ]  # fmt: skip
     assert list(facts["peers"][0]) == [
         "id", "name", "slow", "updates", "bytes_sent", "bytes_received", "rss_mb", "alone", "swarm",

@@ -38,7 +38,9 @@ def test_a_node_tells_events_one_json_object_a_line_and_ends_cleanly_on_sigterm(
     assert all("\n" not in line[:-1] and line.endswith("}\n") for line in node.out)
     times = [event["time"] for event in events]
     assert times == sorted(times)
-    assert events[-1]["event"] == "stopped"
+    assert [event["event"] for event in events[-2:]] == ["stopped", "attendance"]
+    assert [(one["name"], one["word"]) for one in events[-1]["peers"]] == [("anna", "quiet")]
+    assert events[-1]["summary"] == ["0 of 0 trainers took part."]  # she has no data here: nothing is claimed
     assert anna.processes() == {}
 
 
