@@ -147,6 +147,8 @@ class Scenario:
     """Peers whose data are public: records of them may be asked for. All others' are private."""
     opens: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Of public data: roles and peer ids that may have records, where not all members may."""
+    lends: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Peers that lend their data, if these are public, and to whom: all of these borrow (docs/lending.md)."""
     flipped: Mapping[int, float] = field(default_factory=dict)
     """Peers of whose labels this share is wrong, in what they commit to and in what they learn from."""
     epsilon: Mapping[int, tuple[int, int]] = field(default_factory=dict)
@@ -170,9 +172,10 @@ class Scenario:
     def __post_init__(self) -> None:
         named = [
             *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.leaders,
-            *self.guests, *self.public, *self.opens,
+            *self.guests, *self.public, *self.opens, *self.lends,
             *self.flipped, *self.epsilon, *self.faults,
         ]  # fmt: skip
+        named += [borrower for borrowers in self.lends.values() for borrower in borrowers]
         named += [crash.peer for crash in self.crashes]
         named += [bad.peer for bad in (*self.disk_full, *self.disk_error)]
         named += [change.peer for change in self.new_keys]

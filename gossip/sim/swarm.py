@@ -119,6 +119,12 @@ class SimSwarm:
                 peer.memory.put(peer.self_id, 0, genesis, scenario.policy.encode())
             peer.memory.put(peer.self_id, 1 if index == 0 else 0, enrol, None)
             peers.append(peer)
+        ids = [peer.self_id for peer in peers]
+        for peer in peers:
+            lend_to = tuple(ids[borrower] for borrower in scenario.lends.get(peer.index, ()))
+            borrow_from = tuple(ids[lender] for lender, to in sorted(scenario.lends.items()) if peer.index in to)
+            if lend_to or borrow_from:
+                peer._config = replace(peer._config, lend_to=lend_to, borrow_from=borrow_from)
         return peers
 
     def make_peer(self, index: int, key: PrivateKey, config: PeerConfig, self_id: PeerId) -> SimPeer:

@@ -1,0 +1,233 @@
+"""Public data shared out among those whom their owner named: who trains on what, who leaves, and what never moves."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from gossip.config import PeerConfig
+from gossip.events import Event, LinkDown, LinkUp, Received, Send
+from gossip.peer.lease import shards_of
+from gossip.sim import Scenario, SimSwarm
+from gossip.sim.scenario import Crash
+from gossip.sim.station import SimPeer
+from gossip.sim.toy import ToyTrainer
+from gossip.wire.codec import decode, encode
+from gossip.wire.frames import Frame, Lacks, Lease, Piece, WantBlob
+from ledger.entry import Data, Update
+from ledger.opening import SHARDS, make_shards
+
+FOUNDER, LENDER, ANN, BOB, EVE = range(5)
+NAMED = (ANN, BOB)
+
+
+class Watched(SimSwarm):
+    """Keeps every message, and by whom it was heard."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.heard: list[tuple[float, int, bytes]] = []
+        settings = {"peers": 5, "round_s": 2.0, "seed": 5, "signatures": "checked", "public": (LENDER,)}
+        settings |= {"lends": {LENDER: NAMED}, "config": PeerConfig(lease_s=4.0)} | facts
+        super().__init__(Scenario(**settings), None, self._keep)  # type: ignore[arg-type]
+
+    def _keep(self, at: float, peer: int, event: Event) -> None:
+        if isinstance(event, Received):
+            self.heard.append((at, peer, event.message))
+
+    def leases(self, peer: int) -> list[tuple[float, Lease]]:
+        frames = [(at, decode(message)) for at, to, message in self.heard if to == peer and message[:1] == b"\x13"]
+        return [(at, frame) for at, frame in frames if isinstance(frame, Lease)]
+
+    def who_fetched(self) -> set[int]:
+        """Any shard of the lender's data set: whoever was sent a part of one."""
+        assert isinstance(self.trainer, ToyTrainer)
+        leaves = bytes(self.peers[LENDER]._leaves)
+        shards = {sha256(one).digest() for one in make_shards(leaves, self.trainer.records(LENDER), self.swarm_id)}
+        return {peer for _, peer, message in self.heard if message[:1] == b"\x06" and message[1:33] in shards}
+
+    def who_heard_rows(self, of: int) -> set[int]:
+        """Of a peer's records: whoever was sent a part of one."""
+        assert isinstance(self.trainer, ToyTrainer)
+        needles = [key[32:96] for key, _ in self.trainer.records(of)]
+        return {peer for _, peer, message in self.heard if any(needle in message for needle in needles)}
+
+
+def entries(peer: SimPeer, kind: type[Any]) -> list[Any]:
+    assert peer.book is not None
+    replica = peer.book.replica
+    found = (replica.entry(peer.self_id, seq) for seq in range(replica.size(peer.self_id)))
+    return [entry for entry in found if isinstance(entry, kind)]
+
+
+@cache
+def lent() -> Watched:
+    """A swarm in which one peer lends to two others, and nothing else happens."""
+    swarm = Watched(seconds=20.0)
+    assert swarm.run().invariants_broken == ()
+    return swarm
+
+
+def test_all_of_a_data_set_is_trained_on_by_those_who_are_named_each_part_by_one() -> None:
+    swarm = lent()
+    lender = swarm.peers[LENDER]
+    (data,) = entries(lender, Data)
+    among = tuple(sorted(swarm.peers[peer].self_id for peer in NAMED))
+    shares = [shards_of(data.root, swarm.peers[peer].self_id, among) for peer in NAMED]
+    assert sorted(number for share in shares for number in share) == list(range(SHARDS))
+    assert isinstance(swarm.trainer, ToyTrainer)
+    own = {peer: set(swarm.trainer.records(peer)) for peer in range(5)}
+    rows = []
+    for peer, share in zip(NAMED, shares, strict=True):
+        borrower = swarm.peers[peer]
+        assert [one.root for one in borrower.borrowed] == [data.root] * len(share)
+        rows += [row for one in borrower.borrowed for row in borrower._rows[one.shard]]
+        before, after = entries(borrower, Data)
+        assert (before.records, after.records) == (
+            64,
+            64 + sum(len(borrower._rows[s.shard]) for s in borrower.borrowed),
+        )
+        assert after.zone == "private"
+        (held,) = borrower.machine.status().borrowed  # type: ignore[union-attr]
+        assert (held.peer, held.shards, held.records) == (lender.self_id, len(share), after.records - 64)
+    assert sorted(rows) == sorted(own[LENDER])
+    holdings = lender.machine.status().lent  # type: ignore[union-attr]
+    assert {one.peer: one.shards for one in holdings} == {
+        swarm.peers[peer].self_id: len(share) for peer, share in zip(NAMED, shares, strict=True)
+    }
+
+
+def test_no_update_is_trained_on_rows_that_are_not_on_record_before() -> None:
+    """Whoever exchanges its data begins no round until they are read: an update cites what it was trained on."""
+    for peer in NAMED:
+        borrower = lent().peers[peer]
+        (_, after) = entries(borrower, Data)
+        cited = [(update.seq, update.data) for update in entries(borrower, Update)]
+        assert {data for seq, data in cited if seq > after.seq} == {after.seq}
+        assert all(data < after.seq for seq, data in cited if seq < after.seq)
+
+
+def test_shards_are_heard_by_those_who_were_named_and_by_nobody_else() -> None:
+    assert lent().who_fetched() == set(NAMED)
+    assert lent().who_heard_rows(LENDER) > set(NAMED)  # the others have challenged the lender: they saw a few
+    assert all(lent().leases(peer) == [] for peer in (FOUNDER, EVE))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"public": ()},  # private, whatever its owner has typed
+        {"opens": {LENDER: ("auditor",)}},  # records to auditors only
+        {"lends": {}},
+        {"observers": NAMED},  # who does not train trains on nothing
+    ],
+    ids=["private", "restricted", "nobody named", "observers"],
+)
+def test_of_data_that_are_not_lent_no_byte_moves(facts: dict[str, Any]) -> None:
+    swarm = Watched(seconds=10.0, **facts)
+    assert swarm.run().invariants_broken == ()
+    if "public" in facts or "opens" in facts:
+        assert swarm.who_heard_rows(LENDER) == set()
+    else:
+        assert swarm.who_fetched() == set()
+    assert all(frame.shards == () for peer in range(5) for _, frame in swarm.leases(peer))
+    assert [len(entries(swarm.peers[peer], Data)) for peer in NAMED if peer not in swarm.scenario.observers] in (
+        [1, 1],
+        [],
+    )
+
+
+def test_when_a_borrower_leaves_its_shards_go_to_the_other_and_when_it_is_back_they_return() -> None:
+    swarm = Watched(peers=4, seconds=145.0, round_s=5.0, crashes=(Crash(BOB, 25.0, 85.0),))
+    report = swarm.run()
+    assert report.invariants_broken == ()
+    ann, bob = (swarm.peers[peer].self_id for peer in NAMED)
+    epochs = [(at, lease) for at, lease in swarm.leases(ANN) if lease.among]
+    assert [len(lease.among) for _, lease in epochs] == [2, 1, 2]
+    assert [len(lease.shards) for _, lease in epochs][1] == SHARDS
+    assert 20.0 + 60.0 < epochs[1][0] < 25.0 + 60.0 + 2 * 4.0
+    assert epochs[0][1].shards == epochs[2][1].shards  # only what must move has moved
+    assert epochs[0][1].epoch < epochs[1][1].epoch < epochs[2][1].epoch
+    sizes = [data.records for data in entries(swarm.peers[ANN], Data)]
+    part = sizes[1] - 64
+    assert sizes == [64, 64 + part, 128, 64 + part]
+    assert sum(one.lender == swarm.peers[LENDER].self_id for one in swarm.peers[BOB].borrowed) == SHARDS - len(
+        shards_of(epochs[0][1].root, ann, tuple(sorted((ann, bob))))
+    )
+
+
+# ------------------------------------------------------------------ by hand
+
+
+class Talk:
+    """The machine of one peer of a swarm that has come to rest, and a link to it under anybody's key."""
+
+    def __init__(self, to: int, seconds: float = 14.0, **facts: Any) -> None:
+        self.swarm = Watched(seconds=seconds, settle_s=0.0, **facts)
+        self.swarm.run()
+        self.peer = self.swarm.peers[to]
+        self.now = self.swarm.clock.now + 1.0
+
+    def link(self, peer: int, after_s: float = 0.1) -> int:
+        self.now += after_s
+        assert self.peer.machine is not None
+        for live in list(self.peer.machine._links):
+            if live.key == self.swarm.peers[peer].public:
+                self.feed(LinkDown(live.link, "the far end is gone"))
+        self.feed(LinkUp(9000 + peer, self.swarm.peers[peer].public, dialled=False))
+        return 9000 + peer
+
+    def feed(self, event: Event) -> list[Any]:
+        assert self.peer.machine is not None
+        with self.swarm.signing.standing_in():
+            return list(self.peer.machine.handle(event, self.now))
+
+    def say(self, link: int, frame: Frame) -> list[Frame]:
+        said = self.feed(Received(link, encode(frame)))
+        return [decode(effect.message) for effect in said if isinstance(effect, Send) and effect.link == link]
+
+    def ends(self, link: int, frame: Frame) -> bool:
+        return any(type(effect).__name__ == "Drop" and effect.link == link for effect in self.feed(
+            Received(link, encode(frame))))  # fmt: skip
+
+
+def test_a_shard_is_given_to_its_holder_and_not_to_another_member_who_knows_its_hash() -> None:
+    talk = Talk(LENDER)
+    _, digest, size = talk.swarm.leases(ANN)[-1][1].shards[0]
+    want = WantBlob(digest, 0, min(size, 1000))
+    (piece,) = [frame for frame in talk.say(talk.link(ANN), want) if isinstance(frame, Piece | Lacks)]
+    assert isinstance(piece, Piece)
+    assert piece.total == size
+    for other in (BOB, EVE, FOUNDER):
+        assert [f for f in talk.say(talk.link(other), want) if isinstance(f, Piece | Lacks)] == [Lacks(digest)]
+
+
+def test_a_lease_of_others_shards_ends_its_link_and_one_from_a_stranger_to_our_owner_is_ignored() -> None:
+    talk = Talk(ANN)
+    assert talk.peer.machine is not None
+    held = talk.peer.machine.status().borrowed
+    assert held
+    newest = talk.swarm.leases(ANN)[-1][1]
+    theirs = next(number for number in range(SHARDS) if number not in [n for n, *_ in newest.shards])
+    lie = Lease(newest.root, newest.epoch + 9, newest.among, ((theirs, "ab" * 32, 99),))
+    eve = talk.link(EVE)
+    assert not talk.ends(eve, lie)
+    lender = talk.link(LENDER)
+    assert talk.ends(lender, lie)
+    assert talk.peer.machine.status().borrowed == held
+
+
+def test_rows_that_their_lender_never_committed_to_are_not_trained_on() -> None:
+    talk = Talk(ANN, seconds=6.0, config=PeerConfig(lease_s=60.0))  # nothing is lent yet
+    assert talk.peer.machine is not None
+    (data,) = entries(talk.swarm.peers[LENDER], Data)
+    made_up = b"gossip-opening/1\n" + bytes(2000)
+    digest, link = sha256(made_up).hexdigest(), talk.link(LENDER)
+    lease = Lease(data.root, 1, (talk.peer.self_id,), ((0, digest, len(made_up)),))
+    assert WantBlob(digest, 0, len(made_up)) in talk.say(link, lease)
+    assert talk.ends(link, Piece(digest, len(made_up), 0, made_up))
+    link = talk.link(LENDER, after_s=40.0)
+    assert not [frame for frame in talk.say(link, lease) if isinstance(frame, WantBlob)]  # not in this run
+    assert talk.peer.machine.status().borrowed == ()
