@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.concerns import concerns
 from cli.doorway import door, seat
+from cli.lending import lending
 from cli.machine import machine
 from cli.pacing import pacing
 from cli.plain import name as plain_name
@@ -180,7 +181,7 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
         own = board.peers[0]
         seal = [
             Text(line[:width], style="dim")
-            for line in (*_witnessed(own, width), *pacing(own), *machine(own), *sums(own))
+            for line in (*_witnessed(own, width), *pacing(own), *machine(own), *sums(own), *lending(own))
         ]
         doorway = [Text(line, style="bold") for line in door(own, width)]
         worries = [Text(line, style="yellow") for line in concerns(own, width)]

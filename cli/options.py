@@ -39,6 +39,14 @@ Address = Annotated[
     list[str] | None,
     typer.Option("--address", metavar="HOST:PORT...", help="Peers to call, where discovery does not reach."),
 ]
+LendTo = Annotated[
+    list[str] | None,
+    typer.Option("--lend-to", metavar="PEER...", help='Who may train on your public data, too; "" takes it back.'),
+]
+BorrowFrom = Annotated[
+    list[str] | None,
+    typer.Option("--borrow-from", metavar="PEER...", help="Whose public data to train on, too, where they are lent."),
+]
 Every = Annotated[
     float | None,
     typer.Option(

@@ -1,8 +1,8 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, cores, battery, pace, epsilon, files of keys and of limits) lie in the
-store's meta as one JSON text. They are this machine's business and are never sent, but for the licence and what the
+labelled them, interface, port, addresses, duty, cores, battery, pace, epsilon, leases, files of keys and limits) lie in
+the store's meta as one JSON text. They are this machine's business and are never sent, but for the licence and what the
 lists say of themselves, which the ledger keeps.
 """
 
@@ -31,7 +31,7 @@ LOOPBACK: Final = "lo"  # used until an interface is named
 TABLES: Final = (".csv", ".npz")
 OURS: Final = (
     "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "witnessed",
-    "leaves", "pinned", "zones", "privacy.json", "privacy.new", "lock", "control.sock",
+    "leaves", "pinned", "zones", "borrowed", "privacy.json", "privacy.new", "lock", "control.sock",
 )  # fmt: skip
 
 
@@ -53,6 +53,8 @@ class Wishes:
     epsilon: float | None = None
     allowlist: Path | None = None
     limits: Path | None = None
+    lend_to: list[str] | None = None
+    borrow_from: list[str] | None = None
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -75,6 +77,8 @@ class Remembered(msgspec.Struct, frozen=True):
     epsilon: float = 0.0
     allowlist: str = ""
     limits: str = ""
+    lend_to: list[str] = []  # peer ids
+    borrow_from: list[str] = []
 
 
 def new_name() -> str:
@@ -208,6 +212,8 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         epsilon=now.epsilon,
         allowlist=Path(now.allowlist) if now.allowlist else None,
         limits=Path(now.limits) if now.limits else None,
+        lend_to=tuple(now.lend_to),
+        borrow_from=tuple(now.borrow_from),
         ticket=ticket or invited,
         passphrase=passphrase,
     )
@@ -233,6 +239,8 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         epsilon=before.epsilon if wanted.epsilon is None else wanted.epsilon,
         allowlist=_path(wanted.allowlist, before.allowlist),
         limits=_path(wanted.limits, before.limits),
+        lend_to=before.lend_to if wanted.lend_to is None else wanted.lend_to,
+        borrow_from=before.borrow_from if wanted.borrow_from is None else wanted.borrow_from,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, passphrase, remembered, render, settings
+from cli import control, lending, passphrase, remembered, render, settings
 from cli import options as opt
 from cli.plain import plain
 from ledger.errors import LinkError, LocalError
@@ -151,6 +151,8 @@ def run(
     epsilon: opt.Epsilon = None,
     allowlist: opt.Allowlist = None,
     limits: opt.LimitsFile = None,
+    lend_to: opt.LendTo = None,
+    borrow_from: opt.BorrowFrom = None,
     record: opt.Record = None,
     directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
@@ -164,7 +166,8 @@ def run(
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
-        allowlist=allowlist, limits=limits,
+        allowlist=allowlist, limits=limits, lend_to=lending.peers(place, "--lend-to", lend_to),
+        borrow_from=lending.peers(place, "--borrow-from", borrow_from),
     )  # fmt: skip
     check_record(record)
     remembered.check(wanted)

@@ -271,6 +271,11 @@ def _peer(word: str, names: Mapping[str, str]) -> str:
     )
 
 
+def member(place: Path, word: str) -> str:
+    """The id of the one peer that a word names. LocalError if there is none, or several."""
+    return _peer(word, _names(place))
+
+
 def _members(opens: Iterable[str], names: Mapping[str, str]) -> str:
     return ", ".join(_member(word, names) for word in opens) or "every member"
 

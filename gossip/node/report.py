@@ -49,9 +49,7 @@ def report(
         "duty_percent": duty_percent,
         "machine": dict(machine or {}),
         "paused": peer.paused if peer else "",
-        "absent": [
-            {"peer": one.peer, "name": one.name, "since": one.since} for one in (peer.absent if peer else ())
-        ],
+        "absent": [{"peer": one.peer, "name": one.name, "since": one.since} for one in (peer.absent if peer else ())],
         "pace": _pace(peer.pace if peer else None),
         "profile": _profile(peer.pace if peer else None),
         "links": [
@@ -107,6 +105,11 @@ def report(
             "false": sums.false,
             "lent": sums.lent,
         },
+        "lent": [{"peer": one.peer, "name": one.name, "shards": one.shards} for one in (peer.lent if peer else ())],
+        "borrowed": [
+            {"peer": one.peer, "name": one.name, "shards": one.shards, "records": one.records}
+            for one in (peer.borrowed if peer else ())
+        ],
         "final_at": peer.final_at if peer else None,
         "first_merge_at": peer.first_merge_at if peer else None,
         "started_at": started_at,
