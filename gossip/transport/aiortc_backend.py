@@ -8,9 +8,10 @@ What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; each was measur
 - A police: it enforces neither message size nor its receive window, and more (police.py). `_guard` shows every
   packet to the police first, and turns an assertion that a packet trips all the same into RemoteError.
 - A limit to its own sender, which does not look at the far end's window either, and to its acknowledgements.
+- Less patience with a lost packet (`_hurry`), and more with an acknowledgement that waits to be read.
 - Silence after the end: timers and flush tasks that find the transport closed raise in tasks nobody awaits.
 
-`_limit` and `_guard` replace methods on this one connection's objects, never on the library's classes. They
+`_limit`, `_guard` and `_hurry` replace methods on this one connection's objects, never on the library's classes. They
 touch names without a promise, so the constructor fails loudly on a release that has moved them.
 """
 
@@ -34,6 +35,11 @@ from ledger.errors import LinkError, LocalError, RemoteError
 MAX_DATAGRAMS = 2048
 # Of an acknowledgement: aiortc sends 1,500 bytes of a longer one, and the rest in front of the next, for ever behind.
 MAX_GAPS, MAX_DUPLICATES = 200, 50
+# How long an acknowledgement is waited for before all is sent again. aiortc waits 3 s at first, then 1 s or more (RFC
+# 9260), and a swarm says little at a time: each loss costs such a wait. libdatachannel waits 1 s, then 0.2 s or more.
+# At 10% loss and 50 ms each way, 19 of 20 answers were there after 0.6 s in place of 1.1 to 2 s.
+WAIT_FIRST_S, WAIT_LEAST_S, WAIT_MOST_S = 1.0, 0.4, 10.0
+GRACE_S = 0.05  # for what came meanwhile and was not yet read: a busy process is late for everything
 MAX_DATAGRAM_BYTES = 2048  # aiortc reads 1,500 bytes of a record, and a record adds less than 50
 
 
@@ -55,6 +61,7 @@ class AiortcPeer:
             self._ice = sctp.transport.transport._connection
             _limit(self._ice, addresses)
             _guard(sctp, self._broke)
+            _hurry(sctp)
         except AttributeError as error:
             raise LocalError(
                 "this release of aiortc is not known to us", why=str(error), next_step="install aiortc 1.16"
@@ -152,6 +159,23 @@ def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
 
     ice.get_component_candidates = gather_ours
     ice.data_received = receive_some
+
+
+def _hurry(sctp: Any) -> None:
+    """Send again sooner what was probably lost."""
+    loop, update, expired = asyncio.get_running_loop(), sctp._update_rto, sctp._t3_expired
+
+    def update_sooner(round_trip_s: float) -> None:
+        update(round_trip_s)
+        sctp._rto = min(max(sctp._srtt + 4 * sctp._rttvar, WAIT_LEAST_S), WAIT_MOST_S)
+
+    def expired_after_grace() -> None:
+        sctp._t3_handle = loop.call_later(
+            GRACE_S, expired
+        )  # an acknowledgement cancels it, as it does the timer itself
+
+    sctp._rto = WAIT_FIRST_S
+    sctp._update_rto, sctp._t3_expired = update_sooner, expired_after_grace
 
 
 def _guard(sctp: Any, broke: Callable[[RemoteError], None]) -> None:
