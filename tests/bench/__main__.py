@@ -26,6 +26,7 @@ from tests.bench import (
     ledger,
     machine,
     million,
+    net,
     pace,
     poison,
     policy,
@@ -55,6 +56,7 @@ SECTIONS: Final = (
     "houses",
     "poison",
     "pace",
+    "net",
     "fuzz",
     "demo",
 )
@@ -84,6 +86,7 @@ def main() -> None:
         "houses": lambda: houses.measure(quick=given.quick),
         "poison": lambda: poison.measure(quick=given.quick),
         "pace": lambda: pace.measure(quick=given.quick),
+        "net": lambda: net.measure(quick=given.quick),
         "fuzz": lambda: fuzz.measure(quick=given.quick),
         "demo": lambda: demo.measure(seeds, _progress),
     }

@@ -88,8 +88,9 @@ def stop(nodes: Sequence[Node]) -> None:
 Maker = Callable[..., Machine]
 
 
-def machines(make: Maker, net: Lan) -> dict[str, Machine]:
-    return {name: make(name, inside=net[name].enter) for name in net.places}
+def machines(make: Maker, net: Lan, *names: str) -> dict[str, Machine]:
+    """Machines of these names, or one for each of the networks."""
+    return {name: make(name, inside=net[name].enter) for name in names or net.places}
 
 
 __all__ = ["Node", "data", "equal", "folded", "found", "join", "machines", "runs", "stop", "until"]

@@ -1,4 +1,4 @@
-"""What a link of aiortc does about a lost packet: it waits less than the library by itself, and looks before it sends."""
+"""What a link of aiortc does about a lost packet: it waits less than the library alone, and looks before it sends."""
 
 from __future__ import annotations
 
