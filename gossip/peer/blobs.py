@@ -31,6 +31,7 @@ from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
+BESIDE_BYTES: Final = 320  # that a blob kept takes beside itself: a small model's deltas are smaller than that
 FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
 MAX_NAMED: Final = 64  # entries remembered that name one blob
@@ -172,10 +173,10 @@ class Blobs:
         self._open.pop(digest, None)
         if digest not in self._recent:
             self._recent[digest] = data
-            self._recent_bytes += len(data)
+            self._recent_bytes += len(data) + BESIDE_BYTES
         while self._recent_bytes > MAX_RECENT_BYTES and len(self._recent) > 1:
             oldest = next(iter(self._recent))
-            self._recent_bytes -= len(self._recent.pop(oldest))
+            self._recent_bytes -= len(self._recent.pop(oldest)) + BESIDE_BYTES
 
     def forget_log(self, log: PeerId) -> None:
         """That log has ended: nothing that only it names is wanted."""
