@@ -31,7 +31,7 @@ from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
-BESIDE_BYTES: Final = 320  # that a blob kept takes beside itself: a small model's deltas are smaller than that
+BESIDE_BYTES: Final = 256  # that a blob kept takes beside itself: a small model's deltas are smaller than that
 FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
 MAX_NAMED: Final = 64  # entries remembered that name one blob
