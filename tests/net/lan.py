@@ -1,4 +1,4 @@
-"""Networks of their own for machines, joined by a switch in user space. The kernel need know neither veth nor netem.
+"""Networks of their own for machines, joined by a switch in user space: the kernel need know no netem.
 
     with lan("anna", "berta") as net:
         anna = machine("anna", inside=net["anna"].enter)      her interface is eth0, her address net.address("anna")
@@ -99,16 +99,3 @@ def lan(*names: str, seed: int = 0) -> Iterator[Lan]:
         for name, end in taps:
             net.switch.plug(name, end.fd)
         yield net
-
-
-@contextmanager
-def cable(one: Network, two: Network, *, names: tuple[str, str], addresses: tuple[str, str]) -> Iterator[Switch]:
-    """Join two networks: an interface at each end, with its name and address."""
-    with tap(one, names[0], addresses[0]) as left, tap(two, names[1], addresses[1]) as right:
-        switch = Switch()
-        try:
-            switch.plug(names[0], left.fd)
-            switch.plug(names[1], right.fd)
-            yield switch
-        finally:
-            switch.close()
