@@ -68,6 +68,7 @@ class Lending:
         self._among: tuple[PeerId, ...] = ()
         self._epoch = 0
         self._look_at = 0.0
+        self._told_private = False
 
     # -------------------------------------------------------------- what happens
 
@@ -93,6 +94,12 @@ class Lending:
             self._asked, self._cut = "", {}
         if self._among and not self._cut:
             self._begin((), now)
+        if data is not None and data.zone != "public" and not self._told_private:
+            self._told_private = True
+            self._out.note(
+                "trouble",
+                text="nothing of this peer's data is lent: they are private; gossip data zone FILE public changes that",
+            )
         if data is not None and not self._asked and any(self._may_have(peer) for peer in self._named):
             self._asked = data.root
             self._out.put(CutShards(self._asked))

@@ -128,6 +128,8 @@ def test_shards_are_heard_by_those_who_were_named_and_by_nobody_else() -> None:
 def test_of_data_that_are_not_lent_no_byte_moves(facts: dict[str, Any]) -> None:
     swarm = Watched(seconds=10.0, **facts)
     assert swarm.run().invariants_broken == ()
+    told = [peer for _, peer, kind, fields in swarm.notes if kind == "trouble" and "is lent" in fields["text"]]
+    assert told == ([LENDER] if "public" in facts else [])  # its owner, who wants them lent
     if "public" in facts or "opens" in facts:
         assert swarm.who_heard_rows(LENDER) == set()
     else:
