@@ -38,4 +38,4 @@ def test_the_shares_of_one_data_set_as_they_are_for_ever() -> None:
     assert shards_of("5d" * 32, "dd" * 32, among) == ()
 
 
-SHARES = "cc aa aa cc aa cc bb cc aa bb cc aa cc aa bb cc".split()
+SHARES = ["cc", "aa", "aa", "cc", "aa", "cc", "bb", "cc", "aa", "bb", "cc", "aa", "cc", "aa", "bb", "cc"]
