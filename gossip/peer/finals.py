@@ -51,6 +51,11 @@ LOOK_S: Final = 1.0  # between two looks whether it can be done
 TIMER: Final = "finals"
 
 
+def takes_over(kept: int, newer: int) -> bool:
+    """Whether a final with so many updates is worth keeping in place of one with `kept`."""
+    return newer >= kept + min(MARGIN, max(1, kept // 8))
+
+
 class Finals:
     """The final snapshots that one peer knows of, and the model of one of them."""
 
@@ -97,8 +102,7 @@ class Finals:
         """Look through the finals that came since the last time."""
         fresh, self._old = sorted(self._old, key=lambda final: (final[0], final[1], final[2].seq)), []
         for final in fresh:
-            least = 0 if self._wanted is None else self._wanted[0] + min(MARGIN, max(1, self._wanted[0] // 8))
-            if final[0] >= least:
+            if self._wanted is None or takes_over(self._wanted[0], final[0]):
                 self._wanted, self._made = final, ""
 
     # -------------------------------------------------------------- keeping

@@ -59,7 +59,7 @@ from ledger.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 MODEL = (Path(__file__).resolve().parents[2] / "examples" / "own_model.json").read_text()
-UPDATES = 420  # a late joiner looks for a snapshot from 256 entries missing on
+UPDATES = 320  # a late joiner looks for a snapshot from 256 entries missing on
 ROUND_S = 60.0
 WITHIN_S = 90.0
 

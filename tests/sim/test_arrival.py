@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from gossip.config import PeerConfig
 from gossip.events import Effect, Event, KeepModel, Received, Send
 from gossip.limits import Limits
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.peer.finals import MARGIN, takes_over
 from gossip.peer.shifted import bytes_of, hash_of
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm
 from gossip.sim.station import SimPeer
@@ -23,7 +25,7 @@ from gossip.sim.toy import ToyTrainer, Weights
 from gossip.wire.codec import decode, encode
 from gossip.wire.frames import PART_BYTES, Entries, Frame, Latest, Parts, Piece
 from ledger.canonical import decode_entry
-from ledger.entry import Scores, Snapshot, Tensor, Update
+from ledger.entry import Finality, Scores, Snapshot, Tensor, Update
 from ledger.fold import model_header
 
 LATE = 14.0  # when the last peer comes
@@ -67,8 +69,11 @@ class Told(SimPeer):
     """A peer whose words may be altered on their way out."""
 
     alter: Callable[[Frame], Frame] | None = None
+    models: tuple[str, ...] = ()  # written for those who come late
 
     def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, KeepModel):
+            self.models = (*self.models, effect.model)
         if isinstance(effect, Send) and self.alter is not None:
             frame = decode(effect.message)
             other = self.alter(frame)
@@ -151,6 +156,33 @@ def test_its_first_round_is_of_that_model_and_is_published_once_its_own_fold_has
     assert any(seen.get(log, 0) < size for log, size in past.items() if log != joiner.self_id)
     assert update.view  # so what came after the snapshot counts as not seen by that round
     assert published["staleness"] > 0
+
+
+@SHARED
+def test_a_model_is_written_for_an_eighth_more_updates_and_not_for_each_final() -> None:
+    swarm, _ = calm()
+    book = swarm.peers[0].book
+    assert book is not None
+    replica, updates, finals = book.replica, {}, 0
+    for log, size in replica.heads().items():
+        for entry in (replica.entry(log, seq) for seq in range(size)):
+            finals += isinstance(entry, Finality)
+            if isinstance(entry, Snapshot):
+                updates[entry.model] = entry.updates
+    for peer in swarm.peers[:JOINER]:
+        assert isinstance(peer, Told)
+        kept = [updates[model] for model in peer.models]
+        assert len(kept) > 1
+        assert all(newer >= older + max(1, older // 8) for older, newer in pairwise(kept))
+        assert len(kept) < finals
+
+
+def test_of_a_large_past_half_a_thousand_more_are_enough() -> None:
+    assert [takes_over(kept, kept + more) for kept, more in ((0, 0), (0, 1), (7, 1), (800, 99), (800, 100))] == [
+        False, True, True, False, True,
+    ]  # fmt: skip
+    assert not takes_over(1_000_000, 1_000_000 + MARGIN - 1)
+    assert takes_over(1_000_000, 1_000_000 + MARGIN)
 
 
 @SHARED
