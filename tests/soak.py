@@ -2,7 +2,8 @@
 
     python -m tests.soak [--kills N] [--cuts N] [--seed N] [--quick]
 
-(Swarms with random troubles: tests/soak_seeds.py, which `make soak` runs after this.)
+(Memory over a long run: tests/soak_memory.py. Swarms with random troubles: tests/soak_seeds.py. `make soak` runs both
+after this.)
 
 A few of each run in `make test`. Here, 1,000 kill -9 at any moment, the kill between any two steps of append, sign and
 send, and 200 power cuts of each sort; then the positive controls, which must lose something. A few minutes; ends with

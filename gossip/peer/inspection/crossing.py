@@ -34,6 +34,7 @@ OVERLAP: Final = "crossed.overlap_permille"
 NEWEST: Final = 4  # updates of each other trainer
 MAX_TRAINERS: Final = 16  # that one update is compared with
 MAX_CACHED: Final = 1 << 21  # numbers of spread out deltas that are kept: 16 MB
+MAX_DELTAS: Final = 4 * NEWEST * MAX_TRAINERS  # at most, however small: an update is compared with a quarter of that
 MAX_SKETCHES: Final = 256  # of 8 KB in memory each
 
 
@@ -116,7 +117,7 @@ class Crossing:
             return None
         found = self._deltas[delta] = spread(decoded)
         self._cached += found.elements
-        while self._cached > MAX_CACHED and len(self._deltas) > 1:
+        while (self._cached > MAX_CACHED and len(self._deltas) > 1) or len(self._deltas) > MAX_DELTAS:
             self._cached -= self._deltas.popitem(last=False)[1].elements
         return found
 
