@@ -16,7 +16,8 @@ help:
 	@echo "make bench   figures and ratios, printed"
 	@echo "make attack  what hostile members cost, attack by attack, up to half an hour (ARGS=--quick: minutes)"
 	@echo "make fuzz    every decoder under a fuzzer that follows what inputs reach, a minute each (ARGS=frame: one)"
-	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one); then simulated"
+	@echo "make soak    kills and power cuts by the hundred, a few minutes (ARGS=--quick: one); then memory over"
+	@echo "             10,000 updates of a machine that is killed now and then, minutes; then simulated"
 	@echo "             swarms with random troubles, SEEDS=10000 of them: a day (SEEDS=20: minutes)"
 	@echo "make setup   only make $(VENV)"
 	@echo "make dev     the same with what tests need"
@@ -52,6 +53,7 @@ fuzz: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak $(ARGS)
+	@$(BIN)/python -m tests.soak_memory
 	@$(BIN)/python -m tests.soak_seeds --seeds $(SEEDS)
 
 $(VENV)/.peer: .ci/peer.lock pyproject.toml
