@@ -8,9 +8,9 @@
 Part of `make soak`. Every thousandth update, its own and others', the child's resident memory is printed; after three
 and after seven tenths of them it is killed with SIGKILL, and goes on from what its store holds. For each entry of the
 ledger it must hold hashes, weights and pasts. So it may grow by that and its caches and no more (MOST_PER_UPDATE,
-CACHES_MB) after the first fifth, and whoever begins anew from the same store must not be much smaller than the process that was killed
-(MOST_PILED): the difference is what piled up without need. Ends with status 1 otherwise; if the models are not equal at
-the end; or if the control, a machine that forgets no message, is not caught.
+CACHES_MB) after the first fifth, and whoever begins anew from the same store must not be much smaller than the process
+that was killed (MOST_PILED): the difference is what piled up without need. Ends with status 1 otherwise; if the models
+are not equal at the end; or if the control, a machine that forgets no message, is not caught.
 """
 
 from __future__ import annotations
