@@ -137,6 +137,7 @@ class Author:
             try:
                 step()
             except Unwritable as error:
+                self._out.heed(self.now)
                 if error.why not in self._told:
                     self._told.add(error.why)
                     self._out.note("trouble", text=f"{error.what}, so it was not written: {error.why}")

@@ -95,6 +95,7 @@ class Borrowing:
     def tick(self, now: float) -> None:
         if not self._leases and not self._in_use and self._coming is None:
             return
+        self._out.heed(now)
         self._arrive()
         wanted = list(self._wanted())
         if self._coming is not None and self._coming.hash not in [one.shard for one, *_ in wanted]:

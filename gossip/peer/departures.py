@@ -112,6 +112,7 @@ class Departures:
         due: list[float] = []
         for live in self._links:
             if live.peer is None:
+                self._out.heed(now)  # who is let in, or not any more, is looked at all the time
                 if why := self._why_no_guest(live, now):
                     self._links.drop(live.link, why, now)
                 continue
@@ -127,6 +128,7 @@ class Departures:
             self.has_news = False
             self._give_up()
         if self._full:
+            self._out.heed(now)
             self._look_at_shares()
         due += self._look_at_ourselves(now)
         if due:

@@ -111,7 +111,10 @@ class Finals:
         """Keep the model that is wanted, if it is not kept and nothing more urgent is to be done."""
         if self._old:
             self._choose()
-        if self._wanted is None or self._made or now < self._look_at:
+        if self._wanted is None or self._made:
+            return
+        if now < self._look_at:
+            self._out.heed(self._look_at)
             return
         self._look_at = now + LOOK_S
         _, log, final = self._wanted

@@ -172,6 +172,8 @@ class Following:
             patience = CAUGHT_UP_S if now >= loan.heard_at + CAUGHT_UP_S and not self._rumour.missing() else IDLE_S
             if now >= loan.heard_at + patience:
                 self._end(loan, "unknown", "nobody has what it names")
+        if self._lent or self._coming:
+            self._out.heed(now)  # what is missing counts
         if self._lent:
             due = min(loan.heard_at for loan in self._lent)
             self._out.timer(TIMER, due + CAUGHT_UP_S if now < due + CAUGHT_UP_S else now + CAUGHT_UP_S)

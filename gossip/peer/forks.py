@@ -131,6 +131,8 @@ class Forks:
             for peer in self._accused:  # a log may have grown to where it is accused
                 self._mark_if_void(peer)
             self._cite_what_only_we_hold(now)
+        if self._accused:
+            self._out.heed(self._look_at)
         if self._cite_at:
             self._out.timer(TIMER, self._look_at)
 

@@ -16,11 +16,12 @@ from gossip.wire.frames import Frame
 class Outbox:
     """Effects in the order in which they were asked for."""
 
-    __slots__ = ("_effects", "_set")
+    __slots__ = ("_effects", "_set", "due")
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self._set: dict[str, float] = {}  # timers under way in the shell
+        self.due = 0.0  # the earliest time that was named since calm.py last looked
 
     def put(self, effect: Effect) -> None:
         self._effects.append(effect)
@@ -33,9 +34,21 @@ class Outbox:
 
     def timer(self, name: str, at: float) -> None:
         """Have Timer(name) delivered at `at`, unless it comes earlier already."""
+        if at < self.due:
+            self.due = at
         if self._set.get(name, at + 1) > at:
             self._set[name] = at
             self._effects.append(SetTimer(name, at))
+
+    def heed(self, at: float) -> None:
+        """Something changes at `at`, or at the next event after it, for which nobody has to be woken."""
+        if at < self.due:
+            self.due = at
+
+    @property
+    def count(self) -> int:
+        """Effects asked for since the last take()."""
+        return len(self._effects)
 
     def rang(self, name: str) -> None:
         """The shell delivered this timer: it is no longer under way."""

@@ -58,6 +58,7 @@ from gossip.peer.beginnings import Beginnings
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
 from gossip.peer.borrowing import Borrowing
+from gossip.peer.calm import Calm
 from gossip.peer.chronicle import Chronicle
 from gossip.peer.departures import Departures
 from gossip.peer.disk import Disk, blob_bytes
@@ -109,6 +110,7 @@ class Peer:
         self._book = book
         self._now = 0.0
         self._out = out = Outbox()
+        self._calm = Calm(book.replica, out)
         replica = book.replica
         self._tapes = Tapes()
         for log, size in replica.heads().items():
@@ -256,12 +258,43 @@ class Peer:
                 self._rounds.drain()
             case _:
                 assert_never(event)
-        self._settle()
+        self._settle(is_calm=self._calm.lasts(event, now) and not (self._reception.replan or self._rumour.odd))
         return self._out.take()
 
-    def _settle(self) -> None:
-        """Do everything that has become possible."""
+    def _settle(self, *, is_calm: bool) -> None:
+        """Do everything that has become possible. Of a machine at rest only these few can have something to do."""
         now = self._now
+        if not is_calm:
+            self._calm.begin()
+            self._look_around(now)
+        elif self._leading.leads:
+            self._leading.tick(now)
+        asked = self._out.count
+        self._arrival.tick(now)
+        if not is_calm:
+            self._finals.tick(now)
+            self._lending.tick(now)
+            self._calm.end(now)
+        elif asked != self._out.count:
+            self._calm.over()
+        if not self._following.holds(now):
+            self._rumour.pull(now)
+        if len(self._blobs):
+            self._blobs.pump(now)
+        self._rumour.tick(now)
+        if not is_calm:
+            self._links.own_key = self._author.public
+            if self._config.adapts:
+                self._links.good_for = links_for(self._line(), self._config.links, self._config.own_links + 1)
+        if self._reception.replan:
+            self._reception.replan = False
+            self._links.plan(now)
+        if not self._is_drained and self._drained():
+            self._is_drained = True
+            self._out.note("drained", model=self._book.model_hash(), updates=self._rounds.published)
+
+    def _look_around(self, now: float) -> None:
+        """Every chapter that admits, writes, judges or cosigns does what it can."""
         self._admission.advance(now)
         self._departures.tick(now)
         self._come_home()
@@ -281,22 +314,6 @@ class Peer:
         )
         self._strands.tick(now)
         self._author.attempt(lambda: self._forks.tick(now))
-        self._arrival.tick(now)
-        self._finals.tick(now)
-        self._lending.tick(now)
-        if not self._following.holds(now):
-            self._rumour.pull(now)
-        self._blobs.pump(now)
-        self._rumour.tick(now)
-        self._links.own_key = self._author.public
-        if self._config.adapts:
-            self._links.good_for = links_for(self._line(), self._config.links, self._config.own_links + 1)
-        if self._reception.replan:
-            self._reception.replan = False
-            self._links.plan(now)
-        if self._drained() and not self._is_drained:
-            self._is_drained = True
-            self._out.note("drained", model=self._book.model_hash(), updates=self._rounds.published)
 
     def _line(self) -> Line:
         """What our way to all others has shown."""
@@ -310,8 +327,10 @@ class Peer:
 
     def _come_home(self) -> None:
         """The own log is written and signed once it is known to be whole."""
-        if not self._home.is_home and self._home.tick(self._now):
-            self._author.resume(self._now)
+        if not self._home.is_home:
+            self._out.heed(self._now)  # what links say of our log counts
+            if self._home.tick(self._now):
+                self._author.resume(self._now)
 
     def _missing(self) -> int:
         return self._rumour.missing() + self._strands.missing()

@@ -367,6 +367,7 @@ class Rounds:
         if now < self._rest_until:
             self._out.timer(TIMER, self._rest_until)
         elif now < self._wait_until and self._missing():
+            self._out.heed(now)  # what is missing may come, or be given up
             self._out.timer(TIMER, self._wait_until)
         else:
             self._begin(now)

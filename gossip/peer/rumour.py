@@ -77,6 +77,7 @@ class Rumour:
         self.wants_own = False  # the own log is asked for like any other: this peer may have lost a part of it
         self.odd: dict[PeerId, tuple[LinkId, int]] = {}  # another entry than ours is said to be last at that size
         self._claims: dict[LinkId, dict[LogId, int]] = {}
+        self._beyond: dict[LinkId, dict[LogId, None]] = {}  # logs of which a claim was, when made, more than we hold
         self._spoken: dict[LinkId, dict[PeerId, None]] = {}  # of which peers' logs a link has said how much it holds
         self._behind: dict[LogId, None] = {}  # logs of which somebody may have more
         self._asks: dict[LogId, Ask] = {}
@@ -163,6 +164,7 @@ class Rumour:
 
     def link_up(self, live: Live, now: float) -> None:
         self._claims[live.link] = {}
+        self._beyond[live.link] = {}
         self._spoken[live.link] = {}
         self._digests[live.link] = (now, FIRST_DIGEST_S)
         if live.peer is not None:  # it may have come back with less than we hold of its log, and waits for this word
@@ -170,6 +172,7 @@ class Rumour:
 
     def link_down(self, link: LinkId) -> None:
         self._claims.pop(link, None)
+        self._beyond.pop(link, None)
         self._spoken.pop(link, None)
         self._digests.pop(link, None)
         for log in [log for log, ask in self._asks.items() if ask.link == link]:
@@ -182,6 +185,7 @@ class Rumour:
         claims = self._claims.get(link)
         if claims is not None:
             claims[log] = max(seq + 1, claims.get(log, 0))
+            self._beyond[link][log] = None
 
     def holders(self, log: LogId, seq: int) -> list[LinkId]:
         """Who says that it holds an entry. Guests are not asked: they may know of logs that are not theirs."""
@@ -229,6 +233,7 @@ class Rumour:
             for log in self._meant(peer, size, head, link):
                 if size > claims.get(log, 0):
                     claims[log] = size
+                    self._beyond[link][log] = None
                     self._behind[log] = None
 
     def _meant(self, peer: PeerId, size: int, head: bytes, link: LinkId) -> list[LogId]:
@@ -263,6 +268,7 @@ class Rumour:
             self._out.send(link, frame)
             claims = self._claims[link]
             claims[tape.log] = max(claims.get(tape.log, 0), frame.start + len(frame.entries))
+            self._beyond[link][tape.log] = None
 
     def _is_branch(self, tape: Tape, size: int, root: bytes) -> bool:
         return size <= tape.admitted and tape.tree.root(size) == root
@@ -297,6 +303,7 @@ class Rumour:
         claims = self._claims.get(link)
         if claims is not None:
             claims[log] = max(size, claims.get(log, 0))
+            self._beyond[link][log] = None
         self._behind[log] = None
 
     def disown(self, log: LogId, link: LinkId) -> None:
@@ -343,14 +350,19 @@ class Rumour:
     def said(self) -> int:
         """How many entries that are not admitted here one link says to hold, at most: of any logs, whether they concern
         us or not. A hint: a joiner does not know yet whose logs concern it."""
-        return max(
-            (
-                sum(max(0, size - self._replica.size(log)) for log, size in self._claims[live.link].items())
-                for live in self._links
-                if not live.is_guest
-            ),
-            default=0,
-        )
+        return max((self._ahead(live.link) for live in self._links if not live.is_guest), default=0)
+
+    def _ahead(self, link: LinkId) -> int:
+        """How many entries a link says to hold beyond what is admitted here. (Asked four times a second: of a swarm
+        that is up to date hardly a log is looked at for it.)"""
+        claims, beyond, total = self._claims[link], self._beyond[link], 0
+        for log in tuple(beyond):
+            more = claims.get(log, 0) - self._replica.size(log)
+            if more > 0:
+                total += more
+            else:
+                del beyond[log]
+        return total
 
     def _claimed(self, log: LogId) -> int:
         best = self._known(log)

@@ -165,11 +165,15 @@ class Strands:
     def tick(self, now: float) -> None:
         """Ask what is due."""
         self._look_at_what_waits(now)
+        if self._tracing or self._quests:
+            self._out.heed(now)
         for quest in tuple(self._quests.values()):
             self._pursue(quest, now)
 
     def _look_at_what_waits(self, now: float) -> None:
         stuck = self._admission.stuck()
+        if stuck:
+            self._out.heed(now)
         for log in [log for log in self._tracing if log not in stuck]:
             self._forget(log)
         for log in sorted(stuck):

@@ -231,6 +231,7 @@ class Witnessing:
         if chosen is None:
             return
         self._voted_at = now  # whatever comes of it: it costs the same
+        self._out.heed(now)
         digest = self._election.vote(chosen)
         if digest is not None:
             self._storing.add((chosen.log, chosen.size))

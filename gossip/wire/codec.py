@@ -81,6 +81,7 @@ from ledger.errors import LocalError, RemoteError
 from ledger.keys import SIGNATURE_BYTES
 from ledger.merkle import HASH_BYTES
 
+_HAVE_ROW: Final = struct.Struct(f"<{HASH_BYTES}sI{HEAD_BYTES}s")
 VOUCHER_BYTES: Final = HASH_BYTES + 8 + SIGNATURE_BYTES
 
 
@@ -241,9 +242,9 @@ def _have(reader: Reader) -> Have:
     row_bytes = HASH_BYTES + 4 + HEAD_BYTES
     require(1 <= count <= MAX_HAVE and reader.left == row_bytes * count, "a list of logs is not as long as it says")
     rows: list[tuple[PeerId, int, bytes]] = []
-    for _ in range(count):
-        row = (reader.hash(), reader.number("<I"), reader.take(HEAD_BYTES))
-        require(row[1] >= 1 and (not rows or row > rows[-1]), "a list of logs is out of order, or names an empty one")
+    for log, size, head in _HAVE_ROW.iter_unpack(reader.take(row_bytes * count)):
+        row = (log.hex(), size, head)
+        require(size >= 1 and (not rows or row > rows[-1]), "a list of logs is out of order, or names an empty one")
         rows.append(row)
     return Have(tuple(rows))
 

@@ -7,11 +7,14 @@ to blame (RemoteError). It refuses to know the messages (codec.py, models.py).
 from __future__ import annotations
 
 import struct
+from typing import Final
 
 from gossip.wire.frames import MAX_PROOF
 from ledger.entry import Hash
 from ledger.errors import RemoteError
 from ledger.merkle import HASH_BYTES
+
+_SHAPES: Final = {form: struct.Struct(form) for form in ("<B", "<H", "<I", "<Q")}
 
 
 class Reader:
@@ -28,12 +31,15 @@ class Reader:
         return len(self._data) - self._at
 
     def take(self, length: int) -> bytes:
-        require(length <= self.left, "it ends inside a field")
-        self._at += length
-        return self._data[self._at - length : self._at]
+        begin = self._at
+        self._at = end = begin + length
+        if end > len(self._data):  # (no call of require: this is done for each field of each message)
+            raise malformed("it ends inside a field")
+        return self._data[begin:end]
 
     def number(self, form: str) -> int:
-        value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
+        shape = _SHAPES[form]
+        value: int = shape.unpack(self.take(shape.size))[0]
         return value
 
     def hash(self) -> Hash:

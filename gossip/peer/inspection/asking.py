@@ -121,6 +121,7 @@ class Asking:
         for key, watch in tuple(self._watched.items()):
             if self._is_settled(watch, now):
                 del self._watched[key]
+                self._office.out.heed(now)
 
     def _ask_one(self, log: LogId, now: float) -> bool:
         """Whether there is nothing of this log to be asked for, until an update comes."""
@@ -176,6 +177,7 @@ class Asking:
                 concurs = (watch.log, watch.data) in self._doubted
                 if not self._examining.begin(watch.place, now, concurs=concurs):
                     watch.place = None
+                self._office.out.heed(now)
                 return False
         elif not self._examining.awaits(watch.place):
             return True  # looked at

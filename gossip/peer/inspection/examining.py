@@ -141,6 +141,8 @@ class Examining:
     # -------------------------------------------------------------- looking
 
     def tick(self, now: float) -> None:
+        if self._open:
+            self._office.out.heed(now)  # blobs may be here, and asking.py looks at what is still awaited
         for place, found in tuple(self._open.items()):
             if not self._office.is_alien(place[0]):
                 self.give_up(place)

@@ -123,6 +123,8 @@ class Holdout:
     def tick(self, now: float) -> None:
         if self._open is not None and now >= self._open[3]:
             self._open = None
+        if self._open is not None:
+            self._office.out.heed(self._open[3])
         while self._waiting and self._open is None:
             if now < self._next_at:
                 self._office.later(self._next_at)
