@@ -129,7 +129,7 @@ def test_what_a_thief_wrote_comes_back_to_its_owner_and_leaves_the_model(has_cop
         if has_copy:
             peer.memory = memory
         else:
-            peer.memory.history = memory.history[:1]  # its enrolment
+            peer.memory.put(*memory.history[0], None)  # its enrolment
         peer.restored = not has_copy
         peer.start()
 
@@ -164,8 +164,9 @@ def test_a_peer_with_a_long_log_comes_back_with_the_promised_key_alone(changed: 
     def come_back() -> None:
         peer.crash()
         held.append(replica_of(swarm.peers[0]).size(log))
-        beginning, peer.memory = peer.memory.history[:1], Memory()
-        peer.memory.history, peer.restored = beginning, True
+        enrolment, peer.memory = peer.memory.history[0], Memory()
+        peer.memory.put(*enrolment, None)
+        peer.restored = True
         peer._key = next_key(8, 1, 1 + changed)
         peer.start()
         peer.change_key(True)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gossip.config import PeerConfig
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book
 from gossip.sim import Crash, Cut, Scenario, SimReport, SimSwarm, simulate
@@ -131,7 +132,8 @@ def test_observers_fold_and_write_nothing() -> None:
 
 
 def test_a_slow_peer_delays_nobody() -> None:
-    report = simulate(Scenario(peers=4, seconds=30, seed=1, round_s=1.0, slow={3: 10.0}))
+    whole_rounds = PeerConfig(adapts=False)
+    report = simulate(Scenario(peers=4, seconds=30, seed=1, round_s=1.0, slow={3: 10.0}, config=whole_rounds))
     assert agreed(report)
     slow = report.updates[report.peers[3]]
     assert 1 <= slow <= 4
