@@ -97,9 +97,11 @@ class Fetch:
         """Give what is to be asked for to links that have room; ask to be called again at the first deadline."""
         late = [part for part, ask in self._asks.items() if now >= ask.deadline]
         for part in late:
-            link = self._asks.pop(part).link
+            ask = self._asks.pop(part, None)
+            if ask is None:
+                continue  # its link was given up a moment ago, and all that it was asked for with it
             self._todo.append(part)
-            self._failed(link)
+            self._failed(ask.link)
         if self._listing is not None and now >= self._listing.deadline:
             link = self._listing.link
             self._begin_again()  # somebody else may be asked, and must say all of it
