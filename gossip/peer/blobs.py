@@ -115,6 +115,7 @@ class Blobs:
             transfer = self._open[digest] = Transfer(digest, limit, {})
         elif (log, seq) in transfer.named or (not urgent and len(transfer.named) >= MAX_NAMED):
             return True
+        transfer.limit = max(transfer.limit, limit)  # of what a link offered, the limit is that link's own word
         transfer.named[log, seq] = total
         said = set(transfer.named.values())
         transfer.stated = said.pop() if len(said) == 1 else 0  # if entries do not agree, who sends the blob says it

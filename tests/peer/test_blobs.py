@@ -168,3 +168,20 @@ def test_a_wrong_blob_from_one_link_costs_it_that_link(fetching: Fetching) -> No
     with pytest.raises(RemoteError, match="not what its hash says"):
         fetching.blobs.on_piece(LIAR, Piece(digest, 5, 0, b"wrong"), fetching.now)
     assert fetching.seconds_until_whole(digest) < 3
+
+
+def test_a_strangers_offer_of_a_blob_sets_no_length_for_who_holds_it_by_an_entry(fetching: Fetching) -> None:
+    """The liar offers a blob as one byte long; then an entry turns out to name it, and its holder sends all of it."""
+    digest = sha256(BLOB).hexdigest()
+    fetching.blobs.want_offered(digest, 1, LIAR)
+    fetching.pump()
+    assert fetching.want(BLOB, OURS, 5) == digest
+    assert fetching.seconds_until_whole(digest) < 10
+    assert fetching.blobs.find(digest) == BLOB
+
+
+def test_an_entry_that_allows_less_takes_no_room_from_one_that_allows_more(fetching: Fetching) -> None:
+    digest = fetching.want(BLOB)
+    fetching.blobs.want(digest, limit=1, total=1, log=THEIRS, seq=3, urgent=True)
+    fetching.claims[OURS, 5] = [HONEST]
+    assert fetching.seconds_until_whole(digest) < 10
