@@ -19,6 +19,8 @@ from ledger.errors import LocalError
 from ledger.policy import DEFAULT_POLICY
 
 MAX_SKEW_S: Final = 86_400.0
+MAX_SECONDS: Final = 1e7  # four months
+MAX_PEERS: Final = 100_000  # machines of their own: far fewer fit into most memories
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +186,15 @@ class Scenario:
         sides = [peer for cut in self.cuts for peer in cut.side]
         wrong = [peer for peer in named if not 0 <= peer < self.peers]
         wrong += [peer for peer in sides if not 0 <= peer < self.peers + len(self.twins)]
-        if self.peers < 1 or wrong:
-            raise LocalError("a scenario names a peer that does not exist", next_step="number peers from 0")
+        if not 1 <= self.peers <= MAX_PEERS:
+            raise LocalError(f"a scenario of {self.peers} peers", next_step=f"choose 1 to {MAX_PEERS:,}")
+        if wrong:
+            raise LocalError(
+                f"a scenario names peer {wrong[0]}, who does not exist",
+                next_step=f"number its {self.peers} peers from 0 to {self.peers - 1}",
+            )
+        self._check_numbers()
+        self._check_times()
         if any(not self.admins <= sponsor < guest for guest, sponsor in self.guests.items()):
             raise LocalError("a scenario has an impossible guest", next_step="sponsors are no admins, and come first")
         shares = (self.churn, self.duplicate, self.reorder)
@@ -194,9 +203,41 @@ class Scenario:
             raise LocalError("a scenario has an impossible loss, churn or delay", next_step="shares lie in 0..1")
         if any(not 0 < speed < inf for speed in (*self.slow.values(), *self.lines.values())):
             raise LocalError("a machine or a line has an impossible speed", next_step="give numbers above 0")
-        if not (0 < self.seconds < inf and 0 <= self.settle_s < inf and 0 < self.round_s < inf):
-            raise LocalError("a scenario has an impossible length", next_step="give seconds above 0")
-        if any(not 0 <= bad.at < bad.until < inf for bad in (*self.disk_full, *self.disk_error)):
-            raise LocalError("a disk fails until after it began to", next_step="give `until` after `at`")
         if any(not abs(skew) <= MAX_SKEW_S for skew in self.skew_s.values()):
             raise LocalError("a clock of a scenario is impossibly wrong", next_step="by a day, at most")
+
+    def _check_numbers(self) -> None:
+        if not 1 <= self.admins <= self.peers:
+            raise LocalError(f"{self.admins} admins of {self.peers} peers", next_step="name as many as there are peers")
+        if not 1 <= self.threshold <= self.admins:
+            raise LocalError(
+                f"{self.threshold} admins change the policy together, and there are {self.admins}",
+                next_step="give a threshold from 1 to the number of admins",
+            )
+        if not 0 <= self.witnesses <= self.peers:
+            raise LocalError(
+                f"{self.witnesses} witnesses of {self.peers} peers", next_step="name as many as there are peers"
+            )
+
+    def _check_times(self) -> None:
+        lengths = (self.seconds, self.settle_s, self.round_s)
+        if not (0 <= min(lengths) <= max(lengths) <= MAX_SECONDS and self.seconds and self.round_s):
+            raise LocalError(
+                "a scenario has an impossible length", next_step=f"give seconds above 0, {MAX_SECONDS:.0f} at most"
+            )
+        spans = [(f"[[{what}]]", one.at, one.until) for what, ones in (
+            ("cut", self.cuts), ("disk_full", self.disk_full), ("disk_error", self.disk_error), ("twin", self.twins),
+        ) for one in ones]  # fmt: skip
+        for what, at, until in spans:
+            if not 0 <= at < (inf if until is None else until):
+                raise LocalError(
+                    f"a {what} ends at {until:g} s and begins at {at:g} s", next_step="give `until` after `at`"
+                )
+        ends = [*spans, *(("[[crash]]", crash.at, None) for crash in self.crashes)]
+        ends += [("[[late]]", at, None) for at in self.late.values()]
+        for what, at, _ in ends:
+            if not 0 <= at < self.seconds + self.settle_s:
+                raise LocalError(
+                    f"a {what} begins at {at:g} s, when all is over",
+                    next_step=f"begin it before {self.seconds + self.settle_s:g} s (seconds + settle_s)",
+                )

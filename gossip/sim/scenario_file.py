@@ -16,13 +16,15 @@ line that names the file and the place. It refuses to know what scenarios do. do
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -46,7 +48,7 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def numbers(self, peers: int) -> tuple[int, ...]:
         if (self.peers is None) == (self.share is None):
-            raise ValueError("give either peers or share")
+            raise LocalError("a table says neither or both of whom it is about", next_step="give either peers or share")
         if self.peers is not None:
             return tuple(self.peers)
         assert self.share is not None
@@ -131,6 +133,11 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     disk_error: list[_Span] = []
 
 
+_TABLES: Final[dict[str, type[_Table]]] = {
+    field.name: get_args(field.type)[0] for field in msgspec.structs.fields(_File) if get_origin(field.type) is list
+}
+_PLACE: Final = re.compile(r"at `\$\.([^`]+)`")
+_UNKNOWN: Final = re.compile(r"unknown field `([^`]+)`")
 _SAME: Final = (
     "peers", "seconds", "settle_s", "seed", "round_s", "loss", "delay_s", "jitter_s", "duplicate", "reorder", "held_s",
     "churn", "torn", "signatures", "admins", "threshold", "witnesses", "density",
@@ -163,8 +170,9 @@ def load_scenario(name_or_path: str | Path, peers: int | None = None, seed: int 
         file = msgspec.structs.replace(file, peers=peers)
     try:
         scenario = _scenario(file)
-    except (LocalError, ValueError) as error:
-        raise LocalError(f"{place} is no scenario", why=str(error)) from None
+    except LocalError as error:
+        what = f"{error.what}: {error.why}" if error.why else error.what
+        raise LocalError(f"{place} is no scenario", why=what, next_step=error.next_step) from None
     return scenario if seed is None else replace(scenario, seed=seed)
 
 
@@ -179,7 +187,34 @@ def _read(name_or_path: str | Path) -> tuple[_File, str]:
             raise ValueError(f"{odd} is no finite number")
         return msgspec.convert(table, _File), place
     except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a key
-        raise LocalError(f"{place} is no scenario", why=" ".join(str(error).split())) from None
+        why = " ".join(str(error).split())
+        raise LocalError(f"{place} is no scenario", why=why, next_step=_advice(why)) from None
+
+
+def _advice(why: str) -> str:
+    """What to write instead of what the reader of the file objects to; "" where it says so itself."""
+    place = _PLACE.search(why)
+    keys = place[1].split(".") if place else []
+    table = keys[0].partition("[")[0] if keys else ""
+    if (unknown := _UNKNOWN.search(why)) is not None:
+        kind = _TABLES.get(table, _File)
+        choices = [field.name for field in msgspec.structs.fields(kind)]
+        near = get_close_matches(unknown[1], choices, 1)
+        return f"did you mean {near[0]}?" if near else f"choose of: {', '.join(choices)}"
+    if len(keys) == 1 and table in _TABLES and "Expected `array`" in why:
+        return f"write [[{table}]], with two brackets"
+    if "Invalid enum value" in why and keys:
+        return "choose of: " + ", ".join(get_args(Fault if keys[-1] == "fault" else Signatures))
+    return ""
+
+
+def no_such_scenario(name: str, names: Sequence[str]) -> LocalError:
+    """What to tell who named one that is not there."""
+    near = get_close_matches(name, names, 1, 0.5)
+    listed = f"name a .toml file, or one of: {', '.join(names)}"
+    return LocalError(
+        f"there is no scenario {name!r}", next_step=f"did you mean {near[0]}? If not, {listed}" if near else listed
+    )
 
 
 def _bytes(name_or_path: str | Path) -> tuple[bytes, str]:
@@ -188,9 +223,7 @@ def _bytes(name_or_path: str | Path) -> tuple[bytes, str]:
         return (_PACKAGED / f"{name}.toml").read_bytes(), f"scenario {name}"
     path = Path(name_or_path)
     if path.suffix != ".toml" and path.name == name:
-        raise LocalError(
-            f"there is no scenario {name!r}", next_step=f"name a .toml file, or one of: {', '.join(scenario_names())}"
-        )
+        raise no_such_scenario(name, scenario_names())
     try:
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1), name
