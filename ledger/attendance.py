@@ -211,7 +211,7 @@ class _Sight:
             claim += self.shift(log)
         elif found.after is None:  # nor this one from below
             first = min((words.at[0] for words in self.diaries[log].seen.values() if words.at), default=seq)
-            claim += max(0, self._beyond(log, first)) if first > seq else 0
+            claim += max(0, self._beyond(log, first)) if seq < first < cited else 0  # (beyond, it is moved like these)
         if found.before is not None:
             claim = min(claim, found.before[0])
         return claim if found.after is None else max(claim, found.after[0])

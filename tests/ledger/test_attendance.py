@@ -252,3 +252,25 @@ def test_whatever_one_liar_claims_it_makes_nobody_else_absent(seed: int) -> None
 def test_a_minute_is_never_too_long() -> None:
     assert longest_silence_s([]) == longest_silence_s([1, 2, 3]) == LEAST_S
     assert longest_silence_s([0, 100, 200, 9000]) == 1000
+
+
+def test_a_log_that_is_cited_up_to_where_it_begins_to_cite() -> None:
+    """Who came in, was heard of, and whose first word about others nobody has heard yet."""
+    swarm = Swarm()
+    swarm.enter(A)
+    swarm.write(E, 1, hears=False, kind="enrol")
+    swarm.write(A, 2)
+    swarm.write(E, 3, kind="data")
+    assert swarm.table()[E].entries == 2
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whoever_cites_whom_there_is_a_table(seed: int) -> None:
+    luck = random.Random(seed)
+    swarm = Swarm()
+    peers = (A, B, C, D)[: luck.randint(2, 4)]
+    for at in range(luck.randint(2, 14)):
+        peer = luck.choice(peers)
+        kind = luck.choice(("data", "update")) if swarm.logs.get(peer) else "enrol"
+        swarm.write(peer, at * luck.choice((1, 100)), hears=luck.random() < 0.5, kind=kind)
+    assert sum(row.entries for row in swarm.table().values()) == sum(map(len, swarm.logs.values()))
