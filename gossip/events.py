@@ -102,6 +102,7 @@ class Trained:
 class TrainingFailed:
     round: int
     reason: str
+    is_over: bool = True  # no other round is to be tried; False: this one diverged, and gave nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,10 +364,11 @@ class Train:
     """Train from `theta` and answer Trained(round). Training reads its own data; the machine never sees it."""
 
     round: int
-    theta: np.ndarray  # float32[parameters], read-only: the fold's model, rounded once
+    theta: np.ndarray  # float32[parameters], read-only: the model, rounded once
     spent: int = 0  # thousandths of epsilon in our newest update: an account that knows of less is an old copy
     steps: int = 0  # local steps; 0: as many as the model declares
     density_permille: int = 0  # of the share of elements that the model declares, 1..1000; 0: all of that share
+    published: Hash = ""  # the delta of our newest update: a round of which it is not, was thrown away
 
 
 @dataclass(frozen=True, slots=True)

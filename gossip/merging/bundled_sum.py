@@ -7,6 +7,7 @@
 
     count       updates named of this log, and then their numbers: the first, then each less the one before less 1
     entries     SHA-256 over "gossip/sum/1\\n" and, log by log and number by number, the hash of each entry named
+    kept        how many elements the sum moves; no others are there
     gaps        if kept < parameters: kept numbers, as in a delta (ledger/delta.py)
     values      kept x LEB128 of (v >> shift) in zigzag, v being the sum of W(u) * (q_u << (z_u + 24)) at that place,
                 as the fold sums (grid 2^-40, int64, modulo 2^64); `shift` is the largest that loses no bit
@@ -24,8 +25,10 @@ A real one, of update 3 of log a1..a1 (weight 65536, one kept value 127 * 2^-24 
 
 Not to be confused with the bundle that `gossip ledger bundle` writes for auditors (ledger/bundle.py).
 
-Rules kept here: what is inflated has one spelling (minimal LEB128, rising names, the largest shift, nothing behind the
-last field); every length is bounded before anything is allocated. It refuses to know who made a sum, and what becomes
+Rules kept here: what is inflated has one spelling (minimal LEB128, rising names, the largest shift, no zeros, nothing
+behind the last field); every length is bounded before anything is allocated, and numbers are read in strips; a sum moves
+no element further than its updates can. There are none of models beyond MAX_PARAMETERS: their makers and readers, each
+a machine that answers to many links, would stand still for too long. It refuses to know who made a sum, and what becomes
 of it (gossip/peer/leading.py, gossip/peer/following.py).
 """
 
@@ -42,7 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.merging.arithmetic import ArrayDelta, Model
-from ledger.delta import MAX_GAP_BYTES
+from ledger.delta import MAX_GAP_BYTES, MAX_VALUE
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError, RemoteError
 
@@ -50,8 +53,10 @@ MAGIC: Final = b"GSS1"
 DOMAIN: Final = b"gossip/sum/1\n"
 MAX_NAMED: Final = 1024  # updates in one sum: beyond, a snapshot serves better
 MAX_SEQ_BYTES: Final = 5  # of the number of an entry, below 2^32
-MAX_VALUE_BYTES: Final = 10  # of 64 bits
-MAX_SUM_BYTES: Final = 8 * 1024 * 1024  # on the wire, and of a plain one four times that: no model of a peer needs more
+MAX_VALUE_BYTES: Final = 8  # 1,024 updates move an element by less than 2^53
+MAX_PARAMETERS: Final = 65_536  # making or reading one stays below 50 ms (docs/bundles.md)
+MAX_STEP: Final = MAX_VALUE << 36  # grid 2^-40: one update moves an element by 127 * 2^-4 at most, whatever its weight
+STRIP: Final = 1 << 13  # numbers read at once
 HEAD_BYTES: Final = 8
 _FIXED: Final = 4 + 2 + 32 + 1 + 4
 _HASH: Final = 32
@@ -61,29 +66,28 @@ Named = tuple[tuple[PeerId, tuple[int, ...]], ...]  # logs rising, and of each t
 
 @dataclass(frozen=True, slots=True)
 class BundledSum:
-    """The sum of named updates. `indices` is None when every parameter is there; else strictly rising."""
+    """The sum of named updates. `indices` is None when every parameter moves; else strictly rising."""
 
     parameters: int
     named: Named
     entries: Hash
     indices: NDArray[np.int64] | None
-    values: NDArray[np.int64]  # grid 2^-40; zeros may be among them, where terms cancel
+    values: NDArray[np.int64]  # grid 2^-40; none is 0
 
     @property
     def updates(self) -> int:
         return sum(len(seqs) for _, seqs in self.named)
-
-    def has(self, log: PeerId, seq: int) -> bool:
-        return any(log == other and seq in seqs for other, seqs in self.named)
 
     def names(self) -> Iterable[tuple[PeerId, int]]:
         return ((log, seq) for log, seqs in self.named for seq in seqs)
 
 
 def most_bytes(parameters: int) -> int:
-    """No sum of a model of so many parameters is longer once it is inflated."""
+    """No sum of a model of so many parameters is longer, deflated or not; 0 if there are none of so large a model."""
+    if parameters > MAX_PARAMETERS:
+        return 0
     names = MAX_NAMED * (_HASH + 2 + MAX_SEQ_BYTES)
-    return min(4 * MAX_SUM_BYTES, _FIXED + names + parameters * (MAX_GAP_BYTES + MAX_VALUE_BYTES))
+    return _FIXED + names + parameters * (MAX_GAP_BYTES + MAX_VALUE_BYTES)
 
 
 def sum_up(
@@ -103,14 +107,11 @@ def _summed(
     entries: Mapping[tuple[PeerId, int], Hash],
 ) -> BundledSum:  # fmt: skip
     total = np.zeros(parameters, dtype=np.int64)
-    touched = np.zeros(parameters, dtype=bool)
     for indices, values in parts:
-        at = slice(None) if indices is None else indices  # indices of one part differ
-        total[at] += values
-        touched[at] = True
-    where = None if touched.all() else np.flatnonzero(touched)
+        total[slice(None) if indices is None else indices] += values  # indices of one part differ
+    where = np.flatnonzero(total)
     return BundledSum(
-        parameters, _named(entries), entries_hash(entries), where, total if where is None else total[where]
+        parameters, _named(entries), entries_hash(entries), None if len(where) == parameters else where, total[where]
     )
 
 
@@ -139,8 +140,9 @@ def encode(bundled: BundledSum) -> bytes:
     plain = _plain(bundled)
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     blob = MAGIC + len(plain).to_bytes(4, "little") + packer.compress(plain) + packer.flush()
-    if len(plain) > most_bytes(bundled.parameters) or len(blob) > MAX_SUM_BYTES:
-        raise LocalError("a sum is too large to be passed on", why=f"{len(blob)} bytes, allowed are {MAX_SUM_BYTES}")
+    most = most_bytes(bundled.parameters)
+    if max(len(plain), len(blob)) > most:
+        raise LocalError("a sum is too large to be passed on", why=f"{len(blob)} bytes, allowed are {most}")
     return blob
 
 
@@ -170,7 +172,7 @@ def _shift(values: NDArray[np.int64]) -> int:
 
 
 def _spelled(numbers: NDArray[np.int64]) -> bytes:
-    """Minimal LEB128 of numbers of 64 bits, taken as unsigned."""
+    """Minimal LEB128 of numbers below 2^56, taken as unsigned."""
     left = numbers.astype(np.int64).view(np.uint64)
     lengths = np.ones(len(left), dtype=np.int64)
     for length in range(1, MAX_VALUE_BYTES):
@@ -189,7 +191,8 @@ def _spelled(numbers: NDArray[np.int64]) -> bytes:
 
 
 def decode(blob: bytes, parameters: int) -> BundledSum:
-    """The sum a blob spells, for a model of `parameters` elements. RemoteError if it breaks the format."""
+    """The sum a blob spells, for a model of `parameters` elements. RemoteError if it breaks the format, or moves an
+    element further than its updates can."""
     plain = _inflated(blob, most_bytes(parameters))
     reader = _Reader(plain)
     stated, logs = struct.unpack("<IH", reader.take(6))
@@ -213,10 +216,12 @@ def decode(blob: bytes, parameters: int) -> BundledSum:
     if kept < parameters:
         indices = np.cumsum(reader.numbers(kept, MAX_GAP_BYTES).astype(np.int64) + 1) - 1
         _require(not kept or int(indices[-1]) < parameters, "an index is outside the model")
-    zigzag = reader.numbers(kept, MAX_VALUE_BYTES)
-    short = (zigzag >> np.uint64(1)).view(np.int64) ^ -(zigzag & np.uint64(1)).view(np.int64)
+    values = reader.numbers(kept, MAX_VALUE_BYTES)
+    _require(bool(values.all()), "it spells zeros")
+    short = (values >> np.uint64(1)).view(np.int64) ^ -(values & np.uint64(1)).view(np.int64)
+    most = updates * MAX_STEP >> shift  # of any element; below 2^53, so that no shift loses a bit
+    _require(-most <= int(short.min(initial=0)) and int(short.max(initial=0)) <= most, "it moves more than it can")
     values = short << shift
-    _require(bool((values >> shift == short).all()), "a value has more than 64 bits")
     _require(shift == _shift(values), "another shift would be shorter")
     _require(reader.left == 0, f"{reader.left} bytes stand behind the last field")
     return BundledSum(parameters, tuple(named), entries, indices, values)
@@ -224,7 +229,7 @@ def decode(blob: bytes, parameters: int) -> BundledSum:
 
 def _inflated(blob: bytes, most: int) -> bytes:
     """What was deflated: not a byte more is made than it says, and it says no more than fits the model."""
-    _require(HEAD_BYTES < len(blob) <= MAX_SUM_BYTES and blob[:4] == MAGIC, "it does not begin as gossip-sum/1")
+    _require(HEAD_BYTES < len(blob) <= most and blob[:4] == MAGIC, "it does not begin as gossip-sum/1")
     length = int.from_bytes(blob[4:HEAD_BYTES], "little")
     _require(_FIXED <= length <= most, f"{length} bytes are no sum for this model")
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
@@ -257,10 +262,15 @@ class _Reader:
         return self._data[self._at - length : self._at]
 
     def numbers(self, count: int, most_bytes: int) -> NDArray[np.uint64]:
-        """So many minimal LEB128 numbers, all at once."""
-        if count == 0:
-            return np.zeros(0, dtype=np.uint64)
+        """So many minimal LEB128 numbers."""
         _require(count <= self.left, "it ends inside a field")
+        found = np.empty(count, dtype=np.uint64)
+        for begin in range(0, count, STRIP):
+            part = found[begin : begin + STRIP]
+            part[:] = self._strip(len(part), most_bytes)
+        return found
+
+    def _strip(self, count: int, most_bytes: int) -> NDArray[np.uint64]:
         room = min(self.left, count * most_bytes)
         raw = np.frombuffer(self._data, dtype=np.uint8, count=room, offset=self._at)
         ends = np.flatnonzero((raw & 0x80) == 0)[:count]
@@ -270,8 +280,6 @@ class _Reader:
         longest = int(lengths.max())
         _require(longest <= most_bytes, f"a number is longer than {most_bytes} bytes")
         _require(not bool(((lengths > 1) & (raw[ends] == 0)).any()), "a number is spelled longer than it needs to be")
-        if longest == MAX_VALUE_BYTES:
-            _require(bool((raw[ends[lengths == longest]] <= 1).all()), "a number has more than 64 bits")
         found = raw[ends].astype(np.uint64)
         for back in range(1, longest):
             longer = np.flatnonzero(lengths > back)
@@ -298,35 +306,22 @@ class Remainder:
     The caller takes out each named update once, whether it was folded before the sum came or after.
     """
 
-    __slots__ = ("_indices", "_values", "left", "strays")
+    __slots__ = ("_theta", "left")
 
     def __init__(self, bundled: BundledSum) -> None:
-        self._indices = bundled.indices
-        self._values = bundled.values.copy()
+        self._theta: Model = np.zeros(bundled.parameters, dtype=np.int64)  # MAX_PARAMETERS bound it
+        self._theta[slice(None) if bundled.indices is None else bundled.indices] = bundled.values
         self.left: dict[tuple[PeerId, int], None] = dict.fromkeys(bundled.names())
-        self.strays = False  # an update touches what the sum does not: it is false, whatever comes
 
     def fold(self, log: PeerId, seq: int, delta: ArrayDelta, weight: int) -> None:
         """That update is in the fold now."""
         del self.left[log, seq]
-        terms = delta.fixed() * np.int64(weight)
-        if self._indices is None:
-            self._values[slice(None) if delta.indices is None else delta.indices] -= terms
-            return
-        wanted = np.arange(delta.parameters) if delta.indices is None else delta.indices
-        at = np.searchsorted(self._indices, wanted)
-        if bool((at == len(self._indices)).any()) or bool((self._indices[at] != wanted).any()):
-            self.strays = True
-            return
-        self._values[at] -= terms
+        self._theta[slice(None) if delta.indices is None else delta.indices] -= delta.fixed() * np.int64(weight)
 
     def add_to(self, theta: Model) -> None:
         """theta += what is left, modulo 2^64."""
-        if self._indices is None:
-            theta += self._values
-        else:
-            theta[self._indices] += self._values  # indices differ
+        theta += self._theta
 
     @property
     def is_zero(self) -> bool:
-        return not self.strays and not bool(self._values.any())
+        return not bool(self._theta.any())

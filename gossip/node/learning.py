@@ -6,7 +6,8 @@
     borrow(effect)     others' rows beside its own, or no more   --> DataReady
 
 A process that dies is replaced and told everything again, RESTARTS times in one run; data that cannot be read is
-the user's to mend and ends the node. A privacy budget that is spent ends training, and the peer goes on observing.
+the user's to mend and ends the node. A privacy budget that is spent ends training, and the peer goes on observing;
+a round that diverges is told, and what follows is the machine's to say.
 This file refuses to know when to train, and what zone data have (own_data.py).
 """
 
@@ -26,6 +27,7 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.config import NodeConfig
 from gossip.node.own_data import Own, commitment
 from gossip.training.budget import NothingLeft
+from gossip.training.divergence import Diverged
 from gossip.training.protocol import Judge, Judged, Progress, Result
 from gossip.training.spec import Metric, ModelSpec
 from gossip.training.worker_client import TrainedResult, TrainerProcess
@@ -177,8 +179,8 @@ class Learning:
     async def _round(self, effect: Train) -> None:
         try:
             result = await self._ask(lambda trainer: self._trained(trainer, effect))
-        except (Replaced, NothingLeft) as error:
-            await self._post(TrainingFailed(effect.round, str(error)))
+        except (Replaced, NothingLeft, Diverged) as error:
+            await self._post(TrainingFailed(effect.round, str(error), is_over=not isinstance(error, Diverged)))
             return
         self.alone, self.swarm, self.groups = result.scores_alone, result.scores_swarm, result.groups
         self._examples += result.examples
@@ -192,8 +194,9 @@ class Learning:
 
     async def _trained(self, trainer: TrainerProcess, effect: Train) -> TrainedResult:
         return await trainer.train(
-            effect.round, effect.theta, spent=effect.spent, steps=effect.steps, density=effect.density_permille
-        )
+            effect.round, effect.theta, spent=effect.spent, steps=effect.steps, density=effect.density_permille,
+            published=effect.published,
+        )  # fmt: skip
 
     async def _replace(self, error: LinkError) -> None:
         """Another process in place of one that died. LinkError again when it keeps dying."""

@@ -104,10 +104,6 @@ class Arrival:
             return "from a snapshot, being verified"
         return "folded; fetching a snapshot" if self._fetch is not None else "folded"
 
-    def theta(self) -> Theta:
-        """The best model here, rounded once; nobody changes it."""
-        return self.borrowed.theta if self.borrowed is not None else self._book.theta()
-
     def past(self, offer: Offer) -> dict[LogId, int] | None:
         """What went into a snapshot's model; None while that is not all here."""
         log = self._find(offer)

@@ -23,7 +23,7 @@ from typing import Final, Literal
 from gossip.config import PeerConfig
 from gossip.events import LinkId
 from gossip.merging import bundled_sum
-from gossip.merging.bundled_sum import MAX_NAMED
+from gossip.merging.bundled_sum import MAX_NAMED, MAX_PARAMETERS
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book
 from gossip.peer.links import Links, Live
@@ -37,8 +37,9 @@ from ledger.errors import LocalError
 from ledger.replica import Checked
 
 EACH: Final = 16  # updates in the smallest sum
-MAX_KEPT: Final = 16  # sums; one of each size below the largest, and some of those: 4,096 updates and more
-MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
+MAX_KEPT: Final = (
+    16  # sums; one of each size below the largest, and some of those: 4,096 updates and more, 14 MB at most
+)
 LEAD_BYTES_PER_S: Final = 1 << 20  # blobs came to a volunteer at this pace, or faster
 TIMER: Final = "leading"
 
@@ -77,6 +78,7 @@ class Leading:
         self._pace = pace
         self._fresh: list[tuple[LogId, int]] = []  # folded, and in no sum yet
         self._kept: list[Made] = []  # the oldest first
+        self._has_grown = False  # the newest sum may be one of two to be joined
         self._look_at: dict[LinkId, None] = {}  # links that have said what they hold
         self.leads = False
         self.made = 0
@@ -115,10 +117,13 @@ class Leading:
                 self._begin()
             else:
                 return
-        if len(self._fresh) >= EACH:
-            self._make()
-            if len(self._fresh) >= EACH:  # after a start: the others have their turn in between
-                self._out.timer(TIMER, now)
+        if self._has_grown or len(self._fresh) >= EACH:  # one sum at a time: others have their turn in between
+            self._out.timer(TIMER, now)
+            if not self._has_grown:
+                self._make()
+            elif not self._join():
+                self._has_grown = False
+                self._tell()
         for link in tuple(self._look_at):
             self._offer(link)
         self._look_at.clear()
@@ -127,6 +132,8 @@ class Leading:
 
     def _wants_to(self) -> bool:
         if self._config.leads == "no" or self._book.fold is None:
+            return False
+        if self._book.fold.parameters > MAX_PARAMETERS:
             return False
         return self._config.leads == "yes" or self._pace() >= LEAD_BYTES_PER_S
 
@@ -175,8 +182,10 @@ class Leading:
             return
         self.made += 1
         self._kept.append(made)
-        self._join()
-        while len(self._kept) > MAX_KEPT or sum(len(made.blob) for made in self._kept) > MAX_KEPT_BYTES:
+        self._has_grown = True
+
+    def _tell(self) -> None:
+        if len(self._kept) > MAX_KEPT:
             self._kept.pop(0)
         self._blobs.lent = {made.hash: made.blob for made in self._kept}
         newest = self._kept[-1]
@@ -198,20 +207,21 @@ class Leading:
             return None  # two logs of one beginning: nobody can be told what it covers
         return Made(sha256(blob).hexdigest(), blob, entries, stands_for, rows)
 
-    def _join(self) -> None:
-        """As a binary number is counted up: two of one size become one of twice the size."""
+    def _join(self) -> bool:
+        """As a binary number is counted up: two of one size become one of twice the size. False if these do not."""
+        if len(self._kept) < 2:
+            return False
+        one, other = self._kept[-2:]
+        if _size(one) > _size(other) or len(one.entries) + len(other.entries) > MAX_NAMED:
+            return False
         parameters = self._book.require_fold().parameters
-        while len(self._kept) >= 2:
-            one, other = self._kept[-2:]
-            together = len(one.entries) + len(other.entries)
-            if _size(one) > _size(other) or together > MAX_NAMED:
-                return
-            first, second = (bundled_sum.decode(made.blob, parameters) for made in (one, other))
-            entries = one.entries | other.entries
-            joined = self._spelled(bundled_sum.join(first, second, entries), entries, one.stands_for + other.stands_for)
-            if joined is None:
-                return
-            self._kept[-2:] = [joined]
+        first, second = (bundled_sum.decode(made.blob, parameters) for made in (one, other))
+        entries = one.entries | other.entries
+        joined = self._spelled(bundled_sum.join(first, second, entries), entries, one.stands_for + other.stands_for)
+        if joined is None:
+            return False
+        self._kept[-2:] = [joined]
+        return True
 
     # -------------------------------------------------------------- offering
 

@@ -54,7 +54,6 @@ from gossip.events import (
 from gossip.peer.admission import Admission
 from gossip.peer.arrival import Arrival
 from gossip.peer.author import Author
-from gossip.peer.beginnings import Beginnings
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book, Shelf
 from gossip.peer.borrowing import Borrowing
@@ -182,8 +181,7 @@ class Peer:
             config, self_id, replica, self._links, self._blobs, self._rounds, out,
             lambda link, error: self._reception.blame(link, error), self._chronicle.name,
         )  # fmt: skip
-        self._beginnings = Beginnings(self._arrival, self._following)
-        self._rounds.borrows = self._beginnings
+        self._rounds.arrival = self._arrival
         self._lawmaking = Lawmaking(book, self._author, out, self._rounds.catch_up)
         self._welcome = Welcome(self._author, book, self._links, self._chronicle, out, self._rounds.catch_up)
         self._departures = Departures(
@@ -226,8 +224,11 @@ class Peer:
                 self._rounds.data_ready(event)
             case Trained():
                 self._rounds.trained(event, now)
-            case TrainingFailed(_, reason):
-                self._rounds.failed(reason)
+            case TrainingFailed(_, reason, is_over):
+                if is_over:
+                    self._rounds.failed(reason)
+                else:
+                    self._rounds.diverged(event, now)
             case Stored(seq):
                 self._author.on_stored(seq, now)
             case WitnessedStored(log, size):
@@ -277,8 +278,7 @@ class Peer:
             self._calm.end(now)
         elif asked != self._out.count:
             self._calm.over()
-        if not self._following.holds(now):
-            self._rumour.pull(now)
+        self._rumour.pull(now, self._following.patient(now))
         if len(self._blobs):
             self._blobs.pump(now)
         self._rumour.tick(now)
@@ -362,7 +362,7 @@ class Peer:
     def _heard(self, checked: Checked) -> None:
         entry, log = checked.entry, checked.log
         self._learn(log, checked.seq, entry, len(checked.data))
-        self._following.admitted(checked, self._now)
+        self._following.admitted(checked)
         self._leading.admitted(checked)
         self._witnessing.grew(log, self._now)
         self._chronicle.tell(checked)
@@ -418,8 +418,12 @@ class Peer:
         return self._author.may_write
 
     def theta(self) -> NDArray[np.float32]:
-        """The best model here, rounded once: the fold's, or that of a final snapshot until the fold has got there."""
-        return self._beginnings.theta()
+        """The best model here, to be shown and served, rounded once: the fold's and what leaders lend beside it, or a
+        final snapshot's while more updates are in that. (They cannot be added: a sum may name what is in it.)"""
+        borrowed = self._arrival.borrowed
+        if borrowed is None or (self._following.lent and self._following.shown >= borrowed.offer.updates):
+            return self._following.theta()
+        return borrowed.theta
 
     # -------------------------------------------------------------- for people
 

@@ -21,10 +21,10 @@ from typing import Final
 
 from gossip.bucket import Bucket
 from gossip.limits import Limits
-from gossip.wire.frames import HAVE_TAG, TALLY_TAG, TRACE_TAG
+from gossip.wire.frames import BUNDLED_TAG, HAVE_TAG, TALLY_TAG, TRACE_TAG
 from ledger.errors import RemoteError
 
-COUNTED_BYTES: Final = 1024  # of a Have or a Tally: 28 logs
+COUNTED_BYTES: Final = 1024  # of a Have, a Tally or a Bundled: 28 logs
 TRACE_FRAMES: Final = 4  # an entry can cite 65,536 logs, whose roots are looked up
 WRONG_SIGNATURE: Final = 20  # an honest peer may pass on a few, while the news of a changed key still travels
 MAX_ACCOUNTS: Final = 4096  # kept after the link; one that is full again is as good as a new one, and goes first
@@ -137,4 +137,4 @@ def _price(message: bytes) -> int:
     tag = message[:1]
     if tag == TRACE_TAG:
         return TRACE_FRAMES
-    return 1 + (len(message) // COUNTED_BYTES if tag in (HAVE_TAG, TALLY_TAG) else 0)
+    return 1 + (len(message) // COUNTED_BYTES if tag in (HAVE_TAG, TALLY_TAG, BUNDLED_TAG) else 0)

@@ -117,6 +117,8 @@ class Reception:
         self.witnessing.link_down(live.link)
         self.leading.link_down(live.link)
         self.following.link_down(live.link)
+        if live.peer is not None:
+            self.profile.left(live.peer)
         self.out.note("link_down", peer=live.peer or "", name=self.chronicle.name(live.peer), reason=reason)
 
     def blame(self, link: LinkId, error: RemoteError) -> None:
@@ -167,9 +169,10 @@ class Reception:
                     self.leading.heard(link)
             case Have():
                 self.rumour.on_have(link, frame)
-                self.profile.announced(frame.rows, now)
+                if live.peer is not None:
+                    self.profile.announced(live.peer, frame.rows, now)
                 self.leading.heard(link)
-                self.following.told(link, now)
+                self.following.told(live, now)
             case Want():
                 if quota.serve(MAX_MESSAGE_BYTES):
                     self.rumour.on_want(link, frame)
@@ -203,6 +206,7 @@ class Reception:
                     quota.was_of_use(message)
             case Lacks():
                 self.blobs.on_lacks(link, frame, now)
+                self.following.on_lacks(link, frame)
                 self.arrival.on_lacks(link, frame, now)
             case Vouch():
                 self.witnessing.on_vouch(live, frame, quota, now)

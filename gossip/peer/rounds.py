@@ -9,8 +9,12 @@ without it fast peers drown out or ignore the others (two of two runs on MNIST n
 slow or dead peer stops all. A duty below 100% lengthens it, and so do lines over which updates take longer than a round
 (tempo.py). How many steps a round takes and how much it publishes follows what machines and lines can do (profile.py).
 
-Rules kept here: trained is only from the fold of everything admitted; an update says which of what it has seen was
-not yet in its view; after Drain nothing new begins; a peer claims an epsilon (differential privacy) for all that it
+A round begins from the fold of everything admitted, or, far behind, from the model of a final snapshot (arrival.py); what
+came of that is published once the own fold gives that very model, and never otherwise. A round that diverges gives
+nothing; after three in a row training stops, for who goes on would only spend its owner's machine and privacy.
+
+Rules kept here: nothing begins from what a single peer says (leaders' sums are shown, never trained from); an update
+says which of what it has seen was not yet in its view; after Drain nothing new begins; a peer claims an epsilon (differential privacy) for all that it
 publishes, or for nothing of it, and publishes no update that has spent more. It refuses to know JAX, what the data are
 and how an epsilon is counted (training/budget.py).
 """
@@ -24,16 +28,16 @@ from typing import Final
 import msgspec
 
 from gossip.config import PeerConfig
-from gossip.events import DataReady, Train, Trained
+from gossip.events import DataReady, Train, Trained, TrainingFailed
+from gossip.peer.arrival import Arrival, Borrowed
 from gossip.peer.author import Author, chain
-from gossip.peer.beginnings import Beginnings, Debt
 from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
 from gossip.peer.profile import Line, Profile
 from gossip.peer.tempo import Tempo
 from ledger.chain import LogId, peer_of
 from ledger.delta import CODEC
-from ledger.entry import GRID_ONE, AnyEntry, Claim, Data, PeerId, Scores, Snapshot, Update
+from ledger.entry import GRID_ONE, AnyEntry, Claim, Data, Hash, PeerId, Scores, Snapshot, Update
 from ledger.errors import RemoteError
 from ledger.membership import TRAINING_ROLES
 from ledger.policy_words import say_breach
@@ -41,6 +45,8 @@ from ledger.replica import ChainFields, Checked
 from ledger.roles import silent
 
 GRACE_S: Final = 0.02  # for updates in flight, beside half of one's own round
+MAX_WASTED: Final = 3  # rounds in a row that diverge
+WASTED_REST_S: Final = 5.0  # after each: meanwhile others may mend the model
 TIMER: Final = "round"
 
 
@@ -70,8 +76,8 @@ class Rounds:
         self._unviewed = 0  # weight of others' updates folded since the view was taken
         self._since_snapshot = 0  # own updates
         self._began_at = 0.0
-        self.borrows: Beginnings | None = None  # what a round begins with beyond the fold
-        self._began_with: tuple[Debt, ...] = ()
+        self.arrival: Arrival | None = None
+        self._began_with: Borrowed | None = None  # a final snapshot's model, in place of the fold's
         self._was_early = False  # it began before it was known what this peer is in the swarm
         self._finished: tuple[Trained, int] | None = None  # a round and its norm, not published yet
         self._rest_until = 0.0
@@ -81,7 +87,9 @@ class Rounds:
         self.draining = False
         self.paused = ""  # why no round begins, for people; "": they do
         self.done = 0  # rounds trained since the start
+        self._wasted = 0  # rounds in a row that gave nothing
         self.published = 0  # own updates in the log
+        self._newest: Hash = ""  # the delta of the newest of them
         self.staleness = 0.0  # tau of the last own update
         self.weight = 0  # of the last own update, 0..65536
         self.scores: Scores | None = None
@@ -102,6 +110,7 @@ class Rounds:
                 self._had_data, self._data_seq = data, seq
             case Update() as update:
                 self.published += 1
+                self._newest = update.delta
                 self._since_snapshot += 1
                 self.weight = update.weight
                 self.scores = update.scores
@@ -130,12 +139,8 @@ class Rounds:
         """Another peer's update was folded."""
         if isinstance(checked.entry, Update):
             self._profile.merged(peer_of(checked.log), checked.entry, now)
-        if (self.training or self._finished is not None) and not self._is_borrowed(checked):
+        if self.training or self._finished is not None:
             self._unviewed += checked.weight or 0
-
-    def _is_borrowed(self, checked: Checked) -> bool:
-        """Whether the round under way began with that update, though it was not folded yet."""
-        return self.borrows is not None and self.borrows.is_from(self._began_with, checked.log, checked.seq)
 
     def trained(self, event: Trained, now: float) -> None:
         if not self.training or event.round != self.done + 1:
@@ -153,6 +158,7 @@ class Rounds:
             self.failed(f"an epsilon of {event.epsilon / 1000:g} is not what this peer's data entry claims")
             return
         self.done += 1
+        self._wasted = 0
         self._profile.published(event.steps, event.seconds, now)
         self.scores = event.scores
         self._out.note("trained", round=self.done, steps=event.steps, examples=event.examples, seconds=event.seconds)
@@ -164,6 +170,18 @@ class Rounds:
         pause_s = max(event.seconds * (100 / duty - 1), self.tempo.pause_s(lag_s, event.seconds))
         self._rest_until = max(now + pause_s, self._began_at + self._config.min_round_s)
         self._wait_until = now + event.seconds / 2 + GRACE_S
+
+    def diverged(self, event: TrainingFailed, now: float) -> None:
+        """A round gave nothing that can be published: it is thrown away. What it spent of a promise stays spent."""
+        if not self.training or event.round != self.done + 1:
+            return
+        self._wasted += 1
+        if self._wasted >= MAX_WASTED:
+            self.failed(f"{MAX_WASTED} rounds in a row were thrown away: {event.reason}")
+            return
+        self.training = False
+        self._rest_until = now + WASTED_REST_S
+        self._out.note("trouble", text=f"a round is thrown away: {event.reason}")
 
     def failed(self, reason: str) -> None:
         """Training failed: it stops until data are said to be ready again."""
@@ -211,22 +229,22 @@ class Rounds:
     # -------------------------------------------------------------- writing
 
     def _publish_finished(self, now: float) -> None:
-        """What a round has made goes out when all that it began with is known to be true; else it never does."""
-        if self._finished is None or any(debt.outcome == "open" for debt in self._began_with):
+        """What a round has made goes out when the model that it began with is known to be true; else it never does."""
+        began = self._began_with
+        if self._finished is None or (began is not None and began.outcome == "open"):
             return
         if self._was_early and not self._author.may_write:
             return
-        is_true = all(debt.outcome == "true" for debt in self._began_with)
+        is_true = began is None or began.outcome == "true"
         if is_true and self._was_early and (not self.can_train or self._data_changed or self._data_seq is None):
             return  # nobody has to know yet that we are here, and of what data
         (event, norm), self._finished = self._finished, None
         if not is_true:
-            self._out.note("trouble", text="a round is thrown away: it began from what was not true")
+            self._out.note("trouble", text="a round is thrown away: it began from a model that was not true")
             return
-        if self._began_with and self.borrows is not None:
-            self._view = self.borrows.view(self._view, self._began_with)
-            if self._was_early:
-                self._unviewed = self._weight_beyond(self._view)
+        if began is not None and self.arrival is not None:
+            self._view = self.arrival.past(began.offer) or self._view
+            self._unviewed = self._weight_beyond(self._view)
         self._publish(event, norm, now)
 
     def _weight_beyond(self, view: Mapping[LogId, int]) -> int:
@@ -262,6 +280,7 @@ class Rounds:
         weight = replica.weigh(own, fields, self._view, body)
         checked = self._author.write(fields, msgspec.structs.replace(body, weight=weight), now, event.blob)
         self.published += 1
+        self._newest = body.delta
         self._since_snapshot += 1
         self.spent = event.epsilon
         self.weight = weight
@@ -384,7 +403,7 @@ class Rounds:
     def _is_head_start(self) -> bool:
         """Whether a late joiner may train from a snapshot's model before it is known what it is in the swarm. What
         comes of it is published when that is known, its data are on record and its own fold has got there."""
-        if self.borrows is None or not self.borrows.is_ahead or self.done or self.training or self.paused:
+        if self.arrival is None or self.arrival.borrowed is None or self.done or self.training or self.paused:
             return False
         if self._is_exchanging:
             return False
@@ -396,7 +415,7 @@ class Rounds:
         self._view = self._book.replica.heads()
         self._unviewed = 0
         self._began_at = now
-        self._began_with = self.borrows.lent if self.borrows is not None else ()
+        self._began_with = began = self.arrival.borrowed if self.arrival is not None else None
         self._was_early = self._is_head_start
         self.training = True
         steps = self._profile.next_steps(now) if self._config.adapts else 0
@@ -405,9 +424,9 @@ class Rounds:
             self.density = self._profile.density_permille(
                 now, self._blob_bytes, self.density, line.bytes_s if line.is_full else 0.0, line.links
             )
-        theta = self._book.theta() if self.borrows is None else self.borrows.theta()
+        theta = self._book.theta() if began is None else began.theta
         asked = 0 if steps == self._profile.declared else steps
-        self._out.put(Train(self.done + 1, theta, self.spent, asked, self.density))
+        self._out.put(Train(self.done + 1, theta, self.spent, asked, self.density, self._newest))
 
 
 def broken_promise(claim: Claim, published: int, spent: int) -> str:

@@ -14,6 +14,7 @@ It refuses to know what entries say and whether they are true: tape.py checks wh
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -196,6 +197,14 @@ class Rumour:
         """How much of a log a link is known to hold."""
         return self._claims.get(link, {}).get(log, 0)
 
+    def vouched(self) -> dict[LogId, int]:
+        """How much there is of each log: by the word of a link to its author, or of two links."""
+        found: dict[LogId, list[int]] = {}
+        for live in self._links:
+            for log, size in self._claims[live.link].items() if not live.is_guest else ():
+                found.setdefault(log, []).extend([size] * (2 if live.peer == peer_of(log) else 1))
+        return {log: sorted(sizes)[-2] for log, sizes in found.items() if len(sizes) > 1}
+
     def is_up(self, link: LinkId) -> bool:
         return link in self._claims
 
@@ -372,8 +381,9 @@ class Rumour:
                 best = max(best, min(claimed, self.wanted_size(log, live)))
         return best
 
-    def pull(self, now: float) -> None:
-        """Ask for what is missing."""
+    def pull(self, now: float, patient: Collection[LinkId] = ()) -> None:
+        """Ask for what is missing, but for now not for what the `patient` links say that they have as much of as
+        anybody."""
         for log, ask in [(log, ask) for log, ask in self._asks.items() if now >= ask.deadline]:
             del self._asks[log]
             self._tries[log, ask.link] = self._tries.get((log, ask.link), 0) + 1
@@ -381,9 +391,14 @@ class Rumour:
         for ask in self._asks.values():
             open_wants[ask.link] = open_wants.get(ask.link, 0) + 1
         for log in tuple(self._behind):
-            self._pull_log(log, open_wants, now)
+            if not (patient and self._is_theirs(log, patient)):
+                self._pull_log(log, open_wants, now)
         if self._asks:
             self._out.timer(ASK_TIMER, min(ask.deadline for ask in self._asks.values()))
+
+    def _is_theirs(self, log: LogId, links: Collection[LinkId]) -> bool:
+        most = max((claims.get(log, 0) for claims in self._claims.values()), default=0)
+        return any(self.claim(link, log) >= max(1, most) for link in links)
 
     def _pull_log(self, log: LogId, open_wants: dict[LinkId, int], now: float) -> None:
         if log in self._asks:

@@ -24,6 +24,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from gossip.training.budget import NothingLeft
+from gossip.training.divergence import Diverged
 from gossip.training.metrics import Scored
 from gossip.training.spec import Metric
 from ledger.entry import Claim, Hash, Measured, PeerId, Scores, Source
@@ -35,7 +36,7 @@ MAX_PAYLOAD_BYTES: Final = 3 << 28  # three models of MAX_PARAMETERS as float32
 
 State = Literal["reading data", "importing jax", "compiling"]
 Zone = Literal["public", "private"]
-Fault = Literal["local", "world", "spent"]
+Fault = Literal["local", "world", "spent", "diverged"]
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
@@ -102,6 +103,7 @@ class Train(_Message, frozen=True, tag="train"):
     spent: int = 0  # thousandths of epsilon, as this peer's newest update says
     steps: int = 0  # local steps; 0: as many as the model declares
     density: int = 0  # thousandths of the declared share of elements; 0: all of that share
+    published: str = ""  # the delta of this peer's newest update
 
 
 class Evaluate(_Message, frozen=True, tag="evaluate"):
@@ -238,7 +240,7 @@ class Judged(_Message, frozen=True, tag="judged"):
 
 class Failed(_Message, frozen=True, tag="failed"):
     """The last question has no answer. `fault` is "local" if the user must change something, "spent" if one more round
-    would break a promise of privacy."""
+    would break a promise of privacy, "diverged" if this one gave nothing."""
 
     fault: Fault
     what: str
@@ -246,7 +248,9 @@ class Failed(_Message, frozen=True, tag="failed"):
     next_step: str
 
     def error(self) -> GossipError:
-        kinds: dict[Fault, type[GossipError]] = {"local": LocalError, "world": LinkError, "spent": NothingLeft}
+        kinds: dict[Fault, type[GossipError]] = {
+            "local": LocalError, "world": LinkError, "spent": NothingLeft, "diverged": Diverged,
+        }  # fmt: skip
         return kinds[self.fault](self.what, why=self.why, next_step=self.next_step)
 
 

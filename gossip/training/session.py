@@ -7,7 +7,8 @@
 
     open_own(...)        the answer to a challenge: no session is needed
 
-It keeps what must live from round to round: the part of earlier changes that was not sent yet (error feedback)
+It keeps what must live from round to round: the part of earlier changes that was not sent yet (error feedback; of a
+round that was never published, as the next question shows, nothing is kept)
 and the `alone` model, which takes the same batches and the same number of steps from the same start, and never
 sees anybody else's work: the honest answer to "what did the swarm give me?". Both can be kept in a file, so
 that a restart does not begin the comparison anew.
@@ -42,6 +43,7 @@ from gossip.training.blocks import Block, Sampler
 from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, make_plan
 from gossip.training.checks import few
 from gossip.training.dataset import DataSet, read_data
+from gossip.training.divergence import check_change
 from gossip.training.protocol import Cut, Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
 from gossip.training.spec import ModelSpec
 from ledger.entry import Claim
@@ -82,6 +84,7 @@ class Session:
         self._promise, self._free = promise, free or learner
         self._sampler = Sampler(data.rows, width=width_of(spec), padding=padding_of(spec), seed=seed)
         self._feedback = ErrorFeedback(spec.parameters, spec.density)
+        self._before: tuple[str, NDArray[np.float32]] | None = None  # the newest delta, and what waited before it
         self._alone: Theta = start
         self._alone_rounds = 0
         self.judged_by: Block | None = None if data.held_out is None else few(data.held_out)
@@ -160,20 +163,27 @@ class Session:
         )
 
     def train(
-        self, number: int, theta: Theta, *, spent: int = 0, steps: int = 0, density: int = 0
+        self, number: int, theta: Theta, *, spent: int = 0, steps: int = 0, density: int = 0, published: str = ""
     ) -> tuple[Trained, bytes]:
         """One round from `theta`, of as many steps as asked (0: as declared). `spent`: what this peer's newest update
         says, thousandths of epsilon. `density`: thousandths of the declared share of elements to publish (0: all).
+        `published`: the delta of the newest update; of a round with another one nothing that waits is ever sent.
 
-        Raises LocalError if training diverges; NothingLeft, and nothing is trained, if a promise would be broken.
+        Raises Diverged if the round leads nowhere: nothing of it is kept, and what it was charged stays charged.
+        NothingLeft, and nothing is trained, if a promise would be broken.
         """
         _check_length(self.spec, theta)
         steps = min(steps or self.spec.local_steps, MAX_STEPS)
         self._prepare(theta, steps)
         begun = time.monotonic()
         steps, epsilon = self._charge(spent, steps)
+        self._settle(published)
         batches = self._learner.sample(self._sampler, steps)
-        blob = self._feedback.compress(self._learner.round(theta, batches) - theta, density)
+        change = self._learner.round(theta, batches) - theta
+        check_change(change)
+        waited = self._feedback.residual
+        blob = self._feedback.compress(change, density)
+        self._before = (hashlib.sha256(blob).hexdigest(), waited)
         if self._promise is not None:
             batches = self._free.sample(self._sampler, steps)
         self._alone = self._free.round(self._alone, batches)
@@ -193,6 +203,12 @@ class Session:
             seconds=time.monotonic() - begun,
             epsilon=epsilon,
         ), blob
+
+    def _settle(self, published: str) -> None:
+        """What became of the round before is known now."""
+        if self._before is not None and self._before[0] != published:
+            self._feedback.residual = self._before[1]
+        self._before = None
 
     def _prepare(self, theta: Theta, steps: int) -> None:
         """Have a round of another length than declared compiled, before its time is taken: once for each length, on
@@ -246,9 +262,10 @@ class Session:
         new.unlink(missing_ok=True)
         try:
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                delta, before = self._before or ("", self._feedback.residual)
                 np.savez(
-                    file, alone=self._alone, residual=self._feedback.residual, rounds=np.int64(self._alone_rounds),
-                    noisy=np.bool_(self._promise is not None),
+                    file, alone=self._alone, residual=self._feedback.residual, before=before, delta=np.str_(delta),
+                    rounds=np.int64(self._alone_rounds), noisy=np.bool_(self._promise is not None),
                 )  # fmt: skip
             os.replace(new, self._keep)  # noqa: PTH105 - one word for one system call
         except OSError:  # a full disk: what was begun takes room that the store may need
@@ -259,9 +276,9 @@ class Session:
         """Go on with what `remember` left. A file that does not fit is ignored: nothing true depends on it."""
         kept = None if self._keep is None else _kept(self._keep, self.spec)
         if kept is not None:
-            self._alone, residual, self._alone_rounds, noisy = kept
-            if noisy or self._promise is None:  # what was trained without noise must not be sent under a promise
-                self._feedback.residual = residual
+            self._alone, self._alone_rounds = kept.alone, kept.rounds
+            if kept.noisy or self._promise is None:  # what was trained without noise must not be sent under a promise
+                self._feedback.residual, self._before = kept.residual, (kept.delta, kept.before)
 
     def _warm_up(self, start: Theta) -> float:
         """Compile, and measure one round, which is thrown away."""
@@ -280,20 +297,36 @@ class Session:
 def kept_alone(file: Path, spec: ModelSpec) -> Theta | None:
     """The `alone` model of the last process; None if it left none that fits."""
     kept = _kept(file, spec)
-    return None if kept is None else kept[0]
+    return None if kept is None else kept.alone
 
 
-def _kept(file: Path, spec: ModelSpec) -> tuple[Theta, NDArray[np.float32], int, bool] | None:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What `remember` leaves. `before` is what waited before the delta of that hash was made."""
+
+    alone: Theta
+    residual: NDArray[np.float32]
+    before: NDArray[np.float32]
+    delta: str
+    rounds: int
+    noisy: bool
+
+
+def _kept(file: Path, spec: ModelSpec) -> _Kept | None:
     if not file.exists():
         return None
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            alone, residual, rounds = kept["alone"], kept["residual"], int(kept["rounds"])
-            noisy = "noisy" in kept and bool(kept["noisy"])
+            found = _Kept(
+                kept["alone"], kept["residual"], kept["before" if "before" in kept else "residual"],
+                str(kept["delta"]) if "delta" in kept else "", int(kept["rounds"]),
+                "noisy" in kept and bool(kept["noisy"]),
+            )  # fmt: skip
     except _ODD_FILE:  # of another version, or damaged: what it kept is trained again
         return None
-    fits = alone.shape == residual.shape == (spec.parameters,) and alone.dtype == residual.dtype == np.float32
-    return (alone, residual, rounds, noisy) if fits else None
+    arrays = (found.alone, found.residual, found.before)
+    fits = all(array.shape == (spec.parameters,) and array.dtype == np.float32 for array in arrays)
+    return found if fits else None
 
 
 def open_own(asked: Open) -> bytes:

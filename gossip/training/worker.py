@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from gossip.training import memory, protocol
 from gossip.training.budget import NothingLeft
 from gossip.training.checks import Checks
+from gossip.training.divergence import Diverged
 from gossip.training.session import Session, cut_own, open_own
 from ledger.errors import GossipError, LinkError, LocalError
 
@@ -82,6 +83,8 @@ class Worker:
                 self._answer(request, payload)
             except NothingLeft as error:
                 self._fail("spent", error.what, error.why, error.next_step)
+            except Diverged as error:
+                self._fail("diverged", error.what, error.why, error.next_step)
             except GossipError as error:
                 self._fail(
                     "local" if isinstance(error, LocalError) else "world", error.what, error.why, error.next_step
@@ -105,7 +108,7 @@ class Worker:
                 self._say(
                     *self._loaded().train(
                         request.round, _theta(payload), spent=request.spent, steps=request.steps,
-                        density=request.density,
+                        density=request.density, published=request.published,
                     )
                 )  # fmt: skip
             case protocol.Evaluate():

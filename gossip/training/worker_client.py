@@ -130,11 +130,12 @@ class TrainerProcess:
         return self._expect(answer, Loaded), sketch
 
     async def train(
-        self, round_number: int, theta: Theta, *, spent: int = 0, steps: int = 0, density: int = 0
+        self, round_number: int, theta: Theta, *, spent: int = 0, steps: int = 0, density: int = 0, published: str = ""
     ) -> TrainedResult:
-        """`spent`: thousandths of epsilon, as the newest update says. `steps` and `density` (thousandths of the share
-        declared): 0 as the model declares. NothingLeft if a round would break a promise."""
-        asked = Train(round=round_number, spent=spent, steps=steps, density=density)
+        """`spent`: thousandths of epsilon, as the newest update says; `published`: its delta. `steps` and `density`
+        (thousandths of the share declared): 0 as the model declares. NothingLeft if a round would break a promise,
+        Diverged if it gave nothing."""
+        asked = Train(round=round_number, spent=spent, steps=steps, density=density, published=published)
         answer, blob = await self._ask(asked, _bytes(theta))
         trained = self._expect(answer, Trained)
         return TrainedResult(

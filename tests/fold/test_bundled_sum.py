@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +13,17 @@ from hypothesis import strategies as st
 
 from gossip.merging import bundled_sum
 from gossip.merging.arithmetic import ArrayDelta, NumpyArithmetic
-from gossip.merging.bundled_sum import BundledSum, Remainder, decode, encode, join, most_bytes, sum_up
+from gossip.merging.bundled_sum import (
+    MAX_PARAMETERS,
+    MAX_STEP,
+    BundledSum,
+    Remainder,
+    decode,
+    encode,
+    join,
+    most_bytes,
+    sum_up,
+)
 from gossip.merging.codec import encode_update
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError, RemoteError
@@ -97,18 +108,53 @@ def test_sums_join_to_the_sum_of_all(count: int, seed: int, data: st.DataObject)
     assert encode(joined) == encode(summed(all_of))
 
 
-def test_a_sum_wraps_as_the_fold_does_and_says_so_in_one_spelling() -> None:
-    blob, _ = encode_update(np.full(PARAMETERS, 7.9, dtype=np.float32), 1.0)
+def test_a_sum_at_the_edge_of_what_its_updates_can_move_is_spelled_and_one_step_beyond_is_refused() -> None:
+    named = ((peer(1), (3, 4)),)
+    for sign in (1, -1):
+        edge = BundledSum(PARAMETERS, named, "ab" * 32, None, np.full(PARAMETERS, sign * 2 * MAX_STEP))
+        assert decode(encode(edge), PARAMETERS).values.tolist() == edge.values.tolist()
+        edge.values[7] += sign
+        with pytest.raises(RemoteError, match="moves more than it can"):
+            decode(encode(edge), PARAMETERS)
+    blob, _ = encode_update(np.full(PARAMETERS, 7.9375, dtype=np.float32), 1.0)
+    largest = ARITHMETIC.decode(blob, PARAMETERS).fixed() * 65_536  # the positive control: a real update is at the edge
+    assert set(largest.tolist()) == {MAX_STEP}
+
+
+def test_where_terms_cancel_nothing_is_spelled() -> None:
+    """One who pads a sum with zeros makes its readers work for nothing."""
+    blob, _ = encode_update(np.linspace(-1, 1, PARAMETERS, dtype=np.float32), 1.0)
     delta = ARITHMETIC.decode(blob, PARAMETERS)
-    huge = BundledSum(PARAMETERS, ((peer(1), (3,)),), hash_of((peer(1), 3)), None, np.full(PARAMETERS, -(1 << 63)))
-    again = decode(encode(huge), PARAMETERS)
-    assert again.values.tolist() == huge.values.tolist()
-    left = Remainder(again)
+    names = {(peer(1), 3): "aa" * 32, (peer(1), 4): "bb" * 32}
+    both = sum_up(PARAMETERS, [(delta, 65_536), (delta, -65_536)], names)
+    assert both.values.tolist() == []
+    left = Remainder(decode(encode(both), PARAMETERS))
+    assert left.is_zero
     left.fold(peer(1), 3, delta, 65_536)
     assert not left.is_zero
-    theta, whole = folded([(delta, 65_536)]), folded([]) + huge.values
-    left.add_to(theta)
-    np.testing.assert_array_equal(theta, whole)  # modulo 2^64, never raised
+    left.fold(peer(1), 4, delta, -65_536)
+    assert left.is_zero
+    padded = BundledSum(PARAMETERS, both.named, both.entries, None, np.zeros(PARAMETERS, dtype=np.int64))
+    with pytest.raises(RemoteError, match="spells zeros"):
+        decode(encode(padded), PARAMETERS)
+
+
+def test_reading_a_sum_takes_little_beside_what_it_spells_and_none_is_made_for_a_model_that_is_too_large() -> None:
+    """A megabyte of numbers in a few kilobytes: the readers' memory is that of what is read, and some strips."""
+    ones = BundledSum(MAX_PARAMETERS, ((peer(1), (3,)),), "ab" * 32, None, np.ones(MAX_PARAMETERS, dtype=np.int64))
+    blob = encode(ones)
+    assert len(blob) < MAX_PARAMETERS / 100
+    tracemalloc.start()
+    decode(blob, MAX_PARAMETERS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 8 * MAX_PARAMETERS
+    large = MAX_PARAMETERS + 1
+    assert most_bytes(large) == 0
+    with pytest.raises(LocalError, match="too large"):
+        encode(BundledSum(large, ones.named, ones.entries, None, np.ones(large, dtype=np.int64)))
+    with pytest.raises(RemoteError, match="malformed"):
+        decode(blob, large)
 
 
 @pytest.mark.parametrize("wrong", ["one step", "an element more", "an element less", "another update"])
@@ -158,8 +204,10 @@ REJECTED = {
     "more values than there are parameters": HEAD + "10 04000000 02 02 02 02",
     "more values than bytes": HEAD + "10 03000000 02",
     "an index outside the model": HEAD + "10 01000000 03 fe01",
-    "a value of more than 64 bits": HEAD + "00 01000000 00 ffffffffffffffffff03",
+    "a value of more than 56 bits": HEAD + "00 01000000 00 ffffffffffffffff03",
     "a value that its shift pushes out": HEAD + "3f 01000000 00 04",
+    "more than one update can move": HEAD + "24 01000000 00 8002",
+    "a zero": HEAD + "10 02000000 00 00 fe01 00",
     "a shift of 64": HEAD + "40 01000000 00 02",
     "a shift that could be larger": HEAD + "0f 01000000 00 fc03",
     "a shift of nothing": HEAD + "01 01000000 00 00",

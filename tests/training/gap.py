@@ -11,6 +11,7 @@ import heapq
 import sys
 import tempfile
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
@@ -63,10 +64,12 @@ def measure(seed: int, rounds: int, *, pooled_rounds: int, cache: Path, folder: 
     views = [start] * len(peers)
     due = [((SLOWER if i == SLOW else 1) * (1 + i / 10), i) for i in range(len(peers))]
     heapq.heapify(due)
+    published = [""] * len(peers)
     done, alone, largest = [0] * len(peers), [0.0] * len(peers), 0
     while min(count for i, count in enumerate(done) if i != SLOW) < rounds:
         now, i = heapq.heappop(due)
-        trained, blob = peers[i].train(done[i], views[i])
+        trained, blob = peers[i].train(done[i], views[i], published=published[i])
+        published[i] = sha256(blob).hexdigest()
         arithmetic.add(theta, arithmetic.decode(blob, spec.parameters), weight)
         done[i], largest = done[i] + 1, max(largest, len(blob))
         alone[i] = trained.alone.pr_auc if trained.alone else 0.0
