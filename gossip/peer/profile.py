@@ -8,13 +8,16 @@ From these follow how many local steps the next round takes, what share of the m
 are aimed at:
 
     T       = the middle of what a round of the declared length takes, of all active trainers, us included
-    steps   = declared x T / what it takes us, within 1 and 4 x declared; changed when it is off by a quarter
+    steps   = declared x T / what it takes us, within a quarter (for who is slow: 1) and 4 times the declared ones;
+              changed when it is off by a quarter
     density = so that sending an update to all who fetch it of us takes a quarter of T at most, a tenth at the least
     links   = half as many on a slow line that is full
 
 A round's time is normalised by its steps, so that what one peer does about its pace moves nobody else's aim: otherwise
 everybody would follow everybody, with no end. Others' steps and clocks are their own words: a liar moves the middle as
-far as one voice does. It refuses to know what training is, and it decides nothing but these three numbers.
+far as one voice does. Who is here, how soon updates come, and how much sooner one could have had them goes by our own
+clock, and by what their author or two members said. It refuses to know what training is, and it decides nothing but
+these three numbers.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ class Trainer:
     heard: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=WINDOW))
     """Of its newest updates: when each was folded here, the time that it states, its steps."""
     size: int = 0  # of its log as it is held here
-    announced: tuple[int, float] | None = None  # more entries were said to exist, and when that was news
+    announced: dict[PeerId, tuple[int, int, float]] = field(default_factory=dict)
+    """By whom it was said that there are more: how many entries, how many more, and when that was news of that one."""
     lag_s: float = 0.0  # from that to an update in the fold, lately
 
     @property
@@ -73,9 +77,25 @@ class Trainer:
             return 0.0
         return self.span_s / max(1, sum(steps for _, _, steps in list(self.heard)[1:]))
 
+    @property
+    def arrival_s(self) -> float:
+        """From update to update, as they got here; 0: not known."""
+        return (self.last_at - self.heard[0][0]) / (len(self.heard) - 1) if len(self.heard) >= LEAST_HEARD else 0.0
+
     def is_present(self, now: float) -> bool:
-        """Whether it publishes still."""
-        return bool(self.heard) and now - self.last_at <= max(ABSENT_S, ABSENT_AFTER * self.interval_s)
+        """Whether it publishes still. By our clock alone: whoever claims years between its updates is not here for
+        years."""
+        return bool(self.heard) and now - self.last_at <= max(ABSENT_S, ABSENT_AFTER * self.arrival_s)
+
+    def said_at(self, author: PeerId, size: int) -> float | None:
+        """When it was news that there are `size` entries: by the author's own word; else by that of two, so that
+        nobody alone makes it seem long ago; else, if there is but one to say so, by that one's, of the very next."""
+        due = {by: said for by, said in self.announced.items() if said[0] <= size}
+        if author in due:
+            return due[author][2]
+        if len(due) > 1:
+            return sorted(at for _, _, at in due.values())[1]
+        return next((at for _, more, at in due.values() if more == 1), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +141,23 @@ class Profile:
         last, self._published_at = self._published_at, now
         self._own.append((seconds if last is None else now - last, steps))
 
-    def announced(self, rows: Sequence[tuple[PeerId, int, bytes]], now: float) -> None:
-        """A link said which logs have grown."""
+    def announced(self, by: PeerId, rows: Sequence[tuple[PeerId, int, bytes]], now: float) -> None:
+        """A member that we have a link to said which logs have grown."""
         for peer, size, _ in rows:
             trainer = self._trainers.get(peer)
-            if trainer is not None and trainer.announced is None and size > trainer.size:
-                trainer.announced = (size, now)
+            if trainer is not None and by not in trainer.announced and size > trainer.size:
+                trainer.announced[by] = (size, size - trainer.size, now)
+
+    def left(self, by: PeerId) -> None:
+        """Our link to that member ended: what it announced will be fetched elsewhere, or much later."""
+        for trainer in self._trainers.values():
+            trainer.announced.pop(by, None)
 
     def merged(self, peer: PeerId, update: Update, now: float) -> None:
         """Another trainer's update was folded."""
         trainer = self._trainers.setdefault(peer, Trainer())
-        trainer.heard.append((now, update.time, update.steps))
+        steps = min(update.steps, MOST_STEPS * self.declared) if self.declared else update.steps  # as honest ones do
+        trainer.heard.append((now, update.time, steps))
         self.held(peer, update.seq, now, is_update=True)
 
     def held(self, peer: PeerId, seq: int, now: float, *, is_update: bool = False) -> None:
@@ -140,11 +166,11 @@ class Profile:
         if trainer is None:
             return
         trainer.size = max(trainer.size, seq + 1)
-        if trainer.announced is not None and trainer.size >= trainer.announced[0]:
-            if is_update:
-                lag_s = now - trainer.announced[1]
-                trainer.lag_s += (lag_s - trainer.lag_s) / 4 if trainer.lag_s else lag_s
-            trainer.announced = None
+        if trainer.announced:
+            since = trainer.said_at(peer, trainer.size) if is_update else None
+            if since is not None:
+                trainer.lag_s += (now - since - trainer.lag_s) / 4 if trainer.lag_s else now - since
+            trainer.announced = {by: said for by, said in trainer.announced.items() if said[0] > trainer.size}
 
     # -------------------------------------------------------------- what follows
 
@@ -191,7 +217,7 @@ class Profile:
         """Local steps of the round that begins now; 0: as the trainer likes."""
         aim = self.aim_s(now)
         if aim > 0:
-            wanted = min(MOST_STEPS * self.declared, max(1, round(aim / self.step_s)))
+            wanted = min(MOST_STEPS * self.declared, max(1, round(aim / self.step_s), self._least_steps(now)))
             if not 1 / DEAD_BAND <= wanted / self.steps <= DEAD_BAND:
                 self.steps = wanted
         elif self._rounds < LEAST_HEARD and self.step_s:
@@ -199,6 +225,14 @@ class Profile:
         else:
             self.steps = self.declared
         return self.steps
+
+    def _least_steps(self, now: float) -> int:
+        """A quarter of the declared steps, unless others' updates really come faster than ours of so many steps would:
+        when they get here shows by our clock, how many steps were taken for them is a word."""
+        arrivals = sorted(trainer.arrival_s for _, trainer in self.active(now) if trainer.step_s > 0)
+        usual = arrivals[len(arrivals) // 2]
+        least = self.declared // MOST_STEPS
+        return min(least, int(usual / self.step_s)) if usual else least  # 0: all came at once, which says nothing
 
     def density_permille(self, now: float, size_bytes: int, density: int, bandwidth: float, fetchers: int) -> int:
         """Of the declared share of elements, how much the next update publishes; 0: all. The last one, made at

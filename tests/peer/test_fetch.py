@@ -112,8 +112,10 @@ def test_a_model_comes_from_several_links_at_once() -> None:
     story.pump()
     story.answer()
     asked = [link for link, _ in story.pump()]
-    assert asked.count(FIRST) == MAX_OPEN and asked.count(SECOND) == 7 - MAX_OPEN
-    assert story.run() == MODEL and not story.blamed
+    assert asked.count(FIRST) == MAX_OPEN
+    assert asked.count(SECOND) == 7 - MAX_OPEN
+    assert story.run() == MODEL
+    assert not story.blamed
 
 
 def test_a_link_that_lets_several_parts_run_out_at_its_last_failure_is_given_up_and_nothing_breaks() -> None:
@@ -142,7 +144,8 @@ def test_who_answers_has_no_failures_behind_it() -> None:
         story.pump()
         story.now = story.deadline
     assert story.fetch.sources == {FIRST: MAX_FAILURES - 2}
-    assert story.run() == MODEL and story.fetch.sources == {FIRST: 0}
+    assert story.run() == MODEL
+    assert story.fetch.sources == {FIRST: 0}
 
 
 def test_crumbs_bring_nothing_forward_and_keep_no_request_alive() -> None:
@@ -174,7 +177,8 @@ def test_pieces_count_only_from_whoever_was_asked() -> None:
     want = next(frame for _, frame in story.asked if isinstance(frame, WantBlob))
     assert not any(story.fetch.on_piece(SECOND, piece, story.now) for piece in pieces(FALSE, want))
     assert not story.fetch.on_parts(SECOND, manifest(FALSE))
-    assert story.run() == MODEL and not story.blamed
+    assert story.run() == MODEL
+    assert not story.blamed
 
 
 def test_whose_parts_are_not_as_its_own_manifest_says_ends_its_link_and_another_is_asked() -> None:
@@ -194,7 +198,8 @@ def test_whose_manifest_leads_nowhere_is_blamed_and_not_asked_for_one_again() ->
     story.holds(SECOND, FALSE)
     story.holds(THIRD, MODEL)
     assert story.run() == MODEL
-    assert FIRST in story.blamed and THIRD not in story.blamed
+    assert FIRST in story.blamed
+    assert THIRD not in story.blamed
 
 
 def test_who_sends_another_part_than_an_honest_manifest_says_pays_when_the_whole_is_right() -> None:
@@ -218,7 +223,8 @@ def test_a_manifest_by_a_liar_that_all_others_contradict_is_thrown_away() -> Non
     story.asked.clear()
     story.fetch.drop(FIRST)
     story.holds(SECOND, MODEL)
-    assert story.run() == MODEL and not story.blamed
+    assert story.run() == MODEL
+    assert not story.blamed
     assert story.fetch._false == {bytes([FIRST])}
 
 

@@ -105,9 +105,9 @@ def test_lag_is_from_the_first_word_of_an_update_to_the_fold() -> None:
     profile = swarm(1.0, (1.0, DECLARED), (1.0, DECLARED))
     for number in range(2):
         peer = f"{number:064x}"
-        profile.announced([(peer, 8, b"")], NOW)  # no news: eight are held
-        profile.announced([(peer, 9, b"")], NOW)
-        profile.announced([(peer, 9, b"")], NOW + 2.0)
+        profile.announced(peer, [(peer, 8, b"")], NOW)  # no news: eight are held
+        profile.announced(peer, [(peer, 9, b"")], NOW)
+        profile.announced(peer, [(peer, 9, b"")], NOW + 2.0)
         profile.merged(peer, update(8, DECLARED, NOW), NOW + 3.0)
     assert profile.lag_s(NOW + 3.0, 0.0) == pytest.approx(3.0)
     assert profile.lag_s(NOW + 3.0, 2.0) == pytest.approx(5.0)  # two round trips and a half: it cannot be less
@@ -116,10 +116,62 @@ def test_lag_is_from_the_first_word_of_an_update_to_the_fold() -> None:
 def test_an_entry_that_is_no_update_is_no_lag() -> None:
     profile = swarm(1.0, (1.0, DECLARED))
     peer = f"{0:064x}"
-    profile.announced([(peer, 9, b"")], NOW)
+    profile.announced(peer, [(peer, 9, b"")], NOW)
     profile.held(peer, 8, NOW + 7.0)
     profile.merged(peer, update(9, DECLARED, NOW), NOW + 8.0)
     assert profile.lag_s(NOW + 8.0, 0.0) == 0.0
+
+
+AUTHOR, LIAR, HONEST, OTHER = (f"{number:064x}" for number in range(4))
+
+
+def lag(*said: tuple[str, int, float], held_at: float = 2.0) -> float:
+    """Of the author's ninth update: who said when how many of its entries exist, and when it was folded."""
+    profile = swarm(1.0, (1.0, DECLARED))
+    for by, size, at in said:
+        profile.announced(by, [(AUTHOR, size, b"")], NOW + at)
+    profile.merged(AUTHOR, update(8, DECLARED, NOW), NOW + held_at)
+    return profile.lag_s(NOW + held_at, 0.0)
+
+
+def test_who_announces_what_does_not_exist_yet_makes_nothing_late() -> None:
+    assert lag((LIAR, 9, -0.9), (AUTHOR, 9, 1.5)) == pytest.approx(0.5)  # the author's word is the one that counts
+    assert lag((LIAR, 9, -0.9), (HONEST, 9, 1.5), (OTHER, 9, 1.8)) == pytest.approx(0.5)  # else that of two
+    assert lag((LIAR, 17, -0.9), (HONEST, 9, 1.5)) == pytest.approx(0.5)  # what is far ahead has not come true
+
+
+def test_who_has_one_link_believes_it_but_only_of_what_comes_next() -> None:
+    assert lag((HONEST, 9, 0.0)) == pytest.approx(2.0)
+    profile = swarm(1.0, (1.0, DECLARED))
+    profile.announced(LIAR, [(AUTHOR, 11, b"")], NOW)
+    for seq in (8, 9, 10):
+        profile.merged(AUTHOR, update(seq, DECLARED, NOW), NOW + seq)
+    assert profile.lag_s(NOW + 10.0, 0.0) == 0.0
+
+
+def test_what_a_link_announced_before_it_ended_is_forgotten() -> None:
+    profile = swarm(1.0, (1.0, DECLARED))
+    profile.announced(AUTHOR, [(AUTHOR, 9, b"")], NOW)
+    profile.left(AUTHOR)
+    profile.merged(AUTHOR, update(8, DECLARED, NOW), NOW + 30.0)
+    assert profile.lag_s(NOW + 30.0, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(("liars", "honest"), [(1, 0), (2, 1), (1, 3)])
+def test_whoever_claims_a_million_steps_for_each_update_takes_no_more_than_three_quarters_of_anybodys(
+    liars: int, honest: int
+) -> None:
+    others = [(1.0, DECLARED)] * honest + [(1.0, 2**32 - 1)] * liars
+    assert swarm(1.0, *others).next_steps(NOW) >= DECLARED // MOST_STEPS
+
+
+def test_whoever_claims_years_between_its_updates_is_not_here_for_years() -> None:
+    profile = swarm(1.0)
+    for seq in range(8):
+        profile.merged(LIAR, update(seq, DECLARED, seq * 10**9), NOW + seq)
+    assert [peer for peer, _ in profile.active(NOW + 16.0)] == [LIAR]
+    assert not list(profile.active(NOW + 18.0))
+    assert profile.next_steps(NOW + 8.0) == MOST_STEPS * DECLARED
 
 
 # -------------------------------------------------------------- lines
