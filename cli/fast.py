@@ -43,7 +43,7 @@ def run(
     """Run it and tell; the exit code. LocalError if there is no such scenario, rule, or data."""
     from gossip.fast.study import CROWD
 
-    settings.check_output("--html", html, [Path(scenario), *([Path(data)] if data else [])])
+    settings.check_page(html, [Path(scenario), *([Path(data)] if data else [])])
     again = ["gossip", "simulate", scenario, "--fast"]
     again += [word for rule in rules for word in ("--rule", rule)] + (["--data", data] if data else [])
     again += ["--rounds", f"{rounds:g}"] if rounds is not None else []

@@ -166,7 +166,7 @@ def verify(
     for option, given in whole.items():
         if structure and given:
             raise LocalError(f"{option} needs a whole audit", next_step="leave --structure out")
-    settings.check_output("--html", html, [bundle, *(checkpoint or ()), model, *(root or ()), *(lists or ())])
+    settings.check_page(html, [bundle, *(checkpoint or ()), model, *(root or ()), *(lists or ())])
     used = ""
     told, named = judged.Told(), Lists(lists or ())
     with Progress() as progress:

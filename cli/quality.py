@@ -71,7 +71,7 @@ def check(
 
     check_licence(licence)
     files, name = files_and_name(words)
-    settings.check_output("--html", html, [*files, policy, directory])
+    settings.check_page(html, [*files, policy, directory])
     if epsilon:
         from gossip.training.budget import check_epsilon
 

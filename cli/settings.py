@@ -138,6 +138,22 @@ def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> 
             )
 
 
+def check_page(html: Path | None, read: Iterable[Path | None]) -> None:
+    """The same for --html; and LocalError if it cannot be written, before anything is computed for it."""
+    if html is None:
+        return
+    check_output("--html", html, read)
+    if html.is_dir():
+        why = "it is a folder"
+    elif not html.parent.is_dir():
+        why = f"there is no folder {html.parent}"
+    elif not os.access(html if html.exists() else html.parent, os.W_OK):
+        why = "you may not write there"
+    else:
+        return
+    raise LocalError(f"cannot write {html}", why=why, next_step="name another file with --html")
+
+
 def name_of(place: Path) -> str:
     """A swarm that was joined lies in a folder named by its id; its founder's name for it arrives later."""
     from cli.remembered import swarm_name

@@ -30,7 +30,7 @@ MAX_SEED: Final = (1 << 63) - 1
 
 def simulate(
     scenario: Annotated[
-        str | None, typer.Argument(metavar="SCENARIO", help="One of --list, or a .toml file (docs/simulator.md).")
+        str | None, typer.Argument(metavar="SCENARIO", help="One of --list, or a .toml file; with --replay, a swarm.")
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Name the scenarios there are.")] = False,
     peers: Annotated[
@@ -57,16 +57,17 @@ def simulate(
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts, too.")
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FILE", help="Tell a recording of gossip run again, with --dir.")
+        Path | None, typer.Option("--replay", metavar="FILE", help="Tell a recording again: FILE NAME, or with --dir.")
     ] = None,
     directory: opt.Dir = None,
     passphrase_file: passphrase.File = None,
     json: opt.Json = False,
 ) -> None:  # fmt: skip
     """Simulate a swarm and its troubles, or replay what a real peer was told."""
-    named = [scenario is not None, listing, replay is not None]
-    if sum(named) != 1:
-        raise _which(several=sum(named) > 1)
+    if listing and (scenario is not None or replay is not None):
+        raise LocalError("a scenario, --list and --replay exclude one another", next_step="keep one of them")
+    if scenario is None and not listing and replay is None:
+        raise _which()
     if not fast and (rule or data or rounds is not None):
         raise LocalError(
             "--rule, --data and --rounds are about comparing rules", next_step="add --fast, or leave them out"
@@ -76,7 +77,7 @@ def simulate(
     if replay is not None:
         if fast or html is not None or peers is not None or seed is not None:
             raise LocalError("a recording is replayed as it was", next_step="keep --replay FILE --dir FOLDER alone")
-        _replay(replay, directory, passphrase_file, json=json)
+        _replay(replay, scenario, directory, passphrase_file, json=json)
     elif listing:
         _list(json=json)
     elif fast:
@@ -98,11 +99,9 @@ def simulate(
         _simulate(str(scenario), peers, seed, html, json=json)
 
 
-def _which(*, several: bool) -> LocalError:
+def _which() -> LocalError:
     from gossip.sim.scenario_file import scenario_names
 
-    if several:
-        return LocalError("a scenario, --list and --replay exclude one another", next_step="keep one of them")
     return LocalError(
         "what shall be simulated?", next_step=f"name a .toml file, or one of: {', '.join(scenario_names())}"
     )
@@ -141,7 +140,7 @@ def _simulate(name: str, peers: int | None, seed: int | None, html: Path | None,
     if name not in scenario_names() and name in _fast_names():
         raise LocalError(f"{name} compares rules, without whole machines", next_step="add --fast")
     scenario = load_scenario(name, peers=peers, seed=seed)
-    settings.check_output("--html", html, [Path(name)])
+    settings.check_page(html, [Path(name)])
     with Progress() as progress:
         whole = int(scenario.seconds)
 
@@ -169,18 +168,18 @@ def _simulate(name: str, peers: int | None, seed: int | None, html: Path | None,
 # ------------------------------------------------------------------ recordings
 
 
-def _replay(file: Path, directory: Path | None, passphrase_file: Path | None, *, json: bool) -> None:
-    if directory is None:
+def _replay(file: Path, name: str | None, directory: Path | None, passphrase_file: Path | None, *, json: bool) -> None:
+    if directory is None and name is None:
         raise LocalError(
             "whose recording is this?", why="a replay needs the ledger and the key of the peer that was recorded",
-            next_step="name its directory with --dir",
+            next_step="name its swarm, or its directory with --dir",
         )  # fmt: skip
     from cli.swarm import secret_of
     from gossip.recording.replay import replay_in
 
-    place = settings.existing_directory(None, directory)
+    place = _place(name, directory)
     result = replay_in(place, file, secret_of(place, passphrase_file))
-    again = shlex.join(["gossip", "simulate", "--replay", str(file), "--dir", str(directory)])
+    again = shlex.join(["gossip", "simulate", "--replay", str(file), "--dir", str(place)])
     if json:
         render.document(_replayed(file, result, again))
     else:
@@ -188,6 +187,16 @@ def _replay(file: Path, directory: Path | None, passphrase_file: Path | None, *,
     if result.differs is not None:
         render.complain(f"{_differs(result)}; see it again with: {again}")
         raise typer.Exit(exits.FINDINGS)
+
+
+def _place(name: str | None, directory: Path | None) -> Path:
+    """--dir is a folder, or the name of a swarm here, which may stand alone, too."""
+    if directory is not None and name is None and not settings.holds_peer(directory) and len(directory.parts) == 1:
+        try:
+            return settings.existing_directory(str(directory), None)
+        except LocalError:
+            pass
+    return settings.existing_directory(name, directory)
 
 
 def _replayed(file: Path, result: Replayed, again: str) -> dict[str, Any]:

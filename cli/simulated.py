@@ -5,6 +5,7 @@ The same facts go into the table, the JSON document and the page (cli/page/simul
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,7 +47,8 @@ def facts(outcome: Simulated) -> dict[str, Any]:
 
 def show(outcome: Simulated) -> None:
     report = outcome.report
-    render.wrapped(f"scenario  {visible(outcome.name, 80)}: {visible(outcome.about, 300)}")
+    about = f": {visible(outcome.about, 300)}" if outcome.about else ""
+    render.wrapped(f"scenario  {visible(outcome.name, 80)}{about}")
     for line in troubles(outcome.scenario):
         render.say(f"          {line}")
     render.say(f"seed      {report.seed}")
@@ -67,6 +69,10 @@ def show(outcome: Simulated) -> None:
     render.say(f"trace     {report.trace}")
     if report.refusals:
         render.say(f"refused   {render.many(len(report.refusals), 'thing')}, first: {visible(report.refusals[0], 160)}")
+    for line in became(report):
+        render.wrapped(f"cheats    {line}")
+    if not report.invariants_broken:
+        render.say(f"rules     all held, {render.many(report.events, 'event')}")
     for one in report.invariants_broken[:SHOWN]:
         render.say(f"BROKEN    {told(one)}")
     if (more := len(report.invariants_broken) - SHOWN) > 0:
@@ -79,6 +85,19 @@ def show(outcome: Simulated) -> None:
 def told(one: Broken) -> str:
     who = f"peer {one.peer}" if one.peer >= 0 else "the swarm"
     return f"{one.at_s:.3f} s, {who}, {visible(one.rule, 40)}: {visible(one.text, 200)}"
+
+
+def became(report: SimReport) -> Iterator[str]:
+    """What became of each that cheats."""
+    for one in report.cheats:
+        found = [
+            "fork proven" if one.forked else "",
+            f"{one.condemned} of {render.many(one.updates, 'update')} condemned" if one.condemned else "",
+            "revoked" if one.revoked else "",
+        ]
+        said = ", ".join(filter(None, found)) or "nothing found against it"
+        count = f"{one.counting} of its {render.many(one.updates, 'update')} count"
+        yield f"peer {one.peer} ({one.cheat}): {said}; {count}, {one.weight_share:.1%} of all weight"
 
 
 def troubles(scenario: Scenario) -> list[str]:

@@ -13,7 +13,7 @@ from cli import render
 from cli.page.chart import Band, Line, bars, lines
 from cli.page.parts import scroll, section, table, text
 from cli.page.shell import document, figures, verdict_box, write
-from cli.simulated import Simulated, spans_of, troubles
+from cli.simulated import Simulated, became, spans_of, troubles
 
 _FOOTER: Final = (
     "Written by gossip simulate: real peer machines, signatures, ledgers and folds, in virtual time over a simulated "
@@ -32,7 +32,7 @@ def render_page(outcome: Simulated) -> str:
     body = "".join(
         (
             f'<p class="lead">{text(outcome.about)}</p>', _verdict(outcome), _figures(outcome), _learning(outcome),
-            _traffic(outcome), _peers(outcome), _broken(outcome), _asked(outcome),
+            _traffic(outcome), _peers(outcome), _cheats(outcome), _broken(outcome), _asked(outcome),
         )
     )  # fmt: skip
     return document(title, body, _FOOTER)
@@ -124,6 +124,11 @@ def _peers(outcome: Simulated) -> str:
     charts.append(bars("Received by each peer", sizes, high=high, told=lambda value: f"{value:,.0f} KB"))
     note = "By number, the founder first" + (": accuracy on its own rows, and what it received." if charts[1:] else ".")
     return section("Peer by peer", note, "".join(scroll(chart) for chart in charts))
+
+
+def _cheats(outcome: Simulated) -> str:
+    told = "".join(f"<li>{text(line)}</li>" for line in became(outcome.report))
+    return section("What became of those who cheat", "", f"<ul>{told}</ul>") if told else ""
 
 
 def _broken(outcome: Simulated) -> str:

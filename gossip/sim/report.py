@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gossip.sim.cheats import Cheat
 from ledger.chain import LogId
 from ledger.entry import Hash, PeerId
 
@@ -53,6 +54,7 @@ class SimReport:
     invariants_broken: tuple[Broken, ...] = ()  # the first hundred
     accuracies: tuple[float, ...] = ()  # of each peer's model on its own held-out rows; (): there is no telling
     curve: tuple[Sample, ...] = ()
+    cheats: tuple[Cheat, ...] = ()  # what became of those who cheat
 
     @property
     def heads_equal(self) -> bool:
@@ -106,6 +108,7 @@ class SimReport:
             "virtual_s": self.virtual_s,
             "wall_s": self.wall_s,
             "refusals": list(self.refusals),
+            "cheats": [asdict(cheat) for cheat in self.cheats],
             "curve": [asdict(sample) for sample in self.curve],
         }
 

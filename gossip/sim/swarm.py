@@ -32,6 +32,7 @@ from gossip.events import (
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book, restore
 from gossip.setup import fold_constants
+from gossip.sim.cheats import Cheat, cheats_of
 from gossip.sim.clock import EPOCH, VirtualClock
 from gossip.sim.invariants import Invariants
 from gossip.sim.network import HOST, Network
@@ -325,7 +326,15 @@ class SimSwarm:
             invariants_broken=tuple(self.invariants.broken),
             accuracies=self._accuracies(),
             curve=tuple(self._curve),
+            cheats=self._cheats(),
         )
+
+    def _cheats(self) -> tuple[Cheat, ...]:
+        """As the first honest peer that is up has it."""
+        known = next((peer.book.replica for peer in self.honest if peer.is_up and peer.book is not None), None)
+        if known is None or not known.has_genesis:
+            return ()
+        return tuple(cheats_of(self.scenario, [peer.self_id for peer in self.peers], known))
 
 
 def tips(book: Book) -> Hash:

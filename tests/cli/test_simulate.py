@@ -98,8 +98,28 @@ def test_the_command_that_is_named_gives_the_same_trace_and_another_seed_another
     assert f"trace     {report['trace']}" in told
     assert f"again     {report['again']}" in told
     assert "not there yet from 0 to 3 s: peer 3" in told
+    assert f"rules     all held, {report['events']:,} events" in told
     assert complaints == ""
     assert facts(small, "--seed", 8, "--peers", 4)["trace"] != report["trace"]
+
+
+def test_what_became_of_those_who_cheat_is_told(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    told, _ = run("byzantine", "--peers", 8, "--html", page)
+    lines = [line for line in told.splitlines() if line.startswith("cheats")]
+    assert [line.partition(":")[0] for line in lines] == [
+        "cheats    peer 2 (copies)", "cheats    peer 3 (harms)", "cheats    peer 4 (two histories)",
+    ]  # fmt: skip
+    assert "updates condemned" in lines[0]
+    assert "nothing found against it" in lines[1]
+    assert "fork proven" in lines[2]
+    assert all("% of all weight" in line and line[10:] in page.read_text() for line in lines)
+
+
+def test_a_scenario_that_says_nothing_of_itself_has_no_colon(tmp_path: Path) -> None:
+    path = tmp_path / "mute.toml"
+    path.write_text("peers = 2\nseconds = 2.0\n")
+    assert run(path)[0].splitlines()[0] == f"scenario  {path}"
 
 
 def test_what_breaks_ends_with_1_the_seed_and_the_command_that_shows_it_again(tmp_path: Path) -> None:
@@ -192,11 +212,14 @@ def test_rules_are_named_in_a_row() -> None:
         ([], "byzantine"),
         (["crowd"], "add --fast"),
         (["clean", "--list"], "exclude one another"),
-        (["clean", "--replay", "x.rec"], "exclude one another"),
+        (["--list", "--replay", "x.rec"], "exclude one another"),
+        (["nosuch", "--replay", "x.rec"], "no swarm"),
+        (["clean", "--html", "nosuch/page.html"], "there is no folder nosuch"),
+        (["churm"], "did you mean churn?"),
         (["clean", "--peers", "100000"], "cannot simulate 100000 peers"),
         (["clean", "--rule", "mean"], "add --fast"),
         (["clean", "--dir", "x"], "add --replay"),
-        (["--replay", "x.rec"], "name its directory with --dir"),
+        (["--replay", "x.rec"], "name its swarm, or its directory with --dir"),
         (["--replay", "x.rec", "--dir", "x", "--seed", "3"], "replayed as it was"),
         (["--replay", "x.rec", "--dir", "nosuch"], "holds no peer"),
         (["missing.toml"], "cannot read missing.toml"),
