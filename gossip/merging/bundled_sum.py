@@ -26,10 +26,10 @@ A real one, of update 3 of log a1..a1 (weight 65536, one kept value 127 * 2^-24 
 Not to be confused with the bundle that `gossip ledger bundle` writes for auditors (ledger/bundle.py).
 
 Rules kept here: what is inflated has one spelling (minimal LEB128, rising names, the largest shift, no zeros, nothing
-behind the last field); every length is bounded before anything is allocated, and numbers are read in strips; a sum moves
-no element further than its updates can. There are none of models beyond MAX_PARAMETERS: their makers and readers, each
-a machine that answers to many links, would stand still for too long. It refuses to know who made a sum, and what becomes
-of it (gossip/peer/leading.py, gossip/peer/following.py).
+behind the last field); every length is bounded before anything is allocated, and numbers are read in strips; a sum
+moves no element further than its updates can. There are none of models beyond MAX_PARAMETERS: who makes or reads them
+answers to many links, and would stand still for too long. It refuses to know who made a sum, and what becomes of it
+(gossip/peer/leading.py, gossip/peer/following.py).
 """
 
 from __future__ import annotations

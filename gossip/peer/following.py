@@ -1,9 +1,9 @@
 """Following: what a peer borrows from leaders while it is behind, and how it finds out whether it was told the truth.
 
-    Bundled --missed, and known of from others?--> fetched --> lent: what is left of it is shown and served, at most 60 s
+    Bundled --missed, and known of from others?--> fetched --> lent: what is left of it is shown, at most 60 s
         an update that it names is folded --> its term is taken out of what is left
         nothing named is left:   zero --> it was true     not zero, of these very entries --> false: its link ends
-        no way to find out (another history, entries that nobody has, time) --> given back; its sender is not asked again
+        no way to find out (another history, what nobody has, time) --> given back; its sender is not asked again
 
 Nothing is trained from a loan, nothing is published that came of one, and nothing waits for one to be repaid: what a
 leader says can make a peer show a bad model for a minute, once.

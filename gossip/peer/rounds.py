@@ -9,14 +9,14 @@ without it fast peers drown out or ignore the others (two of two runs on MNIST n
 slow or dead peer stops all. A duty below 100% lengthens it, and so do lines over which updates take longer than a round
 (tempo.py). How many steps a round takes and how much it publishes follows what machines and lines can do (profile.py).
 
-A round begins from the fold of everything admitted, or, far behind, from the model of a final snapshot (arrival.py); what
-came of that is published once the own fold gives that very model, and never otherwise. A round that diverges gives
+A round begins from the fold of everything admitted, or, far behind, from the model of a final snapshot (arrival.py);
+what came of that is published once the own fold gives that very model, and never otherwise. A round that diverges gives
 nothing; after three in a row training stops, for who goes on would only spend its owner's machine and privacy.
 
 Rules kept here: nothing begins from what a single peer says (leaders' sums are shown, never trained from); an update
-says which of what it has seen was not yet in its view; after Drain nothing new begins; a peer claims an epsilon (differential privacy) for all that it
-publishes, or for nothing of it, and publishes no update that has spent more. It refuses to know JAX, what the data are
-and how an epsilon is counted (training/budget.py).
+says which of what it has seen was not yet in its view; after Drain nothing new begins; a peer claims an epsilon
+(differential privacy) for all that it publishes, or for nothing of it, and publishes no update that has spent more. It
+refuses to know JAX, what the data are and how an epsilon is counted (training/budget.py).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from gossip.events import (
     Train,
     TrainingFailed,
 )
+from gossip.peer.rounds import WASTED_REST_S
 from gossip.sim.station import commitment
 from gossip.wire.frames import NO_HASH, Differs, Digest, Entries, Have, Lacks, Piece, Want, WantBlob
 from ledger.canonical import decode_entry
@@ -141,6 +142,42 @@ def test_training_that_fails_is_said_and_waits_for_new_data() -> None:
     assert bench.machine.status().state == "observing"
     bench.feed_data_again()
     assert len(only(bench.effects, Train)) == 2
+
+
+def test_a_round_that_diverges_is_thrown_away_and_three_in_a_row_end_training() -> None:
+    bench = Bench()
+    bench.feed_data()
+
+    def diverge() -> str:
+        asked = only(bench.effects, Train)[-1]
+        answer = bench.feed(TrainingFailed(asked.round, "it diverged", is_over=False))
+        bench.now += WASTED_REST_S
+        bench.feed(Timer("round"))
+        return "; ".join(str(note["text"]) for note in notes(answer, "trouble"))
+
+    for _ in range(2):
+        assert diverge() == "a round is thrown away: it diverged"
+        assert bench.machine.status().state == "training"
+    bench.train(1.0)  # one that comes out well in between
+    bench.store()
+    bench.now += 60
+    bench.feed(Timer("round"))
+    assert [asked.round for asked in only(bench.effects, Train)] == [1, 1, 1, 2]
+    assert [diverge() for _ in range(3)][2] == ("training stopped: 3 rounds in a row were thrown away: it diverged")
+    assert bench.machine.status().state == "observing"
+    assert len(only(bench.effects, Train)) == 6
+
+
+def test_each_round_is_told_what_was_published_last() -> None:
+    """What waits of any other round is not sent."""
+    bench = Bench()
+    bench.feed_data()
+    bench.train(1.0)
+    bench.store()
+    bench.now += 60
+    bench.feed(Timer("round"))
+    (update,) = (e for a in only(bench.effects, Append) if isinstance(e := decode_entry(a.entry), Update))
+    assert [asked.published for asked in only(bench.effects, Train)] == ["", update.delta]
 
 
 @pytest.mark.parametrize(("change", "entries"), [({"licence": "CC0-1.0"}, 1), ({"name": "moved.csv"}, 0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from sklearn.datasets import load_digits
 from gossip.filterlists.split import Share, write_demo
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.blocks import Bags
+from gossip.training.divergence import Diverged
 from gossip.training.learner import padding_of
 from gossip.training.protocol import OwnData
 from gossip.training.scoring import forward, probabilities, split
@@ -118,7 +120,31 @@ def test_the_lone_model_sees_nobody_else_and_survives_a_restart(share: Share, ca
         session.close()
 
 
-def test_a_round_that_diverges_is_the_declarations_fault(share: Share, cache: Path) -> None:
+@pytest.mark.parametrize("begun", ["not finite", "beyond what a model can hold"])
+def test_a_round_that_diverges_gives_nothing_and_the_next_goes_on_as_if_it_had_not_been(
+    share: Share, cache: Path, begun: str
+) -> None:
+    """As from a model that others have driven to the edge of what it can hold."""
+    start, luck = begin(SMALL), np.random.default_rng(0)
+    own = OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT)
+    session = Session.load(own, start, cache=cache)[0]
+    _, blob = session.train(1, start)
+    published, waited, alone = sha256(blob).hexdigest(), session._feedback.residual, session._alone
+    assert waited.any()
+    edge = luck.choice(np.array([np.inf, -np.inf] if begun == "not finite" else [3e7, -3e7], np.float32), len(start))
+    session._learner = Explodes(session._learner, edge)  # type: ignore[assignment]
+    with pytest.raises(Diverged, match="beyond what a model can hold"):
+        session.train(2, start, published=published)
+    session._learner = session._free
+    np.testing.assert_array_equal(session._feedback.residual, waited)
+    np.testing.assert_array_equal(session._alone, alone)
+    trained, _ = session.train(2, start, published=published)
+    assert trained.round == 2
+    assert np.abs(session._feedback.residual).max() < 1
+    session.close()
+
+
+def test_a_learning_rate_that_is_too_high_is_said(cache: Path) -> None:
     wild = changed(OWN, optimiser={"kind": "sgd", "rate": 1e6}, features={**json.loads(OWN)["features"], "scale": 1e9})
 
     class Digits(Task):
@@ -127,9 +153,46 @@ def test_a_round_that_diverges_is_the_declarations_fault(share: Share, cache: Pa
 
     paths = Digits().save(cache)
     session, _, _ = Session.load(OwnData.private(wild, [paths[0]], None, SALT), begin(wild))
-    with pytest.raises(LocalError, match="lower the learning rate"):
+    with pytest.raises(Diverged, match="lower the learning rate"):
         session.train(0, begin(wild))
     session.close()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_waits_of_a_round_that_was_never_published_is_never_sent(
+    share: Share, cache: Path, tmp_path: Path, restarts: bool
+) -> None:
+    """The machine threw it away (it began from a model that was not true); the next question shows that."""
+    start, waited = begin(SMALL), {}
+    own = OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT)
+    for fate in ("published", "thrown away"):
+        keep = tmp_path / f"{fate}.npz"
+        session = Session.load(own, start, cache=cache, keep=keep)[0]
+        first = sha256(session.train(1, start)[1]).hexdigest()
+        of_first = session._feedback.residual
+        session.train(2, start + np.float32(50), published=first)
+        of_second = session._feedback.residual
+        if restarts:
+            session.close()
+            session = Session.load(own, start, cache=cache, keep=keep)[0]
+        second = session._before[0] if session._before else ""
+        session.train(3, start, published=second if fate == "published" else first)
+        waited[fate] = session._before[1] if session._before else None
+        np.testing.assert_array_equal(waited[fate], of_second if fate == "published" else of_first)
+        session.close()
+
+
+class Explodes:
+    """A learner, and where a round of it ends."""
+
+    def __init__(self, learner: object, end: np.ndarray) -> None:
+        self._learner, self._end = learner, end
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._learner, name)
+
+    def round(self, theta: np.ndarray, batches: object) -> np.ndarray:
+        return theta + self._end
 
 
 def test_weights_of_another_model_are_refused(share: Share) -> None:
