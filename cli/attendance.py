@@ -1,10 +1,11 @@
 """Who took part, who was absent and when: a table and what follows from it in words, for every command that ends a run.
 
-    peer           role     updates  share  first entry           last entry            absent
-    alder 4be94882 admin         41  51.2%  2026-01-01 12:00:00Z  2026-01-01 12:20:04Z
-    birch 91e0c7d2 trainer       39  48.8%  2026-01-01 12:00:02Z  2026-01-01 12:20:01Z  12:04:10 to 12:19:02 (14:52)
-    elder 77ab0e11 trainer        0   0.0%  2026-01-01 12:00:09Z  2026-01-01 12:00:09Z  published nothing
+    peer           role     updates  share  first entry  last entry  absent
+    alder 4be94882 admin         41  51.2%  12:00:00Z    12:20:04Z
+    birch 91e0c7d2 trainer       39  48.8%  12:00:02Z    12:20:01Z   12:04:10 to 12:19:02 (14:52)
+    elder 77ab0e11 trainer        0   0.0%  12:00:09Z    12:00:09Z   published nothing
 
+    (times of 2026-01-01, UTC, are claims ...)
     2 of 3 trainers took part. Absent for a while: birch. Let in to train, and published nothing: elder.
 
 What an absence is, and what times are worth: ledger/attendance.py.
@@ -22,10 +23,12 @@ from ledger.attendance import OUT, Absence, Attended
 from ledger.roll import Roll, call
 
 SHOWN: Final = 3  # absences of one peer: its longest
+TIME: Final = 11  # letters of a moment before its time ...
+DATE: Final = 5  # ... and before its month
 NAMED: Final = 12  # in a sentence
 NOTE: Final = (
-    "times are claims, moved to where the clocks of others have them; an absence is a silence of more than ten of the "
-    "peer's usual intervals and a minute, as this copy of the ledger shows it"
+    "are claims, moved to where the clocks of others have them; an absence is a silence of more than ten of the peer's "
+    "usual intervals and a minute, as this copy of the ledger shows it"
 )
 
 
@@ -40,20 +43,26 @@ def of(source: str | None) -> tuple[Roll, tuple[Any, ...]]:
 
 def show(roll: Roll) -> None:
     table(roll)
-    render.say(f"({NOTE})")
+    render.say(f"({note(roll)})")
     for sentence in summary(roll):
         render.say(sentence)
 
 
+def note(roll: Roll) -> str:
+    """What the table's times are worth, and of which day they are."""
+    day = _day(roll)
+    return f"times{f' of {day}, UTC,' if day else ''} {NOTE}"
+
+
 def table(roll: Roll) -> None:
-    whole = roll.weight
+    whole, short = roll.weight, _short(roll)
     rows = []
     for row in roll.rows:
-        absent = list(_absent(row, roll))
+        absent = list(_absent(row, roll, short))
         cells = [
             f"{called(roll, row)} {row.peer[:8]}", row.role or "not let in", f"{row.updates:,}",
-            f"{100 * row.weight / whole:.1f}%" if whole else render.NONE, _moment(row.first), _moment(row.last),
-            absent[0] if absent else "",
+            f"{100 * row.weight / whole:.1f}%" if whole else render.NONE, _moment(row.first, short),
+            _moment(row.last, short), absent[0] if absent else "",
         ]  # fmt: skip
         rows.append(cells)
         rows += [["", "", "", "", "", "", more] for more in absent[1:]]
@@ -91,13 +100,17 @@ def _named(roll: Roll, rows: list[Attended], *, since: bool = False) -> str:
     return ", ".join(told) + (f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else "")
 
 
-def _absent(row: Attended, roll: Roll) -> Iterator[str]:
+def _absent(row: Attended, roll: Roll, short: int) -> Iterator[str]:
+    """Lines: a table of 110 columns has room for some 24 letters of each, where times have dates."""
     longest = sorted(row.absences, key=lambda one: _length(one, roll), reverse=True)[:SHOWN]
     for one in sorted(longest, key=lambda one: one.since):
+        begin = _moment(one.since, short)
         if one.until is None:
-            yield f"since {render.moment(one.since)}"
-        else:
-            yield f"{_hours(one.since)} to {_hours(one.until)} ({render.span(one.until - one.since)})"
+            yield f"since {begin}"
+            continue
+        begin, until = begin.removesuffix("Z"), _moment(one.until, short).removesuffix("Z")
+        end = f"to {until} ({render.span(one.until - one.since)})"
+        yield from (f"{begin} {end}",) if short == TIME else (begin, end)
     if row.absences_in_all > SHOWN:
         yield f"and {render.many(row.absences_in_all - SHOWN, 'time')} more"
     if row.word == "never":
@@ -108,9 +121,31 @@ def _length(one: Absence, roll: Roll) -> float:
     return one.until - one.since if one.until is not None else float("inf")
 
 
-def _hours(unix: int) -> str:
-    return render.moment(unix).removesuffix("Z")[5:]
+def _day(roll: Roll) -> str:
+    """The day that all of a table's times are of, or "": they are of several, or of none."""
+    days = {_date(at) for at in _times(roll)}
+    return days.pop() if len(days) == 1 else ""
 
 
-def _moment(unix: int | None) -> str:
-    return render.NONE if unix is None else render.moment(unix)
+def _short(roll: Roll) -> int:
+    """How many letters all of its times can go without: those of the day, of the year, or none."""
+    days = {_date(at) for at in _times(roll)}
+    if "" in days:
+        return 0
+    return TIME if len(days) == 1 else DATE if len({day[:4] for day in days}) == 1 else 0
+
+
+def _times(roll: Roll) -> Iterator[int]:
+    for row in roll.rows:
+        yield from (at for at in (row.first, row.last) if at is not None)
+        for one in row.absences:
+            yield from (at for at in (one.since, one.until) if at is not None)
+
+
+def _date(unix: int) -> str:
+    text = render.moment(unix)
+    return text[:TIME].strip() if text.endswith("Z") else ""
+
+
+def _moment(unix: int | None, short: int) -> str:
+    return render.NONE if unix is None else render.moment(unix)[short:]

@@ -155,12 +155,18 @@ class Attendance:
                 diary.seen.setdefault(diary.roster[slot], _Seen()).add(seq, size)
 
     def table(
-        self, roles: Mapping[PeerId, str], *, since: int | None = None, until: int | None = None
+        self,
+        roles: Mapping[PeerId, str],
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        reader: PeerId | None = None,
     ) -> tuple[Attended, ...]:
         """Everybody in `roles` and everybody with a log, those who brought most first.
 
-        `since`: only from that moment on, the beginning if None. `until`: now, by the reader's own clock; None: the
-        newest entry of anybody.
+        `since`: only from that moment on, the beginning if None: an absence that began before it is told from where it
+        began, if more than a minute of it is left. `until`: now, by the reader's own clock; None: the newest entry of
+        anybody. `reader`: whose run began at `since`; until its first update since then it was starting, not absent.
         """
         sight = _Sight(self._diaries)
         ends = [sight.time(peer, len(diary.times) - 1) for peer, diary in self._diaries.items() if diary.times]
@@ -168,7 +174,16 @@ class Attendance:
         lasts = sorted(ends)
         usual_end = lasts[len(lasts) // 2] if lasts else end
         rows = [
-            _row(peer, roles.get(peer, ""), self._diaries.get(peer) or _Diary(), sight, since, end, usual_end)
+            _row(
+                peer,
+                roles.get(peer, ""),
+                self._diaries.get(peer) or _Diary(),
+                sight,
+                since,
+                end,
+                usual_end,
+                starts=peer == reader,
+            )
             for peer in dict.fromkeys((*roles, *self._diaries))
         ]
         return tuple(sorted(rows, key=lambda row: (-row.weight, -row.updates, row.peer)))
@@ -229,19 +244,19 @@ class _Sight:
 
 
 def _row(
-    peer: PeerId, role: str, diary: _Diary, sight: _Sight, since: int | None, end: int, usual_end: int
+    peer: PeerId, role: str, diary: _Diary, sight: _Sight, since: int | None, end: int, usual_end: int, *, starts: bool
 ) -> Attended:
     shift = sight.shift(peer) if diary.times else 0
     late = [since is None or time + shift >= since for time in diary.times]
     beside = [weight for time, weight in diary.beside if since is None or time + shift >= since]
     brought = [weight for seq, weight in zip(diary.updates, diary.weights, strict=True) if late[seq]]
     brought += [weight for weight in beside if weight is not None]
-    found = [
-        one for one in _absences(peer, diary, sight, end, usual_end, is_out=role in OUT)
-        if since is None or one.until is None or one.until > since
-    ]  # fmt: skip
+    found = list(_absences(peer, diary, sight, end, usual_end, is_out=role in OUT))
     if since is not None:
-        found = [Absence(max(since, one.since), one.until, one.at_least_s) for one in found]
+        found = [one for one in found if (end if one.until is None else one.until) - max(since, one.since) > LEAST_S]
+    if starts:
+        begun = next((sight.time(peer, seq) for seq in diary.updates if late[seq]), end)
+        found = [one for one in found if one.since >= begun]
     longest = sorted(found, key=lambda one: (one.until or end) - one.since, reverse=True)[:MAX_ABSENCES]
     return Attended(
         peer=peer,

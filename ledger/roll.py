@@ -70,8 +70,9 @@ def call(
     now: int,
     since: int | None = None,
     until: int | None = None,
+    reader: PeerId | None = None,
 ) -> Roll:
-    """Everybody who ever enrolled. `entries` gives those of a log from its first on."""
+    """Everybody who ever enrolled. `entries` gives those of a log from its first on. `reader`: whose run it was."""
     counted = {(log, seq): weight for log, seq, _, weight in known.updates}
     attendance = Attendance()
     for log, size in known.heads().items():
@@ -81,5 +82,5 @@ def call(
     roles = {
         row.peer: row.role if row.state == "member" else "" if row.state == "waiting" else row.state for row in rows
     }
-    table = attendance.table(roles, since=since, until=until)
+    table = attendance.table(roles, since=since, until=until, reader=reader)
     return Roll(table, {row.peer: row.name for row in rows}, since, until)

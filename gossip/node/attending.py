@@ -18,4 +18,5 @@ def attended(directory: Path, known: Known, *, since: float, now: float) -> Roll
     if not known.has_genesis:
         return None
     with Store.open_readonly(store_path(directory)) as store:
-        return call(known, store.entries, now=int(now), since=int(since), until=int(now))
+        own = store.meta("self").decode()
+        return call(known, store.entries, now=int(now), since=int(since), until=int(now), reader=own)

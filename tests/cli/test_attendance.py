@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,28 @@ def test_the_table_shows_the_longest_absences_and_counts_the_rest(capsys: pytest
     gaps = [Absence(START + 1000 * n, START + 1000 * n + 100 + n, 90) for n in range(5)]
     attendance.show(roll(row("b", 9, "trainer", *gaps)))
     out = capsys.readouterr().out
-    assert "01-01 00:33:20 to 01-01 00:35:02 (1:42)" in out
+    assert "00:33:20 to 00:35:02 (1:42)" in out
+    assert "(times of 2026-01-01, UTC, are claims" in " ".join(out.split())
     assert "00:16:40 to" not in out
     assert "and 2 times more" in out
     assert "1 of 1 trainer took part." in out
+
+
+def test_nothing_of_an_absence_is_cut_off_where_a_terminal_is_110_columns_wide(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    names = {**NAMES, "b" * 64: "sixteen-letters-"}
+    for until, shown in (
+        (START + 72_000, ["00:16:40 to 20:00:00 (19:43:20)"]),
+        (START + 172_000, ["01-01 00:16:40", "to 01-02 23:46:40 (47:30:00)"]),
+    ):
+        gone = row("b", 9, "trainer", Absence(START + 1000, until, 0))
+        attendance.table(Roll((gone,), names, None, None))
+        lines = [re.sub(r"\x1b[^m]*m", "", line) for line in capsys.readouterr().out.splitlines()]
+        assert max(map(len, lines)) <= 110
+        assert all(any(line.endswith(end) for line in lines) for end in shown), lines
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Swarm:
             self.write(peer, 0, kind="enrol")
             self.write(peer, 0, kind="data")
 
-    def table(self, roles: dict[str, str] = TRAINERS, **window: int) -> dict[str, Attended]:
+    def table(self, roles: dict[str, str] = TRAINERS, **window: Any) -> dict[str, Attended]:
         attendance = Attendance()
         for log, entries in self.logs.items():
             for seq, entry in enumerate(entries):
@@ -210,8 +210,24 @@ def test_a_window_counts_what_is_in_it_and_names_who_was_away_throughout() -> No
     table = swarm.table(since=START + 800, until=START + 1200)
     assert (table[A].updates, table[B].updates, table[C].updates) == (101, 101, 0)
     assert table[B].absences == ()
-    assert [(one.since, one.until) for one in table[C].absences] == [(START + 800, None)]
+    assert [(one.since, one.until) for one in table[C].absences] == [(START + 400, None)]  # its last word
     assert (table[C].word, table[C].last) == ("absent", START + 400)
+
+
+def test_what_is_left_of_an_absence_in_a_window_counts_from_a_minute_on() -> None:
+    swarm = a_run({B: (400, 860), C: (400, 861), D: (400, 864)})  # back at 860, 864, 864
+    table = swarm.table(since=START + 800, until=START + 1200)
+    assert [len(table[peer].absences) for peer in (B, C, D)] == [0, 1, 1]
+    assert table[C].absences[0].since == START + 396
+
+
+def test_whose_run_it_was_is_not_absent_before_it_has_begun() -> None:
+    swarm = a_run({B: (400, 900), C: (1000, 9000)})
+    window = {"since": START + 700, "until": START + 1200}
+    assert [len(swarm.table(**window)[peer].absences) for peer in (B, C)] == [1, 1]
+    assert swarm.table(reader=B, **window)[B].absences == ()  # it was starting
+    assert swarm.table(reader=C, **window)[C].is_absent  # it had begun, and fell silent
+    assert swarm.table(reader=C, since=START + 1100, until=START + 1200)[C].absences == ()  # it never came so far
 
 
 def test_a_reader_long_afterwards_sees_that_everybody_has_stopped() -> None:
