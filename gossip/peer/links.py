@@ -15,8 +15,8 @@ Rules kept here:
   if the dials crossed, else the newer.
 - A machine that slept, or stands at another address, forgets every backoff and dials everybody at once; links that its
   sleep has outlived, or that lead over its old address, end. From the other side: who is heard of again is dialled
-  again, and a linked peer that is said to be at a new place is dialled there a few times, for it may have moved and the
-  link be dead without a sign. A dial that succeeds replaces the link, any other changes nothing.
+  again, and a linked peer that says nothing and is said to be at a new place is dialled there a few times, for it may
+  have moved and the link be dead without a sign. A dial that succeeds replaces the link, any other changes nothing.
 - Small swarms link everybody to everybody; in large ones the choice is random, and rotates.
 - A guest may take the place of a member's link, but guests hold no more than a quarter of what the limits allow when
   it is wanted: then the oldest guest goes, for another guest as for a member.
@@ -45,7 +45,10 @@ LAST_RETRY_S: Final = 30.0
 LAST_JOIN_RETRY_S: Final = 5.0  # of a joiner, at the door it was invited to
 LAST_GIVEN_RETRY_S: Final = 8.0  # at an address of the user's: a laptop that wakes there is found within ten seconds
 OUTLIVED_S: Final = 25.0  # a far end gives up who is silent for 30 s (RFC 7675), a little less with its clock
-MOVES: Final = 3  # dials at a place where a linked peer is said to be
+MOVES: Final = 3  # dials at a place where a linked peer is said to be ...
+MOVE_KEY_S: Final = 20.0  # ... one for each peer in so long ...
+MOVE_S: Final = 1.0  # ... and one for all in so long: whoever invents places must not make us call them all ...
+SILENT_S: Final = 4.0  # ... and none while its link speaks
 CROSSED_S: Final = 10.0  # two links within so long are two dials that crossed
 SETTLED_S: Final = 5.0  # a link so old has served its newcomer
 DIAL_LIMIT_S: Final = 90.0  # a shell that never answers a Dial must not block the address for ever
@@ -73,6 +76,7 @@ class Live:
     host: str = ""
     port: int = 0
     expires: int = 0  # when a guest's membership is to end; 0: never
+    heard_at: float = 0.0  # when it last said anything
 
     @property
     def is_guest(self) -> bool:
@@ -104,6 +108,7 @@ class Links:
         self._candidates: dict[tuple[str, int], Candidate] = {}
         self._live: dict[LinkId, Live] = {}
         self._shunned: dict[bytes, float] = {}
+        self._moved: dict[bytes, float] = {}  # of a key, when it was last looked for at a new place; the newest last
         self.good_for = config.links  # how many links our line is good for (profile.py)
         self._rotate_at = 0.0
         self._rotating = False  # the next link that we dialled replaces an older one
@@ -147,9 +152,8 @@ class Links:
 
     def _is_linked(self, key: bytes | None, now: float) -> bool:
         """Whether we have a link to that peer, and not since a moment ago: then a new place of its is news."""
-        peer = self._member(key) if key is not None else None
-        mine = [live for live in self._live.values() if live.key == key or (peer is not None and live.peer == peer)]
-        return any(now - live.up_at >= PROVEN_S for live in mine)
+        live = self._link_of(key)
+        return live is not None and now - live.up_at >= PROVEN_S
 
     def woke(self, slept_s: float, moved: bool, now: float) -> None:
         """Try everybody anew, and let go of links that are over at their far ends or lead to where we no longer are."""
@@ -180,7 +184,14 @@ class Links:
                 self._candidates.pop((candidate.host, candidate.port), None)
             return None
         live = Live(
-            event.link, event.key, event.dialled, event.role, now, self._member(event.key), expires=event.expires
+            event.link,
+            event.key,
+            event.dialled,
+            event.role,
+            now,
+            self._member(event.key),
+            expires=event.expires,
+            heard_at=now,
         )
         if candidate is not None:
             live.host, live.port = candidate.host, candidate.port
@@ -326,10 +337,10 @@ class Links:
                 self._retry_later(candidate, now)
         open_to = [c for c in self._candidates.values() if c.dialling_since is None and self._is_wanted(c)]
         due = [c for c in open_to if c.due <= now]
-        for candidate in [c for c in due if c.moves]:
-            self._dial(candidate, now)
-            candidate.moves -= 1
-        due = [c for c in due if c.dialling_since is None and self._is_wanted(c)]
+        movers = {id(c): None for c in due if c.moves and self._link_of(c.key or c.led_to) is not None}
+        for candidate in [c for c in due if id(c) in movers]:
+            self._look_for(candidate, now)
+        due = [c for c in due if id(c) not in movers and self._is_wanted(c)]
         given = [c for c in due if c.given]
         others = [c for c in due if not c.given]
         room = self._room()
@@ -339,6 +350,27 @@ class Links:
             self._dial(candidate, now)
         self._rotate(others, now)
         self._ask_again(open_to, now)
+
+    def _look_for(self, candidate: Candidate, now: float) -> None:
+        """Dial a linked peer where it is said to be now, or see later whether that is called for."""
+        key, live = candidate.key or candidate.led_to, self._link_of(candidate.key or candidate.led_to)
+        if key is None or live is None:
+            return
+        self._moved = {one: at for one, at in self._moved.items() if now - at < MOVE_KEY_S}
+        since = next(reversed(self._moved.values()), now - MOVE_S)
+        candidate.due = max(
+            live.heard_at + SILENT_S, self._moved.get(key, now - MOVE_KEY_S) + MOVE_KEY_S, since + MOVE_S
+        )
+        if candidate.due <= now and self._dial(candidate, now):
+            candidate.moves -= 1
+            self._moved.pop(key, None)
+            self._moved[key] = now
+
+    def _link_of(self, key: bytes | None) -> Live | None:
+        """The link to who has that key, or to whom it belonged."""
+        peer = self._member(key) if key is not None else None
+        mine = (live for live in self._live.values() if live.key == key or (peer is not None and live.peer == peer))
+        return next(mine, None)
 
     def _dial(self, candidate: Candidate, now: float) -> bool:
         if not self._is_wanted(candidate):
@@ -350,9 +382,7 @@ class Links:
     def _is_wanted(self, candidate: Candidate) -> bool:
         key = candidate.key or candidate.led_to
         if key is not None:
-            peer = self._member(key)
-            linked = any(live.key == key or (peer is not None and live.peer == peer) for live in self._live.values())
-            if linked and not candidate.moves:
+            if not candidate.moves and self._link_of(key) is not None:
                 return False
             if any(c.dialling_since is not None and c.key == key for c in self._candidates.values()):
                 return False

@@ -134,6 +134,7 @@ class Reception:
         live = self.links.get(link)
         if live is None:
             return  # dropped; what was on its way does not matter
+        live.heard_at = self.now
         try:
             quota = self.quota(live)
             quota.arrived(message, self.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 from gossip.config import PeerConfig
 from gossip.events import Dial, DialFailed, Drop, Found, LinkUp
@@ -195,6 +196,43 @@ def test_a_linked_peer_that_is_said_to_be_at_a_new_place_is_looked_for_there_a_f
         now += 0.5
     assert tried == rules.MOVES  # somebody made that up: the link stays, and nobody is called for ever
     assert [live.link for live in desk.links] == [1]
+
+
+def test_a_linked_peer_that_speaks_is_looked_for_nowhere_else_until_it_falls_silent() -> None:
+    desk = Desk(LOW)
+    live = desk.links.up(LinkUp(1, HIGH, dialled=True), 0.0)
+    assert live is not None
+    live.heard_at = 59.0
+    desk.links.found(Found("new", 2, HIGH), 60.0)
+    assert desk.dials(60.0) == []
+    live.heard_at = 62.0
+    assert desk.dials(63.5) == []
+    assert desk.dials(62.0 + rules.SILENT_S) == [2]
+
+
+def test_whoever_invents_places_of_linked_peers_makes_nobody_call_them_all() -> None:
+    """A hundred members, each said to be somewhere else every two seconds: a stranger's hints, for the price of a word.
+    Without a bound each was called at each place three times."""
+    members = [key(number) for number in range(100)]
+    desk = Desk(LOW, [LOW, *members])
+    for number, member in enumerate(members[:30]):
+        desk.links.up(LinkUp(number, member, dialled=number < 6), 0.0)
+    called: list[tuple[float, bytes]] = []
+    for tick in range(1200):
+        now = 60.0 + tick / 10
+        for number, member in enumerate(members[:30] if tick % 20 == 0 else ()):
+            desk.links.found(Found("192.0.2.7", 1000 + (37 * tick + number) % 60_000, member), now)
+        desk.links.plan(now)
+        for effect in desk.out.take():
+            if isinstance(effect, Dial):
+                assert effect.key is not None
+                called.append((now, effect.key))
+                desk.links.failed(DialFailed(effect.host, effect.port, effect.key, "refused"), now)
+    assert len(called) > 60  # it does look for them
+    assert len({int(at) for at, _ in called}) >= len(called) - 1  # one a second
+    for member in members[:30]:
+        times = [at for at, one in called if one == member]
+        assert all(b - a >= rules.MOVE_KEY_S - 0.01 for a, b in pairwise(times))
 
 
 def test_a_link_to_the_new_place_of_a_peer_replaces_the_one_to_its_old_place() -> None:
