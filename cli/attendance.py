@@ -101,7 +101,7 @@ def _named(roll: Roll, rows: list[Attended], *, since: bool = False) -> str:
 
 
 def _absent(row: Attended, roll: Roll, short: int) -> Iterator[str]:
-    """Lines: a table of 110 columns has room for some 24 letters of each, where times have dates."""
+    """Lines: a table of 110 columns has room for some 22 letters of each, where times have dates."""
     longest = sorted(row.absences, key=lambda one: _length(one, roll), reverse=True)[:SHOWN]
     for one in sorted(longest, key=lambda one: one.since):
         begin = _moment(one.since, short)
@@ -109,8 +109,8 @@ def _absent(row: Attended, roll: Roll, short: int) -> Iterator[str]:
             yield f"since {begin}"
             continue
         begin, until = begin.removesuffix("Z"), _moment(one.until, short).removesuffix("Z")
-        end = f"to {until} ({render.span(one.until - one.since)})"
-        yield from (f"{begin} {end}",) if short == TIME else (begin, end)
+        words = (f"{begin} to", until, f"({render.span(one.until - one.since)})")
+        yield from (" ".join(words),) if short == TIME else words
     if row.absences_in_all > SHOWN:
         yield f"and {render.many(row.absences_in_all - SHOWN, 'time')} more"
     if row.word == "never":

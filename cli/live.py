@@ -46,6 +46,7 @@ SPARKS: Final = "▁▂▃▄▅▆▇"  # no full block: rows would run into on
 SPARKS_ASCII: Final = "_.-=+*#"
 TAIL_LINES: Final = 8
 WORDS_LINES: Final = 4
+PARTED: Final = 3  # names of those whose links were the last
 READING_CELLS: Final = 24
 STEPS: Final = (
     "waiting", "starting", "importing", "joining", "reading data", "compiling", "training", "draining", "drained",
@@ -82,6 +83,7 @@ class Board:
     history: Mapping[str, Sequence[float]]
     words: str = ""  # what happens now, if the states alone do not tell
     footer: str = "Ctrl-C ends it"
+    parted: str = ""  # from whom the last link of the one peer shown was, and how long ago
 
 
 class History:
@@ -90,6 +92,7 @@ class History:
     def __init__(self) -> None:
         self.points: dict[str, list[float]] = {}
         self._last: dict[str, object] = {}
+        self._linked: dict[str, tuple[tuple[str, ...], float]] = {}  # by peer: to whom it was linked last, and when
 
     def add(self, statuses: Sequence[Status]) -> None:
         for status in statuses:
@@ -102,6 +105,17 @@ class History:
             row.append(float(value))
             if len(row) >= 4 * SPARK_POINTS:
                 del row[1:-1:2]
+
+    def parted(self, own: Status, now: float) -> str:
+        """`cat 0:35 ago`: from whom the last link was, once there is none; "" while there is one, or never was."""
+        peer = str(own.get("id") or own.get("name"))
+        if links := own.get("links"):
+            names = tuple(plain_name(link.get("name") or str(link.get("peer", ""))[:8]) for link in links)
+            self._linked[peer] = names, now
+            return ""
+        names, at = self._linked.get(peer, ((), now))
+        more = f" and {len(names) - PARTED} more" if len(names) > PARTED else ""
+        return f"{', '.join(names[:PARTED])}{more} {span(now - at)} ago" if names else ""
 
 
 def headline(peers: Sequence[Status], words: str = "") -> str:
@@ -188,7 +202,7 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
         parts += [
             _peers(board, width, unicode),
             Text(),
-            *_links(own, unicode, width),
+            *_links(own, unicode, width, board.parted),
             *doorway,
             *seal,
             *worries,
@@ -260,7 +274,7 @@ def _staleness(peer: Status) -> str:
     return score(float(peer.get("staleness", 0.0)), 1) if peer.get("updates") else NONE
 
 
-def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
+def _links(own: Status, unicode: bool, width: int, parted: str = "") -> list[RenderableType]:
     """Only where one peer is shown: who it is connected to."""
     from rich.table import Table
     from rich.text import Text
@@ -268,7 +282,8 @@ def _links(own: Status, unicode: bool, width: int) -> list[RenderableType]:
     title = _rule(f"links, this peer answers at {plain(own.get('address') or 'no address yet', 40)}", width, unicode)
     links = own.get("links") or ()
     if not links:
-        return [title, Text("none yet: looking for other peers", style="dim")]
+        said = f"none now; last: {parted}" if parted else "none yet: looking for other peers"
+        return [title, Text(said, style="dim", no_wrap=True, overflow="ellipsis")]
     grid = Table.grid(padding=(0, 2, 0, 0))
     names = [str(link.get("name") or "") for link in links]
     for link in links:

@@ -172,6 +172,7 @@ class _Shown:
             self._history.points,
             self.words,
             "Ctrl-C stops it; gossip run starts it again",
+            self._history.parted(status, now),
         )
 
     async def follow(self, node: Node) -> None:

@@ -76,7 +76,7 @@ def test_nothing_of_an_absence_is_cut_off_where_a_terminal_is_110_columns_wide(
     names = {**NAMES, "b" * 64: "sixteen-letters-"}
     for until, shown in (
         (START + 72_000, ["00:16:40 to 20:00:00 (19:43:20)"]),
-        (START + 172_000, ["01-01 00:16:40", "to 01-02 23:46:40 (47:30:00)"]),
+        (START + 172_000, ["01-01 00:16:40 to", "01-02 23:46:40", "(47:30:00)"]),
     ):
         gone = row("b", 9, "trainer", Absence(START + 1000, until, 0))
         attendance.table(Roll((gone,), names, None, None))

@@ -400,3 +400,15 @@ def test_what_strangers_send_cannot_touch_the_terminal_at_the_door() -> None:
     for text in texts:
         assert not any(bad in text for bad in ("\x1b", "\x07", "\u202e"))
     assert len(texts[0].splitlines()) <= 24
+
+
+def test_who_has_lost_all_links_is_told_whose_was_the_last_and_when() -> None:
+    history = live.History()
+    lonely = status(1, "alder", links=[])
+    assert history.parted(lonely, 5.0) == ""  # there never was one
+    linked = status(1, "alder", links=[{"peer": "c" * 64, "name": "cat"}])
+    assert history.parted(linked, 10.0) == ""
+    assert history.parted(lonely, 45.2) == "cat 0:35 ago"
+    drawn_now = drawn(live.Board("gossip: demo", 45.2, (lonely,), {}, parted=history.parted(lonely, 45.2)))
+    assert "none now; last: cat 0:35 ago" in drawn_now
+    assert "none yet" not in drawn_now
