@@ -60,7 +60,11 @@ def lines(
     scale = _Scale(first, last, ticks[0], ticks[-1], TOP + BAND_PX * (max(rows, default=-1) + 1))
     out = [_band(scale, band, row) for band, row in zip(bands, rows, strict=True)]
     out += [_row(scale.y(value), told(value)) for value in ticks]
-    out += [_text(scale.x(value), scale.floor + 16, f"{value:g}") for value in _ticks(first, last, 7) if value <= last]
+    out += [
+        _text(scale.x(value), scale.floor + 16, f"{value:g}")
+        for value in _ticks(first, last, 7)
+        if first <= value <= last
+    ]
     out.append(_text((LEFT + WIDTH - RIGHT) / 2, scale.floor + 36, along))
     ends = [scale.y(one.points[-1][1]) if one.points else 0.0 for one in series]
     for one, y in zip(series, _spread(ends, scale.floor), strict=True):
@@ -156,11 +160,16 @@ def _rows(scale: _Scale, bands: Sequence[Band]) -> list[int]:
     free: list[float] = []  # by line: from where on
     rows = []
     for band in bands:
-        x = scale.x(band.begin)
+        x = _name_x(scale, band)
         row = next((number for number, end in enumerate(free) if end <= x), len(free))
         free[row : row + 1] = [x + CHAR_PX * (len(band.name) + 2)]
         rows.append(row)
     return rows
+
+
+def _name_x(scale: _Scale, band: Band) -> float:
+    """Where a band's name begins: where the band does, or as far before as it takes to stay off the lines' names."""
+    return max(LEFT, min(scale.x(band.begin), WIDTH - RIGHT - CHAR_PX * (len(band.name) + 1)))
 
 
 def _band(scale: _Scale, band: Band, row: int) -> str:
@@ -170,7 +179,7 @@ def _band(scale: _Scale, band: Band, row: int) -> str:
         f'<rect class="while" x="{x:.1f}" y="{scale.top}" width="{max(1.5, to_x - x):.1f}" height="{FIELD}">'
         f"<title>{escape(band.name)}</title></rect>"
         f'<path class="grid" d="M{x:.1f} {scale.top}V{y - 8}"/>'
-        f'<text class="tick-text" x="{x + 4:.1f}" y="{y}">{escape(band.name)}</text>'
+        f'<text class="tick-text" x="{_name_x(scale, band) + 4:.1f}" y="{y}">{escape(band.name)}</text>'
     )
 
 
@@ -185,7 +194,7 @@ def _line(scale: _Scale, one: Line, name_y: float, told: Callable[[float], str])
     return (
         f'<path class="score s{one.colour}{dashed}" d="{drawn}"><title>{escape(label)}</title></path>'
         f'<path class="grid" d="M{end + 3:.1f} {scale.y(y):.1f}L{WIDTH - RIGHT + 10:.1f} {name_y:.1f}"/>'
-        f'<text class="name" x="{WIDTH - RIGHT + 14}" y="{name_y + 4:.1f}">{escape(label)}</text>'
+        f'<text class="name s{one.colour}" x="{WIDTH - RIGHT + 14}" y="{name_y + 4:.1f}">{escape(label)}</text>'
     )
 
 

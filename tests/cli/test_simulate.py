@@ -185,7 +185,9 @@ def test_what_a_file_says_of_itself_acts_nowhere(tmp_path: Path) -> None:
 def test_lines_keep_their_names_apart_and_thin_out() -> None:
     many = [chart.Line(f"rule {number}", number % 9, [(0.0, 0.5), (1.0, 0.5)]) for number in range(9)]
     page = Parsed(chart.lines("rules", many, along="rounds"))
-    heights = sorted(float(attrs["y"] or 0) for tag, attrs in page.tags if attrs.get("class") == "name")
+    heights = sorted(
+        float(attrs["y"] or 0) for tag, attrs in page.tags if (attrs.get("class") or "").startswith("name ")
+    )
     assert min(b - a for a, b in pairwise(heights)) >= chart.NAME_PX - 0.1
     long = chart.Line("long", 0, [(float(x), float(x % 7)) for x in range(10_000)])
     (line,) = [
@@ -194,6 +196,24 @@ def test_lines_keep_their_names_apart_and_thin_out() -> None:
     assert line is not None
     assert line.count("L") <= chart.MAX_POINTS
     assert chart.lines("nothing", [], along="x") == chart.bars("nothing", [], high=1.0, told=str) == ""
+
+
+def test_every_tick_stands_where_its_label_says() -> None:
+    """A field that begins at 2 has no mark "0" at 2."""
+    page = Parsed(chart.lines("late", [chart.Line("one", 3, [(2.0, 0.5), (62.0, 0.5)])], along="seconds"))
+    places = [float(attrs["x"] or 0) for tag, attrs in page.tags if attrs.get("text-anchor") == "middle"][:-1]
+    across = chart.WIDTH - chart.RIGHT - chart.LEFT
+    assert places == [pytest.approx(chart.LEFT + (at - 2) / 60 * across, abs=0.1) for at in range(10, 61, 10)]
+
+
+def test_names_have_the_colours_of_their_lines_and_those_of_spans_stay_off_them() -> None:
+    late = chart.Band(95.0, 100.0, "two machines with one key: peers 3, 4, 5")
+    page = Parsed(chart.lines("l", [chart.Line("one", 3, [(0.0, 1.0), (100.0, 1.0)])], along="s", bands=[late]))
+    classes = [attrs.get("class") for _, attrs in page.tags]
+    assert "score s3" in classes
+    assert "name s3" in classes
+    (x,) = [float(a["x"] or 0) for _, a in page.tags if a.get("class") == "tick-text" and "text-anchor" not in a]
+    assert x + chart.CHAR_PX * len(late.name) <= chart.WIDTH - chart.RIGHT
 
 
 # ------------------------------------------------------------------ what is refused
