@@ -75,7 +75,7 @@ class PeerConfig:
     """Whether this peer bundles for others (docs/bundles.md). "auto": once blobs have come to it at a MiB a second."""
 
     follows: bool = True
-    """Whether it borrows the sums of leaders where it is behind."""
+    """Whether it shows what leaders lend where it is behind (docs/bundles.md); nothing is trained from that."""
 
     digest_s: float = 5.0
     """Seconds between digests to each link (varied by a quarter, more often on a new link): they heal lost news."""

@@ -118,7 +118,7 @@ class Follower:
         rows = tuple(sorted((short_name(log), seqs[0], seqs[-1]) for log, seqs in named))
         return blob, Bundled(sha256(blob).hexdigest(), len(blob), made.updates, rows)
 
-    def ask(self, link: int, *offers: Bundled) -> list[Effect]:
+    def ask(self, link: int, *offers: Bundled | Lead) -> list[Effect]:
         """These sums are offered, and looked at."""
         return self.say(link, *offers) + self.wait(LOOK_S)
 
