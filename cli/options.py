@@ -33,7 +33,13 @@ Interface = Annotated[
 ]
 Port = Annotated[
     int | None,
-    typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to answer on. At first: any free one."),
+    typer.Option(
+        "--port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Port to answer on. If left out: as last time, or any free one.",
+    ),
 ]
 Address = Annotated[
     list[str] | None,

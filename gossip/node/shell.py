@@ -39,6 +39,7 @@ from gossip.node.inviting import Inviting
 from gossip.node.kept_model import KeptModel
 from gossip.node.learning import Learning
 from gossip.node.own_data import Own
+from gossip.node.port import listen
 from gossip.node.power import Power
 from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
@@ -220,7 +221,7 @@ class Node:
             is_member=self._has_entered, tell=self._tell,
         )  # fmt: skip
         self._backend = self._transport.backend
-        port = self._port = await self._transport.start(addresses[0], config.port)
+        port = self._port = await listen(self._transport, addresses[0], config.port, invited)
         self._address = f"{addresses[0]}:{port}"
 
         tasks.create_task(self._writer.run(), name="store")
