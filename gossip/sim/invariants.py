@@ -119,9 +119,11 @@ class Invariants:
     def _waits(self, peer: SimPeer, log: LogId, seq: int) -> bool:
         """A joiner's own enrol entry waits for genesis; a branch may come back under another parent's name."""
         assert peer.book is not None
-        if not peer.book.replica.has_genesis or (seq == 0 and log == peer.self_id):
+        rows = self._rows[peer.index]
+        has_genesis = peer.book.replica.has_genesis
+        if (seq == 0 and log == peer.self_id) or (not has_genesis and (self._founder, 0) not in rows):
             return True
-        digest = self._rows[peer.index][log, seq]
+        digest = rows[log, seq]
         logs = [other for other in peer.book.replica.heads() if peer_of(other) == peer_of(log) and other != log]
         replica = peer.book.replica
         return any(seq < replica.size(other) and self._look(replica.data(other, seq)).hash == digest for other in logs)

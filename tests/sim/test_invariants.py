@@ -11,15 +11,16 @@ import pytest
 
 from gossip.events import Append, KeepVote, KeepWitnessed, Stored
 from gossip.merging.arithmetic import NumpyArithmetic
-from gossip.peer import Book
+from gossip.peer import Book, restore
 from gossip.sim import Broken, Crash, Cut, Scenario, SimSwarm, simulate
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
 from ledger.canonical import encode_entry
-from ledger.entry import Enrol, Snapshot, Update
+from ledger.entry import Data, Enrol, Snapshot, Update
 from ledger.replica import Checked
 
 SCENARIO = Scenario(peers=4, seconds=10, round_s=1.0, signatures="checked", settle_s=20)
+SHORT = replace(SCENARIO, seconds=3)
 Deed = Callable[[SimSwarm, SimPeer], None]
 
 
@@ -143,6 +144,58 @@ def test_a_disk_that_forgets_what_it_has_acknowledged() -> None:
         peer.start()
 
     assert (2, "lost") in rules(done(deed))
+
+
+def test_a_disk_that_lost_everything() -> None:
+    """Nothing is there but the entry that a joiner begins with: so it looks like one that has never been in."""
+
+    def deed(swarm: SimSwarm, peer: SimPeer) -> None:
+        peer.crash()
+        memory = peer.memory
+        memory.history.clear()
+        memory._places.clear()
+        memory.blobs.clear()
+        memory.checkpoints.clear()
+        memory.mark, memory._meant = None, b""
+        memory.put(peer.self_id, 0, swarm._enrol(2, peer._key, sponsor=swarm.peers[0].self_id), None)
+        peer.start()
+
+    assert (2, "lost") in rules(done(deed, at=2.0, scenario=SHORT))
+
+
+def test_a_log_that_gets_shorter_in_memory() -> None:
+    """Its replica is exchanged for an earlier one, as nothing does."""
+
+    def deed(swarm: SimSwarm, peer: SimPeer) -> None:
+        book, log = book_of(peer), swarm.peers[1].self_id
+        shorter = [row for row in peer.memory.history if row[:2] != (log, book.replica.size(log) - 1)]
+        earlier = restore(swarm.swarm_id, swarm.peers[0].self_id, shorter, peer.memory.blob, NumpyArithmetic())
+        seen = swarm.invariants._seen[peer.index]
+        before, book.replica = book.replica, earlier.replica
+        swarm.invariants.after(peer)
+        book.replica = before
+        del seen.chains[log]  # it is whole again, and seen for the first time
+
+    swarm = done(deed, at=2.0, scenario=SHORT)
+    (first, *_) = swarm.invariants.broken
+    assert (first.peer, first.rule) == (2, "append")
+    assert "and now has" in first.text
+
+
+def test_an_entry_that_moved_no_model_and_is_not_held() -> None:
+    """It went by: by its entries a peer should hold one more than it says. The model is the same either way."""
+
+    def deed(swarm: SimSwarm, peer: SimPeer) -> None:
+        replica, log = book_of(peer).replica, swarm.peers[1].self_id
+        data = next(e for seq in range(replica.size(log)) if isinstance(e := replica.entry(log, seq), Data))
+        fields = replica.draft(log)
+        again = fields.stamp(data, data.time)
+        swarm.invariants._seen[peer.index].order.append((log, again.seq, encode_entry(again)))
+        swarm.invariants._recompute(peer)
+
+    swarm = done(deed, at=2.99, scenario=SHORT)
+    assert rules(swarm) == {(2, "model")}
+    assert swarm.invariants.broken[0].text == "recomputed from the entries it holds it is another one"
 
 
 class Hasty(SimPeer):
