@@ -156,7 +156,7 @@ class Peer:
         self._profile = Profile()
         self._presence = Presence(self_id, replica)
         self._rounds = Rounds(
-            config, book, self._author, out, self._missing, self._profile, self._line
+            config, book, self._author, out, self._expected, self._profile, self._line
         )  # fmt: skip
         self._witnessing = Witnessing(
             config, self._author, book, self._links, shelf, out, self._blobs.find, luck, lambda: self._members,
@@ -334,6 +334,9 @@ class Peer:
 
     def _missing(self) -> int:
         return self._rumour.missing() + self._strands.missing()
+
+    def _expected(self) -> int:
+        return self._rumour.expected() + self._strands.missing()
 
     def _enrol(self) -> None:
         """A joiner's first entry goes in as soon as it knows what swarm it is in."""

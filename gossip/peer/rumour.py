@@ -14,7 +14,7 @@ It refuses to know what entries say and whether they are true: tape.py checks wh
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -56,6 +56,7 @@ class Ask:
     prev: Hash
     since: float
     deadline: float
+    is_early: bool = False  # its author, to whom we have a link, has not announced it
 
 
 class Rumour:
@@ -82,6 +83,7 @@ class Rumour:
         self._spoken: dict[LinkId, dict[PeerId, None]] = {}  # of which peers' logs a link has said how much it holds
         self._behind: dict[LogId, None] = {}  # logs of which somebody may have more
         self._asks: dict[LogId, Ask] = {}
+        self._overtaken: dict[tuple[LogId, LinkId], Ask] = {}  # not waited for, but what is said to them counts
         self._tries: dict[tuple[LogId, LinkId], int] = {}
         self._news: dict[LogId, None] = {}  # logs that grew since the last announcement
         self._heads: dict[LogId, tuple[int, Hash]] = {}  # the last hash asked for
@@ -180,6 +182,7 @@ class Rumour:
             del self._asks[log]
             self._behind[log] = None
         self._tries = {key: tries for key, tries in self._tries.items() if key[1] != link}
+        self._overtaken = {key: ask for key, ask in self._overtaken.items() if key[1] != link}
 
     def holds(self, link: LinkId, log: LogId, seq: int) -> None:
         """`link` sent entry `seq`, so it holds it, whatever it announced."""
@@ -303,8 +306,8 @@ class Rumour:
 
     def asked(self, log: LogId, link: LinkId, start: int) -> Hash | None:
         """What a link was told comes before `start`, if it was asked for `log` from there on and has not answered."""
-        ask = self._asks.get(log)
-        return ask.prev if ask is not None and (ask.link, ask.start) == (link, start) else None
+        asks = (self._asks.get(log), self._overtaken.get((log, link)))
+        return next((ask.prev for ask in asks if ask is not None and (ask.link, ask.start) == (link, start)), None)
 
     def need(self, log: LogId, size: int, link: LinkId, by: LogId) -> None:
         """An entry of `by` that is held back cites `size` entries of `log`; who sent it holds them, if it is honest."""
@@ -356,6 +359,27 @@ class Rumour:
         # (An update whose author went before anybody had its delta never comes: nobody we know has it.)
         return total + sum(len(tape.held) for tape in waiting if self.holders(tape.log, tape.admitted))
 
+    def expected(self) -> int:
+        """Of what is missing, what is worth waiting for: there is so much by the word of a link to its author, or of
+        two links, or of the only one. Whoever else announces what nobody has written makes nobody wait."""
+        ways = sum(not live.is_guest for live in self._links)
+        total = sum(
+            len(tape.held) for tape in self._tapes.values() if tape.held and self.holders(tape.log, tape.admitted)
+        )
+        for log in self._behind:
+            sizes = sorted(self._words(log))
+            if sizes and (len(sizes) > 1 or ways == 1):
+                total += max(0, sizes[-2 if len(sizes) > 1 else -1] - self._known(log))
+        return total
+
+    def _words(self, log: LogId) -> Iterator[int]:
+        """How much there is of a log that concerns us, in the words of each link; its author's counts twice."""
+        for live in self._links:
+            claimed = self._claims[live.link].get(log, 0)
+            if claimed > self._known(log) and self._tries.get((log, live.link), 0) < MAX_TRIES and not live.is_guest:
+                size = min(claimed, self.wanted_size(log, live))
+                yield from (size, size) if live.peer == peer_of(log) else (size,)
+
     def said(self) -> int:
         """How many entries that are not admitted here one link says to hold, at most: of any logs, whether they concern
         us or not. A hint: a joiner does not know yet whose logs concern it."""
@@ -384,9 +408,15 @@ class Rumour:
     def pull(self, now: float, patient: Collection[LinkId] = ()) -> None:
         """Ask for what is missing, but for now not for what the `patient` links say that they have as much of as
         anybody."""
-        for log, ask in [(log, ask) for log, ask in self._asks.items() if now >= ask.deadline]:
-            del self._asks[log]
-            self._tries[log, ask.link] = self._tries.get((log, ask.link), 0) + 1
+        for log, ask in tuple(self._asks.items()):
+            is_overtaken = self._is_overtaken(log, ask)
+            if is_overtaken or now >= ask.deadline:
+                del self._asks[log]
+                self._tries[log, ask.link] = self._tries.get((log, ask.link), 0) + 1
+            if is_overtaken:
+                self._overtaken[log, ask.link] = ask
+        if self._overtaken:
+            self._overtaken = {key: ask for key, ask in self._overtaken.items() if now < ask.deadline}
         open_wants: dict[LinkId, int] = {}
         for ask in self._asks.values():
             open_wants[ask.link] = open_wants.get(ask.link, 0) + 1
@@ -395,6 +425,15 @@ class Rumour:
                 self._pull_log(log, open_wants, now)
         if self._asks:
             self._out.timer(ASK_TIMER, min(ask.deadline for ask in self._asks.values()))
+
+    def _author_link(self, log: LogId) -> LinkId | None:
+        return next((live.link for live in self._links if live.peer == peer_of(log)), None)
+
+    def _is_overtaken(self, log: LogId, ask: Ask) -> bool:
+        """Whether a link was asked for what its author had not announced, and has by now: so it did not exist yet, and
+        whoever announced it first has nothing to send."""
+        author = self._author_link(log) if ask.is_early else None
+        return author is not None and self.claim(author, log) > ask.start
 
     def _is_theirs(self, log: LogId, links: Collection[LinkId]) -> bool:
         most = max((claims.get(log, 0) for claims in self._claims.values()), default=0)
@@ -426,7 +465,9 @@ class Rumour:
         open_wants[link] = busy + 1
         stop = min(size, known + MAX_BATCH)
         prev = self.hash_before(tape, known) if tape is not None else NO_HASH
-        self._asks[log] = Ask(link, known, stop, prev, now, now + self._pace.wait_s(link, tries))
+        author = self._author_link(log)
+        is_early = author is not None and author != link and self.claim(author, log) <= known
+        self._asks[log] = Ask(link, known, stop, prev, now, now + self._pace.wait_s(link, tries), is_early)
         self._out.send(link, Want(peer_of(log), known, stop, prev))
 
     def hash_before(self, tape: Tape, start: int) -> Hash:

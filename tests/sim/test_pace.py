@@ -12,6 +12,7 @@ import pytest
 from gossip.config import PeerConfig
 from gossip.sim import Scenario, SimReport, SimSwarm
 from gossip.sim.toy import ToyTrainer, Weights
+from gossip.wire.frames import Have
 from ledger.entry import Scores, Tensor, Update
 
 PLAIN = "policy = 1\n"
@@ -135,3 +136,31 @@ def test_on_a_slow_line_updates_become_smaller() -> None:
     assert asked[True] >= 3
     assert asked[False] == 0
     assert smallest[True] < 0.6 * smallest[False]
+
+
+@pytest.mark.parametrize("ahead", [3, 9])
+def test_whoever_announces_what_nobody_has_written_slows_nobody(ahead: int) -> None:
+    """Every two seconds it says that all logs are longer than they are: it is asked for that, and has nothing."""
+
+    def updates(lies: bool) -> int:
+        swarm = SimSwarm(Scenario(peers=5, seconds=20.0, round_s=1.0, seed=4, signatures="checked"))
+        liar = swarm.peers[4]
+
+        def lie() -> None:
+            if liar.machine is not None and liar.book is not None:
+                heads = liar.book.replica.heads()
+                said = tuple(
+                    sorted((log, size + ahead, bytes(8)) for log, size in heads.items() if log != liar.self_id)
+                )
+                for live in liar.machine._links:
+                    liar.machine._out.send(live.link, Have(said))
+            swarm.clock.after(2.0, lie)
+
+        if lies:
+            swarm.clock.after(5.0, lie)
+        report = swarm.run()
+        assert report.ok
+        assert not any(kind == "tempo" for _, _, kind, _ in swarm.notes)  # to nobody it seemed to be behind
+        return sum(report.updates[peer.self_id] for peer in swarm.peers[:4])
+
+    assert updates(True) >= 0.95 * updates(False)
