@@ -202,7 +202,8 @@ def _place(name: str | None, directory: Path | None) -> Path:
 def _replayed(file: Path, result: Replayed, again: str) -> dict[str, Any]:
     differs = result.differs
     return {
-        "recording": str(file), "swarm": result.swarm, "peer": result.own, "began": round(result.began, 3),
+        "recording": str(file), "written_by": result.written_by,
+        "swarm": result.swarm, "peer": result.own, "began": round(result.began, 3),
         "seconds": round(result.seconds, 3), "events": result.events, "effects": result.effects,
         "trace": result.trace, "ended": result.ended, "raised": result.raised, "same": differs is None,
         "differs": None if differs is None else {
@@ -230,4 +231,7 @@ def _differs(result: Replayed) -> str:
     assert result.differs is not None
     one = result.differs
     where = f"event {one.number}, {one.at_s:.3f} s after the first" if one.number >= 0 else "its start"
-    return f"the replay differs at {where} ({visible(one.event, 120)}): {visible(one.text, 400)}"
+    from gossip.recording.records import PROGRAM
+
+    by = "" if result.written_by == PROGRAM else f" (gossip {result.written_by} recorded it, and this is {PROGRAM})"
+    return f"the replay differs at {where} ({visible(one.event, 120)}): {visible(one.text, 400)}{by}"

@@ -1,6 +1,6 @@
 """A recording: how a machine began and, event by event, what it was told, what it looked up and what it answered.
 
-    gossip-recording/1\n
+    gossip-recording/2 0.6.0\n                              format, and version of the program that wrote it
     size u32, little-endian | one record, MessagePack      as often as needed
 
     ["head", swarm, founder, own, key, luck, mark, config, entries, history, looked_up]      first, once
@@ -19,7 +19,9 @@ that breaks off in the middle of a record ends there: its node was killed. It re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from typing import IO, Any, Final, get_args
 
 import msgspec
@@ -31,7 +33,22 @@ from ledger.errors import GossipError, LocalError
 from ledger.kept import StoredCheckpoint, StoredVote
 from ledger.keys import KEY_BYTES
 
-MAGIC: Final = b"gossip-recording/1\n"
+FORMAT: Final = 2
+
+
+def _program() -> str:
+    try:
+        found = version("gossip-swarm")
+    except PackageNotFoundError:
+        found = ""
+    return found if _VERSION.fullmatch(found) else "checkout"
+
+
+_VERSION: Final = re.compile(r"[0-9A-Za-z.+_-]{1,40}")
+PROGRAM: Final = _program()  # version of this one
+MAGIC: Final = f"gossip-recording/{FORMAT} {PROGRAM}\n".encode()  # of what this program writes
+_FIRST_LINE: Final = re.compile(rb"gossip-recording/([0-9]{1,4})(?: ([0-9A-Za-z.+_-]{1,40}))?\n")
+_FIRST_LINE_BYTES: Final = 64
 SIZE_BYTES: Final = 4
 MAX_RECORD_BYTES: Final = 64 * 1024 * 1024  # the largest event is a delta; one of 16 million elements is refused anyway
 TRACE_BYTES: Final = 16
@@ -168,10 +185,32 @@ def read_records(file: IO[bytes]) -> Iterator[Record]:
 
     The end is always there: of a file that lacks it (its node was killed, or still runs) it says so.
     """
-    if file.read(len(MAGIC)) != MAGIC:
+    by = written_by(file)
+    try:
+        yield from _read_rest(file)
+    except LocalError as error:
+        why = f"{error.why} (it was written by gossip {by}; this is gossip {PROGRAM})"
+        raise LocalError(error.what, why=why, next_step=error.next_step) from None
+
+
+def written_by(file: IO[bytes]) -> str:
+    """The version of the program that wrote it, as its first line says. LocalError if that is of another format."""
+    found = _FIRST_LINE.fullmatch(file.readline(_FIRST_LINE_BYTES))
+    if found is None:
         raise LocalError(
             "this is no recording", why="it begins otherwise", next_step="make one with: gossip run --record FILE"
         )
+    by = found[2].decode() if found[2] else "of an unknown version"
+    if int(found[1]) != FORMAT:
+        raise LocalError(
+            f"this recording has format {int(found[1])}",
+            why=f"it was written by gossip {by}; this is gossip {PROGRAM}, which reads format {FORMAT}",
+            next_step="use the version that wrote it",
+        )
+    return by
+
+
+def _read_rest(file: IO[bytes]) -> Iterator[Record]:
     first = _read_one(file)
     if not isinstance(first, Head):
         raise _damaged("it does not say how the machine began")

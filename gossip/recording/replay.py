@@ -10,7 +10,7 @@ where the machine first answers otherwise. It refuses to know how events came ab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import restore
 from gossip.recording.answers import START, kinds, next_trace
 from gossip.recording.recorder import Machine, Row, add_row
-from gossip.recording.records import End, Head, Record, Step, decode_event, read_records
+from gossip.recording.records import End, Head, Record, Step, decode_event, read_records, written_by
 from gossip.recording.shelf import Astray, Lacking, Noted
 from gossip.recording.start import Start
 from gossip.wire.codec import decode
@@ -57,6 +57,7 @@ class Replayed:
     ended: str  # why the recording ends
     raised: str  # the kind of error that the machine ended with, then as now; "": none
     differs: Difference | None
+    written_by: str = ""  # the version of the program that recorded it; "": nobody has looked
 
 
 def replay(
@@ -94,6 +95,8 @@ def replay_in(directory: Path, path: Path, passphrase: Passphrase | None = None)
     except OSError as error:
         raise LocalError(f"cannot read {path}", why=error.strerror or "", next_step="check the path") from None
     with file, Store.open_readonly(places.store_path(directory)) as store:
+        by = written_by(file)
+        file.seek(0)
         records = read_records(file)
         head = next(records)
         assert isinstance(head, Head)
@@ -102,7 +105,8 @@ def replay_in(directory: Path, path: Path, passphrase: Passphrase | None = None)
                 "this recording is another peer's", why=f"of {head.own[:16]}..., and {directory} holds {own[:16]}...",
                 next_step="name the directory of the peer that was recorded with --dir",
             )  # fmt: skip
-        return replay(_again(head, records), store.history(), store.blob, KeyFiles(directory, passphrase).find)
+        found = replay(_again(head, records), store.history(), store.blob, KeyFiles(directory, passphrase).find)
+        return replace(found, written_by=by)
 
 
 def _again(head: Head, rest: Iterator[Record]) -> Iterator[Record]:
@@ -172,7 +176,7 @@ class _Run:
         if kinds(effects) != step.effects:
             return f"it answered {_list(kinds(effects))}, and {_list(step.effects)} when it was recorded"
         if self._trace != step.trace:
-            return f"it answered {_list(step.effects)}, as when it was recorded, with something else in them"
+            return f"it answered {_list(step.effects)}, as when it was recorded, but their contents differ"
         return None
 
     def done(self, end: End, differs: Difference | None = None) -> Replayed:

@@ -273,6 +273,20 @@ def test_a_file_that_is_no_recording_is_refused_in_a_line(tape: tuple[Path, Disk
         assert "\n" not in str(error.value)
 
 
+def test_errors_name_the_version_that_wrote_it_and_the_one_that_reads(tape: tuple[Path, Disk]) -> None:
+    data = tape[0].read_bytes()
+    assert data.startswith(f"gossip-recording/{records.FORMAT} {records.PROGRAM}\n".encode())
+    rest = data[len(records.MAGIC) :]
+    older = b"gossip-recording/1\n" + rest
+    other = f"gossip-recording/{records.FORMAT} 0.0.7\n".encode() + rest
+    assert len(list(read_records(io.BytesIO(other)))) == len(read(tape[0]))
+    with pytest.raises(LocalError, match=f"has format 1.*this is gossip {re.escape(records.PROGRAM)}.*reads format 2"):
+        list(read_records(io.BytesIO(older)))
+    broken = other[:-20] + bytes(20)
+    with pytest.raises(LocalError, match=f"written by gossip 0.0.7; this is gossip {re.escape(records.PROGRAM)}"):
+        list(read_records(io.BytesIO(broken)))
+
+
 def test_the_step_that_is_shown_is_one() -> None:
     (shown,) = re.findall(r"^    (2d0000[0-9a-f ]+)$", records.__doc__ or "", re.MULTILINE)
     data = bytes.fromhex(shown)
