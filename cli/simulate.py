@@ -160,7 +160,7 @@ def _simulate(name: str, peers: int | None, seed: int | None, html: Path | None,
         show(outcome)
         if html is not None:
             render.say(f"wrote     {html}")
-    if report.invariants_broken or not report.heads_equal:
+    if report.wrong:
         render.complain(f"{outcome.headline}; see it again with: {outcome.again}")
         raise typer.Exit(exits.FINDINGS)
 

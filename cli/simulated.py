@@ -37,6 +37,8 @@ class Simulated:
             return f"seed {self.report.seed} broke what must hold: {told(broken[0])}"
         if not self.report.heads_equal:
             return f"seed {self.report.seed}: the peers do not hold the same in the end"
+        if self.report.wrong:
+            return f"seed {self.report.seed}: {self.report.wrong[0]}"
         return "all held, and all peers hold the same in the end"
 
 

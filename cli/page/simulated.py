@@ -45,6 +45,8 @@ def _verdict(outcome: Simulated) -> str:
         return verdict_box("findings", said, text(outcome.headline))
     if not report.heads_equal:
         return verdict_box("findings", "The peers do not hold the same in the end", text(outcome.headline))
+    if report.wrong:
+        return verdict_box("findings", "Somebody never came to rest", text(outcome.headline))
     return verdict_box(
         "clean", "All peers hold the same in the end",
         f'and after every event all that must hold did. Model <code class="hash">'

@@ -70,6 +70,17 @@ class SimReport:
         return not self.invariants_broken
 
     @property
+    def wrong(self) -> tuple[str, ...]:
+        """What is wrong with how it went, each in a line; () if nothing is: something that must hold did not, peers
+        hold different things in the end, or somebody never came to rest (who stalls breaks no rule)."""
+        said = [f"{one.rule}: {_named(one.peer)} at {one.at_s:.3f} s: {one.text}" for one in self.invariants_broken]
+        if not self.heads_equal and not said:
+            said.append("the peers do not hold the same in the end")
+        if not self.drained and not said:
+            said.append("somebody never came to rest: it trains, waits or misses something still")
+        return tuple(said)
+
+    @property
     def accuracy_mean(self) -> float | None:
         return sum(self.accuracies) / len(self.accuracies) if self.accuracies else None
 
@@ -132,3 +143,7 @@ class SimReport:
         if self.invariants_broken:
             lines.append(f"the same again: seed {self.seed}")
         return "\n".join(lines)
+
+
+def _named(peer: int) -> str:
+    return f"peer {peer}" if peer >= 0 else "the swarm"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from gossip.sim.scenario_file import scenario_names
+from cli import exits
+from cli.app import app
+from gossip.sim import Scenario, simulate
+from gossip.sim.scenario_file import load_scenario, scenario_names
 from tests import scenarios
 from tests.cli.test_simulate import APART, SMALL
 
@@ -43,14 +48,11 @@ def test_a_changed_figure_is_told_and_fails_nothing(
     assert scenarios.main([*words, "--write"]) == 0
     assert "no figures of it were kept" in capsys.readouterr().out
 
-    assert scenarios.main(words) == 0
-    assert "changed: " not in capsys.readouterr().out
-
-    kept = json.loads((tmp_path / "kept.json").read_text())
-    kept["scenarios"][small]["bytes_per_peer"] *= 2
-    (tmp_path / "kept.json").write_text(json.dumps(kept))
-    assert scenarios.main(words) == 0
-    assert re.search(r"changed: bytes_per_peer [\d,]+ -> [\d,]+ \(-50.0%\)", capsys.readouterr().out)
+    (kept,) = json.loads((tmp_path / "kept.json").read_text())["scenarios"].values()
+    assert scenarios.changes(kept, kept) == []
+    assert scenarios.changes(kept, {**kept, "trace": "another"}) == ["another trace, the same figures"]
+    (changed,) = scenarios.changes({**kept, "bytes_per_peer": 2 * kept["bytes_per_peer"]}, kept)
+    assert re.fullmatch(r"bytes_per_peer [\d,]+ -> [\d,]+ \(-50.0%\)", changed)
 
 
 def test_what_breaks_fails_with_the_command_that_shows_it_again(
@@ -65,7 +67,24 @@ def test_what_breaks_fails_with_the_command_that_shows_it_again(
     assert "1 broken" in told
 
 
-def test_a_peer_that_holds_something_else_in_the_end_is_broken_whatever_else_held() -> None:
-    report = {"invariants_broken": [], "heads_equal": True, "again": "gossip simulate clean"}
-    assert scenarios.broken(report) == []
-    assert scenarios.broken({**report, "heads_equal": False})[-1] == "see it again with: gossip simulate clean"
+def test_a_stall_breaks_no_rule_and_is_wrong_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A round takes longer than there is: nobody publishes anything, all hold the same, and nobody is done."""
+    path = tmp_path / "stall.toml"
+    path.write_text('about = "A stall."\npeers = 3\nround_s = 500.0\nseconds = 10.0\nsettle_s = 2.0\n')
+    report = simulate(load_scenario(str(path)))
+    assert report.ok
+    assert report.heads_equal
+    assert len(report.wrong) == 1
+    assert "never came to rest" in report.wrong[0]
+    assert scenarios.main([str(path), "--peers", "3", "--jobs", "1"]) == 1
+    assert "never came to rest" in capsys.readouterr().out
+    assert CliRunner().invoke(app, ["simulate", str(path)]).exit_code == exits.FINDINGS
+
+
+def test_peers_that_hold_different_things_are_wrong_whatever_rule_held() -> None:
+    report = simulate(Scenario(peers=2, seconds=2.0, signatures="checked"))
+    assert report.wrong == ()
+    other = replace(report, tips={peer: str(number) for number, peer in enumerate(report.peers)})
+    assert other.wrong == ("the peers do not hold the same in the end",)
+    told = {**other.as_json(), "wrong": other.wrong, "again": "gossip simulate clean"}
+    assert scenarios.broken(told)[-1] == "see it again with: gossip simulate clean"
