@@ -7,9 +7,9 @@
 Rules kept here: a blob is asked for only because a signed entry names it; its size is bounded before its first
 byte is kept; pieces count only in order, from whoever was asked; a wrong hash costs the sender its link if it
 alone sent the bytes. Entries may name a blob that is not theirs, with a length that is a lie: whoever holds any of
-them is asked, and a length is only believed of a blob that has its hash. A link that lets a request run out, answers
-slowly or in crumbs is asked after the others. None is given without the gate's leave (gossip/egress.py). It refuses
-to know what blobs mean.
+them is asked, and a length is only believed of a blob that has its hash, and in advance
+if nobody gives another. A link that lets a request run out, answers slowly or in crumbs is asked after the others. None
+is given without the gate's leave (gossip/egress.py). It refuses to know what blobs mean.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Transfer:
     hash: Hash
     limit: int  # bytes at most
     named: dict[tuple[PeerId, int], int]  # the entries (log, seq) that name it, and the bytes they say; 0: no word
-    stated: int = 0  # bytes on which these entries agree, else 0
+    stated: int = 0  # bytes on which these entries, and who offers it, agree, else 0
     total: int = 0  # bytes, 0 while unknown
     alone: bool = False  # what several sent did not add up: from now on all of it from one
     got: bytearray = field(default_factory=bytearray)
@@ -62,7 +62,15 @@ class Transfer:
     deadline: float = 0.0
     not_before: float = 0.0
     failed_on: list[LinkId] = field(default_factory=list)
-    offered: list[LinkId] = field(default_factory=list)  # links that offered it, if no entry names it
+    offered: dict[LinkId, int] = field(default_factory=dict)  # links that offered it, and the bytes they say
+
+    def agree(self) -> None:
+        """How long it is, as far as all agree who have a word on it: entries that name it, and links that offer it. If
+        they do not, whoever sends the blob says it, and its hash tells who was right."""
+        said = {*self.named.values(), *self.offered.values()}
+        self.stated = said.pop() if len(said) == 1 else 0
+        if not self.got:
+            self.total = self.stated
 
     def forget(self) -> None:
         """Begin again: what has come is not to be trusted."""
@@ -117,10 +125,7 @@ class Blobs:
             return True
         transfer.limit = max(transfer.limit, limit)  # of what a link offered, the limit is that link's own word
         transfer.named[log, seq] = total
-        said = set(transfer.named.values())
-        transfer.stated = said.pop() if len(said) == 1 else 0  # if entries do not agree, who sends the blob says it
-        if not transfer.got:
-            transfer.total = transfer.stated
+        transfer.agree()
         return True
 
     @property
@@ -131,10 +136,12 @@ class Blobs:
         return max(0, self._limits.transfers - len(self._open))
 
     def want_offered(self, digest: Hash, total: int, link: LinkId) -> None:
-        """Fetch a blob that no entry names, and a link has offered."""
-        transfer = self._open.setdefault(digest, Transfer(digest, total, {}, stated=total, total=total))
+        """Fetch a blob that a link has offered. An entry that names it with another length cannot hold that up."""
+        transfer = self._open.setdefault(digest, Transfer(digest, total, {}))
         if link not in transfer.offered:
-            transfer.offered.append(link)
+            transfer.limit = max(transfer.limit, total)
+            transfer.offered[link] = total
+            transfer.agree()
 
     def take(self, digest: Hash) -> bytes | None:
         """An offered blob, once it is whole; it is not kept here any longer."""
@@ -184,6 +191,7 @@ class Blobs:
         for transfer in (*self._open.values(), *self._ready.values()):
             for name in [name for name in transfer.named if name[0] == log]:
                 del transfer.named[name]
+            transfer.agree()
             if not transfer.named and not transfer.offered:
                 self._open.pop(transfer.hash, None)
                 if self._ready.pop(transfer.hash, None) is not None:
@@ -255,7 +263,8 @@ class Blobs:
             if transfer.link == link:
                 self._release(transfer)
             if link in transfer.offered:
-                transfer.offered.remove(link)
+                del transfer.offered[link]
+                transfer.agree()
                 if not transfer.offered and not transfer.named:
                     del self._open[transfer.hash]
 

@@ -180,6 +180,20 @@ def test_a_strangers_offer_of_a_blob_sets_no_length_for_who_holds_it_by_an_entry
     assert fetching.blobs.find(digest) == BLOB
 
 
+@pytest.mark.parametrize("comes_first", ["offer", "entry"])
+def test_a_strangers_entry_sets_no_length_for_who_offers_it(fetching: Fetching, comes_first: str) -> None:
+    """A lender offers rows; a third peer, that has none of them, names their hash in an entry, as longer."""
+    digest = sha256(BLOB).hexdigest()
+    fetching.claims[THEIRS, 3] = []
+    if comes_first == "offer":
+        fetching.blobs.want_offered(digest, len(BLOB), HONEST)
+    fetching.want(BLOB, THEIRS, 3, total=len(BLOB) + 7)
+    if comes_first == "entry":
+        fetching.blobs.want_offered(digest, len(BLOB), HONEST)
+    assert fetching.seconds_until_whole(digest) < 10
+    assert fetching.blobs.take(digest) == BLOB
+
+
 def test_an_entry_that_allows_less_takes_no_room_from_one_that_allows_more(fetching: Fetching) -> None:
     digest = fetching.want(BLOB)
     fetching.blobs.want(digest, limit=1, total=1, log=THEIRS, seq=3, urgent=True)
