@@ -16,7 +16,8 @@ app = typer.Typer(
     name="gossip",
     cls=Gossip,
     help="Co-train a model with no server, and recompute bit for bit how it came about.",
-    epilog="Exit codes: 0 ok, 1 findings, 2 usage, 3 inconclusive, 4 network or another peer, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 findings, 2 usage, 3 inconclusive, 4 network or another peer, 70 a bug of ours, "
+    "130 interrupted.",
     rich_markup_mode="rich",
     no_args_is_help=False,
     add_completion=False,

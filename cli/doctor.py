@@ -1,8 +1,8 @@
 """`gossip doctor`: why two machines do not meet, hop by hop.
 
-    ok      channel    aiortc             DTLS to itself open after 54 ms
-    fails   reach      192.168.1.9:4100   that machine is there, and nobody listens on its port 4100
-                       do: start the peer there, and name the address that gossip status shows on it; ...
+    ok      channel     aiortc: DTLS to itself open after 54 ms
+    fails   reach       192.168.1.9:4100: that machine is there, and nobody listens on its port 4100
+                        do: start the peer there, and name the address that gossip status shows on it; ...
 
 A translator: what was typed, and what a peer's directory remembers, become what to look at (gossip/doctor); what was
 found becomes lines or JSON, the same facts in both. It decides nothing about any hop.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gossip.doctor.way import Member
 
 CLAIMS: Final = 2_000  # of the newest entries, whose times are looked at
-INDENT: Final = 19
+INDENT: Final = 20
 RUNS: Final = "this peer's own node runs: after gossip stop a link is tried as this peer"
 PATIENCE_S: Final = 8.0
 LISTEN_S: Final = 2.0
@@ -163,7 +163,7 @@ def lines(finding: Finding, width: int = 100) -> Iterator[str]:
     """One hop for people. Texts may hold what another machine said."""
     where = f"{visible(finding.where, 60)}: " if finding.where else ""
     yield from textwrap.wrap(
-        where + visible(finding.text), width, initial_indent=f"{finding.state:<7} {finding.hop:<11}",
+        where + visible(finding.text), width, initial_indent=f"{finding.state:<7} {finding.hop:<12}",
         subsequent_indent=" " * INDENT, break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
     if finding.next_step:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CODE_FOR: Final = "10m"
 TICKET_FOR: Final = "7d"
+NAMED: Final = "To be called something others know, add there: --name NAME"
 GAP: Final = 3  # columns between the QR code and the text beside it
 BESIDE: Final = 36  # columns that text beside it needs at least
 
@@ -110,6 +111,7 @@ def _show_code(facts: dict[str, Any], *, no_qr: bool) -> None:
         f"If it finds nobody (mDNS is filtered), add: --address {plain(address)}",
         f"It lets {render.many(facts['uses'], 'peer')} in as {plain(facts['role'])}{_fewer(facts)} while the node here "
         "runs; a third wrong try ends it.",
+        NAMED,
         "Both machines show the same six words when they meet: compare them.",
         "For a machine, or for days, add: --ticket",
     ]
@@ -165,6 +167,7 @@ def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
         f"{render.moment(facts['expires'])} ({moments.lasting(facts['ttl_s'])}). Whoever holds it may enter: pass it "
         "on privately."
     )
+    render.wrapped(NAMED)
     if not facts["running"]:
         render.say(f"Start the node here before the other machine joins: gossip run {settings.how(place)}")
         render.wrapped(

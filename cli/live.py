@@ -301,6 +301,8 @@ def _witnessed(own: Status, width: int) -> list[str]:
     """One line about its role, what others have put their names to, and what of a promise of privacy is spent:
     `role trainer; witnessed 48 of 52 by ada, ben, eve; final snapshot 12:00 ago; privacy 0.89 of 8 spent`"""
     said = [f"role {seat(own)}"] if seat(own) else []
+    if own.get("model") not in (None, "", "folded"):  # (whoever comes late: not yet of all that it holds)
+        said.append(f"model {plain(own['model'], 60)}")
     if own.get("witnessed"):
         names = ", ".join(plain_name(name, 12) for name in own.get("witnesses", ()))
         size = own.get("heads", {}).get(own.get("id"), own["witnessed"])

@@ -128,7 +128,7 @@ class Calls:
             if ticket is not None:
                 is_long = isinstance(error, Unheard) and self._now() >= self._since + LONG_S
                 self._tell_waiting(f"{error.what}: {LIKELY}" if is_long else str(error))
-            self._pool.dials.failed(effect.host, effect.port, str(error))
+            self._pool.dials.failed(effect.host, effect.port, str(error), effect.key)
             await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))
             return
         self._pool.dials.succeeded(effect.host, effect.port)

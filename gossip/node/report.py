@@ -56,7 +56,7 @@ def report(
             {"peer": names.get(row["key"], ("", ""))[0], "name": names.get(row["key"], ("", ""))[1], **row}
             for row in (pool.rows() if pool else ())
         ],
-        "dials": pool.dials.rows() if pool else [],
+        "dials": pool.failed_dials() if pool else [],
         "rounds": peer.rounds if peer else 0,
         "epochs": round(learning.epochs, 2) if learning else 0.0,
         "updates": peer.updates if peer else 0,

@@ -63,6 +63,10 @@ class LinkPool:
         self._open[number] = held
         held.task = self._tasks.create_task(self._serve(number, held, role, expires, ended), name=f"link {number}")
 
+    def failed_dials(self) -> list[dict[str, Any]]:
+        """For people: one row each; of none to a peer that is linked now."""
+        return self.dials.rows({held.link.key for held in self._open.values()})
+
     def number_of(self, link: Link) -> LinkId | None:
         """By which number an open link goes."""
         return next((number for number, held in self._open.items() if held.link is link), None)

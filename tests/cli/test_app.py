@@ -210,3 +210,12 @@ def test_the_auditors_install_says_what_a_peer_needs(words: list[str], tmp_path:
     assert len(done.stderr.strip().splitlines()) == 1
     if words == ["demo"]:
         assert "the extra named peer" in done.stderr
+
+
+def test_the_help_names_every_exit_code() -> None:
+    from cli import exits
+    from cli.app import app
+
+    told = str(app.info.epilog)
+    for code in (exits.OK, exits.FINDINGS, exits.USAGE, exits.INCONCLUSIVE, exits.FAILED, exits.BUG, exits.INTERRUPTED):
+        assert f" {code} " in told

@@ -88,6 +88,7 @@ def test_who_may_let_in_fewer_than_asked_for_reads_how_many(home: Path) -> None:
     with node(home / "lists", answer(uses=2)):
         told = gossip("invite", "--uses", "5")
     assert f"    gossip join {CODE} --data FILE --interface IF" in told.splitlines()
+    assert "--name NAME" in told
     assert "It lets 2 peers in as trainer (not 5: this peer may let in no more)" in told
 
 

@@ -412,3 +412,9 @@ def test_who_has_lost_all_links_is_told_whose_was_the_last_and_when() -> None:
     drawn_now = drawn(live.Board("gossip: demo", 45.2, (lonely,), {}, parted=history.parted(lonely, 45.2)))
     assert "none now; last: cat 0:35 ago" in drawn_now
     assert "none yet" not in drawn_now
+
+
+def test_a_latecomers_view_says_which_model_it_has() -> None:
+    late = status(1, "alder", model="from a snapshot, being verified")
+    assert "model from a snapshot, being verified" in drawn(live.Board("gossip: demo", 3.0, (late,), {}))
+    assert "model" not in drawn(live.Board("gossip: demo", 3.0, (status(1, "alder", model="folded"),), {}))

@@ -199,3 +199,13 @@ def test_what_a_peer_calls_itself_does_not_act(which: str) -> None:
     said = "\n".join(lines(fails("dials", f"could not: {text}", f"try {text}", text, what=text)))
     assert_harmless(said, "a finding")
     assert set(HOPS) >= {said.split()[1]}
+
+
+def test_the_longest_hop_stands_apart_from_what_is_said_of_it() -> None:
+    from cli.doctor import lines
+    from gossip.doctor.finding import HOPS, ok
+
+    for hop in HOPS:
+        (line,) = lines(ok(hop, "well"))
+        assert line == f"ok      {hop:<12}well"
+        assert f"{hop} " in line

@@ -9,6 +9,7 @@ from typing import Any
 from gossip.events import Dial
 from gossip.node.calls import Calls
 from gossip.node.report import report
+from gossip.transport.dials import Dials
 from gossip.transport.pool import LinkPool
 from gossip.transport.webrtc import WebRTCTransport
 from tests.transport.joining import ANNA, BERTA, LOOPBACK, SWARM, Members, transport
@@ -43,5 +44,19 @@ async def test_who_could_not_be_reached_is_told_until_it_is() -> None:
         calls.dial(Dial("127.0.0.1", port, BERTA.public))
         await events.get()  # the link is up
         assert dials(pool) == []
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            calls.dial(Dial("127.0.0.1", int(held.getsockname()[1]), BERTA.public))
+            await events.get()
+            assert dials(pool) == []  # who is linked is missed at no other place
         await (await berta.incoming.get()).close()
         await berta.close()
+
+
+def test_a_dial_to_a_peer_that_is_linked_by_another_way_is_no_trouble() -> None:
+    failed = Dials(lambda: 1e9)
+    failed.failed("10.0.0.1", 80, "nobody listens", ANNA.public)
+    failed.failed("10.0.0.2", 80, "nobody listens", BERTA.public)
+    failed.failed("10.0.0.3", 80, "nobody listens")
+    assert [row["address"] for row in failed.rows()] == ["10.0.0.3:80", "10.0.0.2:80", "10.0.0.1:80"]
+    assert [row["address"] for row in failed.rows({ANNA.public})] == ["10.0.0.3:80", "10.0.0.2:80"]
