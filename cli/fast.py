@@ -82,8 +82,10 @@ def _study(
         )
         study = replace(study, setting=setting)
     else:
-        from gossip.sim.scenario_file import about_scenario, load_scenario
+        from gossip.sim.scenario_file import about_scenario, load_scenario, no_such_scenario, scenario_names
 
+        if Path(name).suffix != ".toml" and Path(name).name == name and name not in scenario_names():
+            raise no_such_scenario(name, (*names(), *scenario_names()))
         study = study_of(load_scenario(name, peers=peers, seed=seed), name)
         study = replace(study, about=about_scenario(name))
     if data is not None:

@@ -25,6 +25,7 @@ from ledger.errors import LocalError
 if TYPE_CHECKING:
     from gossip.recording.replay import Replayed
 
+MAX_PEERS: Final = 1_000_000  # of --fast; whole machines are 1,000 at most
 MAX_SEED: Final = (1 << 63) - 1
 
 
@@ -34,7 +35,8 @@ def simulate(
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Name the scenarios there are.")] = False,
     peers: Annotated[
-        int | None, typer.Option("--peers", metavar="N", min=1, help="How many peers, instead of the scenario's.")
+        int | None,
+        typer.Option("--peers", metavar="N", min=1, max=MAX_PEERS, help="How many peers, instead of the scenario's."),
     ] = None,
     seed: Annotated[
         int | None,

@@ -236,6 +236,8 @@ def test_rules_are_named_in_a_row() -> None:
         (["nosuch", "--replay", "x.rec"], "no swarm"),
         (["clean", "--html", "nosuch/page.html"], "there is no folder nosuch"),
         (["churm"], "did you mean churn?"),
+        (["thirty-too", "--fast"], "did you mean thirty-two?"),
+        (["crowd", "--fast", "--peers", "1000000000"], "--peers"),
         (["clean", "--peers", "100000"], "cannot simulate 100000 peers"),
         (["clean", "--rule", "mean"], "add --fast"),
         (["clean", "--dir", "x"], "add --replay"),
