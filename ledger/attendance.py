@@ -14,7 +14,8 @@ absent: an observer's log need not grow. Times are claims: each is moved as far 
 (timeline.py: not before what it cites, not after what cites it), so a clock that is an hour off makes nobody absent,
 and smooth claims hide no gap that others' entries show. `at_least_s` is what of an absence others' clocks bear out
 whatever its author claims; 0 where nobody else wrote meanwhile. Of a log that nobody cites to its end, the rest is
-moved like its last entry that somebody cites; its beginning, like its first entry that cites somebody.
+moved like its last entry that somebody cites; its beginning, like its first entry that cites somebody. Others' clocks
+are asked about no more than a bounded number of gaps of a log, so nobody can make its reader wait by having many.
 
 It refuses to know why somebody was absent: asleep, cut off, or unable to reach *this* copy of the ledger, which is all
 that it sees. Of a peer that signed two histories, it counts both and times the first. Pure.
@@ -24,9 +25,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import nlargest
 from itertools import pairwise
 from statistics import median_low
 from typing import Final
@@ -39,6 +40,7 @@ INTERVALS: Final = 10  # of its own, without a word, make an absence ...
 LEAST_S: Final = 60  # ... if they are so long: below, it is a slow round or a slow disk
 RECENT: Final = 63  # updates that say what is usual
 MAX_ABSENCES: Final = 64  # that are listed of one peer: the longest
+MAX_GAPS: Final = 1024  # of one log that others' clocks are asked about: the largest; each costs a look into every log
 OUT: Final = ("revoked", "expired")  # nobody waits for them
 
 
@@ -251,7 +253,7 @@ def _row(
     beside = [weight for time, weight in diary.beside if since is None or time + shift >= since]
     brought = [weight for seq, weight in zip(diary.updates, diary.weights, strict=True) if late[seq]]
     brought += [weight for weight in beside if weight is not None]
-    found = list(_absences(peer, diary, sight, end, usual_end, is_out=role in OUT))
+    found = list(_absences(peer, diary, sight, end, is_out=role in OUT))
     if since is not None:
         found = [one for one in found if (end if one.until is None else one.until) - max(since, one.since) > LEAST_S]
     if starts:
@@ -266,51 +268,76 @@ def _row(
         entries=sum(late) + len(beside),
         updates=len(brought),
         weight=sum(brought),
-        absences=tuple(sorted(longest, key=lambda one: one.since)),
+        absences=tuple(
+            Absence(one.since, one.until, _borne_out(peer, one, sight, usual_end))
+            for one in sorted(longest, key=lambda one: one.since)
+        ),
         absences_in_all=len(found),
     )
 
 
-def _absences(
-    peer: PeerId, diary: _Diary, sight: _Sight, end: int, usual_end: int, *, is_out: bool
-) -> Iterator[Absence]:
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """An absence, and the entry before it."""
+
+    since: int
+    until: int | None
+    seq: int
+
+
+def _absences(peer: PeerId, diary: _Diary, sight: _Sight, end: int, *, is_out: bool) -> Iterator[_Gap]:
     """In order; the last one may last."""
     if diary.began is None or not diary.updates:
         return
-    usual: deque[int] = deque(maxlen=RECENT)
     patience = longest_silence_s([diary.times[seq] for seq in diary.updates[-RECENT:]])
-    least = min(patience, longest_silence_s([diary.times[seq] for seq in diary.updates[:RECENT]]))
-    for seq in sorted({*_jumps(diary, sight, least)}):
-        if seq <= diary.began:
-            continue
-        before = bisect_right(diary.updates, seq - 1)
-        usual.clear()
-        usual.extend(diary.times[at] for at in diary.updates[max(0, before - RECENT) : before])
-        allowed = longest_silence_s(tuple(usual)) if len(usual) > 2 else patience  # (its beginning: as it went on)
+    for seq, allowed in _gaps(diary, sight, patience):
         gone, back = sight.time(peer, seq - 1), sight.time(peer, seq)
         if back - gone > allowed:
-            yield Absence(gone, back, _borne_out(sight.interval(peer, seq - 1), sight.interval(peer, seq)))
+            yield _Gap(gone, back, seq - 1)
     if is_out:
         return
     last = len(diary.times) - 1
     gone = sight.time(peer, last)
     if end - gone > patience:
-        found = sight.interval(peer, last).before
-        yield Absence(gone, None, max(0, usual_end - (found[0] if found is not None else gone)))
+        yield _Gap(gone, None, last)
 
 
-def _borne_out(gone: Interval, back: Interval) -> int:
-    if gone.before is None or back.after is None:
-        return 0
-    return max(0, back.after[0] - gone.before[0])
+def _gaps(diary: _Diary, sight: _Sight, patience: int) -> Iterator[tuple[int, int]]:
+    """The entries before which there may be an absence, in order, and how long a silence is none there."""
+    least = min(patience, longest_silence_s([diary.times[seq] for seq in diary.updates[:RECENT]]))
+    spans: dict[int, int] = {}
+    for seq, span in _jumps(diary, sight, least):
+        spans[seq] = max(span, spans.get(seq, 0))
+    found: list[tuple[int, int, int]] = []  # span, entry, what is allowed
+    before, allowed = -1, 0
+    for seq in sorted(spans):
+        if seq <= (diary.began or 0):
+            continue
+        if (updates := bisect_right(diary.updates, seq - 1)) != before:
+            before = updates
+            usual = [diary.times[at] for at in diary.updates[max(0, before - RECENT) : before]]
+            allowed = longest_silence_s(usual) if len(usual) > 2 else patience  # (its beginning: as it went on)
+        if spans[seq] > allowed:
+            found.append((spans[seq], seq, allowed))
+    return ((seq, allowed) for _, seq, allowed in sorted(nlargest(MAX_GAPS, found), key=lambda gap: gap[1]))
 
 
-def _jumps(diary: _Diary, sight: _Sight, least: int) -> Iterator[int]:
-    """Entries before which there may be an absence: by the author's own claims, or by what it suddenly cites."""
+def _borne_out(peer: PeerId, gap: _Gap, sight: _Sight, usual_end: int) -> int:
+    """What of it others' clocks show."""
+    gone = sight.interval(peer, gap.seq).before
+    if gap.until is None:
+        return max(0, usual_end - (gone[0] if gone is not None else gap.since))
+    back = sight.interval(peer, gap.seq + 1).after
+    return 0 if gone is None or back is None else max(0, back[0] - gone[0])
+
+
+def _jumps(diary: _Diary, sight: _Sight, least: int) -> Iterator[tuple[int, int]]:
+    """Entries, and how long a silence there may be before them: by the author's own claims, or by what it suddenly
+    cites."""
     times = diary.times
     for seq in range(1, len(times)):
-        if times[seq] - times[seq - 1] > least:
-            yield seq
+        if (span := times[seq] - times[seq - 1]) > least:
+            yield seq, span
     for other, words in diary.seen.items():
         theirs = sight.diaries.get(other)
         if theirs is None or not theirs.times:
@@ -318,6 +345,6 @@ def _jumps(diary: _Diary, sight: _Sight, least: int) -> Iterator[int]:
         held = 0
         for at, size in zip(words.at, words.sizes, strict=True):
             upto = min(size, len(theirs.times))
-            if held and upto > held and theirs.times[upto - 1] - theirs.times[held - 1] > least:
-                yield at
+            if held and upto > held and (span := theirs.times[upto - 1] - theirs.times[held - 1]) > least:
+                yield at, span
             held = upto

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ledger.attendance import LEAST_S, Absence, Attendance, Attended, longest_silence_s
+from ledger.attendance import LEAST_S, MAX_GAPS, Absence, Attendance, Attended, longest_silence_s
 from ledger.chain import strand_id
 from ledger.entry import AnyEntry, Data, Enrol, Scores, Update
+from ledger.timeline import Timeline
 
 A, B, C, D, E = (letter * 64 for letter in "abcde")
 TRAINERS = dict.fromkeys((A, B, C, D), "trainer")
@@ -263,6 +264,37 @@ def test_whatever_one_liar_claims_it_makes_nobody_else_absent(seed: int) -> None
     assert [table[peer].word for peer in (A, C, D)] == ["here"] * 3
     assert [table[peer].absences for peer in (A, C, D)] == [()] * 3
     assert len(table[B].absences) <= 64
+
+
+@pytest.mark.parametrize("paced", [False, True], ids=["gaps", "no gaps at its pace"])
+def test_however_many_gaps_a_log_has_others_clocks_are_asked_about_a_bounded_number(
+    monkeypatch: pytest.MonkeyPatch, paced: bool
+) -> None:
+    """A log whose entries are a second more than a minute apart; or one that was fast, and then that slow."""
+    asked: list[int] = []
+    interval = Timeline.interval
+    monkeypatch.setattr(
+        Timeline, "interval", lambda self, log, seq: asked.append(seq) or interval(self, log, seq)
+    )  # fmt: skip
+    swarm = Swarm()
+    swarm.enter(A, B)
+    for at in range(1, 70):
+        swarm.write(B, at, hears=at == 1)
+    for at in range(2 * MAX_GAPS):
+        swarm.write(B, 100 + at * 61, hears=False, kind="update" if paced else "data")
+    swarm.write(A, 100 + 3 * MAX_GAPS * 61)
+    swarm.write(B, 100 + 3 * MAX_GAPS * 61)
+    row = swarm.table()[B]
+    assert (row.absences[-1].since, row.absences[-1].until) == (
+        START + 100 + (2 * MAX_GAPS - 1) * 61,
+        START + 100 + 3 * MAX_GAPS * 61,
+    )  # the longest is not missed
+    if paced:
+        assert row.absences_in_all < 64
+        assert len(asked) < 256
+    else:
+        assert row.absences_in_all == MAX_GAPS
+        assert len(asked) < 2 * MAX_GAPS + 256
 
 
 def test_a_minute_is_never_too_long() -> None:
