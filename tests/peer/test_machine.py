@@ -28,6 +28,7 @@ from ledger.entry import Data, Snapshot, Source, Update
 from ledger.errors import LocalError
 from ledger.merkle import leaf_hash, verify_inclusion
 from tests.peer.bench import Bench, frames_to, notes, only, simulated
+from tests.peer.test_bad_member import guest
 
 GUEST = b"\x55" * 32
 
@@ -102,12 +103,12 @@ def test_rounds_do_not_begin_faster_than_asked() -> None:
 
 
 def test_who_hears_of_news_waits_for_it_but_not_for_ever() -> None:
-    """Somebody claims entries that never come: the pause is half a round and a little, then training goes on."""
+    """A member claims entries of its own that never come: the pause is half a round and a little, then training goes
+    on."""
     bench = Bench()
-    stranger = "ab" * 32
-    bench.link(1, GUEST, role="trainer")
+    member = guest(bench, 1, 1)
     bench.feed_data()
-    bench.say(1, Have(((stranger, 1, bytes(8)),)))  # a guest's own first entry concerns us
+    bench.say(1, Have(((member.log, 5, bytes(8)),)))
     bench.train(2.0)
     assert only(bench.store(), Train) == []
     bench.now += 0.99
