@@ -407,7 +407,7 @@ def test_many_offers_are_looked_at_together_a_few_times_a_second(
         said += peer.say(link, Bundled(digest, 1000, 1024, tuple((short, 1, 1) for short in shorts)))
         if dropped(said):
             break
-    assert any("too many messages" in reason or "nobody asked for" in reason for reason in dropped(said))
+    assert any("too many messages" in reason for reason in dropped(said))  # long before it is too many bytes
     seconds = 0.005 * number
     assert 0 < sum(looks) <= (1 + seconds / LOOK_S) * following.OFFERED_ROWS
 
