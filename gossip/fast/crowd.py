@@ -154,30 +154,30 @@ def _judged(crowd: Crowd) -> NDArray[np.int64]:
 def _run(
     name: str,
     crowd: Crowd,
-    window: Callable[[int, NDArray[np.bool_]], tuple[int, float]],
+    window: Callable[[int, NDArray[np.bool_]], tuple[NDArray[np.bool_], float]],
     models: Callable[[], NDArray[np.float32]],
     rows: Rows,
     settled: Callable[[], object],
 ) -> tuple[Outcome, Pace]:
-    """`window` gives the rounds trained in it and the bytes that each peer received; `models` those that are judged."""
+    """`window` gives who has trained in it and the bytes that each peer received; `models` those that are judged."""
     presence, curve = _Presence(crowd), []
-    rounds, timed, received, seconds, busy = 0, 0, 0.0, 0.0, 0.0
+    rounds = np.zeros(crowd.peers, dtype=np.int64)  # that each has trained
+    timed, received, seconds, busy = 0, 0.0, 0.0, 0.0
     for number in range(crowd.windows):
         began, idle = time.perf_counter(), time.process_time()
         trained, size = window(number, presence.next())
         settled()
         if number or crowd.windows == 1:
-            timed, seconds = timed + trained, seconds + time.perf_counter() - began
+            timed, seconds = timed + int(trained.sum()), seconds + time.perf_counter() - began
             busy += time.process_time() - idle
-        rounds, received = rounds + trained, received + size
+        rounds += trained
+        received += size
         if (number + 1) * _POINTS // crowd.windows > number * _POINTS // crowd.windows:
             found = _accuracies(rows, models())
             curve.append(Sample.of(number + 1, found, received))
     found = _accuracies(rows, models())
-    each = rounds // crowd.peers
-    outcome = Outcome(
-        name, tuple(found.tolist()), (round(received),) * len(found), (each,) * len(found), tuple(curve)
-    )  # fmt: skip
+    each = tuple(rounds[_judged(crowd)].tolist())
+    outcome = Outcome(name, tuple(found.tolist()), (round(received),) * len(found), each, tuple(curve))
     return outcome, Pace(timed, seconds, busy)
 
 
@@ -194,13 +194,12 @@ def _merging(
     step: Any = jax.jit(partial(_meet, rule, crowd.rate), donate_argnums=(0,))
     judged = _judged(crowd)
 
-    def window(number: int, is_there: NDArray[np.bool_]) -> tuple[int, float]:
+    def window(number: int, is_there: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
         nonlocal state
         shift = int(luck.integers(1, crowd.peers))  # each sends to one other, each hears one
         state = step(state, jnp.asarray(is_there), shift, *dealt)
-        count = int(is_there.sum())
         heard = int((is_there & np.roll(is_there, shift)).sum()) if rule is not None else 0
-        return count, 4.0 * state[0].shape[1] * heard / crowd.peers
+        return is_there, 4.0 * state[0].shape[1] * heard / crowd.peers
 
     return _run(
         name, crowd, window, lambda: np.asarray(state[0][judged]), rows, lambda: state[0].block_until_ready()
@@ -242,7 +241,7 @@ def _folding(name: str, crowd: Crowd, rows: Rows, dealt: tuple[jax.Array, jax.Ar
     step: Any = jax.jit(partial(_publish, crowd.rate, crowd.eta * staleness, everybody), donate_argnums=(1,))
     judged = _judged(crowd)
 
-    def window(number: int, is_there: NDArray[np.bool_]) -> tuple[int, float]:
+    def window(number: int, is_there: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
         nonlocal waiting
         last[is_there] = number + 1
         who = np.arange(crowd.peers) if everybody else luck.permutation(crowd.peers)[:drawn]
@@ -251,7 +250,9 @@ def _folding(name: str, crowd: Crowd, rows: Rows, dealt: tuple[jax.Array, jax.Ar
         history.append(history[-1] + np.asarray(change))
         count = int(is_there[who].sum())
         size = features * _BUNDLE_VALUE_BYTES if everybody else count * (HEADER_BYTES + 1 + features)
-        return count, float(size * is_there.mean())
+        trained = np.zeros(crowd.peers, dtype=np.bool_)
+        trained[who] = is_there[who]
+        return trained, float(size * is_there.mean())
 
     return _run(
         name, crowd, window, lambda: np.stack([history[last[peer]] for peer in judged]), rows,

@@ -62,8 +62,10 @@ class Study:
     alpha: float = 0.1
     rules: tuple[str, ...] = ALL_RULES
     recipe: Recipe | None = None
-    """None: that of the data, and its number of rounds unless the study is a scenario of some seconds."""
+    """None: that of the data, and its rounds, eta and density unless the study says that its setting's are meant."""
     keeps_rounds: bool = False
+    keeps_fold: bool = False
+    """Eta and density are those of the setting: of a scenario, which has both."""
 
 
 STUDIES: Final[Mapping[str, Study]] = MappingProxyType(
@@ -92,7 +94,8 @@ def study_of(scenario: Scenario, name: str) -> Study:
     asked = {
         "twins": scenario.twins, "changed keys": scenario.new_keys, "changed policies": scenario.new_policies,
         "observers": scenario.observers, "guests": scenario.guests, "flipped labels": scenario.flipped,
-        "privacy": scenario.epsilon, "cheats": scenario.faults,
+        "privacy": scenario.epsilon, "cheats": scenario.faults, "slow lines": scenario.lines,
+        "leaders": scenario.leaders, "public data": scenario.public, "lent data": scenario.lends,
     }  # fmt: skip
     found = [word for word, value in asked.items() if value]
     if found:
@@ -115,7 +118,7 @@ def study_of(scenario: Scenario, name: str) -> Study:
         delay=(scenario.delay_s + scenario.jitter_s / 2) / unit, loss=scenario.loss, eta=scenario.eta,
         density=scenario.density,
     )  # fmt: skip
-    return Study(name, "", setting, alpha=0.3, keeps_rounds=True)
+    return Study(name, "", setting, alpha=0.3, keeps_rounds=True, keeps_fold=True)
 
 
 def run_study(
@@ -130,8 +133,9 @@ def run_study(
 
     rows = load(study.data) if rows is None else rows
     recipe = study.recipe or RECIPES.get(study.data, REQUESTS)
-    rounds = study.setting.rounds if study.keeps_rounds else recipe.rounds
-    setting = replace(study.setting, rounds=rounds, eta=recipe.eta, density=recipe.density)
+    setting = study.setting if study.keeps_rounds else replace(study.setting, rounds=recipe.rounds)
+    if not study.keeps_fold:
+        setting = replace(setting, eta=recipe.eta, density=recipe.density)
     shares = dirichlet(rows.labels, setting.peers, study.alpha, setting.seed)
 
     def networks(shares: Sequence[NDArray[np.int64]]) -> Networks:

@@ -45,6 +45,14 @@ def test_rounds_are_counted_of_those_who_were_there_and_trained() -> None:
     assert some.per_second > 0 < some.per_core_second
 
 
+def test_each_peers_rounds_are_its_own() -> None:
+    """Half of them are away at a time: some train more often than others, and nobody what all did in the mean."""
+    outcome, _ = run_crowd("none", Crowd(peers=100, windows=5, away=0.5))
+    assert len(outcome.trained) == len(outcome.accuracies)
+    assert 0 <= min(outcome.trained) < max(outcome.trained) <= 5
+    assert set(run_crowd("none", Crowd(peers=100, windows=5, away=0.0))[0].trained) == {5}
+
+
 def test_what_a_peer_has_not_sent_waits_and_what_it_sends_fits_int8() -> None:
     luck = np.random.default_rng(3)
     inputs, labels = luck.normal(size=(20, 8, 5)).astype(np.float32), luck.integers(0, 2, (20, 8)).astype(np.float32)

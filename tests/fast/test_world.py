@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from gossip import Scenario, simulate
 from gossip.fast import Outcome, Setting, compare, run_rule
 from gossip.fast.averaging import Averaging
 from gossip.fast.folding import Folding
-from gossip.fast.study import study_of
+from gossip.fast.study import run_study, study_of
 from gossip.fast.trained import Trained
 from gossip.sim import Crash, Cut
 from gossip.sim.toy import ToyTrainer
@@ -123,9 +126,24 @@ def test_scenarios_of_whole_machines_become_absences_cuts_and_slow_peers() -> No
     assert (setting.slow, setting.loss) == ({5: 10.0}, 0.1)
 
 
-def test_what_only_whole_machines_have_is_refused_and_not_left_out_in_silence() -> None:
-    with pytest.raises(LocalError, match="cheats"):
-        simulate(Scenario(peers=4, faults={3: "lies"}), rule="fold")
+@pytest.mark.parametrize(
+    ("word", "asked"),
+    [
+        ("cheats", {"faults": {3: "lies"}}), ("slow lines", {"lines": {3: 1e4}}), ("leaders", {"leaders": (1,)}),
+        ("public data", {"public": (1,)}), ("observers", {"observers": (1,)}),
+    ],
+)  # fmt: skip
+def test_what_only_whole_machines_have_is_refused_and_not_left_out_in_silence(word: str, asked: dict[str, Any]) -> None:
+    with pytest.raises(LocalError, match=word):
+        simulate(Scenario(peers=4, **asked), rule="fold")
+
+
+def test_a_scenarios_own_eta_and_density_count_not_those_of_the_data() -> None:
+    scenario = Scenario(peers=3, seconds=4, round_s=1.0, eta=0.7, density=0.25)
+    study, _ = run_study(study_of(scenario, "mine"), rules=("none",))
+    assert (study.setting.rounds, study.setting.eta, study.setting.density) == (4.0, 0.7, 0.25)
+    other, _ = run_study(replace(study, keeps_fold=False), rules=("none",))
+    assert (other.setting.eta, other.setting.density) == (2.0, 0.01)  # of digits
 
 
 def test_a_rule_that_does_not_exist_is_answered_with_the_nearest() -> None:
