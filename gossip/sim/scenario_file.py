@@ -33,10 +33,12 @@ from gossip.sim.scenario import BadDisk, Crash, Cut, Fault, Scenario, Signatures
 from ledger.errors import LocalError
 
 MAX_PEERS: Final = 1_000
+MAX_SECONDS: Final = 10_000_000  # four months
 MAX_FILE_BYTES: Final = 1 << 20
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+Length = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 _PACKAGED: Final = files("gossip.sim") / "scenarios"
 
 
@@ -100,10 +102,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     about: str = ""
     peers: Annotated[int, Meta(ge=1, le=MAX_PEERS)] = 20
-    seconds: Seconds = 60.0
-    settle_s: Seconds = 60.0
+    seconds: Length = 60.0
+    settle_s: Length = 60.0
     seed: int = 0
-    round_s: Seconds = 2.0
+    round_s: Length = 2.0
     loss: Share = 0.0
     delay_s: Seconds = 0.02
     jitter_s: Seconds = 0.01

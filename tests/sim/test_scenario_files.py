@@ -117,8 +117,8 @@ def test_what_a_file_leaves_out_is_as_in_the_program() -> None:
         ("[[crash]]\npeers = [1]\nat = 500", "a [[crash]] begins at 500 s, when all is over"),
         ("[[late]]\npeers = [1]\nat = 500", "a [[late]] begins at 500 s, when all is over"),
         ("[[cut]]\npeers = [1]\nat = 500\nuntil = 600", "a [[cut]] begins at 500 s, when all is over"),
-        ("seconds = 1e8", "impossible length"),
-        ("settle_s = 1e8", "impossible length"),
+        ("seconds = 1e8", "at `$.seconds`"),
+        ("settle_s = 1e8", "at `$.settle_s`"),
         ("peers = 4\nadmins = 5", "5 admins of 4 peers"),
         ("threshold = 2", "2 admins change the policy together, and there are 1"),
         ("peers = 4\nwitnesses = 5", "5 witnesses of 4 peers"),
@@ -164,9 +164,7 @@ def test_those_that_come_with_the_program_are_there_and_say_what_for() -> None:
         assert load_scenario(name, peers=6, seed=3).peers == 6
 
 
-@pytest.mark.parametrize("name", ["everything", "byzantine"])
-def test_a_few_peers_live_through_the_worst_of_them(name: str) -> None:
-    report = simulate(replace(load_scenario(name, peers=6, seed=1), signatures="checked"))
-    assert report.ok, f"{name}, seed {report.seed}: {report}"
-    assert report.heads_equal
-    assert report.drained
+def test_a_few_peers_live_through_the_worst_of_them() -> None:
+    """All of them, of more peers, are run by `make scenarios`, which CI does after the tests."""
+    report = simulate(replace(load_scenario("everything", peers=5, seed=1), signatures="checked"))
+    assert report.wrong == (), f"seed {report.seed}: {report}"
