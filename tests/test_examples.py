@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 def test_own_task_teaches_all_digits_to_peers_that_have_a_few() -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "own_task.py")],
-        capture_output=True, text=True, timeout=120, check=False, cwd=EXAMPLES.parent,
+        capture_output=True, text=True, timeout=600, check=False, cwd=EXAMPLES.parent,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(EXAMPLES.parent), "JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -26,7 +26,7 @@ def test_own_task_teaches_all_digits_to_peers_that_have_a_few() -> None:
 def test_own_rule_and_own_data_stand_beside_the_fold() -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "own_rule.py")],
-        capture_output=True, text=True, timeout=120, check=False, cwd=EXAMPLES.parent,
+        capture_output=True, text=True, timeout=600, check=False, cwd=EXAMPLES.parent,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(EXAMPLES.parent), "JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

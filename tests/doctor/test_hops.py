@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from gossip.doctor.finding import HOPS
+
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
+INSIDE = 31  # tests in inside.py
 
 
 def namespace() -> list[str]:
@@ -31,4 +35,11 @@ def test_each_hop_that_is_broken_is_named() -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
-    print(run.stdout.splitlines()[-1])
+    counted = dict(re.findall(r"(\d+) (passed|skipped|failed)", run.stdout.splitlines()[-1]))
+    assert {word: int(number) for number, word in counted.items()} == {"passed": INSIDE}, run.stdout  # and none skipped
+
+
+def test_the_documents_table_names_every_hop_and_no_other() -> None:
+    text = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    named = [re.findall(r"`([^`]+)`", row.split("|")[1]) for row in text.splitlines() if row.startswith("| `")]
+    assert sorted(hop for names in named for hop in names) == sorted(HOPS)
