@@ -409,10 +409,17 @@ class Borrowed:
 
 @dataclass(frozen=True, slots=True)
 class Borrow:
-    """From now on train on own rows and those of these shards, all of them kept; let go of any other. Answer DataReady.
-    No Train comes before that."""
+    """From now on train on own rows and those of these shards, all of them kept. Answer DataReady. No Train comes
+    before that."""
 
     shards: tuple[Borrowed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropRows:
+    """Remove the rows of these shards, none of which is trained on any more."""
+
+    shards: tuple[Hash, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +466,7 @@ Effect = (
     | CutShards
     | KeepRows
     | Borrow
+    | DropRows
     | Inspect
     | Judge
     | Note
@@ -477,6 +485,7 @@ __all__ = [
     "DialFailed",
     "Drain",
     "Drop",
+    "DropRows",
     "Effect",
     "Event",
     "Found",

@@ -1,6 +1,6 @@
 """Rows that others lend this peer, on its disk: DIR/borrowed/, a file for each shard.
 
-    KeepRows --what is a row--> a file        Borrow --> files in use, all others removed --> the trainer reads anew
+    KeepRows --what is a row--> a file        Borrow --> files in use --> the trainer reads anew      DropRows --> gone
 
 They are the lenders' and not ours: none outlives its lease, nor this run. What is lent again is fetched again.
 """
@@ -11,7 +11,7 @@ import shutil
 from itertools import groupby
 from pathlib import Path
 
-from gossip.events import Borrow, Borrowed, KeepRows
+from gossip.events import Borrow, Borrowed, DropRows, KeepRows
 from gossip.training.lent_rows import write_rows
 from gossip.training.protocol import BorrowedRows
 from gossip.training.spec import ModelSpec
@@ -50,10 +50,12 @@ class BorrowedFiles:
             ) from None  # fmt: skip
 
     def use(self, effect: Borrow) -> None:
-        """From now on these, and no other is on the disk."""
+        """From now on these."""
         self._use = effect.shards
-        kept = {one.shard for one in effect.shards}
-        for shard in [shard for shard in self._files if shard not in kept]:
+
+    def drop(self, effect: DropRows) -> None:
+        """Remove rows that are not in use."""
+        for shard in effect.shards:
             self._files.pop(shard)[0].unlink(missing_ok=True)
 
     def rows(self) -> list[BorrowedRows]:

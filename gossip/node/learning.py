@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip import directory as places
-from gossip.events import Borrow, DataReady, KeepRows, Train, Trained, TrainingFailed
+from gossip.events import Borrow, DataReady, DropRows, KeepRows, Train, Trained, TrainingFailed
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.config import NodeConfig
 from gossip.node.own_data import Own, commitment
@@ -110,8 +110,9 @@ class Learning:
     def train(self, effect: Train) -> None:
         self._tasks.create_task(self._round(effect), name=f"round {effect.round}")
 
-    def borrow(self, effect: KeepRows | Borrow) -> None:
-        """Keep rows that others lend; or train on just these beside the own ones, and say when that is ready."""
+    def borrow(self, effect: KeepRows | DropRows | Borrow) -> None:
+        """Keep rows that others lend, or remove them; or train on just these beside own ones, and say when that is
+        ready."""
         self._tasks.create_task(self._borrow(effect), name="rows of others")
 
     async def evaluate(self, theta: NDArray[np.float32]) -> dict[str, Any]:
@@ -155,16 +156,20 @@ class Learning:
         self.claim, self.spent = loaded.privacy, loaded.spent
         await self._post(DataReady(commitment(own, loaded, sketch), loaded.epoch_s, sketch, self._steps))
 
-    async def _borrow(self, effect: KeepRows | Borrow) -> None:
+    async def _borrow(self, effect: KeepRows | DropRows | Borrow) -> None:
         genesis, lent = self._genesis, self._own.borrowed
-        assert genesis is not None
+        if genesis is None or self._trainer is None:
+            return  # nothing is trained here
         async with self._lent_turn:
-            if isinstance(effect, KeepRows):
-                await asyncio.to_thread(lent.keep, genesis.model, effect)
-                return
-            lent.use(effect)
-            with suppress(Replaced):  # another process has read them
-                await self._ask(lambda trainer: self._load(genesis))
+            match effect:
+                case KeepRows():
+                    await asyncio.to_thread(lent.keep, genesis.model, effect)
+                case DropRows():
+                    lent.drop(effect)
+                case Borrow():
+                    lent.use(effect)
+                    with suppress(Replaced):  # another process has read them
+                        await self._ask(lambda trainer: self._load(genesis))
 
     async def _ask(self, question: Callable[[TrainerProcess], Awaitable[T]]) -> T:
         """One question, when it is its turn. Replaced if the process died over it, LinkError if it keeps dying."""

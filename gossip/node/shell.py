@@ -336,7 +336,7 @@ class Node:
                 self._writer.put(effect)
             case ev.Train():
                 self._learning.train(effect)
-            case ev.KeepRows() | ev.Borrow():
+            case ev.KeepRows() | ev.DropRows() | ev.Borrow():
                 self._learning.borrow(effect)
             case ev.OpenRecords() | ev.CutShards() | ev.Inspect() | ev.Judge():
                 self._checking.start(effect)

@@ -161,6 +161,11 @@ class Blobs:
     def is_coming(self, digest: Hash) -> bool:
         return digest in self._open or digest in self._ready
 
+    def failures(self, digest: Hash) -> int:
+        """How often a blob that is coming was asked for since it last came forward, in vain."""
+        transfer = self._open.get(digest)
+        return len(transfer.failed_on) if transfer is not None else 0
+
     def _has_room(self, peer: PeerId, size_bytes: int) -> bool:
         """Whether a blob may come before its entry's turn: what entries of one peer name takes only so much."""
         if len(self._open) >= self._limits.transfers or self._ready_bytes >= self._limits.blobs_waiting_bytes:

@@ -87,7 +87,7 @@ class Rounds:
         self.draining = False
         self.paused = ""  # why no round begins, for people; "": they do
         self.done = 0  # rounds trained since the start
-        self._wasted = 0  # rounds in a row that gave nothing
+        self.wasted = 0  # rounds in a row that gave nothing
         self.published = 0  # own updates in the log
         self._newest: Hash = ""  # the delta of the newest of them
         self.staleness = 0.0  # tau of the last own update
@@ -158,7 +158,7 @@ class Rounds:
             self.failed(f"an epsilon of {event.epsilon / 1000:g} is not what this peer's data entry claims")
             return
         self.done += 1
-        self._wasted = 0
+        self.wasted = 0
         self._profile.published(event.steps, event.seconds, now)
         self.scores = event.scores
         self._out.note("trained", round=self.done, steps=event.steps, examples=event.examples, seconds=event.seconds)
@@ -175,8 +175,8 @@ class Rounds:
         """A round gave nothing that can be published: it is thrown away. What it spent of a promise stays spent."""
         if not self.training or event.round != self.done + 1:
             return
-        self._wasted += 1
-        if self._wasted >= MAX_WASTED:
+        self.wasted += 1
+        if self.wasted >= MAX_WASTED:
             self.failed(f"{MAX_WASTED} rounds in a row were thrown away: {event.reason}")
             return
         self.training = False
@@ -205,6 +205,7 @@ class Rounds:
         """The trainer is told to read other data: no round begins before it is ready, or it would be of two data
         sets."""
         self._is_exchanging = True
+        self.wasted = 0  # that was with those of before
 
     @property
     def may_exchange(self) -> bool:

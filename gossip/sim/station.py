@@ -33,6 +33,7 @@ from gossip.events import (
     Dial,
     Drain,
     Drop,
+    DropRows,
     Effect,
     Event,
     Inspect,
@@ -292,8 +293,10 @@ class SimPeer:
                 self._rows[shard] = rows
             case Borrow(shards):
                 self.borrowed = shards
-                self._rows = {one.shard: self._rows[one.shard] for one in shards}
                 self._later(LOOK_S, self._data_ready())
+            case DropRows(shards):
+                for shard in shards:
+                    del self._rows[shard]
             case Inspect(number, records):
                 found = swarm.trainer.inspect(records) if isinstance(swarm.trainer, Keeper) else None
                 self._later(LOOK_S, Inspected(number, found))

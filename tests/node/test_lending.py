@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from gossip import directory as places
 from gossip import zones
-from gossip.events import Borrow, Borrowed, CutShards, DataReady, KeepRows, ShardsCut
+from gossip.events import Borrow, Borrowed, CutShards, DataReady, DropRows, KeepRows, ShardsCut
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.checking import Checking
 from gossip.node.config import NodeConfig
@@ -63,6 +63,12 @@ class Node:
         return answer.commitment
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def node(folder: Path, *files: Path, public: bool = False, lends: bool = True) -> AsyncIterator[Node]:
     held_out = write(folder / "held-out.jsonl", [row(number, site="other") for number in range(60)])
@@ -107,9 +113,22 @@ async def test_shards_of_public_files_are_cut_and_others_rows_are_trained_on_unt
         ]
         assert [file.stem for file in (other / "peer" / "borrowed").iterdir()] == [digest]
         borrower.learning.borrow(Borrow(()))
+        borrower.learning.borrow(DropRows((digest,)))
         assert (await borrower.read()).root == before.root
+        await until(lambda: not list((other / "peer" / "borrowed").iterdir()))
         assert list((other / "peer" / "borrowed").iterdir()) == []
     assert not (other / "peer" / "borrowed").exists()
+
+
+async def test_a_node_without_data_keeps_no_rows_of_others(tmp_path: Path) -> None:
+    """Its machine asks for none; a node that is told of some all the same must not end by that."""
+    async with node(tmp_path, lends=False) as observer:
+        observer.learning.begin(observer.genesis)
+        observer.learning.borrow(KeepRows("cc" * 32, ((b"k", b"v"),)))
+        observer.learning.borrow(DropRows(("cc" * 32,)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert not (tmp_path / "peer" / "borrowed").exists()
 
 
 @pytest.mark.parametrize("why", ["private", "one of two files private", "nobody named"])

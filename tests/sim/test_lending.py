@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from gossip.config import PeerConfig
-from gossip.events import Event, LinkDown, LinkUp, Received, Send
-from gossip.peer.lease import shards_of
+from gossip.events import Borrow, DropRows, Event, KeepRows, LinkDown, LinkUp, Received, Send, TrainingFailed
+from gossip.peer.lease import holder, shards_of
+from gossip.peer.lending import Lending
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.scenario import Crash
 from gossip.sim.station import SimPeer
 from gossip.sim.toy import ToyTrainer
 from gossip.wire.codec import decode, encode
-from gossip.wire.frames import Frame, Lacks, Lease, Piece, WantBlob
+from gossip.wire.frames import PIECE_BYTES, Frame, Lacks, Lease, Piece, WantBlob
 from ledger.entry import Data, Update
 from ledger.opening import SHARDS, make_shards
 
@@ -233,3 +236,158 @@ def test_rows_that_their_lender_never_committed_to_are_not_trained_on() -> None:
     link = talk.link(LENDER, after_s=40.0)
     assert not [frame for frame in talk.say(link, lease) if isinstance(frame, WantBlob)]  # not in this run
     assert talk.peer.machine.status().borrowed == ()
+
+
+class Lent(Talk):
+    """A borrower, and a lender's link that says by hand what is lent."""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(ANN, seconds=6.0, config=PeerConfig(lease_s=60.0), **facts)
+        assert isinstance(self.swarm.trainer, ToyTrainer)
+        lender = self.swarm.peers[LENDER]
+        (self.data,) = entries(lender, Data)
+        self.cut = make_shards(bytes(lender._leaves), self.swarm.trainer.records(LENDER), self.swarm.swarm_id)
+        self.names = [sha256(shard).hexdigest() for shard in self.cut]
+        self.far = self.link(LENDER)
+
+    def lease(self, epoch: int, *numbers: int, root: str = "") -> Lease:
+        shards = tuple((number, self.names[number], len(self.cut[number])) for number in numbers)
+        return Lease(root or self.data.root, epoch, (self.peer.self_id,), shards)
+
+    def asked(self, lease: Lease) -> list[int]:
+        """Which shards are asked for when that lease comes."""
+        wants = [frame.hash for frame in self.say(self.far, lease) if isinstance(frame, WantBlob)]
+        return [self.names.index(digest) for digest in wants]
+
+    def give(self, number: int) -> list[Any]:
+        shard, effects = self.cut[number], list[Any]()
+        for at in range(0, len(shard), PIECE_BYTES):
+            part = Piece(self.names[number], len(shard), at, shard[at : at + PIECE_BYTES])
+            effects += self.feed(Received(self.far, encode(part)))
+        return effects
+
+
+@pytest.mark.parametrize("facts", [{"observers": (ANN,)}, {"public": (LENDER, ANN)}, {"lends": {ANN: (BOB,)}}])
+def test_who_may_not_train_on_others_rows_fetches_none(facts: dict[str, Any]) -> None:
+    """Without data, with public data, or lending some: what would be fetched could only lie about."""
+    talk = Lent(**facts)
+    assert talk.peer.machine is not None
+    talk.peer.machine._borrowing._from.add(talk.swarm.peers[LENDER].self_id)
+    assert talk.asked(talk.lease(1, 0)) == []
+    assert not [effect for effect in talk.give(0) if isinstance(effect, KeepRows)]
+
+
+def test_rows_are_kept_for_the_lease_they_were_proven_for_and_go_with_it() -> None:
+    talk = Lent()
+    assert talk.peer.machine is not None
+    assert talk.asked(talk.lease(5, 0, 1)) == [0]
+    assert [effect.shard for effect in talk.give(0) if isinstance(effect, KeepRows)] == [talk.names[0]]
+    assert [effect.shard for effect in talk.give(1) if isinstance(effect, KeepRows)] == [talk.names[1]]
+    # a lease without one of them: its rows go at once, though nothing was trained on them
+    assert DropRows((talk.names[1],)) in talk.feed(Received(talk.far, encode(talk.lease(6, 0))))
+    # the same bytes under another root have to be proven anew
+    talk.peer.machine._borrowing.learn(
+        talk.swarm.peers[LENDER].self_id, msgspec.structs.replace(talk.data, root="cd" * 32)
+    )
+    effects = talk.feed(Received(talk.far, encode(talk.lease(7, 0, root="cd" * 32))))
+    assert DropRows((talk.names[0],)) in effects
+    assert [decode(e.message) for e in effects if isinstance(e, Send) and e.message[:1] == b"\x05"] == [
+        WantBlob(talk.names[0], 0, min(len(talk.cut[0]), 2 * PIECE_BYTES))
+    ]
+    # and one blob under two numbers is none of two shards
+    twice = talk.lease(8, 0)
+    twice = Lease(twice.root, 8, twice.among, ((0, *twice.shards[0][1:]), (1, *twice.shards[0][1:])))
+    assert talk.ends(talk.far, twice)
+
+
+def test_a_lender_whose_clock_went_back_is_heard_on_a_new_link() -> None:
+    talk = Lent()
+    assert talk.asked(talk.lease(2_000_000_000, 0)) == [0]
+    assert talk.asked(talk.lease(1_900_000_000, 1)) == []
+    talk.now += 5.0
+    talk.feed(LinkDown(talk.far, "the far end is gone"))
+    talk.far = 9100
+    talk.feed(LinkUp(talk.far, talk.swarm.peers[LENDER].public, dialled=False))
+    assert talk.asked(talk.lease(1_900_000_000, 1)) == [1]
+
+
+def test_what_a_lender_never_gives_is_given_up_and_what_is_here_is_trained_on() -> None:
+    talk = Lent()
+    assert talk.asked(talk.lease(1, 0, 1)) == [0]
+    asked = 0
+    for _ in range(60):
+        talk.now += 5.0
+        said = talk.say(talk.far, Lacks(talk.names[0]))
+        asked += sum(isinstance(frame, WantBlob) and frame.hash == talk.names[0] for frame in said)
+        if any(isinstance(frame, WantBlob) and frame.hash == talk.names[1] for frame in said):
+            break
+    assert 1 <= asked <= 4
+    assert [effect.shard for effect in talk.give(1) if isinstance(effect, KeepRows)] == [talk.names[1]]
+
+
+def test_of_two_lenders_one_that_says_nothing_keeps_nobody_from_the_others_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give = Lending.on_want
+    swarm = Watched(seconds=30.0, public=(LENDER, EVE), lends={LENDER: NAMED, EVE: (ANN,)})
+    asked: list[str] = []
+
+    def silent(self: Lending, link: int, want: WantBlob, to: str | None) -> bool:
+        eve = swarm.peers[EVE].machine
+        if eve is not None and self is eve._lending and want.hash in self._cut:
+            asked.append(want.hash)
+            return True
+        return give(self, link, want, to)
+
+    monkeypatch.setattr(Lending, "on_want", silent)
+    swarm.run()
+    assert asked
+    lenders = {one.lender for one in swarm.peers[ANN].borrowed}
+    assert lenders == {swarm.peers[LENDER].self_id}
+
+
+def test_a_lender_that_changes_its_lease_all_the_time_does_not_keep_borrowers_from_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look = Lending.tick
+
+    def restless(self: Lending, now: float) -> None:
+        look(self, now)
+        if self._among and self._cut:
+            self._begin(self._among, now)
+
+    def shrinking(self: Lending, live: Any) -> None:
+        mine = sorted(
+            (cut.number, digest, len(cut.data))
+            for digest, cut in self._cut.items()
+            if holder(self._root, cut.number, self._among) == live.peer
+        )
+        self._out.send(live.link, Lease(self._root, self._epoch, self._among, tuple(mine[self._epoch % 2 :])))
+
+    monkeypatch.setattr(Lending, "tick", restless)
+    monkeypatch.setattr(Lending, "_say", shrinking)
+    swarm = Watched(seconds=40.0)
+    swarm.run()
+    for peer in NAMED:
+        log = swarm.peers[peer]
+        data, updates = entries(log, Data), entries(log, Update)
+        assert len(data) > 2  # it did exchange
+        for before, after in pairwise(data[1:]):
+            assert after.time - before.time >= 4 - 1
+            assert any(before.seq < update.seq < after.seq for update in updates)
+        assert len(updates) >= 8
+
+
+def test_a_round_that_diverges_is_blamed_on_the_newest_lender_and_training_goes_on_without_its_rows() -> None:
+    talk = Talk(ANN)
+    assert talk.peer.machine is not None
+    rounds = talk.peer.machine._rounds
+    assert talk.peer.borrowed
+    assert rounds.training
+    rounds.draining = False  # the swarm has come to rest, and this peer goes on
+    effects = talk.feed(TrainingFailed(rounds.done + 1, "the loss is no number", is_over=False))
+    assert Borrow(()) in effects
+    dropped = {shard for effect in effects if isinstance(effect, DropRows) for shard in effect.shards}
+    assert dropped == {one.shard for one in talk.peer.borrowed}
+    lender = talk.link(LENDER)
+    assert not [f for f in talk.say(lender, talk.swarm.leases(ANN)[-1][1]) if isinstance(f, WantBlob)]
