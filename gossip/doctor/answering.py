@@ -6,6 +6,7 @@ visitor learns this machine's time and gets one message back; nothing of this ma
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +19,22 @@ from ledger.errors import GossipError, LinkError
 from ledger.keys import PrivateKey
 
 VISIT_S: Final = 10.0
+HELLO_S: Final = 2.0  # a visitor that says nothing for so long is no doctor ...
+VISITS: Final = 4  # ... and so many may be here at once: who keeps still keeps nobody out
 
 Tell = Callable[[str, dict[str, Any]], None]
+
+
+async def _receive(transport: WebRTCTransport, wall: Callable[[], float], tell: Tell) -> None:
+    """One visit after another."""
+    while True:
+        link = await transport.incoming.get()
+        try:
+            ahead_s = await talk.answer(link, wall, VISIT_S, HELLO_S)
+        except GossipError as error:  # whoever it was, it was no doctor
+            tell("silent", {"text": str(error)})
+            continue
+        tell("visited", {"ahead_s": round(ahead_s, 1), "by": link.key.hex()[:8]})
 
 
 async def wait(
@@ -39,14 +54,9 @@ async def wait(
         except LinkError as error:  # it can be reached all the same; the other end says that it was not heard
             tell("silent", {"text": str(error)})
         tell("waiting", {"address": f"{addresses[0]}:{taken}"})
-        while True:
-            link = await transport.incoming.get()
-            try:
-                ahead_s = await talk.answer(link, wall, VISIT_S)
-            except GossipError as error:  # whoever it was, it was no doctor
-                tell("silent", {"text": str(error)})
-                continue
-            tell("visited", {"ahead_s": round(ahead_s, 1), "by": link.key.hex()[:8]})
+        async with asyncio.TaskGroup() as visits:
+            for _ in range(VISITS):
+                visits.create_task(_receive(transport, wall, tell))
     finally:
         await voice.close()
         await transport.close()

@@ -12,6 +12,7 @@ from typing import Any, Final
 import psutil
 
 from gossip.doctor.finding import Finding, fails, ok, warns
+from gossip.node.power import battery
 
 BACKENDS: Final = ("aiolibdatachannel", "aiortc")
 BESIDE: Final = ("gossip-swarm", "aiohttp", "aioice", "zeroconf", "jax", "numpy", "cryptography")
@@ -60,9 +61,8 @@ def look() -> Finding:
     cores = os.cpu_count() or 1
     load_1 = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     memory = psutil.virtual_memory().available
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    percent = round(battery.percent) if battery is not None else None
-    plugged = bool(battery.power_plugged) if battery is not None else True
+    found = battery()
+    percent, plugged = (None, True) if found is None else (round(found.percent), found.plugged)
     return judge(cores, load_1, memory, percent, plugged=plugged)
 
 

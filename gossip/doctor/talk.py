@@ -96,11 +96,11 @@ async def ask(link: Link, wall: Callable[[], float], patience: Patience) -> Told
     return Told(ahead_s, round_trip_s, clock() - begun)
 
 
-async def answer(link: Link, wall: Callable[[], float], patience_s: float) -> float:
+async def answer(link: Link, wall: Callable[[], float], patience_s: float, hello_s: float | None = None) -> float:
     """The other half, which ends the link: by how many seconds their clock is ahead of ours. LinkError, RemoteError:
     they said no hello in time."""
     try:
-        async with asyncio.timeout(patience_s):
+        async with asyncio.timeout(patience_s if hello_s is None else hello_s):
             theirs = read_hello(await link.receive())
             ahead_s = theirs.time_ms / 1000 - wall()
             await link.send(hello(wall))

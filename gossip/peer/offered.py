@@ -14,7 +14,7 @@ at: its key may be of an entry that is not here, and the witnesses signed the sa
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gossip.wire.frames import Latest
@@ -51,23 +51,36 @@ def verify_offer(frame: Latest, swarm: Hash, witnesses: Iterable[str], keys: Cal
     if not isinstance(entry, Snapshot) or entry.swarm != swarm or entry.seq + 1 != checkpoint.size:
         raise _wrong("its entry is no snapshot of this swarm, or not the last under its checkpoint")
     verify_inclusion(leaf_hash(frame.entry), entry.seq, checkpoint.size, frame.proof, checkpoint.root)
-    signatures, named = cosignatures(frame.note), list(witnesses)
-    found = [_signer(checkpoint, signatures, keys(witness), swarm) for witness in named]
+    lines, named = _Lines(cosignatures(frame.note), swarm), list(witnesses)
+    found = [_signer(checkpoint, lines, keys(witness)) for witness in named]
     by = tuple(peer for peer in found if peer is not None)
     if 2 * len(set(by)) <= len(named):
         raise _wrong(f"{len(set(by))} of {len(named)} witnesses have signed it")
     return Offer(frame.log, entry.seq, entry_hash(frame.entry), entry.model, entry.updates, by)
 
 
-def _signer(
-    checkpoint: Checkpoint, signatures: Iterable[Signature], keys: Iterable[bytes], swarm: Hash
-) -> PeerId | None:
+class _Lines:
+    """The signatures under a note. A sender chooses all of them, so what each costs is paid once, not for each witness:
+    whose log a name is, and which lines bear a key's id."""
+
+    def __init__(self, lines: Iterable[Signature], swarm: Hash) -> None:
+        self._by: dict[tuple[str, bytes], list[Signature]] = {}
+        for line in lines:
+            self._by.setdefault((line.name, line.key_id), []).append(line)
+        peers = {name: _peer_of(name, swarm) for name in dict.fromkeys(name for name, _ in self._by)}
+        self._peers = {name: peer for name, peer in peers.items() if peer is not None}
+
+    def of(self, key: bytes) -> Iterator[tuple[PeerId, Signature]]:
+        """Those that say to be by this key, and under whose name."""
+        for name, peer in self._peers.items():
+            for line in self._by.get((name, key_id(name, COSIGNATURE, key)), ()):
+                yield peer, line
+
+
+def _signer(checkpoint: Checkpoint, lines: _Lines, keys: Iterable[bytes]) -> PeerId | None:
     """Under which name a witness has signed; None if it has not."""
-    for key in keys:
-        for line in signatures:
-            peer = _peer_of(line.name, swarm)
-            if peer is None or line.key_id != key_id(line.name, COSIGNATURE, key):
-                continue
+    for key in dict.fromkeys(keys):
+        for peer, line in lines.of(key):
             try:
                 verify_cosignature(checkpoint, line, line.name, key)
             except RemoteError:
