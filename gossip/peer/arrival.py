@@ -9,6 +9,10 @@ and train from, a model that a majority of the witnesses has recomputed. Nothing
 and are folded as ever, and nothing is published on top of a borrowed model before its past is folded and the hash is
 right (rounds.py).
 
+A snapshot that a majority of the witnesses made up may be in nobody's history, so nothing proves it wrong while the
+swarm goes on. Whoever offers a model holds its past, so what links say to hold when it arrives is all that can be
+needed. Once that is admitted, or nobody can show it, the snapshot has half a minute to turn up.
+
 Rules kept here: pull only, and only when far behind; an offer is checked against genesis' witnesses before a byte is
 fetched (offered.py), the bytes against their hash (fetch.py), the model against the own fold. Whoever signed a model
 that does not follow from the logs is named, once, and nothing is borrowed again in this run. It refuses to know what
@@ -18,7 +22,7 @@ a model is good for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
@@ -35,10 +39,11 @@ from gossip.peer.offered import Offer, verify_offer
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.quota import Quota
+from gossip.peer.rumour import Rumour
 from gossip.peer.shifted import hash_of, shifted
 from gossip.wire.frames import MAX_SIZE, NO_HASH, Lacks, Latest, Parts, Piece, WantParts
 from ledger.canonical import entry_hash
-from ledger.chain import LogId
+from ledger.chain import LogId, peer_of
 from ledger.entry import PeerId
 from ledger.errors import RemoteError
 from ledger.fold import model_header
@@ -47,7 +52,9 @@ from ledger.replica import Checked
 MAX_ASKED: Final = 4  # links asked what they offer, side by side: so many can serve one model
 ASK_AGAIN_S: Final = 30.0  # a link that had nothing to offer, or did not say, may have later
 LOOK_S: Final = 0.25  # between two looks at how far behind we are
-DOUBT_S: Final = 30.0  # so long nothing may be missing without the snapshot having come
+DOUBT_S: Final = 30.0  # with all here that was announced when it arrived, so long the snapshot may still come
+LONGEST_S: Final = 1800.0  # however much is still announced: what links send in crumbs must not hold us for ever
+OTHER: Final = "has another entry in its place, in the log that reached this peer"
 
 Theta = NDArray[np.float32]
 
@@ -60,15 +67,16 @@ class Borrowed:
     data: bytes  # whose SHA-256 is the model's hash
     theta: Theta  # read-only
     outcome: Literal["open", "true", "false"] = "open"
+    lacking: dict[LogId, int] = field(default_factory=dict)  # sizes announced when it arrived, and not admitted since
+    since: float | None = None  # when it arrived, as far as anybody has looked
 
 
 class Arrival:
-    """What a peer that is far behind does about it. `missing` counts entries known of and not admitted,
-    `said` those that a link says to hold."""
+    """What a peer that is far behind does about it."""
 
     def __init__(
         self, config: PeerConfig, book: Book, links: Links, pace: Pace, out: Outbox, finals: Finals, blobs: Blobs,
-        missing: Callable[[], int], said: Callable[[], int], blame: Blame, name: Callable[[PeerId], str],
+        rumour: Rumour, blame: Blame, name: Callable[[PeerId], str],
     ) -> None:  # fmt: skip
         self._config = config
         self._book = book
@@ -77,8 +85,7 @@ class Arrival:
         self._out = out
         self._finals = finals
         self._blobs = blobs
-        self._missing = missing
-        self._said = said
+        self._rumour = rumour
         self._blame = blame
         self._name = name
         self._asked: dict[LinkId, tuple[float, float]] = {}  # since when, and until when others wait for its answer
@@ -172,6 +179,8 @@ class Arrival:
         log = self._find(borrowed.offer)
         if log == checked.log:
             self._verify(borrowed, log)
+        elif log is None and peer_of(checked.log) == borrowed.offer.log:
+            self._refuse(borrowed, OTHER)
 
     def _verify(self, borrowed: Borrowed, log: LogId) -> None:
         replica, offer = self._book.replica, borrowed.offer
@@ -212,7 +221,7 @@ class Arrival:
 
     def _look(self, now: float) -> None:
         self._look_at = now + LOOK_S
-        if self._said() < self._config.far_entries:
+        if self._rumour.said() < self._config.far_entries:
             return
         self._out.timer(TIMER, self._look_at)
         if not self._begin(now):
@@ -272,14 +281,15 @@ class Arrival:
             fetch.pump(now)
 
     def _use(self, offer: Offer, data: bytes) -> None:
-        fold = self._book.require_fold()
+        fold, replica = self._book.require_fold(), self._book.replica
         body = data[len(model_header(fold.layout)) :]
         theta: Theta = self._book.arithmetic.to_float32(self._book.arithmetic.read_model(body))
         theta.flags.writeable = False
         sources = len(self._fetch.sources) if self._fetch is not None else 0
         self._fetch = self._offer = None
         self._offers.clear()
-        self.borrowed = borrowed = Borrowed(offer, data, theta)
+        self._complete_since = None
+        self.borrowed = borrowed = Borrowed(offer, data, theta, lacking=self._rumour.announced())
         self._out.note(
             "arrived", peer=offer.log, seq=offer.seq, model=offer.model, updates=offer.updates, bytes=len(data),
             links=sources,
@@ -287,14 +297,21 @@ class Arrival:
         log = self._find(offer)
         if log is not None:
             self._verify(borrowed, log)
+        elif any(replica.size(log) > offer.seq for log in replica.strands(offer.log)):
+            self._refuse(borrowed, OTHER)
 
     def _doubt(self, borrowed: Borrowed, now: float) -> None:
-        """All that is known of is here, and for long: then the snapshot is in nobody's history."""
+        """All that was known of when it arrived is here, and for long: then the snapshot is in nobody's history."""
         if now < self._look_at:
             return
         self._look_at = now + LOOK_S
         self._out.timer(TIMER, self._look_at)
-        if self._missing():
+        since = borrowed.since = now if borrowed.since is None else borrowed.since
+        replica, rumour = self._book.replica, self._rumour
+        borrowed.lacking = {log: size for log, size in borrowed.lacking.items() if replica.size(log) < size}
+        if now - since >= LONGEST_S:
+            self._refuse(borrowed, "could not be verified in half an hour")
+        elif not len(self._links) or any(rumour.lacks(log, size) for log, size in borrowed.lacking.items()):
             self._complete_since = None
         elif self._complete_since is None:
             self._complete_since = now

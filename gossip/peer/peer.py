@@ -132,8 +132,8 @@ class Peer:
         book.find = self._blobs.find
         self._finals = Finals(book, shelf, out, self._blobs, self._missing)
         self._arrival = Arrival(
-            config, book, self._links, self._pace, out, self._finals, self._blobs, self._missing,
-            lambda: self._rumour.said(), lambda link, error: self._reception.blame(link, error), self._chronicle.name,
+            config, book, self._links, self._pace, out, self._finals, self._blobs, self._rumour,
+            lambda link, error: self._reception.blame(link, error), self._chronicle.name,
         )  # fmt: skip
         self._serving = Serving(self_id, replica)
         self._admission = Admission(

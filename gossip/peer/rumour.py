@@ -385,6 +385,26 @@ class Rumour:
         us or not. A hint: a joiner does not know yet whose logs concern it."""
         return max((self._ahead(live.link) for live in self._links if not live.is_guest), default=0)
 
+    def announced(self) -> dict[LogId, int]:
+        """How much there is of each log that we do not hold all of, by the largest word of any link."""
+        found: dict[LogId, int] = {}
+        for live in self._links:
+            for log, size in self._claims[live.link].items() if not live.is_guest else ():
+                if size > max(found.get(log, 0), self._replica.size(log)):
+                    found[log] = size
+        return found
+
+    def lacks(self, log: LogId, size: int) -> bool:
+        """Whether more of a log, up to that size, may still come: it concerns us, and somebody who has not failed to
+        show it says that it is there."""
+        here = self._replica.size(log)
+        for live in self._links:
+            if not live.is_guest and self._tries.get((log, live.link), 0) < MAX_TRIES:
+                claimed = min(size, self._claims[live.link].get(log, 0))
+                if claimed > here and self.wanted_size(log, live) > here:
+                    return True
+        return False
+
     def _ahead(self, link: LinkId) -> int:
         """How many entries a link says to hold beyond what is admitted here. (Asked four times a second: of a swarm
         that is up to date hardly a log is looked at for it.)"""

@@ -14,10 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from gossip.config import PeerConfig
-from gossip.events import Effect, Event, KeepModel, Received, Send
+from gossip.events import Effect, Event, KeepModel, Received, Send, Timer
 from gossip.limits import Limits
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.peer.arrival import DOUBT_S
 from gossip.peer.finals import MARGIN, takes_over
+from gossip.peer.offered import Offer
 from gossip.peer.shifted import bytes_of, hash_of
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm
 from gossip.sim.station import SimPeer
@@ -362,6 +364,78 @@ def test_a_model_that_does_not_follow_from_the_logs_is_thrown_away_and_its_witne
     assert honest is not None
     assert joiner.model_hash() == honest.model_hash()  # the fold was never touched
     assert swarm.states[-1] == "folded"
+
+
+MADE_UP_AT = 6.0
+
+
+def borrowing(seq: int, round_s: float = 0.5, seconds: float = 45.0) -> Swarm:
+    """A swarm that trains on, one of which is given a false model at some time, of an entry that nobody has written."""
+    given: list[float] = []
+
+    def on(at: float, peer: int, event: Event) -> None:
+        machine, book = swarm.peers[JOINER].machine, swarm.peers[JOINER].book
+        if at < MADE_UP_AT or given or machine is None or book is None or book.fold is None:
+            return
+        given.append(at)
+        data = bytes_of(book, book.fold.theta + (1 << 34))
+        witness, log = swarm.peers[0].self_id, swarm.peers[1].self_id
+        machine._arrival._use(Offer(log, seq, "ee" * 32, sha256(data).hexdigest(), 10**7, (witness,)), data)
+        swarm.clock.after(0.01, lambda: swarm.peers[JOINER].deliver(Timer("arrival")))
+
+    swarm = Swarm(replace(BACK, crashes=(), round_s=round_s, delay_s=0.05, seconds=seconds), on)
+    return swarm
+
+
+def test_a_model_that_is_in_nobodys_history_is_thrown_away_in_a_swarm_that_trains_on() -> None:
+    """Something is nearly always on its way: what came up later does not put off the doubt."""
+    swarm = borrowing(seq=10**6)
+    report = swarm.run()
+    ((arrived_at, _),) = swarm.at("arrived")
+    ((refused_at, trouble),) = [one for one in swarm.at("trouble") if "in no history" in one[1]["text"]]
+    assert DOUBT_S <= refused_at - arrived_at < DOUBT_S + 4
+    assert trouble["by"] == [swarm.peers[0].self_id]
+    published = [at for at, _ in swarm.at("published")]
+    assert not [at for at in published if arrived_at + 1 < at < refused_at]
+    assert [at for at in published if at > refused_at]
+    assert any("it began from a model that was not true" in fields["text"] for _, fields in swarm.at("trouble"))
+    assert swarm.states[-1] == "folded"
+    assert report.heads_equal
+    assert report.models_equal
+
+
+def test_who_is_still_fetching_what_was_announced_doubts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossip.peer.arrival.DOUBT_S", 0.3)
+    swarm = Swarm(SLOW)
+    swarm.run()
+    ((arrived_at, _),), ((verified_at, _),) = swarm.at("arrived"), swarm.at("verified")
+    assert verified_at - arrived_at > 1
+    assert swarm.at("trouble") == []
+
+
+def test_no_model_is_held_for_ever_without_having_been_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gossip.peer.arrival.LONGEST_S", 5.0)
+    swarm = borrowing(seq=10**6, seconds=15.0)
+    swarm.run()
+    ((arrived_at, _),) = swarm.at("arrived")
+    assert [5 <= at - arrived_at < 6 for at, one in swarm.at("trouble") if "half an hour" in one["text"]] == [True]
+
+
+def test_a_model_of_an_entry_in_whose_place_there_is_another_is_thrown_away_at_once() -> None:
+    now, soon = borrowing(seq=2, seconds=9.0), borrowing(seq=30, seconds=20.0)
+    for swarm in (now, soon):
+        swarm.run()
+        ((arrived_at, _),) = swarm.at("arrived")
+        ((refused_at, _),) = [one for one in swarm.at("trouble") if "another entry in its place" in one[1]["text"]]
+        book = swarm.peers[JOINER].book
+        assert book is not None
+        log = swarm.peers[1].self_id
+        if swarm is now:
+            assert refused_at == arrived_at
+        else:
+            assert arrived_at < refused_at < arrived_at + DOUBT_S
+            assert book.replica.size(log) > 30
+            assert [at for at, _ in swarm.at("published") if at > refused_at]
 
 
 @SHARED
