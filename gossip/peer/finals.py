@@ -48,6 +48,7 @@ MAX_TERMS: Final = 4096  # moved to recompute one: a second or so
 MAX_BYTES: Final = 64 * 1024 * 1024  # of deltas read for it
 FEW: Final = 64  # entries missing: who lacks more is catching up, and has other things to do
 LOOK_S: Final = 1.0  # between two looks whether it can be done
+PARTS_AT_ONCE: Final = 16  # of a kept model looked at in one event: a megabyte, below a millisecond
 TIMER: Final = "finals"
 
 
@@ -73,7 +74,8 @@ class Finals:
         self._kept: Hash = ""
         self._size = 0  # bytes
         self._latest: Latest | None = None
-        self._hashes: list[bytes] = []  # of the parts
+        self._hashes: list[bytes] = []  # of the parts, as many as were looked at
+        self._hashed: Hash = ""  # whose they are
         self._look_at = 0.0
 
     # -------------------------------------------------------------- what was admitted
@@ -111,6 +113,7 @@ class Finals:
         """Keep the model that is wanted, if it is not kept and nothing more urgent is to be done."""
         if self._old:
             self._choose()
+        self._look_at_parts(now)
         if self._wanted is None or self._made:
             return
         if now < self._look_at:
@@ -122,6 +125,7 @@ class Finals:
         assert isinstance(snapshot, Snapshot)
         if snapshot.model == (self._kept or self._shelf.model()):  # it was kept in an earlier run
             self._serve(snapshot.model, log, final)
+            self._out.timer(TIMER, now)  # its parts are looked at from here on
         elif self._missing() > FEW:
             self._out.timer(TIMER, self._look_at)
         else:
@@ -134,19 +138,25 @@ class Finals:
         theta = shifted(book, change, self._blobs.find, terms=MAX_TERMS, size=MAX_BYTES)
         if theta is None or hash_of(book, theta) != snapshot.model:
             return  # too far back, or its author folds wrongly: the next one
-        self._out.put(KeepModel(snapshot.model, bytes_of(book, theta)))
+        self._keep(snapshot.model, bytes_of(book, theta))
         self._serve(snapshot.model, log, final)
 
     def verified(self, offer: Offer, data: bytes) -> None:
         """What we came with is right: keep that, and give it on as soon as its `final` is here."""
-        self._out.put(KeepModel(offer.model, data))
+        self._keep(offer.model, data)
         self._kept, self._latest = offer.model, None
+
+    def _keep(self, model: Hash, data: bytes) -> None:
+        self._out.put(KeepModel(model, data))
+        parts = range(0, len(data), PART_BYTES)
+        self._hashed, self._hashes = model, [sha256(data[begin : begin + PART_BYTES]).digest() for begin in parts]
 
     def _serve(self, model: Hash, log: LogId, final: Finality) -> None:
         fold, replica = self._book.require_fold(), self._book.replica
         self._made = self._kept = model
         self._size = len(model_header(fold.layout)) + 8 * fold.parameters
-        self._hashes.clear()
+        if self._hashed != model:  # kept in an earlier run
+            self._hashed, self._hashes = model, []
         entry, note = replica.data(log, final.snapshot), final.note.encode()
         proof = tuple(replica.tree(log).inclusion(final.snapshot, final.snapshot + 1))
         if 40 + len(entry) + len(note) + 32 * len(proof) <= MAX_MESSAGE_BYTES:  # else it cannot travel: the next one
@@ -156,31 +166,33 @@ class Finals:
 
     def on_want_parts(self, link: LinkId, frame: WantParts) -> None:
         """What is our Latest, or what are the hashes of a model's parts?"""
-        if frame.model == NO_HASH and self._latest is not None:
+        if frame.model == NO_HASH and self._latest is not None and self._serves(self._kept):
             self._out.send(link, self._latest)
         elif self._serves(frame.model):
-            hashes = self._manifest()
-            if frame.first >= len(hashes) > 0:
+            if frame.first >= len(self._hashes):
                 raise RemoteError("parts beyond a model's end are asked for")
-            if hashes:
-                self._out.send(link, Parts(frame.model, frame.first, tuple(hashes[frame.first :][:MAX_PARTS])))
-            else:
-                self._out.send(link, Lacks(frame.model))
+            self._out.send(link, Parts(frame.model, frame.first, tuple(self._hashes[frame.first :][:MAX_PARTS])))
         else:
             self._out.send(link, Lacks(frame.model))
 
     def _serves(self, model: Hash) -> bool:
-        """Whether it is ours, and on the shelf by now."""
-        return model == self._kept and self._latest is not None and self._shelf.model() == model
+        """Whether it is ours, on the shelf by now, and its parts are known."""
+        is_ours = model == self._kept and self._latest is not None and self._shelf.model() == model
+        return is_ours and self._hashed == model and len(self._hashes) * PART_BYTES >= self._size
 
-    def _manifest(self) -> list[bytes]:
-        if not self._hashes:
-            for begin in range(0, self._size, PART_BYTES):
-                part = self._shelf.model_part(begin, min(self._size, begin + PART_BYTES))
-                if not part:
-                    return []
-                self._hashes.append(sha256(part).digest())
-        return self._hashes
+    def _look_at_parts(self, now: float) -> None:
+        """Of a model that was kept in an earlier run, hash a few parts more: all of them at once would hold up
+        everything else, at a moment that whoever asks chooses."""
+        if self._latest is None or self._hashed != self._kept or self._shelf.model() != self._kept:
+            return
+        first = len(self._hashes) * PART_BYTES
+        for begin in range(first, self._size, PART_BYTES)[:PARTS_AT_ONCE]:
+            part = self._shelf.model_part(begin, min(self._size, begin + PART_BYTES))
+            if not part:
+                return  # damaged: it is served to nobody
+            self._hashes.append(sha256(part).digest())
+        if len(self._hashes) * PART_BYTES < self._size:
+            self._out.timer(TIMER, now)
 
     def on_want(self, link: LinkId, want: WantBlob, gate: Callable[[bytes], Released[Kind] | Withheld]) -> bool:
         """Serve a stretch of the model, if it is that which is asked for, and the gate gives leave."""
