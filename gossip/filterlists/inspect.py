@@ -14,7 +14,6 @@ and what follows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
 from struct import iter_unpack
 
 from gossip.filterlists.engine import Engine
@@ -59,4 +58,6 @@ def _is_row(key: bytes, value: bytes, columns: int, classes: Sequence[str]) -> b
         name = value.decode()
     except UnicodeDecodeError:
         return False
-    return len(key) == 4 * columns and name in classes and all(isfinite(number) for (number,) in iter_unpack("<f", key))
+    return (
+        len(key) == 4 * columns and name in classes and all(abs(number) < 1e30 for (number,) in iter_unpack("<f", key))
+    )

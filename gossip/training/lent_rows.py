@@ -18,6 +18,7 @@ import numpy as np
 
 from gossip.filterlists.requests import MAX_ROW_BYTES, parse_record
 from gossip.training.spec import ModelSpec, UrlGrams
+from gossip.training.tables import LARGEST
 
 Record = tuple[bytes, bytes]  # key, value
 _ROWS: Final = msgspec.json.Encoder()
@@ -50,5 +51,5 @@ def _lines(spec: ModelSpec, records: Iterable[Record]) -> Iterator[bytes]:
 def _numbers(columns: int, classes: Iterable[str], records: Iterable[Record]) -> Iterator[tuple[bytes, str]]:
     known = {name.encode(): name for name in classes}
     for key, value in records:
-        if len(key) == 4 * columns and value in known and np.isfinite(np.frombuffer(key, "<f4")).all():
+        if len(key) == 4 * columns and value in known and (np.abs(np.frombuffer(key, "<f4")) < LARGEST).all():
             yield key, known[value]

@@ -27,6 +27,7 @@ from gossip.training.spec import ModelSpec, Numbers
 from ledger.errors import LocalError
 
 ROWS_AT_ONCE: Final = 4_096
+LARGEST: Final = 1e30  # beyond it the squares that training adds up are infinite
 MAX_LABEL_BYTES: Final = 1_024  # of one stored label; an array of longer strings is a mistake
 
 
@@ -125,7 +126,7 @@ def _number(path: Path, line: int, text: str, wanted: Numbers, at: int) -> float
         value = float(text)
     except ValueError:
         raise _bad(path, line, f"{text[:40]!r} is no number") from None
-    if not abs(value) < 1e30:  # also catches nan: it would spread through the whole model
+    if not abs(value) < LARGEST:  # also catches nan: it would spread through the whole model
         raise _bad(path, line, f"{text[:40]!r} is no finite number")
     return value
 
@@ -164,11 +165,11 @@ def _npz_rows(
         ]
         kept: list[int] = []
         labels: list[int] = []
-        broken = set(np.flatnonzero(~np.isfinite(inputs).all(1)).tolist())
+        broken = set(np.flatnonzero(~(np.abs(inputs) < LARGEST).all(1)).tolist())
         for i, name in enumerate(names):
             try:
                 if i in broken:
-                    raise _bad(path, begin + i, "it holds a number that is not finite")
+                    raise _bad(path, begin + i, "it holds a number that is not finite, or beyond 1e30")
                 labels.append(_label(path, begin + i, name, numbers))
                 kept.append(i)
             except LocalError as error:

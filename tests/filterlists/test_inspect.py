@@ -95,8 +95,9 @@ def test_rows_of_numbers_are_finite_and_of_a_known_class() -> None:
         (good[0], b"rose"),
         (good[0][:4], b"setosa"),
         (struct.pack("<2f", 1.0, float("nan")), b"setosa"),
+        (struct.pack("<2f", 1.0, -3e38), b"setosa"),
         (b"", b"\xff"),
     ]
     assert inspect_numbers([good, good, *bad], 2, ("setosa", "iris")) == {
-        "opened.records": 6, "opened.malformed": 4, "opened.duplicates_permille": 1000 // 6,
+        "opened.records": 7, "opened.malformed": 5, "opened.duplicates_permille": 1000 // 7,
     }  # fmt: skip

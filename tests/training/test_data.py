@@ -183,6 +183,7 @@ def test_a_bad_table_is_named_with_row_and_reason(
         {"x": np.zeros((2, 2)), "y": np.zeros(3, int)},
         {"x": np.zeros((2, 2)), "y": np.array(["rose", None], object)},
         {"x": np.asfortranarray(np.zeros((2, 2))), "y": np.array(["rose", "rose"])},
+        {"x": np.full((2, 2), 2e30), "y": np.array(["rose", "rose"])},  # as in a csv
         {"x": np.full((2, 2), np.inf), "y": np.array(["rose", "rose"])},
     ],
 )

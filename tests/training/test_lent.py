@@ -104,6 +104,7 @@ def test_what_is_no_row_is_left_out_and_never_stops_the_reading(tmp_path: Path) 
 def test_numbers_come_back_as_they_were_and_none_is_held_out(tmp_path: Path) -> None:
     keys = [np.array([number, number / 2], "<f4").tobytes() for number in range(40)]
     odd = [np.array([np.nan, 1], "<f4").tobytes(), b"", b"1234"]
+    odd += [np.array([1, huge], "<f4").tobytes() for huge in (3e38, -2e30, np.inf)]  # what no csv of ours may hold
     records = [(key, b"rose") for key in keys] + [(key, b"rose") for key in odd] + [(keys[0], b"thistle")]
     path, rows = write_rows(FLOWERS, tmp_path, "5d", records)
     assert rows == 40
