@@ -80,3 +80,13 @@ def test_records_that_changed_or_are_too_many_are_not_lent(monkeypatch: pytest.M
     monkeypatch.setattr(opening, "MAX_SHARD_BYTES", 100)
     with pytest.raises(LocalError, match="all shards have at most"):
         make_shards(leaves, rows, SWARM)
+
+
+def test_a_shard_that_takes_long_to_prove_is_neither_cut_nor_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, leaves, data = made(100)
+    blob = make_shards(leaves, rows, SWARM)[0]
+    monkeypatch.setattr(opening, "MAX_SHARD_RECORDS", 6)  # 100 records are up to 7 in a shard
+    with pytest.raises(LocalError, match="at most 96 are lent"):
+        make_shards(leaves, rows, SWARM)
+    with pytest.raises(RemoteError, match="too many records"):
+        verify_shard(blob, data, SWARM, 15)
