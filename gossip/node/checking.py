@@ -1,7 +1,8 @@
 """What a node is asked to look at: own records for a challenge, others' records, models with updates and without.
 
     OpenRecords --own files, the gate--> checker --opening--> RecordsOpened
-    CutShards ----own files, the gate--> checker --shards---> ShardsCut
+    CutShards ----own files, the gate--> checker --shards---> ShardsCut; as soon as the files, or what their owner says
+                  of them, are not those of then --no shards--> ShardsCut
     Inspect --pinned lists-------------> checker --facts----> Inspected
     Judge --own rows, canary set-------> trainer, between two rounds, or checker --counts--> Judged
 
@@ -24,16 +25,18 @@ from typing import Any, Final, TypeVar
 from gossip.events import CutShards, Inspect, Inspected, Judge, Judged, OpenRecords, RecordsOpened, ShardsCut
 from gossip.filterlists.engine import is_installed
 from gossip.node.learning import Learning, Replaced
-from gossip.node.own_data import Own
+from gossip.node.own_data import Own, Stamp
 from gossip.pinned import pinned_path, pins_of
 from gossip.training import protocol
 from gossip.training.worker_client import TrainerProcess
+from ledger.entry import Hash
 from ledger.errors import GossipError, LinkError
 from ledger.policy import Policy
 from ledger.replica import Replica
 
 IDLE_S: Final = 60.0  # an engine of large lists takes seconds to build, and 60 MB while it waits
 PATIENCE_S: Final = 300.0  # to read a million records again
+WATCH_S: Final = 2.0  # between two looks at files that are lent: their times and lengths, and the rest if these changed
 MAX_TOLD: Final = 64  # reasons remembered; what others send may make a process die with ever new words
 
 Post = Callable[[RecordsOpened | ShardsCut | Inspected | Judged], Coroutine[Any, Any, None]]
@@ -56,6 +59,7 @@ class Checking:
         self._idle: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
         self._told: set[str] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -85,6 +89,8 @@ class Checking:
         return self._replica.has_genesis and bool(self._policy().lists) and not is_installed()
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         if self._idle is not None:
             self._idle.cancel()
         if self._resting is not None:
@@ -108,13 +114,27 @@ class Checking:
     async def _cut(self, effect: CutShards) -> None:
         shards: tuple[bytes, ...] = ()
         try:
+            before = self._own.stamp()
             own = await self._own.data(self._replica.genesis.model)
             to = [(peer, self._replica.role_of(peer)) for peer in own.lends]
             asked = protocol.Cut(own=own, root=effect.root, to=to)
             shards = await self._ask(lambda checker: checker.cut(asked))
+            if self._watching is not None:
+                self._watching.cancel()
+            self._watching = self._tasks.create_task(self._watch(effect.root, own, before), name="watch what is lent")
         except GossipError as error:
             self._tell(f"this peer's data cannot be lent: {error}")
         await self._post(ShardsCut(effect.root, shards))
+
+    async def _watch(self, root: Hash, lent: protocol.OwnData, stamp: Stamp) -> None:
+        """Until what was cut is not to be lent any more: its owner made it private, or a file has changed."""
+        now = lent
+        while (now.zone, now.opens, now.lends) == (lent.zone, lent.opens, lent.lends):
+            await asyncio.sleep(WATCH_S)
+            if (seen := self._own.stamp()) != stamp:
+                now, stamp = await self._own.data(lent.model), seen
+        self._tell("this peer's data are lent no more: what their owner says of them, or a file, has changed")
+        await self._post(ShardsCut(root, ()))
 
     async def _inspect(self, effect: Inspect) -> None:
         pins = [protocol.Pin(name=name, label=label, sha256=digest) for name, label, digest in self._policy().lists]

@@ -22,6 +22,8 @@ from gossip.node.config import NodeConfig
 from gossip.training.protocol import Loaded, OwnData
 from ledger.entry import Data, Hash
 
+Stamp = tuple[tuple[int, int, int] | None, ...]  # of each file: when it was changed, its length and its inode
+
 
 class Own:
     """The data of one node. `trouble` is for people."""
@@ -50,6 +52,11 @@ class Own:
             borrowed=self.borrowed.rows() if setting.zone == "private" else [],
         )  # fmt: skip
 
+    def stamp(self) -> Stamp:
+        """What differs once data() may say something else. Reads no file."""
+        files, _ = self._files or self._found()
+        return tuple(map(_stamp, (zones.zones_path(self._config.directory), *files)))
+
     def close(self) -> None:
         """Remove the rows of a task, and those of others."""
         self.borrowed.clear()
@@ -65,6 +72,14 @@ class Own:
             train, validation = config.task.save(Path(self._folder.name))
             self._files = [train], validation
         return self._files
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def commitment(own: OwnData, loaded: Loaded, sketch: bytes) -> Data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -15,6 +16,7 @@ from gossip import directory as places
 from gossip import zones
 from gossip.events import Borrow, Borrowed, CutShards, DataReady, DropRows, KeepRows, ShardsCut
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node import checking
 from gossip.node.checking import Checking
 from gossip.node.config import NodeConfig
 from gossip.node.learning import Learning
@@ -118,6 +120,32 @@ async def test_shards_of_public_files_are_cut_and_others_rows_are_trained_on_unt
         await until(lambda: not list((other / "peer" / "borrowed").iterdir()))
         assert list((other / "peer" / "borrowed").iterdir()) == []
     assert not (other / "peer" / "borrowed").exists()
+
+
+@pytest.mark.parametrize("change", ["private", "another row"])
+async def test_what_its_owner_makes_private_or_changes_is_lent_no_more(
+    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "WATCH_S", 0.01)
+    file = write(tmp_path / "mine.jsonl", [row(number) for number in range(90)])
+    async with node(tmp_path, file, public=True) as lender:
+        await lender.learning.warm_up()
+        lender.learning.begin(lender.genesis)
+        data = await lender.read()
+        lender.checking.start(CutShards(data.root))
+        cut = await lender.answer()
+        assert isinstance(cut, ShardsCut)
+        assert len(cut.shards) == SHARDS
+        os.utime(file)  # touched, and the same: it stays lent
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert lender.answers.empty()
+        if change == "private":
+            zones.make_private(tmp_path / "peer", file)
+        else:
+            write(file, [row(number) for number in range(91)])
+        assert await lender.answer() == ShardsCut(data.root, ())
+        assert any("lent no more" in text for text in lender.told)
 
 
 async def test_a_node_without_data_keeps_no_rows_of_others(tmp_path: Path) -> None:

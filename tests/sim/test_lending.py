@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gossip.config import PeerConfig
-from gossip.events import Borrow, DropRows, Event, KeepRows, LinkDown, LinkUp, Received, Send, TrainingFailed
+from gossip.events import Borrow, DropRows, Event, KeepRows, LinkDown, LinkUp, Received, Send, ShardsCut, TrainingFailed
 from gossip.peer.lease import holder, shards_of
 from gossip.peer.lending import Lending
 from gossip.sim import Scenario, SimSwarm
@@ -236,6 +236,18 @@ def test_rows_that_their_lender_never_committed_to_are_not_trained_on() -> None:
     link = talk.link(LENDER, after_s=40.0)
     assert not [frame for frame in talk.say(link, lease) if isinstance(frame, WantBlob)]  # not in this run
     assert talk.peer.machine.status().borrowed == ()
+
+
+def test_shards_that_may_not_be_lent_any_more_are_given_to_nobody_from_then_on() -> None:
+    """The node has seen that a file was made private, or was changed."""
+    talk = Talk(LENDER)
+    newest = talk.swarm.leases(ANN)[-1][1]
+    _, digest, size = newest.shards[0]
+    want, link = WantBlob(digest, 0, min(size, 1000)), talk.link(ANN)
+    assert any(isinstance(frame, Piece) for frame in talk.say(link, want))
+    said = [decode(one.message) for one in talk.feed(ShardsCut(newest.root, ())) if isinstance(one, Send)]
+    assert [frame.shards for frame in said if isinstance(frame, Lease)][-1:] == [()]
+    assert Lacks(digest) in talk.say(link, want)
 
 
 class Lent(Talk):
