@@ -24,11 +24,11 @@ that it sees. Of a peer that signed two histories, it counts both and times the 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median_low
 from typing import Final
 
@@ -333,18 +333,26 @@ def _borne_out(peer: PeerId, gap: _Gap, sight: _Sight, usual_end: int) -> int:
 
 def _jumps(diary: _Diary, sight: _Sight, least: int) -> Iterator[tuple[int, int]]:
     """Entries, and how long a silence there may be before them: by the author's own claims, or by what it suddenly
-    cites."""
+    cites, as most of those whom it cites have it (else one liar who is cited made everybody's entries suspect)."""
     times = diary.times
     for seq in range(1, len(times)):
         if (span := times[seq] - times[seq - 1]) > least:
             yield seq, span
-    for other, words in diary.seen.items():
-        theirs = sight.diaries.get(other)
-        if theirs is None or not theirs.times:
-            continue
-        held = 0
-        for at, size in zip(words.at, words.sizes, strict=True):
-            upto = min(size, len(theirs.times))
-            if held and upto > held and (span := theirs.times[upto - 1] - theirs.times[held - 1]) > least:
-                yield at, span
-            held = upto
+    cited = sorted(
+        (at, other, size)
+        for other, words in diary.seen.items()
+        if (theirs := sight.diaries.get(other)) is not None and theirs.times
+        for at, size in zip(words.at, words.sizes, strict=True)
+    )
+    newest: dict[PeerId, int] = {}  # of each: the time of its last entry that is cited
+    claims: list[int] = []  # these, sorted
+    for seq, group in groupby(cited, key=lambda row: row[0]):
+        before = claims[(len(claims) - 1) // 2] if claims else None  # (what more than half support: timeline.py)
+        for _, other, size in group:
+            if (old := newest.get(other)) is not None:
+                del claims[bisect_left(claims, old)]
+            theirs_then = sight.diaries[other].times
+            newest[other] = theirs_then[min(size, len(theirs_then)) - 1]
+            insort(claims, newest[other])
+        if before is not None and (span := claims[(len(claims) - 1) // 2] - before) > least:
+            yield seq, span

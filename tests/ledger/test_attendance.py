@@ -273,9 +273,7 @@ def test_however_many_gaps_a_log_has_others_clocks_are_asked_about_a_bounded_num
     """A log whose entries are a second more than a minute apart; or one that was fast, and then that slow."""
     asked: list[int] = []
     interval = Timeline.interval
-    monkeypatch.setattr(
-        Timeline, "interval", lambda self, log, seq: asked.append(seq) or interval(self, log, seq)
-    )  # fmt: skip
+    monkeypatch.setattr(Timeline, "interval", lambda self, log, seq: asked.append(seq) or interval(self, log, seq))
     swarm = Swarm()
     swarm.enter(A, B)
     for at in range(1, 70):
@@ -295,6 +293,20 @@ def test_however_many_gaps_a_log_has_others_clocks_are_asked_about_a_bounded_num
     else:
         assert row.absences_in_all == MAX_GAPS
         assert len(asked) < 2 * MAX_GAPS + 256
+
+
+def test_who_cites_one_liar_is_not_suspected_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    interval = Timeline.interval
+    monkeypatch.setattr(Timeline, "interval", lambda self, log, seq: asked.append(seq) or interval(self, log, seq))
+    swarm = Swarm()
+    swarm.enter(A, B, C, D)
+    for at in range(4, 804, 4):
+        for peer in (A, B, C, D):
+            swarm.write(peer, at, claim=START + 1000 * at if peer == B else None)
+    table = swarm.table()
+    assert [table[peer].absences_in_all for peer in (A, C, D)] == [0] * 3
+    assert len(asked) < 50  # of 600 entries of theirs that cite it
 
 
 def test_a_minute_is_never_too_long() -> None:
