@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-one")]
 DEMO_WITHIN_S = 240.0  # 35 s on two quiet cores
 KEYS = {
     "swarm", "wall_s", "first_merge_s", "updates", "model_hash", "model_hashes", "replay_hash", "findings", "peers",
-    "pooled", "transport", "bundle",
+    "pooled", "transport", "bundle", "attendance",
 }  # fmt: skip
 PEER_KEYS = {"id", "name", "slow", "updates", "bytes_sent", "bytes_received", "rss_mb", "alone", "swarm"}
 

@@ -41,6 +41,7 @@ from gossip.recording.records import (
     encode_record,
     read_records,
 )
+from gossip.sim.scenario_file import load_scenario
 from gossip.training import budget, protocol, session
 from gossip.training.spec import BUILTIN, ModelSpec
 from gossip.training.tables import read_table
@@ -140,6 +141,18 @@ def _declaration(data: bytes) -> None:
     spec = ModelSpec.parse(text)
     assert ModelSpec.parse(spec.text) == spec
     _ = spec.parameters, spec.negative_class, spec.norm0
+
+
+def _scenario(data: bytes) -> None:
+    load_scenario(file(data, "scenario.toml"))
+
+
+def _scenarios() -> list[bytes]:
+    return [
+        b'about = "half"\npeers = 6\nseconds = 20\nloss = 0.1\n\n[[cut]]\nshare = 0.5\nat = 5\nuntil = 10\n',
+        b"[[crash]]\npeers = [1, 2]\nat = 3\n\n[[disk_full]]\npeers = [1]\nat = 2\nuntil = 4\n",
+        b"[[slow]]\npeers = [1]\nfactor = 5\n\n[[late]]\nshare = 0.25\nat = 7\n",
+    ]
 
 
 def _policy_file(data: bytes) -> None:
@@ -381,7 +394,7 @@ def _recorded() -> tuple[bytes, ...]:
 
 TARGETS: Final = (
     Target(
-        "record", _record, lambda: [record[4:] for record in _recorded()],
+        "recording-step", _record, lambda: [record[4:] for record in _recorded()],
         ("gossip.recording.records.decode_record", "gossip.recording.records.decode_event"),
         words=(b"\xa7NewKey", b"\xdd\xff\xff\xff\xff", b"\xc6\x7f\xff\xff\xff", b"\x91" * 60), own=True,
     ),
@@ -419,6 +432,10 @@ TARGETS: Final = (
     Target(
         "policy-file", _policy_file, lambda: [b"policy = 1\n\n[data.records]\nmin = 3\n\n[update.steps]\nmax = 9\n"],
         ("cli.policy.read_policy",), words=(b"[data.zzz]\n", b"max = ", b"\r\n", b"\xef\xbb\xbf"), own=True, slow=True,
+    ),
+    Target(
+        "scenario", _scenario, _scenarios, ("gossip.sim.scenario_file.load_scenario",), own=True, slow=True,
+        words=(b"nan", b"1e400", b"[[twin]]\n", b"share = ", b"\xff", b"peers = [", b"\r"),
     ),
     Target("key", _key, _key_text, ("ledger.keys.PrivateKey.load",), own=True, slow=True),
     Target(

@@ -37,6 +37,7 @@ INSIDE: Final[dict[str, str]] = {
     "gossip.merging.arithmetic.NumpyArithmetic.read_model": "bytes that have the hash that witnesses signed",
     "gossip.peer.book.PeerArithmetic.read_model": "a declaration",
     "gossip.wire.models.read": "tried with frame",
+    "gossip.fast.data.load": "rows that come with libraries, or a file of requests, which is tried",
     "gossip.openings.open_records": "own records, for somebody else",
     "gossip.peer.inspection.office.readings": "breaches of a policy, as entries state them",
     "gossip.peer.vouches.read_note": "a note that was checked and stored",

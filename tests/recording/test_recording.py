@@ -181,7 +181,7 @@ def test_a_machine_that_raises_is_recorded_and_raises_again(tmp_path: Path) -> N
 
 def test_what_has_no_spelling_ends_the_recording_and_not_the_node(tmp_path: Path) -> None:
     it, complaints = told(), list[str]()
-    odd = Received(10**6, None)  # type: ignore[arg-type]
+    odd = Received(10**6, ())  # type: ignore[arg-type]
     record(path := tmp_path / "run.rec", (*it.events[:30], (it.events[30][0], odd), *it.events[30:40]), complaints)
     assert len(complaints) == 1
     assert "Received has no spelling" in complaints[0]
