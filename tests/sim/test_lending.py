@@ -12,6 +12,7 @@ import pytest
 
 from gossip.config import PeerConfig
 from gossip.events import Borrow, DropRows, Event, KeepRows, LinkDown, LinkUp, Received, Send, ShardsCut, TrainingFailed
+from gossip.peer import borrowing
 from gossip.peer.lease import holder, shards_of
 from gossip.peer.lending import Lending
 from gossip.sim import Scenario, SimSwarm
@@ -310,6 +311,16 @@ def test_rows_are_kept_for_the_lease_they_were_proven_for_and_go_with_it() -> No
     twice = talk.lease(8, 0)
     twice = Lease(twice.root, 8, twice.among, ((0, *twice.shards[0][1:]), (1, *twice.shards[0][1:])))
     assert talk.ends(talk.far, twice)
+
+
+def test_of_one_lender_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Lent()
+    monkeypatch.setattr(borrowing, "MAX_KEPT_BYTES", len(talk.cut[0]) + len(talk.cut[1]) - 1)
+    assert talk.asked(talk.lease(1, 0, 1)) == [0]
+    said = talk.give(0)
+    assert any(isinstance(effect, KeepRows) for effect in said)
+    assert not [e for e in said if isinstance(e, Send) and isinstance(decode(e.message), WantBlob)]
+    assert talk.asked(talk.lease(2, 1)) == [1]  # in place of the first
 
 
 def test_a_lender_whose_clock_went_back_is_heard_on_a_new_link() -> None:
