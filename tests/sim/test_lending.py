@@ -369,8 +369,9 @@ def test_of_two_lenders_one_that_says_nothing_keeps_nobody_from_the_others_rows(
     assert lenders == {swarm.peers[LENDER].self_id}
 
 
+@pytest.mark.parametrize("lease_s", [4.0, 0.05])  # longer than a round, and shorter than it takes to read data
 def test_a_lender_that_changes_its_lease_all_the_time_does_not_keep_borrowers_from_training(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, lease_s: float
 ) -> None:
     look = Lending.tick
 
@@ -389,14 +390,14 @@ def test_a_lender_that_changes_its_lease_all_the_time_does_not_keep_borrowers_fr
 
     monkeypatch.setattr(Lending, "tick", restless)
     monkeypatch.setattr(Lending, "_say", shrinking)
-    swarm = Watched(seconds=40.0)
+    swarm = Watched(seconds=30.0, config=PeerConfig(lease_s=lease_s))
     swarm.run()
     for peer in NAMED:
         log = swarm.peers[peer]
         data, updates = entries(log, Data), entries(log, Update)
         assert len(data) > 2  # it did exchange
         for before, after in pairwise(data[1:]):
-            assert after.time - before.time >= 4 - 1
+            assert after.time - before.time >= lease_s - 1
             assert any(before.seq < update.seq < after.seq for update in updates)
         assert len(updates) >= 8
 
