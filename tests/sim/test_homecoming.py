@@ -86,7 +86,7 @@ def test_a_restored_backup_fetches_its_own_entries_and_goes_on_in_its_chain(mark
 
 def test_in_no_luck_does_a_restored_peer_sign_a_second_history() -> None:
     """Small swarms with losses; copies and deaths at any moment, with and without the mark. If the mark is lost, too,
-    only others know, and who alone holds the newest entry may not be found within two seconds: rare luck, docs/keys.md."""
+    only others know, and who alone holds the newest entry may not be found within two seconds (docs/keys.md)."""
     back, unlucky = 0, []
     for seed in SEEDS:
         luck = Random(seed)
