@@ -16,6 +16,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -106,8 +107,9 @@ def main(words: Sequence[str] | None = None) -> int:
         print(line)
     began, cpu, failed, found = perf_counter(), children_cpu_s(), 0, {}
     names = asked.names or scenario_names()
-    with ProcessPoolExecutor(asked.jobs) as pool:
-        for report in pool.map(partial(run_one, peers=asked.peers, seed=asked.seed), names):
+    with ExitStack() as stack:
+        run_all = map if asked.jobs == 1 else stack.enter_context(ProcessPoolExecutor(asked.jobs)).map
+        for report in run_all(partial(run_one, peers=asked.peers, seed=asked.seed), names):
             found[report["scenario"]] = figures(report)
             failed += bool(broken(report))
             for line in told(report, before):
