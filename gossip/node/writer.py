@@ -153,7 +153,8 @@ class Writer:
         self._model = None
         if (not batch and model is None) or self._failure is not None:
             return
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch, model)
+        # Shielded: who is cancelled before the thread has begun would take the batch away, and leave a gap.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch, model))
         if model is not None:
             self._kept.written(model)
         for digest in blobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -123,3 +124,17 @@ async def test_a_note_with_cosignatures_can_be_read_before_and_after_it_is_on_di
     assert disk.writer.cosigned(OTHER) == (16, b"note")
     await disk.writer.close()
     assert disk.reader.cosigned(OTHER) == (16, b"note")
+
+
+async def test_who_stops_while_a_batch_waits_for_the_thread_leaves_no_gap(disk: Disk) -> None:
+    may_go = threading.Event()
+    disk.writer._thread.submit(may_go.wait)
+    disk.writer.put(Append(0, b"first", None))
+    running = asyncio.create_task(disk.writer.run())
+    while disk.writer._pending:
+        await asyncio.sleep(0)
+    running.cancel()
+    disk.writer.put(Append(1, b"second", None))
+    may_go.set()
+    await disk.writer.close()
+    assert disk.reader.logs() == {OWN: 2}
