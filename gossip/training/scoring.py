@@ -31,15 +31,20 @@ def score(spec: ModelSpec, theta: Theta, rows: Block) -> Scored:
 
 def probabilities(spec: ModelSpec, theta: Theta, rows: Block) -> NDArray[np.float32]:
     """(rows, classes)."""
+    logits = logits_of(spec, theta, rows)
+    powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+    return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+
+
+def logits_of(spec: ModelSpec, theta: Theta, rows: Block) -> NDArray[np.float32]:
+    """(rows, classes): what `probabilities` is the softmax of."""
     tensors = split(theta, spec)
     parts = []
     for begin in range(0, len(rows), SCORED_ROWS):
         first = (
             _whole_bags(tensors[0], rows, begin) if isinstance(rows, Bags) else rows.inputs[begin : begin + SCORED_ROWS]
         )
-        logits = forward(np, spec, tensors, first)
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        parts.append(powers / powers.sum(1, keepdims=True))
+        parts.append(forward(np, spec, tensors, first))
     return np.concatenate(parts) if parts else np.empty((0, len(spec.classes)), np.float32)
 
 

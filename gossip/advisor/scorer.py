@@ -1,0 +1,89 @@
+"""A model that says of requests what they are: plain numpy, whoever trained it, with nobody asked.
+
+    sightings --features--> bags --weights--> logits --calibration--> p_ad, p_tracker, p_block
+
+A scorer has weights and a declaration; a calibration that was measured on rows that its owner held out, or none (then
+it says so, and `threshold` is a guess); and a name for people. `gossip/scorers.py` finds one.
+
+Rules kept here: one row has the same figures in whatever company it is scored, but for the census, which is of the
+whole capture. It refuses to know files, lists and jax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gossip.advisor.scored import Scored
+from gossip.filterlists.context import Census, census_of
+from gossip.filterlists.sighting import Sighting
+from gossip.training.rows import bags_of
+from gossip.training.scoring import Theta, logits_of
+from gossip.training.spec import ModelSpec, UrlGrams
+from ledger.errors import LocalError
+
+CLASSES: Final = ("benign", "ad", "tracker")  # in this order a calibration takes them
+P_AD, P_TRACKER, P_BLOCK = range(3)  # and in this one it gives
+
+
+class Calibrated(Protocol):
+    """What a scorer asks of a calibration (gossip/training/calibration.py)."""
+
+    @property
+    def threshold(self) -> float: ...
+
+    def apply(self, logits: NDArray[np.float32], /) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """No calibration: the softmax as it is."""
+
+    threshold: float = 0.5
+
+    def apply(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        shares = powers / powers.sum(1, keepdims=True)
+        return np.stack([shares[:, 1], shares[:, 2], 1 - shares[:, 0]], axis=1).astype(np.float32)
+
+
+class Scorer:
+    """LocalError if the model does not tell ads, trackers and the benign apart, or does not read requests."""
+
+    def __init__(self, spec: ModelSpec, theta: Theta, calibration: Calibrated, name: str) -> None:
+        if not isinstance(spec.features, UrlGrams) or sorted(spec.classes) != sorted(CLASSES):
+            raise LocalError(
+                f"{name} does not score requests", why=f"its classes are {', '.join(spec.classes)[:80]}",
+                next_step=f"name a model of requests, with the classes {', '.join(CLASSES)}",
+            )  # fmt: skip
+        if theta.shape != (spec.parameters,):
+            raise LocalError(f"{name} has {theta.size:,} weights", why=f"its declaration has {spec.parameters:,}")
+        self.spec, self.theta, self.calibration, self.name = spec, theta, calibration, name
+        self._order = [spec.classes.index(each) for each in CLASSES]
+
+    @property
+    def threshold(self) -> float:
+        """From this `p_block` on a request is one to block."""
+        return self.calibration.threshold
+
+    def score(self, rows: Sequence[Sighting], census: Census | None = None) -> NDArray[np.float32]:
+        """(rows, 3): p_ad, p_tracker, p_block. Without a census these rows are all there is."""
+        if not rows:
+            return np.empty((0, 3), np.float32)
+        return self.calibration.apply(self.logits(rows, census))
+
+    def logits(self, rows: Sequence[Sighting], census: Census | None = None) -> NDArray[np.float32]:
+        """(rows, 3) in the order of CLASSES: what a calibration is made of."""
+        bags = bags_of(self.spec, rows, census_of(rows) if census is None else census)
+        return logits_of(self.spec, self.theta, bags)[:, self._order]
+
+    def judge(self, rows: Sequence[Sighting], census: Census | None = None) -> list[Scored]:
+        """Each row with what the model says of it; lists are asked elsewhere."""
+        return [
+            Scored(row, p_ad, p_tracker, p_block, p_block >= self.threshold)
+            for row, (p_ad, p_tracker, p_block) in zip(rows, self.score(rows, census).tolist(), strict=True)
+        ]
