@@ -19,6 +19,7 @@ from typing import Final
 from ledger.errors import LocalError
 
 DEMO_RUNS: Final = "demo-runs"  # the demo keeps its runs here, out of the list of swarms
+SHELF: Final = "lists.json"  # the user's own copies of filter lists, for all swarms
 STORE: Final = "peer.db"  # a folder with this file is a peer's directory
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # one folder name on every platform
 
@@ -40,9 +41,14 @@ def settings() -> Settings:
     return Settings(home=home, debug=os.environ.get("GOSSIP_DEBUG", "") not in ("", "0"))
 
 
+def shelf_path() -> Path:
+    """Where the user's lists are remembered: beside the swarms."""
+    return settings().home / SHELF
+
+
 def check_name(name: str) -> str:
     """A swarm's name is also a folder's name: letters, digits, dot, dash, underscore."""
-    if not _NAME.fullmatch(name) or name == DEMO_RUNS:
+    if not _NAME.fullmatch(name) or name in (DEMO_RUNS, SHELF):
         raise LocalError(
             f"cannot use {name!r} as a swarm's name",
             why="it also names a folder",
