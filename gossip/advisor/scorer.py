@@ -3,7 +3,8 @@
     sightings --features--> bags --weights--> logits --calibration--> p_ad, p_tracker, p_block
 
 A scorer has weights and a declaration; a calibration that was measured on rows that its owner held out, or none (then
-it says so, and `threshold` is a guess); and a name for people. `gossip/scorers.py` finds one.
+it says so, and `threshold` is a guess); a name for people; and `notes`, to be shown beside its figures. What finds one
+is gossip/scorers.py: `load_scorer`.
 
 Rules kept here: one row has the same figures in whatever company it is scored, but for the census, which is of the
 whole capture. It refuses to know files, lists and jax.
@@ -12,8 +13,7 @@ whole capture. It refuses to know files, lists and jax.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gossip.advisor.scored import Scored
 from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.sighting import Sighting
+from gossip.training.calibration import Calibration
 from gossip.training.rows import bags_of
 from gossip.training.scoring import Theta, logits_of
 from gossip.training.spec import ModelSpec, UrlGrams
@@ -30,31 +31,12 @@ CLASSES: Final = ("benign", "ad", "tracker")  # in this order a calibration take
 P_AD, P_TRACKER, P_BLOCK = range(3)  # and in this one it gives
 
 
-class Calibrated(Protocol):
-    """What a scorer asks of a calibration (gossip/training/calibration.py)."""
-
-    @property
-    def threshold(self) -> float: ...
-
-    def apply(self, logits: NDArray[np.float32], /) -> NDArray[np.float32]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """No calibration: the softmax as it is."""
-
-    threshold: float = 0.5
-
-    def apply(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        shares = powers / powers.sum(1, keepdims=True)
-        return np.stack([shares[:, 1], shares[:, 2], 1 - shares[:, 0]], axis=1).astype(np.float32)
-
-
 class Scorer:
     """LocalError if the model does not tell ads, trackers and the benign apart, or does not read requests."""
 
-    def __init__(self, spec: ModelSpec, theta: Theta, calibration: Calibrated, name: str) -> None:
+    def __init__(
+        self, spec: ModelSpec, theta: Theta, calibration: Calibration, name: str, *, notes: tuple[str, ...] = ()
+    ) -> None:
         if not isinstance(spec.features, UrlGrams) or sorted(spec.classes) != sorted(CLASSES):
             raise LocalError(
                 f"{name} does not score requests", why=f"its classes are {', '.join(spec.classes)[:80]}",
@@ -62,7 +44,7 @@ class Scorer:
             )  # fmt: skip
         if theta.shape != (spec.parameters,):
             raise LocalError(f"{name} has {theta.size:,} weights", why=f"its declaration has {spec.parameters:,}")
-        self.spec, self.theta, self.calibration, self.name = spec, theta, calibration, name
+        self.spec, self.theta, self.calibration, self.name, self.notes = spec, theta, calibration, name, notes
         self._order = [spec.classes.index(each) for each in CLASSES]
 
     @property
