@@ -62,6 +62,8 @@ def summary(entry: AnyEntry, names: Mapping[str, str]) -> str:
         case Data():
             labels = ", ".join(f"{visible(label, 16)} {count:,}" for label, count in sorted(entry.labels.items())[:4])
             told = f"{render.many(entry.records, 'record')} ({labels}), {zone(entry)}, {entry.duplicates:,} duplicates"
+            if judged := sum(entry.judgements.values()):
+                told += f", {judged:,} labelled by its author's own judgement"
             return told + _licences(entry) + _privacy(entry)
         case Update():
             weight = render.score(entry.weight / GRID_ONE, 2)

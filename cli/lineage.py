@@ -74,14 +74,14 @@ def show(found: Lineage, facts: Mapping[str, Any]) -> None:
     )  # fmt: skip
     render.say()
     render.table(
-        ("data set, as its author says", "updates", "share", "", "records", "zone", "sources"),
+        ("data set, as its author says", "updates", "share", "", "records", "judged", "zone", "sources"),
         [
             (f"{row['name'] or NOT_NAMED} {row['log'][:8]}/{row['seq']}", f"{row['updates']:,}", _percent(row["share"]),
-             bar(row["share"]), f"{row['records']:,}", row["zone"] + (" to few" if row["opens"] else ""),
-             _sources(row["sources"]))
+             bar(row["share"]), f"{row['records']:,}", f"{sum(row['judged'].values()):,}",
+             row["zone"] + (" to few" if row["opens"] else ""), _sources(row["sources"]))
             for row in facts["data"]
         ],
-        right=(1, 2, 4),
+        right=(1, 2, 4, 5),
     )  # fmt: skip
     render.say()
     render.table(
@@ -227,8 +227,8 @@ def _data_facts(part: DataPart, names: Mapping[str, str]) -> dict[str, Any]:
     data: Data = part.data
     return {
         "log": part.log, "seq": part.seq, "peer": peer_of(part.log), "name": names.get(peer_of(part.log), ""),
-        "records": data.records, "labels": data.labels, "duplicates": data.duplicates, "zone": data.zone,
-        "opens": list(data.opens), "features": data.features,
+        "records": data.records, "labels": data.labels, "judged": data.judgements,
+        "duplicates": data.duplicates, "zone": data.zone, "opens": list(data.opens), "features": data.features,
         "sources": [msgspec.to_builtins(source) for source in data.sources],
     }  # fmt: skip
 

@@ -97,12 +97,13 @@ class _Claim(_Lean, gc=False):
     epsilon: Natural
 
 
-class LeanData(_Lean, gc=False):
+class LeanData(_Lean, gc=False, kw_only=True):
     conflicts: Natural
     duplicates: Natural
     features: str
     generator: str
     heads: str
+    judged: dict[str, Natural] | msgspec.UnsetType = msgspec.UNSET  # in its place, for which all are by keyword
     kind: Literal["data"]
     labels: dict[str, Natural]
     meets: list[str]
@@ -136,9 +137,10 @@ def _snapshot_hashes(entries: Sequence[Any]) -> list[str]:
 
 def _data_hashes(entries: Sequence[Any]) -> list[str]:
     for entry in entries:
-        labels = list(entry.labels)
-        if labels != sorted(labels) or not "".join(labels).isascii():
-            return [""]  # not canonical, though it was written back in the order in which it came
+        for counts in (entry.labels, {} if entry.judged is msgspec.UNSET else entry.judged):
+            labels = list(counts)
+            if labels != sorted(labels) or not "".join(labels).isascii():
+                return [""]  # not canonical, though it was written back in the order in which it came
     sources = [source.sha256 for entry in entries for source in entry.sources if source.sha256]
     sketches = [entry.sketch for entry in entries if entry.sketch]
     return [*(entry.root for entry in entries), *sources, *sketches]

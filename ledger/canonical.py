@@ -79,7 +79,8 @@ def _check_value(value: object) -> None:
                 _check_value(item)
         case msgspec.Struct():
             for name in value.__struct_fields__:
-                _check_value(getattr(value, name))
+                if (item := getattr(value, name)) is not msgspec.UNSET:  # what is left out has no bytes
+                    _check_value(item)
         case _:
             raise LocalError(
                 f"a {type(value).__name__} has no canonical form", why="only text, integers, lists, objects"

@@ -7,8 +7,8 @@ One real `update`, spread over lines for reading (on disk it is one line, keys s
      "tp":96},"seen":[[0,14],[2,9]],"seq":12,"steps":32,"swarm":"b2f9...","time":1767225600,"v":1,
      "view":[[2,8]],"weight":29127}
 
-Rules kept here: integers within +-(2^53 - 1), no floats, no nulls, every field present, hashes as 64
-lower-case hex digits ("" where a field says it may be empty). What the fields *mean together* (chains,
+Rules kept here: integers within +-(2^53 - 1), no floats, no nulls, every field present (but one: Data.judged), hashes
+as 64 lower-case hex digits ("" where a field says it may be empty). What the fields *mean together* (chains,
 roles, weights) is decided in replica.py; this file refuses to know.
 """
 
@@ -189,6 +189,13 @@ class Data(Entry, frozen=True, tag="data"):
     sketch: Hash = ""  # of the blob with the first leaves of the tree (opening.py); "" if there is none
     sketch_bytes: int = 0  # of that blob
     privacy: Claim = Claim()
+    judged: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    """Records by label whose label is the author's own word, and no list's; part of `labels`. Left out if there are
+    none: entries of before it existed are spelt as they always were."""
+
+    @property
+    def judgements(self) -> dict[str, int]:
+        return {} if isinstance(self.judged, msgspec.UnsetType) else self.judged
 
 
 class Update(Entry, frozen=True, tag="update"):

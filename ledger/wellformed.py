@@ -16,6 +16,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, get_args
 
+import msgspec
+
 from ledger.entry import (
     FORMAT_VERSION,
     GRID_ONE,
@@ -104,6 +106,14 @@ def _check_revoke(entry: Revoke) -> None:
     _natural(entry, "since", entry.since)
 
 
+def _check_judged(entry: Data) -> None:
+    """A part of `labels`: one spelling for none of them, which is to leave the field out."""
+    if not entry.judgements:
+        raise _wrong(entry, "judged", "left out where nothing is judged")
+    for label, count in entry.judgements.items():
+        _within(entry, "judged", count, 1, entry.labels.get(label, 0))
+
+
 def _check_data(entry: Data) -> None:
     _hashes(entry, "root or sources", entry.root, *(source.sha256 for source in entry.sources if source.sha256))
     _natural(entry, "records", entry.records)
@@ -113,6 +123,8 @@ def _check_data(entry: Data) -> None:
         if not label.isascii():
             raise _wrong(entry, "labels", "a label is not ASCII")
         _within(entry, "labels", count, 0, entry.records)
+    if entry.judged is not msgspec.UNSET:
+        _check_judged(entry)
     for field, text in (("generator", entry.generator), ("suffixes", entry.suffixes)):
         _text(entry, field, text)
     if entry.opens != sorted(set(entry.opens)) or len(entry.opens) > MAX_OPENS:

@@ -11,6 +11,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.batch import LeanData, decode_batch
 from ledger.canonical import decode, decode_entry, encode, encode_entry, entry_hash
 from ledger.delta import MAX_PARAMETERS
 from ledger.entry import (
@@ -79,6 +80,7 @@ PRIVATE = msgspec.structs.replace(DATA, zone="private", opens=[])
 SKETCHED = msgspec.structs.replace(
     DATA, opens=[], sketch=H, sketch_bytes=128, privacy=Claim(epsilon=3000, delta=100_000)
 )
+JUDGED = msgspec.structs.replace(DATA, judged={"ad": 2, "benign": 6})
 ACCUSE = Accuse(**LINK, seq=14, peer=H, charge="opening", index=3, evidence=H, bytes=MAX_OPENING_BYTES)
 POLICY = PolicyChange(**LINK, seq=15, number=1, policy=H, policy_bytes=400)
 JUDGEMENT = Judgement(
@@ -94,8 +96,19 @@ VERDICT = Verdict(**LINK, seq=16, basis=H, judgements=[JUDGEMENT, SCORED])
 CHALLENGE = Challenge(**LINK, seq=17, peer=H, data=3, hash=H, count=59, signature=H + H)
 OPENING = Opening(**LINK, seq=18, peer=H, challenge=17, opened=H, opened_bytes=60_000)
 ENTRIES: list[AnyEntry] = [
-    GENESIS, ENROL, MEMBER, DATA, UPDATE, SNAPSHOT, SKETCHED, ACCUSE, POLICY, VERDICT, CHALLENGE, OPENING,
+    GENESIS, ENROL, MEMBER, DATA, UPDATE, SNAPSHOT, SKETCHED, JUDGED, ACCUSE, POLICY, VERDICT, CHALLENGE, OPENING,
 ]  # fmt: skip
+
+
+def test_an_entry_without_judgements_is_spelt_as_before_there_were_any() -> None:
+    """Logs that were written before the field existed keep their hashes."""
+    data = encode_entry(DATA)
+    assert b"judged" not in data
+    assert decode_entry(data).judgements == {}  # type: ignore[union-attr]
+    assert decode_entry(encode_entry(JUDGED)).judgements == {"ad": 2, "benign": 6}  # type: ignore[union-attr]
+    assert isinstance(decode_batch([data, encode_entry(JUDGED)])[1], LeanData)
+    unsorted = encode_entry(JUDGED).replace(b'{"ad":2,"benign":6}', b'{"benign":6,"ad":2}')
+    assert all(isinstance(found, RemoteError) for found in decode_batch([unsorted]))
 
 
 def kind(entry: AnyEntry) -> str:
@@ -274,6 +287,14 @@ BAD_FIELDS: list[tuple[AnyEntry, dict[str, Any]]] = [
     (DATA, {"privacy": {"delta": 100_000, "epsilon": 0}}),
     (PRIVATE, {"opens": ["admin"]}),
     (PRIVATE, {"sketch": H, "sketch_bytes": 128}),
+    (DATA, {"judged": {}}),  # one spelling for none: left out
+    (DATA, {"judged": None}),
+    (DATA, {"judged": {"ad": 0}}),
+    (DATA, {"judged": {"ad": 5}}),  # more than are labelled so
+    (DATA, {"judged": {"tracker": 1}}),
+    (DATA, {"judged": {"ad": -1}}),
+    (DATA, {"judged": {"äd": 1}}),
+    (DATA, {"judged": 6}),
     (SKETCHED, {"opens": ["admin"]}),
     (SKETCHED, {"sketch": H[:-1]}),
     (SKETCHED, {"sketch_bytes": 0}),
