@@ -2,7 +2,8 @@
 
     Sighting(url="https://ads.example/x.js", page="https://news.example/", type="script", time=1767225600.0)
 
-No header, cookie or body has a place here, so none can be kept by mistake. This file refuses to know formats and models.
+No header, cookie or body has a place here, so none can be kept by mistake. This file refuses to know formats and
+models.
 """
 
 from __future__ import annotations
