@@ -42,6 +42,16 @@ def average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_])
     return float((np.diff(hits[last], prepend=0) * precision).sum() / found)
 
 
+def area_under_roc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """How often a row to be found ranks above one that is not; ties count half. 0 where one of the two is missing."""
+    found = int(positive.sum())
+    if not found or found == len(positive):
+        return 0.0
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # the mean rank of each run of equal scores
+    return float((ranks[place[positive]].sum() - found * (found + 1) / 2) / (found * (len(positive) - found)))
+
+
 def judge(probabilities: NDArray[np.floating], labels: NDArray[np.integer], negative: int | None) -> Scored:
     """Score (rows, classes) probabilities against class indices."""
     if negative is None:

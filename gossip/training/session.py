@@ -244,9 +244,14 @@ class Session:
 
     def fit(self, theta: Theta, rounds: int) -> Evaluated:
         """Train from `theta` for some rounds with nobody else, and score where that ends; for its owner alone."""
-        for _ in range(rounds):
+        return self.evaluate(self.fitted(theta, rounds))
+
+    def fitted(self, theta: Theta, rounds: int, told: Callable[[int], None] = lambda done: None) -> Theta:
+        """The weights after some rounds with nobody else. `told` hears how many are done."""
+        for done in range(1, rounds + 1):
             theta = self._free.round(theta, self._free.sample(self._sampler))
-        return self.evaluate(theta)
+            told(done)
+        return theta
 
     def close(self) -> None:
         """Keep what should survive, let go of the rows."""
