@@ -41,7 +41,7 @@ from gossip.peer.pace import Pace
 from gossip.peer.quota import Quota
 from gossip.peer.rumour import Rumour
 from gossip.peer.shifted import hash_of, shifted
-from gossip.wire.frames import MAX_SIZE, NO_HASH, Lacks, Latest, Parts, Piece, WantParts
+from gossip.wire.frames import MAX_SIZE, NO_HASH, Have, Lacks, Latest, Parts, Piece, WantParts
 from ledger.canonical import entry_hash
 from ledger.chain import LogId, peer_of
 from ledger.entry import PeerId
@@ -90,6 +90,7 @@ class Arrival:
         self._name = name
         self._asked: dict[LinkId, tuple[float, float]] = {}  # since when, and until when others wait for its answer
         self._silent_until: dict[LinkId, float] = {}
+        self._told: dict[LinkId, None] = {}  # links that have said to hold so much that we were far behind
         self._early: dict[LinkId, Latest] = {}  # before genesis was here
         self._offers: dict[LinkId, Offer] = {}
         self._fetch: Fetch | None = None
@@ -126,10 +127,21 @@ class Arrival:
     # -------------------------------------------------------------- links
 
     def link_down(self, link: LinkId) -> None:
-        for kept in (self._asked, self._silent_until, self._early, self._offers):
+        for kept in (self._asked, self._silent_until, self._told, self._early, self._offers):
             kept.pop(link, None)
         if self._fetch is not None:
             self._fetch.drop(link)
+
+    def on_have(self, live: Live, frame: Have) -> None:
+        """A link says how much it holds. The first word of so much that we are far behind is looked at now: on a fast
+        line a hundred entries are folded by the next look, so who lacks 300 would not ask at all. Once a link: what it
+        costs to look grows with all that was claimed, and a Have is cheap to send."""
+        if live.is_guest or live.link in self._told:
+            return
+        size = self._book.replica.size
+        if sum(max(0, claimed - size(peer)) for peer, claimed, _ in frame.rows) >= self._config.far_entries:
+            self._told[live.link] = None
+            self._look_at = 0.0
 
     def on_latest(self, live: Live, frame: Latest, quota: Quota, now: float) -> bool:
         """A final snapshot is offered. True if it was asked for."""

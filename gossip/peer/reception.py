@@ -170,6 +170,7 @@ class Reception:
                     self.leading.heard(link)
             case Have():
                 self.rumour.on_have(link, frame)
+                self.arrival.on_have(live, frame)
                 if live.peer is not None:
                     self.profile.announced(live.peer, frame.rows, now)
                 self.leading.heard(link)

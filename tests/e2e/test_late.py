@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,7 +60,6 @@ from ledger.store import Store
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.xdist_group("e2e-two"),
-    pytest.mark.skipif("GOSSIP_LATE" not in os.environ, reason="NOT RUN without GOSSIP_LATE=1: now and then it hangs"),
 ]
 MODEL = (Path(__file__).resolve().parents[2] / "examples" / "own_model.json").read_text()
 UPDATES = 320  # a late joiner looks for a snapshot from 256 entries missing on

@@ -22,10 +22,11 @@ from gossip.peer.finals import MARGIN, takes_over
 from gossip.peer.offered import Offer
 from gossip.peer.shifted import bytes_of, hash_of
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm
+from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
 from gossip.sim.toy import ToyTrainer, Weights
 from gossip.wire.codec import decode, encode
-from gossip.wire.frames import PART_BYTES, Entries, Frame, Latest, Parts, Piece
+from gossip.wire.frames import NO_HASH, PART_BYTES, Entries, Frame, Have, Latest, Parts, Piece, WantParts
 from ledger.canonical import decode_entry
 from ledger.entry import Finality, Scores, Snapshot, Tensor, Update
 from ledger.fold import model_header
@@ -72,10 +73,13 @@ class Told(SimPeer):
 
     alter: Callable[[Frame], Frame] | None = None
     models: tuple[str, ...] = ()  # written for those who come late
+    asked: tuple[float, ...] = ()  # when it wanted to know which model others keep
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, KeepModel):
             self.models = (*self.models, effect.model)
+        if isinstance(effect, Send) and effect.message == encode(WantParts(NO_HASH, 0)):
+            self.asked = (*self.asked, self._swarm.clock.now - EPOCH)
         if isinstance(effect, Send) and self.alter is not None:
             frame = decode(effect.message)
             other = self.alter(frame)
@@ -89,6 +93,7 @@ class Swarm(SimSwarm):
 
     def __init__(self, scenario: Scenario, on_event: Callable[[float, int, Event], None] | None = None) -> None:
         self.trained_from: list[bytes] = []  # by the joiner: SHA-256 of the weights
+        self.told: list[tuple[float, int]] = []  # when, and of how many entries in one word
         self.states: list[str] = []  # what its model was said to be, whenever it was told something
         super().__init__(scenario, Wide(scenario.peers, scenario.seed), on_event)
 
@@ -109,7 +114,14 @@ class Swarm(SimSwarm):
 
 @cache
 def calm() -> tuple[Swarm, SimReport]:
-    swarm = Swarm(replace(SLOW, seconds=24))
+    told: list[tuple[float, int]] = []
+
+    def hear(at: float, peer: int, event: Event) -> None:
+        if peer == JOINER and isinstance(event, Received) and isinstance(frame := decode(event.message), Have):
+            told.append((at, sum(size for _, size, _ in frame.rows)))
+
+    swarm = Swarm(replace(SLOW, seconds=24), hear)
+    swarm.told = told
     assert isinstance(swarm.trainer, Wide)
     train = swarm.trainer.train_for
 
@@ -137,6 +149,15 @@ def test_a_late_joiner_has_the_finals_model_in_use_before_its_history_is_whole()
     assert report.models_equal
     assert report.refusals == ()
     assert swarm.at("trouble") == []
+
+
+@SHARED
+def test_who_is_told_of_much_asks_in_the_same_moment_and_not_at_its_next_look() -> None:
+    """A line so fast that a hundred entries are folded between two looks leaves no other chance."""
+    swarm, _ = calm()
+    joiner = swarm.peers[JOINER]
+    assert isinstance(joiner, Told)
+    assert joiner.asked[0] == next(at for at, entries in swarm.told if entries >= SLOW.config.far_entries)
 
 
 @SHARED
