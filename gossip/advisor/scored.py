@@ -20,4 +20,9 @@ class Scored:
     p_block: float  # that it is either
     block: bool
     listed_by: tuple[str, ...] = ()  # names of the lists that block it on its page
-    excepted_by: tuple[str, ...] = ()  # and of those that would, but for an exception of theirs
+    excepted_by: tuple[str, ...] = ()  # and of those that have an exception for it
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is to be blocked and no list asked has a word on it: neither a rule nor an exception."""
+        return self.block and not self.listed_by and not self.excepted_by

@@ -7,7 +7,7 @@ it says so, and `threshold` is a guess); a name for people; and `notes`, to be s
 is gossip/scorers.py: `load_scorer`.
 
 Rules kept here: one row has the same figures in whatever company it is scored, but for the census, which is of the
-whole capture. It refuses to know files, lists and jax.
+whole capture. It refuses to know files, rules and jax.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gossip.advisor.scored import Scored
 from gossip.filterlists.context import Census, census_of
+from gossip.filterlists.engine import RuleEngine
 from gossip.filterlists.sighting import Sighting
 from gossip.training.calibration import Calibration
 from gossip.training.rows import bags_of
@@ -63,9 +64,14 @@ class Scorer:
         bags = bags_of(self.spec, rows, census_of(rows) if census is None else census)
         return logits_of(self.spec, self.theta, bags)[:, self._order]
 
-    def judge(self, rows: Sequence[Sighting], census: Census | None = None) -> list[Scored]:
-        """Each row with what the model says of it; lists are asked elsewhere."""
-        return [
-            Scored(row, p_ad, p_tracker, p_block, p_block >= self.threshold)
-            for row, (p_ad, p_tracker, p_block) in zip(rows, self.score(rows, census).tolist(), strict=True)
-        ]
+    def judge(
+        self, rows: Sequence[Sighting], census: Census | None = None, lists: RuleEngine | None = None
+    ) -> list[Scored]:
+        """Each row with what the model says of it, and what lists do, if there are any to ask."""
+        threshold, found = self.threshold, list[Scored]()
+        for row, (p_ad, p_tracker, p_block) in zip(rows, self.score(rows, census).tolist(), strict=True):
+            hits = lists.hits(row.page, row.url, row.type) if lists is not None else ()
+            listed = tuple(hit.list for hit in hits if hit.blocks) if hits else ()
+            excepted = tuple(hit.list for hit in hits if hit.exception) if hits else ()
+            found.append(Scored(row, p_ad, p_tracker, p_block, p_block >= threshold, listed, excepted))
+        return found
