@@ -143,6 +143,7 @@ class Learning:
     async def _load(self, genesis: Genesis) -> None:
         """Have everything read and compiled; LocalError (bad data) ends the node."""
         assert self._trainer is not None
+        self._own.reread()
         own = await self._own.data(genesis.model)
         arithmetic = NumpyArithmetic()
         loaded, sketch = await self._trainer.load(

@@ -2,9 +2,10 @@
 
     NodeConfig, salt, zones --data--> OwnData --worker--> Loaded --commitment--> Data
 
-The zone of the files is looked up each time, as their owner has set it and as the files are then: one that was changed
-since it was made public is private again (gossip/zones.py), and the owner is told. It refuses to know what leaves this
-machine (gossip/egress.py).
+What the owner has judged is taken as it is when training reads the data anew (`reread`), and stays so until it does
+again: what is opened of a data set is what was committed to. The zone of the files is looked up each time, as their
+owner has set it and as the files are then: one that was changed since it was made public is private again
+(gossip/zones.py), and the owner is told. It refuses to know what leaves this machine (gossip/egress.py).
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
 from gossip import directory as places
 from gossip import zones
+from gossip.judgements import judgements_path, read_standing, whole_bytes
 from gossip.node.borrowed import BorrowedFiles
 from gossip.node.config import NodeConfig
 from gossip.training.protocol import Loaded, OwnData
@@ -33,7 +37,14 @@ class Own:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files: tuple[list[Path], Path | None] | None = None
         self._told: set[str] = set()
+        self._judged_bytes = 0
         self.borrowed = BorrowedFiles(config.directory)
+
+    def reread(self) -> None:
+        """From now on with what the owner has judged by now. LocalError if that cannot be read: then as before."""
+        size = whole_bytes(self._config.directory)
+        read_standing(judgements_path(self._config.directory), size)
+        self._judged_bytes = size
 
     async def data(self, model: str) -> OwnData:
         """As they are now. Reads all public files once, on a thread."""
@@ -50,6 +61,7 @@ class Own:
             pins=list(setting.pins), leaves=str(places.leaves_path(directory)) if setting.zone == "public" else "",
             lends=list(self._config.lend_to) if setting.zone == "public" else [],
             borrowed=self.borrowed.rows() if setting.zone == "private" else [],
+            judgements=str(judgements_path(directory)) if self._judged_bytes else "", judged_bytes=self._judged_bytes,
         )  # fmt: skip
 
     def stamp(self) -> Stamp:
@@ -89,5 +101,5 @@ def commitment(own: OwnData, loaded: Loaded, sketch: bytes) -> Data:
         labels=loaded.labels, duplicates=loaded.duplicates, features=loaded.features, zone=own.zone,
         sources=loaded.sources, conflicts=loaded.conflicts, generator=loaded.generator, suffixes=loaded.suffixes,
         opens=own.opens, sketch=sha256(sketch).hexdigest() if sketch else "", sketch_bytes=len(sketch),
-        privacy=loaded.privacy,
+        privacy=loaded.privacy, judged=loaded.judged or msgspec.UNSET,
     )  # fmt: skip

@@ -29,14 +29,16 @@ from numpy.typing import NDArray
 
 from gossip.egress import ANYBODY, Receiver, Records, Released, Shard, Sketch, ZoneSetting, release
 from gossip.filterlists.headers import source_of_data
+from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import file_digest
 from gossip.filterlists.split import suffixes
 from gossip.openings import cut_shards, open_records, sketch_of
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
+from gossip.training.judged import Felt
 from gossip.training.licence import check_licence
 from gossip.training.protocol import BorrowedRows
 from gossip.training.spec import ModelSpec, UrlGrams
-from gossip.training.task import Chunk, chunks_of, records_of
+from gossip.training.task import Chunk, chunk_of, chunks_of, records_of
 from ledger.entry import Hash, Source
 from ledger.errors import LocalError
 from ledger.opening import Leaves, public_salt
@@ -60,6 +62,7 @@ class DataSet:
     generator: str  # the program that read them
     suffixes: str  # version of the public-suffix list; "" where rows have no hosts
     sketch: bytes  # for everybody; b"" if none may leave
+    judged: dict[str, int] = field(default_factory=dict)  # of `labels`, those that are the owner's own word
 
 
 def read_data(
@@ -73,11 +76,14 @@ def read_data(
     leaves: Path | None = None,
     licence: str = "",
     borrowed: Sequence[BorrowedRows] = (),
+    felt: Felt | None = None,
     folder: Path | None = None,
     progress: Progress = lambda rows, done, of: None,
 ) -> DataSet:
     """Read everything; `licence` is what the owner says of all `files`.
 
+    `felt` has what the owner has judged: that is the label of a request, to train on and to be judged by. What no row
+    shows is a row of its own, unless the zone is public: only files were made public.
     `borrowed` rows of others are trained on as the own ones are; the zone is private then.
     `salt` is the peer's own, of a private zone. A public one of `swarm` is committed to under the swarm's, and `leaves`
     is the file that keeps what openings need. LocalError at the first row that cannot be used, if nothing is left to
@@ -91,20 +97,25 @@ def read_data(
         BagSpool(folder) if isinstance(spec.features, UrlGrams) else NumberSpool(folder, spec.features.columns)
     )
     judged = _Judged()
+    felt = Felt(Standing(())) if felt is None else felt
     counts: Counter[int] = Counter()
 
+    def taken(chunk: Chunk) -> tuple[tuple[bytes, bytes], ...]:
+        spool.append(chunk.block)
+        counts.update(chunk.block.labels.tolist())
+        felt.saw(chunk.block, chunk.judged)
+        return chunk.records
+
     def records() -> Iterator[tuple[bytes, bytes]]:
-        for chunk in _told(spec, files, share, progress):
+        for chunk in _told(spec, files, share, felt.standing, progress):
             if chunk.held_out:
                 judged.add(chunk)
             else:
-                spool.append(chunk.block)
-                counts.update(chunk.block.labels.tolist())
-                yield from chunk.records
-        for chunk in _lent_rows(spec, borrowed, share):
-            spool.append(chunk.block)
-            counts.update(chunk.block.labels.tolist())
-            yield from chunk.records
+                yield from taken(chunk)
+        for chunk in _lent_rows(spec, borrowed, share, felt.standing):
+            yield from taken(chunk)
+        if setting.zone != "public" and isinstance(spec.features, UrlGrams) and (own := felt.own_rows()):
+            yield from taken(chunk_of(spec, [row for _, row in own], [at for at, _ in own]))
 
     try:
         if setting.zone == "public":
@@ -112,8 +123,10 @@ def read_data(
         else:
             commitment, sketch = commit_records(records(), salt), b""
         if validation:
-            for chunk in chunks_of(spec, [validation], held_out_share=0.0):
+            for chunk in chunks_of(spec, [validation], held_out_share=0.0, judged=felt.standing):
                 judged.add(chunk)
+        for block in felt.again():
+            spool.append(block)
         if not len(spool):
             raise LocalError(
                 "there is no row to train on", why=f"in {', '.join(path.name for path in files) or 'no files'}",
@@ -136,6 +149,7 @@ def read_data(
         generator=generator(),
         suffixes=suffixes() if isinstance(spec.features, UrlGrams) else "",
         sketch=sketch,
+        judged={spec.classes[number]: count for number, count in sorted(felt.counts.items())},
     )
 
 
@@ -151,6 +165,7 @@ def open_own(
     to: Receiver,
     signature: str,
     count: int,
+    judged: Standing | None = None,
 ) -> bytes:
     """The answer to a challenge by `to` on the data entry with this `root`: the files are read once again.
 
@@ -160,7 +175,7 @@ def open_own(
     if not isinstance(leave, Released):
         raise LocalError("no records are opened", why=leave.why)
     _digests(files, setting)
-    records = records_of(spec, files, held_out_share=_held_out_share(spec, validation))
+    records = records_of(spec, files, held_out_share=_held_out_share(spec, validation), judged=judged)
     with _leaves_in(leaves) as kept:
         return open_records(leave, to, kept, records, swarm=swarm, signature=signature, count=count)
 
@@ -175,6 +190,7 @@ def cut_own(
     leaves: Path,
     root: Hash,
     to: Sequence[Receiver],
+    judged: Standing | None = None,
 ) -> tuple[bytes, ...]:
     """All own records in shards, if any of `to` may have one: the files are read once again.
 
@@ -185,19 +201,19 @@ def cut_own(
         leave = release(setting, Shard, of=root, to=one)
         if isinstance(leave, Released):
             _digests(files, setting)
-            records = records_of(spec, files, held_out_share=_held_out_share(spec, validation))
+            records = records_of(spec, files, held_out_share=_held_out_share(spec, validation), judged=judged)
             with _leaves_in(leaves) as kept:
                 return cut_shards(leave, kept, records, swarm=swarm)
         why = leave.why
     raise LocalError("nothing is lent", why=why)
 
 
-def _lent_rows(spec: ModelSpec, borrowed: Sequence[BorrowedRows], share: float) -> Iterator[Chunk]:
+def _lent_rows(spec: ModelSpec, borrowed: Sequence[BorrowedRows], share: float, judged: Standing) -> Iterator[Chunk]:
     """Rows of others, all to be trained on: what this peer judges by is its own. Requests of sites that it holds out
     are left out, for who has seen a site in training is no judge of it."""
     paths = [Path(file) for each in borrowed for file in each.files]
     share = share if isinstance(spec.features, UrlGrams) else 0.0
-    return (chunk for chunk in chunks_of(spec, paths, held_out_share=share) if not chunk.held_out)
+    return (chunk for chunk in chunks_of(spec, paths, held_out_share=share, judged=judged) if not chunk.held_out)
 
 
 def _lent(rows: BorrowedRows) -> Source:
@@ -219,7 +235,9 @@ def _held_out_share(spec: ModelSpec, validation: Path | None) -> float:
     return 0.0 if validation else spec.validation_share
 
 
-def _told(spec: ModelSpec, files: Sequence[Path], share: float, progress: Progress) -> Iterator[Chunk]:
+def _told(
+    spec: ModelSpec, files: Sequence[Path], share: float, judged: Standing, progress: Progress
+) -> Iterator[Chunk]:
     """Each chunk, and how far that is."""
     sizes = [path.stat().st_size if path.is_file() else 0 for path in files]  # what cannot be read, reading tells
     rows, within = 0, 0
@@ -229,7 +247,7 @@ def _told(spec: ModelSpec, files: Sequence[Path], share: float, progress: Progre
         within = done
 
     for number, path in enumerate(files):
-        for chunk in chunks_of(spec, [path], held_out_share=share, at=at):
+        for chunk in chunks_of(spec, [path], held_out_share=share, at=at, judged=judged):
             rows += len(chunk.block)
             progress(rows, sum(sizes[:number]) + min(within, sizes[number]), sum(sizes))
             yield chunk

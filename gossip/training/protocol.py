@@ -74,6 +74,10 @@ class OwnData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leaves: str  # file for the leaves of a public zone, so that an opening is one pass over the files; "" for none
     lends: list[PeerId] = []  # who may train on shards of them
     borrowed: list[BorrowedRows] = []  # trained on beside them; the zone is private then
+    judgements: str = ""  # file of its owner's own; "" for none
+    judged_bytes: int = (
+        0  # of that file, which only grows: so what was said later changes no data that are known by now
+    )
 
     @classmethod
     def private(cls, model: str, files: Sequence[Path], validation: Path | None, salt: bytes) -> OwnData:
@@ -165,6 +169,7 @@ class Loaded(_Message, frozen=True, tag="loaded"):
     root: Hash
     records: int
     labels: dict[str, int]
+    judged: dict[str, int]
     duplicates: int
     conflicts: int
     features: str

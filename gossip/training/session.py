@@ -37,6 +37,8 @@ from numpy.typing import NDArray
 
 from gossip.egress import Receiver, ZoneSetting
 from gossip.filterlists.headers import source_of
+from gossip.filterlists.judging import Standing
+from gossip.judgements import read_standing
 from gossip.merging.codec import ErrorFeedback
 from gossip.training import dataset, memory
 from gossip.training.blocks import Block, Sampler
@@ -44,6 +46,7 @@ from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, m
 from gossip.training.checks import few
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.divergence import check_change
+from gossip.training.judged import FELT, Felt
 from gossip.training.protocol import Cut, Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
 from gossip.training.spec import ModelSpec
 from ledger.entry import Claim
@@ -120,7 +123,7 @@ class Session:
         data = read_data(
             spec, _paths(own.files), Path(own.validation) if own.validation else None, salt=salt,
             setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves) if own.leaves else None, licence=licence,
-            borrowed=own.borrowed, progress=_Paced(progress),
+            borrowed=own.borrowed, felt=Felt(_judged(own), rows=1 if epsilon else FELT), progress=_Paced(progress),
         )  # fmt: skip
         try:
             promise = _promise(spec, data, epsilon, account)
@@ -146,6 +149,7 @@ class Session:
                 root=data.commitment.root,
                 records=data.commitment.records,
                 labels=data.labels,
+                judged=data.judged,
                 duplicates=data.commitment.duplicates,
                 conflicts=data.commitment.conflicts,
                 features=spec.feature_spec,
@@ -340,7 +344,7 @@ def open_own(asked: Open) -> bytes:
     own = asked.own
     return dataset.open_own(
         ModelSpec.parse(own.model), _paths(own.files), Path(own.validation) if own.validation else None,
-        setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root,
+        setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root, judged=_judged(own),
         to=Receiver(asked.peer, asked.role), signature=asked.signature, count=asked.count,
     )  # fmt: skip
 
@@ -351,7 +355,7 @@ def cut_own(asked: Cut) -> tuple[bytes, ...]:
     own = asked.own
     return dataset.cut_own(
         ModelSpec.parse(own.model), _paths(own.files), Path(own.validation) if own.validation else None,
-        setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root,
+        setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves), root=asked.root, judged=_judged(own),
         to=[Receiver(peer, role) for peer, role in asked.to],
     )  # fmt: skip
 
@@ -363,6 +367,10 @@ def _promise(spec: ModelSpec, data: DataSet, epsilon: float, account: Path | Non
         raise LocalError("an epsilon needs a file that counts what is spent of it")
     plan = make_plan(epsilon, records=len(data.rows), batch=spec.batch, steps=spec.local_steps)
     return Promise(plan, Budget(account, plan.claim))
+
+
+def _judged(own: OwnData) -> Standing:
+    return read_standing(Path(own.judgements), own.judged_bytes) if own.judgements else Standing(())
 
 
 def _setting(own: OwnData) -> ZoneSetting:

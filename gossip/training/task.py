@@ -21,10 +21,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gossip.filterlists import features
+from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import Request, read_requests
 from gossip.filterlists.split import is_held_out, site_of
 from gossip.training.blocks import Bags, Block, Numbers
@@ -94,29 +96,34 @@ class Chunk:
     block: Block
     records: tuple[tuple[bytes, bytes], ...]  # (key, value) of each row, for the data commitment
     groups: tuple[str, ...]  # of each row; "" in most
+    judged: tuple[int, ...] = ()  # of each row the judgement that gave it its label, -1: none; (): nothing is judged
 
 
 def chunks_of(
-    spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float, at: Callable[[int], None] = lambda at: None
-) -> Iterator[Chunk]:
+    spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float, at: Callable[[int], None] = lambda at: None,
+    judged: Standing | None = None,
+) -> Iterator[Chunk]:  # fmt: skip
     """All rows of the files, in order, with `held_out_share` of them (of sites, for requests) marked as held out.
+    Requests have the labels that their owner has `judged` them to have, whatever the files say.
 
     Now and then `at` hears how many bytes of the file that is being read lie behind.
     """
     for path in paths:
         if isinstance(spec.features, UrlGrams):
-            yield from _requests(spec, path, held_out_share, at)
+            yield from _requests(spec, path, held_out_share, at, judged)
         else:
             yield from _table(spec, path, held_out_share, at)
 
 
-def records_of(spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float) -> Iterator[tuple[bytes, bytes]]:
+def records_of(
+    spec: ModelSpec, paths: Iterable[Path], *, held_out_share: float, judged: Standing | None = None
+) -> Iterator[tuple[bytes, bytes]]:
     """(key, value) of every row that is not held out: those of `chunks_of`, in the same order."""
     for path in paths:
         if isinstance(spec.features, UrlGrams):
             for row in read_requests(path):
                 if not _is_out(row, held_out_share):
-                    yield row.key, row.value
+                    yield row.key, _relabelled(row, judged)[0].value
         else:
             for chunk in _table(spec, path, held_out_share, lambda at: None):
                 if not chunk.held_out:
@@ -127,20 +134,42 @@ def _is_out(row: Request, share: float) -> bool:
     return share > 0 and is_held_out(site_of(row.page), share)
 
 
-def _requests(spec: ModelSpec, path: Path, share: float, at: Callable[[int], None]) -> Iterator[Chunk]:
+def _relabelled(row: Request, judged: Standing | None) -> tuple[Request, int]:
+    """The row as its owner has judged it, and by which judgement; -1: none."""
+    at = judged.find(row.url) if judged else None
+    if judged is None or at is None:
+        return row, -1
+    label = judged.judgements[at].label
+    return (row if label == row.label else msgspec.structs.replace(row, label=label)), at
+
+
+def _requests(
+    spec: ModelSpec, path: Path, share: float, at: Callable[[int], None], judged: Standing | None
+) -> Iterator[Chunk]:
     assert isinstance(spec.features, UrlGrams)
     rows = read_requests(path, at)
     while batch := list(islice(rows, ROWS_AT_ONCE)):
+        found = [_relabelled(row, judged) for row in batch]
         kept = [_is_out(row, share) for row in batch]
         for held_out in (False, True):
-            chosen = [row for row, out in zip(batch, kept, strict=True) if out == held_out]
+            chosen = [row for (row, _), out in zip(found, kept, strict=True) if out == held_out]
             if chosen:
                 yield Chunk(
                     held_out,
                     _bags(spec, path, chosen, spec.features.buckets),
                     tuple((row.key, row.value) for row in chosen),
                     tuple(row.group for row in chosen),
+                    tuple(at for (_, at), out in zip(found, kept, strict=True) if out == held_out) if judged else (),
                 )
+
+
+def chunk_of(spec: ModelSpec, rows: Sequence[Request], judged: Sequence[int]) -> Chunk:
+    """Requests of no file, to train on: those that stand for their owner's judgements."""
+    assert isinstance(spec.features, UrlGrams)
+    return Chunk(
+        False, _bags(spec, Path("judgements.jsonl"), rows, spec.features.buckets),
+        tuple((row.key, row.value) for row in rows), ("",) * len(rows), tuple(judged),
+    )  # fmt: skip
 
 
 def _bags(spec: ModelSpec, path: Path, rows: Sequence[Request], buckets: int) -> Bags:
