@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gossip.training.calibration import (
-    ENOUGH,
     UNCALIBRATED,
     Calibration,
     Line,
     at_least,
     calibrate,
     recall_at,
-    with_threshold,
 )
 from ledger.errors import LocalError
 
@@ -83,7 +81,7 @@ def test_unchanged_logits_are_the_softmax() -> None:
 
 @pytest.mark.parametrize("boldness", [0.3, 3.0])
 def test_a_model_too_sure_of_itself_or_too_shy_is_put_right_on_rows_it_was_not_fitted_on(boldness: float) -> None:
-    logits, labels = a_model(4000, 1, boldness)
+    logits, labels = a_model(40_000, 1, boldness)
     fresh, fresh_labels = a_model(4000, 2, boldness)
     found = calibrate(logits, labels)
     assert found.block.scale == pytest.approx(1 / boldness, rel=0.2)
@@ -169,12 +167,20 @@ def test_what_is_no_calibration_is_refused(text: bytes) -> None:
         Calibration.parse(text)
 
 
-def test_a_threshold_of_other_rows_is_told_as_measured_there() -> None:
-    logits, labels = a_model(600, 4)
-    found = calibrate(logits[:300], labels[:300])
-    p_block = found.apply(logits[300:])[:, 2]
-    moved = with_threshold(found, p_block, labels[300:] != 0)
-    assert (moved.block, moved.rows) == (found.block, 300)
-    blocked = p_block >= np.float32(moved.threshold)
-    assert moved.precision == pytest.approx(((labels[300:] != 0) & blocked).sum() / blocked.sum())
-    assert not with_threshold(found, p_block[:ENOUGH], labels[300 : 300 + ENOUGH] != 0).measured
+def test_a_hundred_rows_of_one_site_show_less_than_one_row_of_a_hundred() -> None:
+    logits, labels = np.array([[0, 9, 0], [9, 0, 0]] * 100), np.array([1, 0] * 100)
+    many = calibrate(logits, labels, groups=np.arange(200))
+    one = calibrate(logits, labels, groups=np.zeros(200, np.int64))
+    assert many == calibrate(logits, labels)
+    assert one.precision == many.precision == 1
+    assert one.precision_at_least < 0.8 < many.precision_at_least
+    assert abs(one.block.scale - 1) < abs(many.block.scale - 1)  # and it is left more as it is
+
+
+def test_an_own_lists_shyness_is_believed_sooner() -> None:
+    """A model trained on a list with holes says .1 where one in two is on it."""
+    logits, labels = a_model(300, 5)
+    shy = logits - np.array([-2.5, 0, 0])
+    rows = {against: calibrate(shy, labels, against=against) for against in ("labels", "own list")}  # type: ignore[arg-type]
+    assert rows["own list"].against == "own list"
+    assert rows["own list"].block.offset > rows["labels"].block.offset > 1
