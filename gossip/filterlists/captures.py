@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from gossip.filterlists import request_lines, url_list
+from gossip.filterlists import har, request_lines, ublock_log, url_list
 from gossip.filterlists.requests import BOM, UTF16, is_utf16, opened
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.tally import Tally
@@ -42,19 +42,24 @@ def read_capture(path: Path, at: At | None = None, tally: Tally | None = None) -
     file cannot be read any further is the last. Now and then `at` hears how many bytes of the file lie behind; `tally`
     counts what is no row. Raises LocalError only if the file cannot be opened."""
     tally = Tally() if tally is None else tally
-    with opened(path, at) as file:
+    with opened(path) as file:
         begin, broken = _begin(path, file)
+    if broken is None:
+        broken = _is_none(path, begin)
     if broken is not None:
         yield broken
         return
-    if reason := _is_none(path, begin):
-        yield reason
-        return
-    with opened(path, at) as file:
-        if begin.lstrip().startswith(b"{"):
-            yield from request_lines.rows(path, file, tally)
-        else:
-            yield from url_list.rows(path, file, tally)
+    if _HAR.match(begin):
+        yield from har.rows(path, at, tally)
+    else:
+        reader = request_lines if begin.lstrip().startswith(b"{") else url_list
+        if ublock_log.BEGINS.match(begin):
+            reader = ublock_log
+        with opened(path, at) as file:
+            yield from reader.rows(path, file, tally)
+    if tally.pageless:
+        whose = "no request names its page" if tally.pageless == tally.rows else f"{tally.pageless:,} name no page"
+        tally.notes.append(f"{whose}: each counts as made by a page of its own host")
 
 
 def _begin(path: Path, file: BinaryIO) -> tuple[bytes, LocalError | None]:
@@ -73,6 +78,8 @@ def _is_none(path: Path, begin: bytes) -> LocalError | None:
         return _no_capture(path, "it is empty")
     if b"\0" in text[:1024]:
         return _no_capture(path, "it is no text")
+    if ublock_log.BEGINS.match(begin):
+        return None
     if text.startswith(b"<"):
         return _no_capture(path, "it begins as a web page does")
     if text.startswith(b"[") and not _RULE.match(text):

@@ -8,6 +8,7 @@ all formats have the same limits. Reasons never quote a URL: there are passwords
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,9 +24,9 @@ from ledger.errors import LocalError
 MAX_URL_BYTES: Final = MAX_ROW_BYTES // 2  # URLs of 32 KiB exist; a page as long fits into a row beside it
 MAX_REASONS: Final = 64  # different ones that are counted each
 NOT_OF_THE_WEB: Final = frozenset({
-    "about", "blob", "chrome", "chrome-extension", "data", "devtools", "edge", "file", "filesystem", "ftp", "javascript",
-    "mailto", "moz-extension", "ms-browser-extension", "resource", "safari-extension", "safari-web-extension",
-    "view-source",
+    "about", "blob", "chrome", "chrome-extension", "data", "devtools", "edge", "file", "filesystem", "ftp",
+    "javascript", "mailto", "moz-extension", "ms-browser-extension", "resource", "safari-extension",
+    "safari-web-extension", "view-source",
 })  # fmt: skip
 EXTENSIONS: Final = {
     ending: kind
@@ -36,6 +37,7 @@ EXTENSIONS: Final = {
     }.items()
     for ending in endings.split()
 }  # fmt: skip
+_UNSOUND: Final = re.compile(r"[\s\0-\x1f\ud800-\udfff]")
 FIX: Final = "correct or remove that row if you need it; the others are used"
 
 
@@ -87,7 +89,7 @@ def fault_of(url: str) -> str:
         return f"is longer than {MAX_URL_BYTES // 1024} KiB"
     if not url[:8].lower().startswith(SCHEMES):
         return "is no web address"
-    if any(char.isspace() or char < " " or "\ud800" <= char <= "\udfff" for char in url):
+    if _UNSOUND.search(url):
         return "holds a space, a control character or half a character"
     try:
         return "" if urlsplit(url).hostname else "has no host"
