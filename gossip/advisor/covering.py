@@ -1,0 +1,174 @@
+"""Which rules cover the evidence of a zone: few of them, each as narrow as it can be.
+
+In this order, for what is still uncovered:
+    1. a whole host    where all that was seen of it is sure to be blocked, and it is neither shared nor a site of the
+                       capture; of two such hosts of one owner, with nothing else seen of it, the owner's whole domain
+    2. part of one     folder, file or name: the one that covers most first, of equal ones the narrowest
+    3. types of one    where only these are to be blocked, and two sites show it
+    4. spoiled ones    the best of part and whole that hits something to be spared, and less of it than evidence
+Options are added where they spare something and only then; a rule for part of a host that one site alone shows is
+bound to that site by `domain=`. Of a site's own requests only parts are proposed, never a host, and only where two
+files or two pages show them.
+
+Requests that differ in their query alone are one here. Kept: everything is sorted before it is chosen from, so the
+order of a capture decides nothing. It refuses to know engines; whether a rule does what is meant is propose.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gossip.advisor.candidates import Candidate, parts_of_host, whole_domain, whole_host
+from gossip.advisor.evidence import Zone, is_own, sites_of
+from gossip.advisor.hosts import host_of, is_shared, is_suffix, is_third_party, owner_of, site_of
+from gossip.advisor.scored import Scored
+
+MAX_TYPES: Final = 2  # of a rule for types
+MAX_ROWS: Final = 1_000  # of a zone's evidence, told apart by more than the query: beyond, more of it says the same
+MAX_RULES: Final = 20  # of one zone: nobody reads more, and a host with so many needs another idea
+_SAYS_NOTHING: Final = frozenset({"other", "document"})
+
+
+def rules_for(zone: Zone, visited: frozenset[str]) -> list[Candidate]:
+    """Rules for the evidence of a zone; what none of them covers fits no rule. `visited`: sites of the capture."""
+    return _Covering(zone, visited).rules()
+
+
+class _Covering:
+    def __init__(self, zone: Zone, visited: frozenset[str]) -> None:
+        self.zone, self.visited = zone.name, visited
+        self.sure, self.unsure, self.spared = (_distinct(rows) for rows in (zone.sure, zone.unsure, zone.spared))
+        self.hosts = {host_of(row.seen.url) for row in zone.rows}
+        self.sure = self.sure[:MAX_ROWS]
+        self._hits: dict[Candidate, int] = {}
+
+    def rules(self) -> list[Candidate]:
+        chosen: list[Candidate] = []
+        left = self.sure
+        for make in (self._whole, self._parts, self._typed, self._spoiled):
+            for rule in make(left):
+                if len(chosen) < MAX_RULES and any(rule.covers(row.seen) for row in left):
+                    chosen.append(rule)
+                    left = [row for row in left if not rule.covers(row.seen)]
+        return chosen
+
+    def hits(self, rule: Candidate) -> int:
+        """How much it hits that is to be spared."""
+        if rule not in self._hits:
+            self._hits[rule] = sum(rule.covers(row.seen) for row in self.spared)
+        return self._hits[rule]
+
+    def _whole(self, left: Sequence[Scored]) -> list[Candidate]:
+        """Hosts that are for nothing else; where there are two of an owner that is for nothing else, the owner."""
+        if self.zone in self.visited:
+            return []
+        found: dict[str, Candidate] = {}
+        for host in sorted({named(row) for row in left}, key=lambda host: (host.count("."), host)):
+            if not is_shared(host) and (rule := self._clean(whole_host(host))):
+                found[host] = rule
+        rules: list[Candidate] = []
+        for owner in sorted({owner_of(host) for host in found}):
+            hosts = [host for host in found if owner_of(host) == owner]
+            wider = self._widened(owner) if len(hosts) > 1 and owner not in hosts else None
+            rules += [found[host] for host in hosts] if wider is None else [wider]
+        return rules
+
+    def _widened(self, owner: str) -> Candidate | None:
+        others = [host for host in self.hosts if host == owner or host.endswith("." + owner)]
+        return None if is_suffix(owner) or any(map(is_shared, others)) else self._clean(whole_domain(owner))
+
+    def _clean(self, rule: Candidate) -> Candidate | None:
+        """With `third-party` if that spares what is to be spared; None if that does not do it, or if more of what the
+        rule covers is unsure than sure."""
+        for each in (rule, rule.only(third_party=True)):
+            unsure = sum(each.covers(row.seen) for row in self.unsure)
+            if not self.hits(each) and unsure <= sum(each.covers(row.seen) for row in self.sure):
+                return each
+        return None
+
+    def _parts(self, left: Sequence[Scored], *, spoiled: bool = False) -> list[Candidate]:
+        """Again and again the part that covers most of what is left."""
+        rules: list[Candidate] = []
+        for own in (False, True):
+            rows = [row for row in left if is_own(row) is own]
+            while rows and len(rules) < MAX_RULES:
+                best = self._best(rows, own, spoiled)
+                if best is None:
+                    break
+                rules.append(best)
+                rows = [row for row in rows if not best.covers(row.seen)]
+        return rules
+
+    def _best(self, rows: Sequence[Scored], own: bool, spoiled: bool) -> Candidate | None:
+        covered: dict[Candidate, list[Scored]] = {}
+        for row in rows:
+            parts = set(parts_of_host(row.seen))
+            if spoiled and not own and not is_shared(named(row)) and self.zone not in self.visited:
+                parts.add(whole_host(named(row)))
+            for part in parts:
+                covered.setdefault(part, []).append(row)
+        best: tuple[float, int, tuple[int, int], str] | None = None
+        chosen = None
+        for part in sorted(covered, key=lambda each: (-len(covered[each]), each.width, each.text)):
+            if own and not _twice(covered[part]):
+                continue
+            fitted = self._fitted(part, covered[part], spoiled)
+            if fitted is None:
+                continue
+            if not spoiled:
+                return fitted
+            hits, gain = self.hits(fitted), len(covered[part])
+            worth = (hits / gain, -gain, fitted.width, fitted.text)
+            if hits < gain and (best is None or worth < best):
+                best, chosen = worth, fitted
+        return chosen
+
+    def _fitted(self, rule: Candidate, covered: Sequence[Scored], spoiled: bool) -> Candidate | None:
+        """With the options that it needs; None if none of them spares what is to be spared."""
+        sites = sites_of(covered)
+        bound = sites if len(sites) == 1 and all(row.seen.page for row in covered) and not is_own(covered[0]) else ()
+        types = tuple(sorted({row.seen.type for row in covered}))
+        ways = [rule.only(sites=bound)]
+        if all(is_third_party(row.seen) for row in covered) and not bound:
+            ways.append(rule.only(third_party=True))
+        if len(types) <= MAX_TYPES and not _SAYS_NOTHING & set(types):
+            ways += [each.only(types=types, third_party=each.third_party, sites=bound) for each in ways]
+        return next((each for each in ways if not self.hits(each)), ways[0] if spoiled else None)
+
+    def _typed(self, left: Sequence[Scored]) -> list[Candidate]:
+        if self.zone in self.visited:
+            return []
+        rules: list[Candidate] = []
+        for host in sorted({named(row) for row in left}):
+            rows = [row for row in left if named(row) == host]
+            types = tuple(sorted({row.seen.type for row in rows}))
+            usable = len(types) <= MAX_TYPES and not _SAYS_NOTHING & set(types) and not is_shared(host)
+            if usable and len(sites_of(rows)) > 1 and not self.hits(rule := whole_host(host).only(types=types)):
+                rules.append(rule)
+        return rules
+
+    def _spoiled(self, left: Sequence[Scored]) -> list[Candidate]:
+        return self._parts(left, spoiled=True)
+
+
+def named(row: Scored) -> str:
+    """The host as a rule names it: of `www.ads.example` what lies behind the `www`."""
+    host = host_of(row.seen.url)
+    return host.removeprefix("www.") if host == f"www.{owner_of(host)}" else host
+
+
+def _distinct(rows: Iterable[Scored]) -> list[Scored]:
+    """One of those that differ in their query alone."""
+    found: dict[tuple[str, str, str, bool], Scored] = {}
+    for row in rows:
+        seen = row.seen
+        key = (seen.url.partition("#")[0].partition("?")[0], seen.type, site_of(seen), is_third_party(seen))
+        found.setdefault(key if not is_own(row) else (*key[:2], seen.page, False), row)
+    return list(found.values())
+
+
+def _twice(rows: Sequence[Scored]) -> bool:
+    """Whether a site's own requests show it in two files or on two pages."""
+    urls = {row.seen.url.partition("?")[0] for row in rows}
+    return len(urls) > 1 or len({row.seen.page for row in rows}) > 1
