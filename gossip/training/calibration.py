@@ -82,7 +82,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def apply(self, logits: Logits) -> NDArray[np.float32]:
         """(rows, 3): p_ad, p_tracker, p_block of logits (rows, 3) of benign, ad, tracker; log-probabilities do as
         well. LocalError if one of them is not a number."""
-        block, kind = _log_odds(logits)
+        block, kind = log_odds(logits)
         p_block = self.block.of(block)
         p_ad = p_block * self.kind.of(kind)
         return np.stack([p_ad, p_block - p_ad, p_block], axis=1).astype(np.float32)
@@ -118,7 +118,7 @@ def calibrate(
     """
     if len(labels) != len(logits) or (len(labels) and not (labels.min() >= 0 and labels.max() <= 2)):
         raise LocalError(f"{len(labels)} labels do not fit {len(logits)} rows", why="each row has one label of 0, 1, 2")
-    block, kind = _log_odds(logits)
+    block, kind = log_odds(logits)
     positive = labels != 0
     positives = int(positive.sum())
     found = Calibration(rows=len(labels), positives=positives, against=against)
@@ -252,7 +252,7 @@ def _steps(
     return ranked[last], hits[last], (last + 1).astype(np.int64)
 
 
-def _log_odds(logits: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def log_odds(logits: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of ad or tracker against benign, and of ad against tracker."""
     wide = np.asarray(logits, np.float64)
     if wide.ndim != 2 or wide.shape[1] != 3:
