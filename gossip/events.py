@@ -84,6 +84,11 @@ class DataReady:
 
 
 @dataclass(frozen=True, slots=True)
+class Relabelled:
+    """The owner has judged what is in the data, or taken that back: have them read again when no round is under way."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """The answer to Train. `blob` is an encoded delta (ledger/delta.py)."""
 
@@ -242,6 +247,7 @@ Event = (
     | DialFailed
     | Received
     | DataReady
+    | Relabelled
     | Trained
     | TrainingFailed
     | Stored
@@ -511,6 +517,7 @@ __all__ = [
     "Pause",
     "Received",
     "RecordsOpened",
+    "Relabelled",
     "Revoking",
     "Send",
     "SetTimer",

@@ -107,6 +107,13 @@ class Learning:
             self._metrics, self._steps = spec.metrics, spec.local_steps
             self._tasks.create_task(self._load(genesis), name="load data")
 
+    async def relabelled(self) -> int:
+        """How many judgements stand, if there is anything here that they are judgements of: then the data are to be
+        read again. LocalError if they cannot be read."""
+        if not self.wanted:
+            raise LocalError("this peer trains on no data", next_step="run it with --data; what you judged is kept")
+        return await asyncio.to_thread(self._own.judged)
+
     def train(self, effect: Train) -> None:
         self._tasks.create_task(self._round(effect), name=f"round {effect.round}")
 
@@ -143,7 +150,12 @@ class Learning:
     async def _load(self, genesis: Genesis) -> None:
         """Have everything read and compiled; LocalError (bad data) ends the node."""
         assert self._trainer is not None
-        self._own.reread()
+        try:
+            await asyncio.to_thread(self._own.reread)
+        except LocalError as error:
+            if not self._records:  # at the start: for its owner to mend, as files are
+                raise
+            self._tell("trouble", text=f"own judgements cannot be read, and stay as they were: {error}")
         own = await self._own.data(genesis.model)
         arithmetic = NumpyArithmetic()
         loaded, sketch = await self._trainer.load(

@@ -40,6 +40,10 @@ class Own:
         self._judged_bytes = 0
         self.borrowed = BorrowedFiles(config.directory)
 
+    def judged(self) -> int:
+        """How many judgements stand now. LocalError if they cannot be read."""
+        return len(read_standing(judgements_path(self._config.directory)))
+
     def reread(self) -> None:
         """From now on with what the owner has judged by now. LocalError if that cannot be read: then as before."""
         size = whole_bytes(self._config.directory)

@@ -406,6 +406,11 @@ class Node:
                         self._peer.theta() if self._peer else self._book.theta()
                     )
                 }
+            case "relabelled":
+                assert self._learning is not None
+                standing = await self._learning.relabelled()
+                await self._post(ev.Relabelled())
+                return {"judgements": standing}
             case "stop":
                 self.request_stop()
                 return {}
@@ -430,7 +435,7 @@ class Node:
                 raise LocalError(
                     f"no command {command[:40]!r}",
                     next_step="use status, invite, allow, open, members, revoke, renew, anchor, policy, rotate, "
-                    "recover, drain, evaluate or stop",
+                    "recover, drain, evaluate, relabelled or stop",
                 )
 
     def _note(self, note: ev.Note) -> None:

@@ -7,6 +7,7 @@
 
 Lenders wait for nobody: one that says nothing, or ever new things, costs the others and us no rounds. What is kept, and
 neither wanted nor in use, goes (DropRows). A round that diverges with borrowed rows is blamed on the newest lender.
+Own rows that their owner has labelled otherwise (Relabelled) are read anew in the same way, with what is in use.
 
 What is trained on is committed to before: own and borrowed rows are one data set, private, whose entry names the lender
 and its root. A shard that is no part of what its lender committed to costs it its link, and it lends us nothing more in
@@ -101,6 +102,7 @@ class Borrowing:
         self._published = -1  # ... and before more own updates than these
         self._every_s = config.lease_s
         self._told_why = False
+        self._is_relabelled = False  # own data are to be read again, whatever is borrowed
 
     # -------------------------------------------------------------- what happens
 
@@ -125,7 +127,16 @@ class Borrowing:
         self._leases[lender] = (live.link, frame)
         self._given_up -= {key for key in self._given_up if key[0] == lender}
 
+    def relabelled(self) -> None:
+        """Own rows have other labels now."""
+        self._is_relabelled = True
+
     def tick(self, now: float) -> None:
+        if self._is_relabelled:
+            self._out.heed(now)
+            if self._rounds.may_exchange:
+                self._is_relabelled = False
+                self._read_again(self._in_use)
         if not (self._leases or self._in_use or self._coming or self._kept):
             return
         self._out.heed(now)
@@ -183,11 +194,14 @@ class Borrowing:
         self._rest_until, self._published = now + self._every_s, self._rounds.published
         lenders = dict.fromkeys(one.lender for one in use)
         self._lenders = tuple(dict.fromkeys((*(peer for peer in self._lenders if peer in lenders), *lenders)))
-        self._rounds.exchange()
-        self._out.put(Borrow(tuple(Borrowed(one.lender, one.key[1], one.hash, _licence(one.data)) for one in use)))
+        self._read_again(use)
         self._let_go(use)
         records = sum(self._kept[one.key].records for one in use)
         self._out.note("leased", shards=len(use), records=records, lenders=len(lenders))
+
+    def _read_again(self, use: tuple[Shard, ...]) -> None:
+        self._rounds.exchange()
+        self._out.put(Borrow(tuple(Borrowed(one.lender, one.key[1], one.hash, _licence(one.data)) for one in use)))
 
     def _disown(self, lender: PeerId) -> None:
         """A round diverged: that lender's rows came last, and are not trained on any more in this run."""

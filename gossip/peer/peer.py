@@ -41,6 +41,7 @@ from gossip.events import (
     Pause,
     Received,
     RecordsOpened,
+    Relabelled,
     Revoking,
     ShardsCut,
     Started,
@@ -222,6 +223,8 @@ class Peer:
                 self._reception.received(link, message)
             case DataReady():
                 self._rounds.data_ready(event)
+            case Relabelled():
+                self._borrowing.relabelled()
             case Trained():
                 self._rounds.trained(event, now)
             case TrainingFailed(_, reason, is_over):

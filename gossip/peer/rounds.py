@@ -456,4 +456,4 @@ def _same(a: Data, b: Data) -> bool:
 
 def _essence(data: Data) -> tuple[object, ...]:
     licences = [source.licence for source in data.sources]
-    return data.root, data.records, data.features, data.zone, data.opens, data.privacy, licences
+    return data.root, data.records, data.features, data.zone, data.opens, data.privacy, licences, data.judgements
