@@ -21,8 +21,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from gossip.filterlists import har, request_lines, ublock_log, url_list
 from gossip.filterlists.requests import BOM, UTF16, is_utf16, opened
@@ -64,7 +65,7 @@ def read_capture(path: Path, at: At | None = None, tally: Tally | None = None) -
 
 def _begin(path: Path, file: BinaryIO) -> tuple[bytes, LocalError | None]:
     try:
-        return file.read(SNIFFED_BYTES).removeprefix(BOM), None
+        return cast(BufferedIOBase, file).read1(SNIFFED_BYTES).removeprefix(BOM), None
     except (OSError, EOFError, zlib.error) as error:
         return b"", LocalError(f"{path}: cannot be read", why=str(error), next_step="fetch or unpack the file again")
 

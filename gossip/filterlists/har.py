@@ -27,8 +27,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -82,7 +83,7 @@ def rows(path: Path, at: Callable[[int], None] | None, tally: Tally) -> Iterator
     with opened(path, None if at is None else lambda behind: at(max(behind, halfway))) as file:
         skim: Skimmer | None = None
         try:
-            skim = Skimmer(file)
+            skim = Skimmer(cast(BufferedIOBase, file))
             for part in parts(skim):
                 if isinstance(part, Entry):
                     number += 1
@@ -221,7 +222,7 @@ def _pages_of(path: Path, at: Callable[[int], None]) -> _Pages:
     pages, named, unnamed = _Pages(), 0, 0
     with opened(path, at) as file:
         try:
-            for part in parts(Skimmer(file)):
+            for part in parts(Skimmer(cast(BufferedIOBase, file))):
                 if isinstance(part, Page):
                     pages.name(part)
                     named += bool(part.urls)

@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from io import BufferedIOBase
+from typing import Final
 
 import msgspec
 
@@ -56,7 +57,7 @@ class Unusable:
 class Skimmer:
     """A file, read once from its start to its end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BufferedIOBase) -> None:
         self._file = file
         self._piece, self._at, self._before = b"", 0, 0
         self._more()
@@ -173,7 +174,8 @@ class Skimmer:
                 raise Broken("a comma or a bracket is missing")
 
     def _skip_nested(self) -> None:
-        closings = bytearray()
+        closings = bytearray((_OPEN[self._piece[self._at]],))
+        self._at += 1
         while True:
             self._at = _end(_FLAT, self._piece, self._at)
             if self._at == len(self._piece):
@@ -229,7 +231,7 @@ class Skimmer:
 
     def _more(self) -> bool:
         """Drop what lies behind and read on."""
-        fresh = self._file.read(PIECE_BYTES)
+        fresh = self._file.read1(PIECE_BYTES)  # not read: of a gzip that was cut it would lose what came before
         self._before += self._at
         self._piece, self._at = self._piece[self._at :] + fresh, 0
         return bool(fresh)

@@ -29,7 +29,7 @@ from typing import BinaryIO, Final
 
 from gossip.filterlists.lines import TOO_LONG, lines_of
 from gossip.filterlists.sighting import Sighting
-from gossip.filterlists.tally import Tally
+from gossip.filterlists.tally import NOT_OF_THE_WEB, Tally, scheme_of
 from ledger.errors import LocalError
 
 FORMAT: Final = "uBlock Origin's logger"
@@ -123,7 +123,7 @@ def _sighted(fields: Sequence[str], tally: Tally) -> Sighting | str | None:
 def _columns(given: Sequence[str]) -> tuple[str, str, str]:
     """Host, type and URL of a row of a table. No party: no request, but for one of a "data:" URL."""
     party, kind, url = given[4], given[-2], given[-1]
-    is_request = _PARTY.fullmatch(party) or not url[:4].lower().startswith(("http", "ws"))
+    is_request = _PARTY.fullmatch(party) or scheme_of(url) in NOT_OF_THE_WEB
     return (given[3], kind, url) if is_request else ("", "", "")
 
 
@@ -138,4 +138,4 @@ def _listed(given: Sequence[str]) -> tuple[str, str, str]:
         rest.pop()
         is_host = rest and "." in rest[-1] and not set(rest[-1]) & set("/|^$*@#, ")
         return (rest[-1] if is_host else ""), kind, url
-    return "", ("" if url[:4].lower().startswith(("http", "ws")) else kind), url
+    return "", (kind if scheme_of(url) in NOT_OF_THE_WEB else ""), url
