@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gossip.filterlists.meaning import Meaning, covers, meaning_of
 from gossip.filterlists.rules import NetworkRule, parse_rule
-from gossip.filterlists.trial import is_read, trial
+from gossip.filterlists.trial import trial
 
 
 def meaning(text: str) -> Meaning:
@@ -92,15 +92,11 @@ def test_nothing_is_covered_on_a_guess(wide: str, narrow: str) -> None:
     assert not covers(meaning(wide), meaning(narrow))
 
 
-HOSTS = st.sampled_from(["a.example", "b.a.example", "c.b.a.example", "ba.example"])
-PATHS = st.sampled_from(["", "^", "/", "/x", "/x.js", "/x.js?", "^x", "/xy", "*x", ":8080/x", "^*x.js"])
-PLACES = st.sampled_from([
-    "", "script", "image", "~image", "third-party", "~third-party", "domain=p.test", "domain=q.p.test", "important",
-    "domain=~p.test", "domain=p.test|~q.p.test", "match-case", "script,third-party",
-])  # fmt: skip
-RULES = st.builds(
-    lambda mark, start, host, path, options: f"{mark}{start}{host}{path}" + (f"${options}" if options else ""),
-    st.sampled_from(["", "", "", "@@"]), st.sampled_from(["||", "||", "|https://", "", "."]), HOSTS, PATHS, PLACES,
+HOSTS = ("a.example", "b.a.example", "c.b.a.example", "ba.example")
+PATHS = ("", "^", "/", "/x", "/x.js", "/x.js?", "^x", "/xy", "*x", ":8080/x", "^*x.js")
+PLACES = (
+    "", "", "", "script", "image", "~image", "third-party", "~third-party", "domain=p.test", "domain=q.p.test",
+    "domain=~p.test", "domain=p.test|~q.p.test", "important", "match-case", "script,third-party",
 )  # fmt: skip
 REQUESTS = [
     (page, f"https://{host}{port}{path}", kind)
@@ -112,10 +108,20 @@ REQUESTS = [
 ]
 
 
-@given(RULES, RULES)
-def test_the_engine_finds_no_request_of_the_narrow_rule_that_the_wide_one_lets_through(wide: str, narrow: str) -> None:
-    if not covers(meaning(wide), meaning(narrow)) or not is_read(wide):
-        return
-    tried = trial([wide, narrow])
-    missed = [each for each in REQUESTS if tried.blocks(1, *each) and not tried.blocks(0, *each)]
-    assert missed == []
+def drawn(luck: Random) -> str:
+    options = luck.choice(PLACES)
+    start = luck.choice(("", "", "", "@@")) + luck.choice(("||", "||", "|https://", "", "."))
+    return start + luck.choice(HOSTS) + luck.choice(PATHS) + (f"${options}" if options else "")
+
+
+def test_the_engine_finds_no_request_of_the_narrow_rule_that_the_wide_one_lets_through() -> None:
+    luck = Random(11)
+    pairs = [(drawn(luck), drawn(luck)) for _ in range(8_000)]
+    covered = [(wide, narrow) for wide, narrow in pairs if wide != narrow and covers(meaning(wide), meaning(narrow))]
+    assert len(covered) > 80
+    for wide, narrow in covered:
+        tried = trial([wide, narrow])
+        assert [each for each in REQUESTS if tried.blocks(1, *each) and not tried.blocks(0, *each)] == [], (
+            wide,
+            narrow,
+        )
