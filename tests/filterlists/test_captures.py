@@ -180,7 +180,7 @@ def test_one_bad_entry_costs_no_other(tmp_path: Path) -> None:
         "its URL holds a space, a control character or half a character": "https://a.example/\0",
     }
     entries = [entry(url) for url in bad.values()]
-    strange = [
+    strange: list[Any] = [
         {"request": {"url": 5}},
         {"request": None},
         {},
