@@ -1,8 +1,8 @@
 """One's own log after a start: is this all of it? Whoever writes before that is known may sign a second history.
 
     new (never signed) --a member now, nobody has more--------> home: may write
-    away --every link has spoken of our log, 2 s--> home         others have more? fetch it first, like any log
-         --10 s, and the mark agrees with the store-> home         the mark is ahead? wait for the rest, however long
+    away --whoever was met has spoken of our log, 2 s--> home    others have more? fetch it first, like any log
+         --10 s, and the mark agrees with the store----> home    the mark is ahead? wait for the rest, however long
     any  --somebody shows another branch that our key signed--> lost: never writes again
 
 A store restored from a backup lacks entries that others hold; the mark (ledger/mark.py) tells, unless the backup was
@@ -45,6 +45,7 @@ class Homecoming:
         self._mark = mark
         self._since = 0.0
         self._heard_at: float | None = None
+        self._unheard: dict[bytes, None] = {}  # keys we were linked to since the start, whose word is still out
         self._told = False
         self._is_home = False
         self._restored = restored
@@ -87,10 +88,8 @@ class Homecoming:
         if self._has_another_root() or len(self._replica.strands(self._own)) > 1:
             self.stop()
             return False
-        spoken = [live for live in self._links if self._rumour.has_spoken(live.link, self._own)]
-        if spoken and self._heard_at is None:
-            self._heard_at = now
-        if self._is_whole() and (self._is_member() if self._is_new else self._is_sure(len(spoken), now)):
+        self._listen(now)
+        if self._is_whole() and (self._is_member() if self._is_new else self._is_sure(now)):
             self._is_home = True
             self._rumour.wants_own = self._links.seeks = False
             return True
@@ -108,6 +107,19 @@ class Homecoming:
                 self._out.timer(TIMER, min(times))
         return False
 
+    def _listen(self, now: float) -> None:
+        """Who has spoken of our log, and who was linked and has not? A link that broke before it had spoken, or
+        before it had shown what it holds, may have been to the only one that holds our newest entry. By key: whom a
+        backup of ours does not know yet comes as a guest, and may have been let in by the very entry that is lost."""
+        for live in self._links:
+            has_spoken = self._rumour.has_spoken(live.link, self._own)
+            if has_spoken and self._heard_at is None:
+                self._heard_at = now
+            if has_spoken and not self._rumour.claimed_more(self._own, live.link):
+                self._unheard.pop(live.key, None)
+            else:
+                self._unheard[live.key] = None
+
     def _is_member(self) -> bool:
         return self._own == self._replica.founder or bool(self._replica.role_of(self._own))
 
@@ -121,12 +133,11 @@ class Homecoming:
             return False
         return self._mark is None or self._mark[0] <= self._replica.size(self._own)
 
-    def _is_sure(self, spoken: int, now: float) -> bool:
+    def _is_sure(self, now: float) -> bool:
         waited = now >= self._since + ALONE_S
         if self._heard_at is None:
             return waited and self._mark is not None and not self._restored
-        members = sum(live.peer is not None for live in self._links)
-        return now >= self._heard_at + SETTLE_S and (spoken >= members or waited)
+        return now >= self._heard_at + SETTLE_S and (not self._unheard or waited)
 
     def _has_another_root(self) -> bool:
         """Whether the store holds another branch of our log than the one we signed last."""

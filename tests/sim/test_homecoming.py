@@ -85,9 +85,9 @@ def test_a_restored_backup_fetches_its_own_entries_and_goes_on_in_its_chain(mark
 
 
 def test_in_no_luck_does_a_restored_peer_sign_a_second_history() -> None:
-    """Small swarms with losses; copies and deaths at any moment, with and without the mark. If the mark is lost, too,
-    only others know, and who alone holds the newest entry may not be found within two seconds (docs/keys.md)."""
-    back, unlucky = 0, []
+    """Small swarms with losses; copies and deaths at any moment, with and without the mark. In seed 57 the mark is
+    lost, too, and the first link to who alone holds the newest entry breaks before anything is said."""
+    back = 0
     for seed in SEEDS:
         luck = Random(seed)
         copied = luck.uniform(0.3, 4.0)
@@ -97,12 +97,8 @@ def test_in_no_luck_does_a_restored_peer_sign_a_second_history() -> None:
             copied, died, died + luck.uniform(0.1, 2.0), mark_too=luck.random() < 0.7,
         )  # fmt: skip
         report = swarm.run()
-        if swarm.mark_too and any(kind == "forked" for _, _, kind, _ in swarm.notes):
-            unlucky.append(seed)
-        else:
-            forked_nothing(swarm, report)
+        forked_nothing(swarm, report)
         back += bool(swarm.lost and swarm.written_after())
-    assert len(unlucky) <= 1, f"seeds {unlucky}"
     assert back > len(SEEDS) / 4  # most had lost something, and still went on; or this test tests nothing
 
 
