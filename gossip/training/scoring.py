@@ -42,7 +42,7 @@ def logits_of(spec: ModelSpec, theta: Theta, rows: Block) -> NDArray[np.float32]
     parts = []
     for begin in range(0, len(rows), SCORED_ROWS):
         first = (
-            _whole_bags(tensors[0], rows, begin) if isinstance(rows, Bags) else rows.inputs[begin : begin + SCORED_ROWS]
+            whole_bags(tensors[0], rows, begin) if isinstance(rows, Bags) else rows.inputs[begin : begin + SCORED_ROWS]
         )
         parts.append(forward(np, spec, tensors, first))
     return np.concatenate(parts) if parts else np.empty((0, len(spec.classes)), np.float32)
@@ -75,7 +75,7 @@ def forward(xp: Any, spec: ModelSpec, tensors: Sequence[Any], first: Any) -> Any
     return hidden
 
 
-def _whole_bags(table: Theta, rows: Bags, begin: int) -> Theta:
+def whole_bags(table: Theta, rows: Bags, begin: int) -> Theta:
     """The embedding bag over all n-grams of the rows from `begin` on."""
     end = min(begin + SCORED_ROWS, len(rows))
     bounds = rows.offsets[begin : end + 1]
