@@ -43,6 +43,11 @@ def registrable(host: str) -> str:
     return _extract()(host) or host
 
 
+def is_suffix(host: str) -> bool:
+    """Whether anybody may register names right under this one (`co.uk`)."""
+    return _extract()("any." + host) == "any." + host
+
+
 @cache
 def suffixes() -> str:
     """The version of the public-suffix list that `registrable` goes by, as the list itself states it:
