@@ -200,7 +200,7 @@ def _options_at(body: str) -> int:
         in_regex = body[0] == "/" and at > 1 and body[at - 1] != "/" and "/$" in body[at:]
         if not in_regex:
             options = split_options(rest)
-            if not rest or all(_OPTION.fullmatch(str(option)) for option in options):
+            if all(not str(option) or _OPTION.fullmatch(str(option)) for option in options):
                 if any(option.known is not None for option in options):
                     return at
                 guessed = at
