@@ -203,7 +203,7 @@ def _options_at(body: str) -> int:
             if all(not str(option) or _OPTION.fullmatch(str(option)) for option in options):
                 if any(option.known is not None for option in options):
                     return at
-                guessed = at
+                guessed = at if guessed < 0 else guessed
         at = body.find("$", at + 1)
     return guessed
 
