@@ -212,7 +212,7 @@ def split_options(text: str) -> tuple[Option, ...]:
     """Options as they stand after the "$"; a comma within a value belongs to it."""
     pieces: list[str] = []
     for piece in text.split(","):
-        if pieces and "=" in pieces[-1] and (not _OPTION.fullmatch(piece) or pieces[-1].endswith("\\")):
+        if pieces and ((piece and not _OPTION.fullmatch(piece)) or pieces[-1].endswith("\\")):
             pieces[-1] += "," + piece
         else:
             pieces.append(piece)
