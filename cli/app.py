@@ -8,7 +8,23 @@ from __future__ import annotations
 
 import typer
 
-from cli import data, demo, doctor, inviting, joining, key, ledger, members, model, policy, score, simulate, swarm, train
+from cli import (
+    data,
+    demo,
+    doctor,
+    gains,
+    inviting,
+    joining,
+    key,
+    ledger,
+    members,
+    model,
+    policy,
+    score,
+    simulate,
+    swarm,
+    train,
+)
 from cli.group import Gossip
 from cli.render import say
 
@@ -52,6 +68,7 @@ app.command(rich_help_panel="Members")(inviting.invite)
 app.add_typer(members.app, name="members", rich_help_panel="Members")
 app.command(rich_help_panel="Members")(swarm.leave)
 app.command(rich_help_panel="Bench")(score.score)
+app.command(rich_help_panel="Bench")(gains.gains)
 app.command(rich_help_panel="Bench")(train.train)
 app.add_typer(model.app, name="model", rich_help_panel="Model")
 app.add_typer(data.app, name="data", rich_help_panel="Data")

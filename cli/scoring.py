@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli import exits, render, settings
+from cli.own import personalised
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class Known:
     why_not: str = ""
 
 
-def scorer_of(model: Path | None, directory: Path | None, name: str | None) -> Scorer:
-    """The model that is meant. Where there is none yet, one line says what to do, and the command ends."""
+def scorer_of(model: Path | None, directory: Path | None, name: str | None, *, personal: bool = True) -> Scorer:
+    """The model that is meant; of a peer, unless not `personal`, mixed with its own and calibrated (cli/own.py). Where
+    there is none yet, one line says what to do, and the command ends."""
     from gossip.scorers import NO_MODEL, NoModel, load_scorer
 
     if model is not None and (directory is not None or name is not None):
@@ -71,10 +73,11 @@ def scorer_of(model: Path | None, directory: Path | None, name: str | None) -> S
     if model is None and (directory is not None or name is not None or settings.swarms(settings.settings().home)):
         place = settings.existing_directory(name, directory)
     try:
-        return load_scorer(model, place)
+        found = load_scorer(model, place)
     except NoModel:
         sys.stderr.write(f"{NO_MODEL}\n")
         raise typer.Exit(exits.USAGE) from None
+    return personalised(found, place) if place is not None and personal else found
 
 
 def known_lists(files: Sequence[Path]) -> Known:

@@ -20,6 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 78, 178, 18, 44
 NAME_PX: Final = 17  # from one name at a line's end to the next, at least
 BAND_PX: Final = 13  # a line of names above the field
 CHAR_PX: Final = 6.2  # of a name there
+SPAN_PX: Final = 40  # from one row of `spans` to the next
 MAX_POINTS: Final = 400  # of a line: more than there are pixels to tell apart
 
 
@@ -40,6 +41,17 @@ class Band:
     begin: float
     end: float
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A value, and between which two it probably lies; None where nobody knows."""
+
+    name: str
+    colour: int
+    value: float
+    low: float | None
+    high: float | None
 
 
 def lines(
@@ -96,6 +108,32 @@ def bars(title: str, rows: Sequence[tuple[str, float]], *, high: float, told: Ca
                 f"{escape(name)}</text>"
             )
     return _svg(height, title, out)
+
+
+def spans(title: str, rows: Sequence[Span], *, low: float, high: float, told: Callable[[float], str]) -> str:
+    """A dot for each value on one scale, and a bar through it for what it probably lies between."""
+    ticks = _ticks(low, high)
+    scale = _Scale(ticks[0], ticks[-1], 0.0, 1.0, TOP)
+    height = TOP + SPAN_PX * len(rows)
+    out = [
+        f'<path class="grid" d="M{scale.x(value):.1f} {TOP}V{height}"/>'
+        + _text(scale.x(value), height + 16, told(value))
+        for value in ticks
+    ]
+    for number, one in enumerate(rows):
+        y, x = TOP + SPAN_PX * (number + 0.5), scale.x(one.value)
+        if one.low is not None and one.high is not None:
+            between = f"{told(one.low)} to {told(one.high)}"
+            out.append(
+                f'<path class="score s{one.colour}" d="M{scale.x(one.low):.1f} {y:.1f}H{scale.x(one.high):.1f}">'
+                f"<title>{escape(f'{one.name}: {between}')}</title></path>"
+            )
+        out.append(
+            f'<rect class="b{one.colour}" x="{x - 6:.1f}" y="{y - 6:.1f}" width="12" height="12" rx="6"/>'
+            f'<text class="name s{one.colour}" x="{WIDTH - RIGHT + 14}" y="{y + 4:.1f}">'
+            f"{escape(f'{one.name} {told(one.value)}')}</text>"
+        )
+    return _svg(height + 26, title, out)
 
 
 # ------------------------------------------------------------------ parts
