@@ -31,6 +31,7 @@ from gossip.filterlists.options import Known, known
 MAX_RULE_CHARS: Final = 16 * 1024  # the longest rule of all lists of uBlock has 9,000
 _COSMETIC: Final = re.compile(r"#@?[$?%]{0,2}#|\$@?\$(?=[\w\[*])")
 _OPTION: Final = re.compile(r"\s*~?[A-Za-z0-9_-]+\s*(?:=.*)?", re.DOTALL)
+_NAMED: Final = re.compile(r"\s*~?[A-Za-z0-9_-]+\s*(?:[=,]|\Z)")
 _NOTE: Final = re.compile(r"\s+#(?=\s|$).*", re.DOTALL)  # uBlock: " # seen in March"
 _FAR: Final = ("replace=", "removeparam=", "uritransform=", "urltransform=", "urlskip=", "queryprune=", "header=")
 
@@ -200,7 +201,7 @@ def _options_at(body: str) -> int:
         in_regex = body[0] == "/" and at > 1 and body[at - 1] != "/" and "/$" in body[at:]
         if not in_regex:
             options = split_options(rest)
-            if all(not str(option) or _OPTION.fullmatch(str(option)) for option in options):
+            if all(not str(option) or _NAMED.match(str(option)) for option in options):
                 if any(option.known is not None for option in options):
                     return at
                 guessed = at if guessed < 0 else guessed
