@@ -31,7 +31,7 @@ COMMON: Final = frozenset(
     word
     for words in (
         "js css img images image assets asset static lib libs npm gh scripts script dist media files file public cdn",
-        "content common ajax uploads upload sdk src build www web api rest data v1 v2 v3 v4 1 2 3 latest prod stable en",
+        "content common ajax uploads upload sdk src build www web api rest data v1 v2 v3 v4 1 2 3 latest prod stable",
         "wp-content wp-includes plugins themes modules sites default all resources resource res vendor bundles chunks",
         "index.js main.js app.js bundle.js script.js scripts.js common.js init.js loader.js core.js all.js vendor.js",
         "index.html index.php main.css style.css jquery.js jquery.min.js p.gif blank.gif spacer.gif 1x1.gif x.gif",

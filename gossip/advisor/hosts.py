@@ -26,7 +26,8 @@ from gossip.filterlists.split import registrable
 SHARED: Final = frozenset({
     "ampproject.org", "aspnetcdn.com", "bootcdn.net", "bootstrapcdn.com", "cdnjs.cloudflare.com", "fbcdn.net",
     "github.com", "githubusercontent.com", "googleapis.com", "googleusercontent.com", "gstatic.com", "jquery.com",
-    "jsdelivr.net", "polyfill.io", "statically.io", "twimg.com", "typekit.net", "unpkg.com", "wp.com", "youtube.com", "ytimg.com",
+    "jsdelivr.net", "polyfill.io", "statically.io", "twimg.com", "typekit.net", "unpkg.com", "wp.com",
+    "youtube.com", "ytimg.com",
 })  # fmt: skip
 
 

@@ -84,7 +84,7 @@ class Suggested:
 
 def suggest(
     rows: Iterable[Scored], trials: Trials, *, mine: frozenset[str] | None = None, min_sites: int = 1,
-    collateral: bool = False, at_most: int | None = None,
+    collateral: bool = False, at_most: int | None = None, alone: float = ALONE,
 ) -> Suggested:  # fmt: skip
     """Rules for what none of the lists `mine` (None: none at all) blocks."""
     capture = look_at(rows, mine)
@@ -99,7 +99,7 @@ def suggest(
             if proposal is None or (proposal.collateral and not collateral):
                 continue
             covered.update(map(id, proposal.evidence))
-            if is_enough(proposal, min_sites):
+            if is_enough(proposal, min_sites, alone):
                 found.append(proposal)
             else:
                 weak += len(proposal.evidence)
@@ -108,10 +108,10 @@ def suggest(
     return Suggested(capture, tuple(found[:at_most]), weak, left)
 
 
-def is_enough(proposal: Proposal, min_sites: int) -> bool:
+def is_enough(proposal: Proposal, min_sites: int, alone: float = ALONE) -> bool:
     """Whether this much evidence is worth a person's time."""
     sites = max(1, len(proposal.sites))
-    return sites >= min_sites and (sites > 1 or proposal.sure >= ALONE)
+    return sites >= min_sites and (sites > 1 or proposal.sure >= alone)
 
 
 def _proposal(rule: Candidate, zone: Zone, trials: Trials) -> Proposal | None:

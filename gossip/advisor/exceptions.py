@@ -1,0 +1,61 @@
+"""Exceptions: the narrowest that free some requests and none that is to stay blocked.
+
+    blocked, scored benign   https://news.example/ads/team.json  xmlhttprequest, on news.example
+                          -> @@||news.example/ads/team.json$xmlhttprequest,domain=news.example
+
+Always with types where there are at most MAX_TYPES, and bound to the sites that show it where they are at most
+MAX_SITES: an exception is a hole, and should be as small as what it is for. This file refuses to know engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gossip.advisor.candidates import Candidate, parts_of_host, whole_host
+from gossip.advisor.evidence import sites_of
+from gossip.advisor.hosts import host_of, zone_of
+from gossip.advisor.scored import Scored
+
+MAX_TYPES: Final = 2
+MAX_SITES: Final = 8
+MAX_EXCEPTIONS: Final = 5  # for one rule: beyond, the rule itself wants another look
+MAX_ROWS: Final = 200  # looked at: more of them say the same
+
+
+def exceptions_for(freed: Sequence[Scored], kept: Sequence[Scored]) -> list[Candidate]:
+    """Rules to be written with `@@` that free `freed` and nothing of `kept`; what no narrow one frees stays blocked."""
+    left = sorted(freed, key=lambda row: (row.seen.url, row.seen.page, row.seen.type))[:MAX_ROWS]
+    left = [row for row in left if host_of(row.seen.url)]
+    rules: list[Candidate] = []
+    while left and len(rules) < MAX_EXCEPTIONS:
+        best = _best(left, kept)
+        if best is None:
+            break
+        rules.append(best)
+        left = [row for row in left if not best.covers(row.seen)]
+    return rules
+
+
+def text_of(rule: Candidate) -> str:
+    return f"@@{rule.text}"
+
+
+def _best(left: Sequence[Scored], kept: Sequence[Scored]) -> Candidate | None:
+    covered: dict[Candidate, list[Scored]] = {}
+    for row in left:
+        for part in {*parts_of_host(row.seen), whole_host(host_of(row.seen.url))}:
+            covered.setdefault(part, []).append(row)
+    for part in sorted(covered, key=lambda each: (-len(covered[each]), each.width, each.text)):
+        rule = _bound(part, covered[part])
+        near = zone_of(host_of(covered[part][0].seen.url))
+        if not any(rule.covers(row.seen) for row in kept if zone_of(host_of(row.seen.url)) == near):
+            return rule
+    return None
+
+
+def _bound(part: Candidate, rows: Sequence[Scored]) -> Candidate:
+    types = tuple(sorted({row.seen.type for row in rows}))
+    sites = sites_of(rows) if all(row.seen.page for row in rows) else ()
+    typed = len(types) <= MAX_TYPES and "other" not in types
+    return part.only(types=types if typed else (), sites=sites if len(sites) <= MAX_SITES else ())

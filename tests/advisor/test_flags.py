@@ -1,0 +1,159 @@
+"""Rules that hit what the model holds for benign, and a user's report of one page."""
+
+from __future__ import annotations
+
+import pytest
+
+from gossip.advisor.flags import Flag, flag
+from gossip.advisor.scored import Scored
+from gossip.advisor.suspects import triage
+from gossip.filterlists.engine import Hit, Lists, ListText
+from gossip.filterlists.sighting import Sighting
+from gossip.filterlists.trial import trial
+from tests.advisor.rows import NEWS, SHOP, scored
+
+LIST = ListText(
+    "EasyList",
+    """! Title: EasyList
+/adserve/*
+||serve.banners.example^
+||cdn.media.example/player/ads
+@@||cdn.media.example/player/free.js
+-promo-$image
+/beacon-unit.js$domain=elsewhere.test
+""",
+)
+
+
+def asked(rows: list[Scored]) -> list[Scored]:
+    """The same with what the list says."""
+    lists = Lists([LIST])
+    return [
+        Scored(row.seen, row.p_ad, row.p_tracker, row.p_block, row.block,
+               tuple(hit.list for hit in lists.hits(row.seen.page, row.seen.url, row.seen.type) if hit.blocks))
+        for row in rows
+    ]  # fmt: skip
+
+
+def hits(seen: Sighting) -> tuple[Hit, ...]:
+    return Lists([LIST]).hits(seen.page, seen.url, seen.type)
+
+
+def flags(rows: list[Scored], **more: int) -> tuple[Flag, ...]:
+    return flag(asked(rows), hits, trial, **more)
+
+
+ROWS = [
+    scored("https://news.example/adserve/team.json", 0.04, kind="xmlhttprequest"),
+    scored("https://news.example/adserve/banner.js", 0.97),
+    scored("https://shop.example/adserve/staff.json", 0.06, page=SHOP, kind="xmlhttprequest"),
+    scored("https://serve.banners.example/show", 0.98),
+    scored("https://img.shop.example/x-promo-1.png", 0.2, page=SHOP, kind="image"),
+    scored("https://news.example/app.js", 0.01),
+]
+
+
+def test_a_rule_that_blocks_what_scores_benign_is_flagged_with_the_narrowest_exceptions() -> None:
+    first, second = flags(ROWS)
+    assert (first.list, first.rule, first.hits, len(first.benign)) == ("EasyList", "/adserve/*", 3, 2)
+    assert first.sites == ("news.example", "shop.example")
+    assert [(each.text, each.frees) for each in first.exceptions] == [
+        ("@@||shop.example/adserve/staff.json$xmlhttprequest,domain=shop.example", 1),
+        ("@@||news.example/adserve/team.json$xmlhttprequest,domain=news.example", 1),
+    ]
+    assert first.left == 0
+    assert 0.94 < first.sure < 0.96
+    assert second.rule == "-promo-$image"
+    assert flags(ROWS[::-1]) == (first, second)
+
+
+def test_an_exception_never_frees_what_scores_as_to_be_blocked() -> None:
+    """They differ in their query alone: no exception tells them apart, and that is said."""
+    rows = [
+        scored("https://serve.banners.example/show?a=1", 0.04),
+        scored("https://serve.banners.example/show?a=2", 0.98),
+    ]
+    (found,) = flags(rows)
+    assert found.exceptions == ()
+    assert found.left == 1
+
+
+def test_one_exception_for_what_shares_a_folder() -> None:
+    rows = [
+        scored("https://cdn.media.example/player/ads/one.js", 0.04),
+        scored("https://cdn.media.example/player/ads/two.js", 0.05),
+        scored("https://cdn.media.example/player/ads-real.js", 0.99),
+    ]
+    (found,) = flags(rows)
+    assert [each.text for each in found.exceptions] == ["@@||cdn.media.example/player/ads/$script,domain=news.example"]
+    assert found.exceptions[0].frees == 2
+    assert found.hits == 3
+
+
+def test_a_page_that_is_blocked_is_no_false_positive_and_neither_is_an_unsure_hit() -> None:
+    page = "https://serve.banners.example/"
+    rows = [scored(page, 0.01, page=page, kind="document"), scored("https://serve.banners.example/x", 0.7)]
+    assert flags(rows) == ()
+
+
+def test_sites_and_numbers_are_asked_for() -> None:
+    assert [each.rule for each in flags(ROWS, min_sites=2)] == ["/adserve/*"]
+    assert [each.rule for each in flags(ROWS, at_most=1)] == ["/adserve/*"]
+
+
+# ------------------------------------------------------------------ a report
+
+REPORT = [
+    *ROWS,
+    scored("https://new.banners.example/show?user=ann", 0.97),
+    scored("https://cdn.media.example/player/beacon-unit.js", 0.8, block=False),
+    scored("https://new.banners.example/show?user=bob", 0.96, page=SHOP),
+]
+
+
+def test_a_report_comes_to_ranked_suspects_of_that_page_with_rules_and_exceptions() -> None:
+    found = triage(NEWS, asked(REPORT), hits, trial, [LIST])
+    assert (found.found, found.requests) == ("page", 6)
+    assert [(each.kind, each.row.seen.url.partition("?")[0]) for each in found.suspects] == [
+        ("missed", "https://new.banners.example/show"),
+        ("broken", "https://news.example/adserve/team.json"),
+        ("missed", "https://cdn.media.example/player/beacon-unit.js"),
+    ]
+    missed, broken, unsure = found.suspects
+    assert missed.proposal is not None
+    assert (missed.proposal.text, missed.proposal.sites) == (
+        "||new.banners.example^", ("news.example", "shop.example"),
+    )  # fmt: skip
+    assert missed.nearest is not None
+    assert (missed.nearest.rule, missed.nearest.likeness) == ("||serve.banners.example^", "same owner")
+    assert broken.exception is not None
+    assert broken.exception.text == "@@||news.example/adserve/team.json$xmlhttprequest,domain=news.example"
+    assert [hit.rule for hit in broken.blocked_by] == ["/adserve/*"]
+    assert unsure.proposal is None
+    assert unsure.nearest is not None
+    assert unsure.nearest.rule == "||cdn.media.example/player/ads"
+    assert unsure.nearest.likeness == "same host"
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("https://news.example/#comments", "page"),
+        ("https://news.example/?from=mail", "address"),
+        ("https://news.example/sport/results", "site"),
+        ("news.example", "site"),
+        ("https://nobody.example/", "none"),
+        ("http://[bad", "none"),
+    ],
+)
+def test_a_page_is_found_by_address_else_by_its_site(page: str, found: str) -> None:
+    assert triage(page, asked(REPORT), hits, trial).found == found
+
+
+def test_a_rule_without_a_host_is_near_to_what_names_its_words() -> None:
+    rows = asked([scored("https://static.new.example/p/beacon-unit.js", 0.97)])
+    (suspect,) = triage(NEWS, rows, hits, trial, [LIST]).suspects
+    assert suspect.nearest is not None
+    assert (suspect.nearest.rule, suspect.nearest.likeness) == ("/beacon-unit.js$domain=elsewhere.test", "same words")
+    rows = asked([scored("https://static.new.example/js/main.js", 0.97)])
+    assert triage(NEWS, rows, hits, trial, [LIST]).suspects[0].nearest is None
