@@ -69,10 +69,9 @@ def score(
     if calibrate is not None:
         scorer = recalibrated(scorer, calibrate)
     known = known_lists(lists or [])
-    from gossip.filterlists.mask import masked
-
     from gossip.advisor.groups import Groups
     from gossip.advisor.summary import Summary
+    from gossip.filterlists.mask import masked
 
     shown: Shown = str if raw else masked
     summary, groups = Summary(), Groups()
@@ -85,7 +84,7 @@ def score(
                 groups.add(row)
             for sink in sinks:
                 sink(chunk)
-    told = Told(captures, scorer, known, summary, groups.ordered(shown), top, shown)
+    told = Told(captures, scorer, known, summary, groups.ordered(shown, top=top), top, shown)
     if html is not None:
         from cli.page.score import write_page
 

@@ -20,8 +20,7 @@ are as they were seen.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -71,7 +70,7 @@ class Pattern:
 class Group:
     domain: str  # "" of requests without a host
     figures: Figures
-    patterns: tuple[Pattern, ...]  # the first comes first in the same order
+    patterns: tuple[Pattern, ...]  # in the same order; () of groups that are not looked at closer
 
 
 class Groups:
@@ -100,16 +99,15 @@ class Groups:
         room = self._sites < MAX_ALL_SITES
         self._sites += whole.add(row, site if room else "") + count.add(row, site if room else "")
 
-    def ordered(self, shown: Callable[[str], str] = lambda url: url) -> list[Group]:
-        """All groups, the first comes first. `shown` is what of a URL may be seen: patterns are made of that."""
-        groups = []
-        for domain, (whole, patterns) in self._domains.items():
-            parts = [
-                Pattern(path if path == REST else pattern_of(shown(count.best.seen.url)), count.figures())
-                for path, count in patterns.items()
-            ]
-            groups.append(Group(domain, whole.figures(), tuple(sorted(parts, key=lambda p: _place(p.figures, p.path)))))
-        return sorted(groups, key=lambda group: _place(group.figures, group.domain))
+    def ordered(self, shown: Callable[[str], str] = lambda url: url, *, top: int = MAX_DOMAINS) -> list[Group]:
+        """All groups, the first comes first; of the first `top` also the patterns. `shown` gives what of a URL may be
+        seen: patterns are made of that."""
+        found = [(whole.figures(), domain, patterns) for domain, (whole, patterns) in self._domains.items()]
+        found.sort(key=lambda each: _place(each[0], each[1]))
+        return [
+            Group(domain, figures, _patterns(patterns, shown) if place < top else ())
+            for place, (figures, domain, patterns) in enumerate(found)
+        ]
 
 
 def grouped(rows: Iterable[Scored]) -> list[Group]:
@@ -118,6 +116,14 @@ def grouped(rows: Iterable[Scored]) -> list[Group]:
     for row in rows:
         groups.add(row)
     return groups.ordered()
+
+
+def _patterns(counts: Mapping[str, _Count], shown: Callable[[str], str]) -> tuple[Pattern, ...]:
+    found = [
+        Pattern(path if path == REST else pattern_of(shown(count.best.seen.url)), count.figures())
+        for path, count in counts.items()
+    ]
+    return tuple(sorted(found, key=lambda part: _place(part.figures, part.path)))
 
 
 def pattern_of(url: str) -> str:
@@ -139,7 +145,7 @@ class _Count:
         self.requests = self.to_block = self.open = self.listed = 0
         self.sites: set[str] = set()
         self.open_sites: set[str] = set()
-        self.lists: Counter[str] = Counter()
+        self.lists: dict[str, int] = {}  # (a Counter takes longer to make than all else here)
         self.best_row = row
         self.best_open: Scored | None = None
 
@@ -155,7 +161,7 @@ class _Count:
             self.listed += 1
             for name in row.listed_by:
                 if name in self.lists or len(self.lists) < MAX_LISTS:
-                    self.lists[name] += 1
+                    self.lists[name] = self.lists.get(name, 0) + 1
         if row.p_block > self.best_row.p_block:
             self.best_row = row
         before = len(self.sites) + len(self.open_sites)

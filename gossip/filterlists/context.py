@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
+from gossip.filterlists.split import host_of as host_of
 from gossip.filterlists.split import registrable
 
 MAX_PAIRS: Final = 1 << 20  # about 100 MB; a year of one person's browsing has a tenth of it
@@ -57,11 +57,3 @@ def census_of(rows: Iterable[Row]) -> Census:
     for row in rows:
         census.add(row.page, row.url)
     return census
-
-
-def host_of(url: str) -> str:
-    """The host as urllib sees it, lowered; "" if there is none."""
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:  # "http://[bad": urlsplit checks brackets
-        return ""

@@ -8,12 +8,10 @@ models.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import msgspec
 
 from gossip.filterlists.engine import Label
-from gossip.filterlists.split import registrable
+from gossip.filterlists.split import host_of, registrable
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -29,12 +27,12 @@ class Sighting(msgspec.Struct, frozen=True):
     @property
     def domain(self) -> str:
         """The registrable domain that it goes to; "" if it has no host."""
-        return registrable(_host(self.url))
+        return registrable(host_of(self.url))
 
     @property
     def site(self) -> str:
         """The site that makes it; "" where the capture has no pages."""
-        return registrable(_host(self.page))
+        return registrable(host_of(self.page))
 
     @property
     def party(self) -> bool:
@@ -42,10 +40,3 @@ class Sighting(msgspec.Struct, frozen=True):
         if self.third_party is not None:
             return self.third_party
         return bool(self.site) and self.domain != self.site
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:  # "http://[bad": urlsplit checks brackets
-        return ""

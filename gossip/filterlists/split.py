@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from urllib.parse import urlsplit
 DEMO_TABLE: Final = Path(__file__).resolve().parent.parent / "data" / "sitelist-2015.jsonl.gz"
 DEMO_LICENCE: Final = "MPL-2.0"  # of that table: data/NOTICE
 HELD_OUT: Final = 0.25  # of all rows: sites that no peer trains on
+
+_PLAIN: Final = re.compile(r"(?:https?|wss?)://([A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)")
 
 DEFAULT_SHARES: Final = (45.0, 30.0, 17.0, 8.0)  # percent of the training rows, for the four peers of the demo
 
@@ -41,6 +44,16 @@ def _extract() -> Callable[[str], str]:
 def registrable(host: str) -> str:
     """The part of a host name that somebody registered (`a.b.co.uk` -> `b.co.uk`), or the host itself."""
     return _extract()(host) or host
+
+
+def host_of(url: str) -> str:
+    """The host as urllib sees it, in small letters; "" if there is none, or none that can be read."""
+    if plain := _PLAIN.match(url):  # nearly all; three times as fast
+        return plain[1].lower()
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:  # "http://[bad": urlsplit checks brackets
+        return ""
 
 
 def is_suffix(host: str) -> bool:

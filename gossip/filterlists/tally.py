@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from gossip.filterlists.engine import Label
 from gossip.filterlists.requests import KNOWN_AS, MAX_ROW_BYTES, SCHEMES
 from gossip.filterlists.sighting import Sighting
+from gossip.filterlists.split import host_of
 from ledger.errors import LocalError
 
 MAX_URL_BYTES: Final = MAX_ROW_BYTES // 2  # URLs of 32 KiB exist; a page as long fits into a row beside it
@@ -91,8 +92,11 @@ def fault_of(url: str) -> str:
         return "is no web address"
     if _UNSOUND.search(url):
         return "holds a space, a control character or half a character"
+    if host_of(url):
+        return ""
     try:
-        return "" if urlsplit(url).hostname else "has no host"
+        urlsplit(url)
+        return "has no host"
     except ValueError:  # "http://[bad"
         return "has no host that can be read"
 
