@@ -10,17 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli import auditing
 from cli.opened import Opened, opened, require, stored
 from cli.plain import plain
 from cli.sources import is_bundle
 from ledger.audit import Anchors, examine
+from ledger.chain import peer_of
 from ledger.entry import Hash, Snapshot
 from ledger.errors import LocalError
 from ledger.export import float32_bytes, make_header, write_model
 from ledger.fold import parameters
+
+if TYPE_CHECKING:
+    from gossip.releases import Release
 
 
 class NotFinal(LocalError):
@@ -77,6 +81,39 @@ def export(source: str | None, out: Path, snapshot: str | None, *, final: bool =
             "updates": found.updates,
             "parameters": parameters(read.replica.genesis.layout),
         }
+
+
+def release(place: Path, name: str, snapshot: str | None, now: int) -> Release:
+    """Keep a final snapshot's model under a name, in the peer's own folder. NotFinal, and nothing is kept, unless a
+    majority of the swarm's witnesses has signed it; LocalError as `export`, or if the name cannot be given."""
+    from gossip import releases
+
+    releases.refuse_taken(place, name)
+    with _read(str(place)) as read:
+        require(read)
+        log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
+        if not isinstance(read.replica.entry(log, seq), Snapshot):
+            raise LocalError(
+                f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
+            )
+        if (log, seq) not in _finals(read):
+            raise NotFinal(
+                f"snapshot {log[:8]}/{seq} is not final" if snapshot is not None else "no snapshot here is final",
+                why="only what a majority of the swarm's witnesses has signed is released",
+                next_step="wait for the witnesses (gossip status shows them), or keep it as a file with: "
+                "gossip model export --out FILE",
+            )
+        found = _folded(read, log, seq)
+        header = make_header(read.replica, log, seq, found.model_hash)
+        return releases.add(
+            place,
+            lambda digest: releases.Release(
+                name=name, log=peer_of(log), seq=seq, model_hash=found.model_hash, sha256=digest,
+                updates=found.updates, time=now,
+            ),
+            name,
+            lambda path: write_model(path, header, found.values),
+        )  # fmt: skip
 
 
 def _folded(read: Opened, log: str, seq: int) -> Folded:

@@ -1,4 +1,5 @@
-"""`gossip model`: read a declaration before anybody trains it (`check`), and take the trained model out (`export`).
+"""`gossip model`: read a declaration before anybody trains it (`check`), take the trained model out (`export`), name a
+final snapshot of it (`release`, `releases`) and go back to one (`use`).
 
 A declaration is JSON: layers, loss, optimiser, batch, local steps, features. It is data: reading it runs
 nothing of it. What the words mean is `gossip.training.spec`'s business; what an exported model says of itself, so
@@ -9,13 +10,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import exits, render
+from cli import exits, options, render
 from cli.group import Gossip
 from ledger.errors import LocalError
+
+if TYPE_CHECKING:
+    from gossip.releases import Release
 
 app = typer.Typer(cls=Gossip, help="Model declarations.")
 
@@ -84,6 +88,101 @@ def export(
     render.say(f"model   {facts['model_hash']}")
     render.say(f"of      snapshot {of}: {render.many(facts['updates'], 'update')}")
     render.say(f"check   gossip ledger verify BUNDLE --model {out}")
+
+
+@app.command()
+def release(
+    called: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    swarm: Annotated[str | None, typer.Argument(metavar="[SWARM]", help="The swarm, if there are several.")] = None,
+    directory: options.Dir = None,
+    snapshot: Annotated[
+        str | None, typer.Option("--snapshot", metavar="PEER/SEQ", help="The newest final one, if left out.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Give a final snapshot a name, and keep its model."""
+    import time
+
+    from cli import damaged, exporting, settings
+
+    place = settings.existing_directory(swarm, directory)
+    try:
+        with damaged.reading(str(place), json=json):
+            found = exporting.release(place, called, snapshot, int(time.time()))
+    except exporting.NotFinal as error:
+        render.complain(error)
+        raise typer.Exit(exits.INCONCLUSIVE) from None
+    if json:
+        render.document({"dir": str(place), **_of(found)})
+        return
+    render.say(f"released  {found.name}: snapshot {found.log[:8]}/{found.seq}, {render.many(found.updates, 'update')}")
+    render.say(f"model     {found.model_hash}")
+    render.say(f"use it    gossip model use {found.name} {settings.how(place)}")
+
+
+@app.command()
+def releases(
+    swarm: options.Name = None,
+    directory: options.Dir = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Snapshots that were given a name here, and which is in use."""
+    from cli import settings
+    from gossip.releases import index
+
+    place = settings.existing_directory(swarm, directory)
+    kept = index(place)
+    if json:
+        render.document({"dir": str(place), "in_use": kept.in_use, "releases": [_of(each) for each in kept.releases]})
+        return
+    if not kept.releases:
+        render.say("No release yet. Name a final snapshot with: gossip model release NAME")
+        return
+    render.table(
+        ("", "release", "named", "snapshot", "updates", "model"),
+        [
+            ("in use" if each.name == kept.in_use else "", each.name, render.moment(each.time),
+             f"{each.log[:8]}/{each.seq}", f"{each.updates:,}", render.short(each.model_hash))
+            for each in reversed(kept.releases)
+        ],
+        right=(4,),
+    )  # fmt: skip
+    if not kept.in_use:
+        render.say("in use: the newest model of the swarm")
+
+
+@app.command()
+def use(
+    called: Annotated[str, typer.Argument(metavar="NAME|newest", help="A release, or the swarm's newest model.")],
+    swarm: Annotated[str | None, typer.Argument(metavar="[SWARM]", help="The swarm, if there are several.")] = None,
+    directory: options.Dir = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Score with a release from now on, or with the newest model. Training goes on as it was."""
+    from cli import settings
+    from gossip import releases as kept
+
+    place = settings.existing_directory(swarm, directory)
+    found = kept.use(place, called)
+    if json:
+        render.document(
+            {"dir": str(place), "in_use": found.name if found else "", **({"release": _of(found)} if found else {})}
+        )
+        return
+    if found is None:
+        render.say("in use: the newest model of the swarm")
+        return
+    render.say(
+        f"in use: release {found.name}, snapshot {found.log[:8]}/{found.seq}, model {render.short(found.model_hash)}"
+    )
+    render.say("It is what score, suggest and label go by here; what the swarm trains on is as it was.")
+
+
+def _of(release: Release) -> dict[str, Any]:
+    return {
+        "name": release.name, "log": release.log, "seq": release.seq, "model_hash": release.model_hash,
+        "sha256": release.sha256, "updates": release.updates, "time": release.time,
+    }  # fmt: skip
 
 
 def read_declaration(file: Path | None, task: str | None) -> tuple[str, str]:

@@ -31,7 +31,8 @@ LOOPBACK: Final = "lo"  # used until an interface is named
 TABLES: Final = (".csv", ".npz")
 OURS: Final = (
     "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "witnessed",
-    "leaves", "pinned", "zones", "borrowed", "privacy.json", "privacy.new", "personal.json", "lock", "control.sock",
+    "leaves", "pinned", "zones", "borrowed", "privacy.json", "privacy.new", "personal.json", "judgements.jsonl",
+    "releases", "lock", "control.sock",
 )  # fmt: skip
 
 

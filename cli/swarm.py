@@ -230,6 +230,7 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
     running = facts is not None
     if facts is None:
         facts = remembered.stored_status(place)
+    facts["release"] = _release_of(place)
     if json:
         render.document({"running": running, "dir": str(place), **facts})
         return
@@ -246,6 +247,8 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
         out = render.console()
         out.print(live.view(board, min(out.width, 100), 40, live.speaks_unicode(out)))
         render.say(f"peer  {ids.checked(str(facts['id']), 'peer')}" if facts.get("id") else "")
+        if facts["release"]:
+            render.say(_released(facts["release"]))
         return
     render.say(
         f"{plain(facts['swarm_name']) or 'a swarm not yet entered'}: no node runs; start it with: "
@@ -257,7 +260,24 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
         render.say("out   the swarm's admins have put this peer out: nobody takes anything from it")
     if facts["open"]:
         render.say("open  anybody near may enter by the swarm's name, while the node runs")
+    if facts["release"]:
+        render.say(_released(facts["release"]))
     render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
+
+
+def _release_of(place: Path) -> str:
+    """What this peer scores with; a damaged list is told, and hides nothing else."""
+    from gossip.releases import index
+
+    try:
+        return index(place).in_use
+    except LocalError as error:
+        render.complain(error)
+        return ""
+
+
+def _released(release: str) -> str:
+    return f"model release {release} is what is scored with here; what trains is the newest"
 
 
 def stop(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = False) -> None:

@@ -2,8 +2,9 @@
 
     m.gossip (gossip/model_file.py)         calibrated by who trained it
     model.gossip-model (ledger/export.py)   as it left the swarm: uncalibrated
-    DIR (a peer's directory)                the fold of all that the peer holds; before it holds any of that, the final
-                                            model that it was given on arriving
+    DIR (a peer's directory)                the release that is in use (gossip/releases.py); else the fold of all that
+                                            the peer holds; before it holds any of that, the final model that it was
+                                            given on arriving
 
 Nothing is trained, nobody is asked and no node need run: a store is opened for reading, and may be in use. Its entries
 were admitted when they came, and are folded again here as at the start of a node. jax is not loaded.
@@ -20,6 +21,7 @@ from gossip.advisor.scorer import Scorer
 from gossip.directory import model_path, store_path
 from gossip.filterlists.split import suffixes
 from gossip.model_file import first_line, is_model_file, read_model_file
+from gossip.releases import checked, in_use
 from gossip.training.calibration import UNCALIBRATED
 from gossip.training.scoring import Theta
 from gossip.training.spec import ModelSpec
@@ -65,7 +67,10 @@ def scorer_of_file(path: Path) -> Scorer:
 
 
 def scorer_of_peer(directory: Path) -> Scorer:
-    """Of what a peer holds, whether its node runs or not."""
+    """Of what a peer holds, whether its node runs or not: the release in use, else the newest model."""
+    if (release := in_use(directory)) is not None:
+        found = scorer_of_file(checked(directory, release))
+        return Scorer(found.spec, found.theta, UNCALIBRATED, f"{directory.name}, release {release.name}")
     spec, theta = _held(directory)
     return Scorer(spec, theta, UNCALIBRATED, directory.name)
 
