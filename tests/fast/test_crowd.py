@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from gossip.fast import Outcome
-from gossip.fast.crowd import CROWD_RULES, Crowd, _publish, clouds, run_crowd
+from gossip.fast.crowd import CROWD_RULES, Crowd, Pace, _publish, clouds, run_crowd
 from gossip.fast.data import Rows
 from ledger.entry import GRID_ONE
 from ledger.errors import LocalError
 
+pytestmark = pytest.mark.xdist_group("fast-crowd")  # what was compiled and run for one serves the next
 SMALL = Crowd(peers=600, windows=25, seed=1)
 PUBLISH = jax.jit(partial(_publish, 0.5, 1.0, True))
 
@@ -22,6 +23,12 @@ PUBLISH = jax.jit(partial(_publish, 0.5, 1.0, True))
 @cache
 def ran(rule: str) -> Outcome:
     return run_crowd(rule, SMALL)[0]
+
+
+@cache
+def few(away: float) -> tuple[Outcome, Pace]:
+    """A hundred peers, of whom a part is away at any time."""
+    return run_crowd("none", Crowd(peers=100, windows=5, away=away))
 
 
 def test_a_crowd_learns_together_what_nobody_learns_alone() -> None:
@@ -38,19 +45,19 @@ def test_the_same_seed_gives_the_same_crowd() -> None:
 
 
 def test_rounds_are_counted_of_those_who_were_there_and_trained() -> None:
-    everybody = run_crowd("none", Crowd(peers=100, windows=5, away=0.0))[1]
+    everybody = few(0.0)[1]
     assert everybody.node_rounds == 100 * 4  # the first window compiles
-    some = run_crowd("none", Crowd(peers=100, windows=5, away=0.5))[1]
+    some = few(0.5)[1]
     assert 100 < some.node_rounds < 300
     assert some.per_second > 0 < some.per_core_second
 
 
 def test_each_peers_rounds_are_its_own() -> None:
     """Half of them are away at a time: some train more often than others, and nobody what all did in the mean."""
-    outcome, _ = run_crowd("none", Crowd(peers=100, windows=5, away=0.5))
+    outcome, _ = few(0.5)
     assert len(outcome.trained) == len(outcome.accuracies)
     assert 0 <= min(outcome.trained) < max(outcome.trained) <= 5
-    assert set(run_crowd("none", Crowd(peers=100, windows=5, away=0.0))[0].trained) == {5}
+    assert set(few(0.0)[0].trained) == {5}
 
 
 def test_what_a_peer_has_not_sent_waits_and_what_it_sends_fits_int8() -> None:

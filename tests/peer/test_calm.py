@@ -13,6 +13,7 @@ from gossip.sim import Cut, Scenario, SimReport, SimSwarm
 from gossip.wire.frames import ENTRIES_TAG, PACKED_TAG
 from ledger.entry import PeerId
 
+pytestmark = pytest.mark.xdist_group("peer-calm")  # both hold what they see against one and the same run
 BUSY = Scenario(
     peers=6, seconds=7.0, round_s=1.0, seed=4, loss=0.05, guests={4: 2}, late={5: 2.0}, cuts=(Cut(3.0, 5.0, (0, 1)),),
     public=(1,), witnesses=2, signatures="checked",

@@ -23,7 +23,10 @@ from ledger.delta import decode
 from tests.training.test_learner import SALT, begin
 from tests.training.test_spec import OWN, changed
 
-pytestmark = pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")  # jax_privacy
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning"),  # jax_privacy
+    pytest.mark.xdist_group("training-steps"),  # sessions compile for seconds: one of each kind serves all
+]
 STEPS = json.loads(OWN)["local_steps"]
 
 
@@ -37,11 +40,29 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Digits().save(tmp_path_factory.mktemp("digits"))[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def session(rows: Path) -> Iterator[Session]:
     made, _, _ = Session.load(OwnData.private(OWN, [rows], None, SALT), begin(OWN))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def private(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, Path]]:
+    """A session that counts its privacy, and its account. What was spent before a test is that test's beginning."""
+    pytest.importorskip("jax_privacy")
+    account = tmp_path_factory.mktemp("account") / "privacy.json"
+    made, _, _ = Session.load(OwnData.private(OWN, [rows], None, SALT), begin(OWN), epsilon=8.0, account=account)
+    yield made, account
+    made.close()
+
+
+def counted(account: Path) -> int:
+    """Steps, of the one kind there is."""
+    if not account.exists() or not (spent := json.loads(account.read_text())["spent"]):
+        return 0
+    ((_, _, steps),) = spent
+    return int(steps)
 
 
 @given(st.integers(1, 40_000))
@@ -88,34 +109,32 @@ def test_density_is_a_share_of_what_is_usual() -> None:
         assert np.linalg.norm(feedback.residual) > np.linalg.norm(usual.residual)
 
 
-def test_private_rounds_are_charged_for_the_steps_they_take(rows: Path, tmp_path: Path) -> None:
-    pytest.importorskip("jax_privacy")
-    account = tmp_path / "privacy.json"
-    own = OwnData.private(OWN, [rows], None, SALT)
-    made, loaded, _ = Session.load(own, begin(OWN), epsilon=8.0, account=account)
+def test_private_rounds_are_charged_for_the_steps_they_take(private: tuple[Session, Path]) -> None:
+    made, account = private
+    assert made._promise is not None
+    plan, before = made._promise.plan, counted(account)
     spent = 0
     for steps in (3, 1, 2 * STEPS):
         trained, _ = made.train(1, begin(OWN), steps=steps, spent=spent)
         assert trained.steps == steps
         assert trained.epsilon > spent
         spent = trained.epsilon
-    made.close()
-    ((rate, noise, counted),) = json.loads(account.read_text())["spent"]
-    assert counted == 4 + 2 * STEPS
-    exact = 1000 * epsilon_of([(rate / 1e6, noise / 1e6, counted)], loaded.privacy.delta)
+    ((rate, noise, total),) = json.loads(account.read_text())["spent"]
+    assert total == before + 4 + 2 * STEPS
+    exact = 1000 * epsilon_of([(rate / 1e6, noise / 1e6, total)], plan.claim.delta)
     assert exact <= spent < exact + 1
-    assert Budget(account, loaded.privacy).spent == spent
+    assert Budget(account, plan.claim).spent == spent
 
 
-def test_a_long_private_round_that_there_is_no_budget_for_becomes_one_as_declared(rows: Path, tmp_path: Path) -> None:
-    pytest.importorskip("jax_privacy")
-    own = OwnData.private(OWN, [rows], None, SALT)
-    made, _, _ = Session.load(own, begin(OWN), epsilon=8.0, account=tmp_path / "privacy.json")
+def test_a_long_private_round_that_there_is_no_budget_for_becomes_one_as_declared(
+    private: tuple[Session, Path],
+) -> None:
+    made, account = private
     assert made._promise is not None
-    plan, rounds = made._promise.plan, 98  # the plan is for a hundred, and a little more
-    while 1000 * epsilon_of([(plan.rate, plan.noise, (rounds + 2) * STEPS)], plan.claim.delta) <= plan.claim.epsilon:
-        rounds += 1
-    made._promise.budget.charge(plan, rounds * STEPS)  # one more fits, two do not
+    plan, before = made._promise.plan, counted(account)
+    steps = 98 * STEPS  # the plan is for a hundred rounds, and a little more
+    while 1000 * epsilon_of([(plan.rate, plan.noise, steps + 2 * STEPS)], plan.claim.delta) <= plan.claim.epsilon:
+        steps += STEPS
+    made._promise.budget.charge(plan, steps - before)  # one more fits, two do not
     trained, _ = made.train(1, begin(OWN), steps=4 * STEPS)
-    made.close()
     assert trained.steps == STEPS
