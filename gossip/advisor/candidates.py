@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
-from gossip.advisor.hosts import host_of, is_third_party, owner_of, path_of, site_of
+from gossip.advisor.hosts import host_of, is_third_party, is_token, named_host, owner_of, path_of, site_of
 from gossip.filterlists.sighting import Sighting
 
 Kind = Literal["domain", "host", "folder", "file", "name"]
@@ -38,9 +38,7 @@ COMMON: Final = frozenset(
     )
     for word in words.split()
 )
-_TOKEN: Final = re.compile(r"(?=.*\d)[0-9a-f-]{8,}|\d{4,}|.{33,}", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[\w.~@!+-]+", re.ASCII)  # no letter of the syntax of rules among these
-_MIXED: Final = re.compile(r"(?=(?:.*\d){3})(?=.*[a-z])(?=.*[A-Z])[\w-]{10,}", re.ASCII)  # an identifier
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -101,7 +99,7 @@ def parts_of_host(seen: Sighting) -> frozenset[Candidate]:
     host = host_of(seen.url)
     if not host:
         return frozenset()
-    return frozenset().union(*(_parts(place, path_of(seen.url)) for place in {host, owner_of(host)}))
+    return frozenset().union(*(_parts(place, path_of(seen.url)) for place in {named_host(host), owner_of(host)}))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -127,13 +125,6 @@ def _joined(segments: list[str]) -> str:
 
 def _safe(segment: str) -> str:
     return "*" if is_token(segment) or (segment and not _PLAIN.fullmatch(segment)) else segment
-
-
-@lru_cache(maxsize=1 << 14)
-def is_token(segment: str) -> bool:
-    """Whether part of a path may stand for a person, a visit or a version rather than for what is there."""
-    stem = segment.partition(".")[0] if "." in segment else segment
-    return bool(_TOKEN.fullmatch(stem) or _MIXED.fullmatch(stem) or _TOKEN.fullmatch(segment))
 
 
 def _says_something(segment: str) -> bool:

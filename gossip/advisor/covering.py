@@ -21,7 +21,7 @@ from typing import Final
 
 from gossip.advisor.candidates import Candidate, parts_of_host, whole_domain, whole_host
 from gossip.advisor.evidence import Zone, is_own, sites_of
-from gossip.advisor.hosts import host_of, is_shared, is_suffix, is_third_party, owner_of, site_of
+from gossip.advisor.hosts import host_of, is_shared, is_suffix, is_third_party, named_host, owner_of, site_of
 from gossip.advisor.scored import Scored
 
 MAX_TYPES: Final = 2  # of a rule for types
@@ -153,9 +153,7 @@ class _Covering:
 
 
 def named(row: Scored) -> str:
-    """The host as a rule names it: of `www.ads.example` what lies behind the `www`."""
-    host = host_of(row.seen.url)
-    return host.removeprefix("www.") if host == f"www.{owner_of(host)}" else host
+    return named_host(host_of(row.seen.url))
 
 
 def _distinct(rows: Iterable[Scored]) -> list[Scored]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from gossip.advisor.candidates import Candidate, parts_of_host, whole_host
 from gossip.advisor.evidence import sites_of
-from gossip.advisor.hosts import host_of, zone_of
+from gossip.advisor.hosts import host_of, named_host, zone_of
 from gossip.advisor.scored import Scored
 
 MAX_TYPES: Final = 2
@@ -44,7 +44,7 @@ def text_of(rule: Candidate) -> str:
 def _best(left: Sequence[Scored], kept: Sequence[Scored]) -> Candidate | None:
     covered: dict[Candidate, list[Scored]] = {}
     for row in left:
-        for part in {*parts_of_host(row.seen), whole_host(host_of(row.seen.url))}:
+        for part in {*parts_of_host(row.seen), whole_host(named_host(host_of(row.seen.url)))}:
             covered.setdefault(part, []).append(row)
     for part in sorted(covered, key=lambda each: (-len(covered[each]), each.width, each.text)):
         rule = _bound(part, covered[part])

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from gossip.filterlists.mask import masked
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.split import registrable
 
@@ -79,6 +80,8 @@ def is_address(host: str) -> bool:
     return True
 
 
+_TOKEN: Final = re.compile(r"(?=.*\d)[0-9a-f-]{8,}|\d{4,}|.{33,}", re.IGNORECASE)
+_MIXED: Final = re.compile(r"(?=(?:.*\d){3})(?=.*[a-z])(?=.*[A-Z])[\w-]{10,}", re.ASCII)  # an identifier
 _HOST: Final = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]+")
 
 
@@ -101,6 +104,23 @@ def path_of(url: str) -> str:
     """From the first slash to the query: "/a/b.js"."""
     rest = url.partition("#")[0].partition("?")[0].partition("://")[2]
     return "/" + rest.partition("/")[2]
+
+
+def named_host(host: str) -> str:
+    """What of a host a rule may name: of `www.ads.example`, and of `8f31c2aa90de.ads.example`, what lies behind."""
+    owner = owner_of(host)
+    below = host.removesuffix(owner).rstrip(".").split(".") if host != owner else []
+    tokens = [at for at, label in enumerate(below) if is_token(label)]
+    kept = below[tokens[-1] + 1 :] if tokens else below
+    return ".".join([*([] if kept == ["www"] else kept), owner])
+
+
+@lru_cache(maxsize=1 << 14)
+def is_token(word: str) -> bool:
+    """Whether part of a path or host may stand for a person, a visit or a version rather than for what is there. What
+    is masked where it is shown is one, too."""
+    stem = word.partition(".")[0]
+    return bool(_TOKEN.fullmatch(stem) or _MIXED.fullmatch(stem) or _TOKEN.fullmatch(word)) or masked(word) != word
 
 
 def site_of(seen: Sighting) -> str:

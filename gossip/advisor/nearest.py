@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from gossip.advisor.candidates import COMMON, is_token
-from gossip.advisor.hosts import host_of, owner_of, path_of
+from gossip.advisor.candidates import COMMON
+from gossip.advisor.hosts import host_of, is_token, owner_of, path_of
 from gossip.filterlists.engine import ListText
 from gossip.filterlists.rules import HostRule, NetworkRule, parse_rule
 from gossip.filterlists.sighting import Sighting

@@ -260,3 +260,11 @@ def test_what_is_meant_by_a_candidate_is_what_an_engine_makes_of_it(capture: lis
         tried = trial([part.text])
         for row in capture:
             assert tried.blocks(0, row.seen.page, row.seen.url, row.seen.type) == part.covers(row.seen), part.text
+
+
+def test_a_host_that_names_a_visit_is_not_named() -> None:
+    rows = [
+        scored(f"https://{name}.count.pixels.test/p", 0.98, page=page)
+        for name, page in (("8f31c2aa90de4b17", NEWS), ("0099aabbccdd1122", SHOP))
+    ]
+    assert texts(suggest(rows, trial)) == ["||count.pixels.test^"]
