@@ -29,6 +29,19 @@ def personalised(swarm: Scorer, place: Path) -> Scorer:
         return swarm
 
 
+def judged_into(scorer: Scorer, place: Path) -> Scorer:
+    """The same with what its owner has judged put in (gossip/training/corrections.py): at once, before any training."""
+    from gossip.judgements import judgements_path, read_standing
+    from gossip.training.corrections import corrected
+
+    try:
+        standing = read_standing(judgements_path(place))
+    except LocalError as error:
+        render.complain(f"{error}; so what you have judged is left out")
+        return scorer
+    return scorer.mapped(lambda theta: corrected(scorer.spec, theta, standing)) if standing else scorer
+
+
 def own_data(place: Path) -> OwnData:
     from gossip.own_scorer import OwnData
 

@@ -16,12 +16,12 @@ written only costs time. It refuses to know how a share is chosen.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import numpy as np
@@ -68,6 +68,11 @@ class Mixed(Scorer):
     ) -> None:  # fmt: skip
         super().__init__(spec, swarm, calibration, name, notes=notes)
         self._alone, self._share = alone, share
+
+    def mapped(self, change: Callable[[Theta], Theta]) -> Self:
+        other = super().mapped(change)
+        other._alone = change(self._alone)
+        return other
 
     def logits(self, rows: Sequence[Sighting], census: Census | None = None) -> NDArray[np.float32]:
         bags = bags_of(self.spec, rows, census_of(rows) if census is None else census)

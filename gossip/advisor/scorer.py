@@ -12,8 +12,9 @@ whole capture. It refuses to know files, rules and jax.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,12 @@ class Scorer:
             raise LocalError(f"{name} has {theta.size:,} weights", why=f"its declaration has {spec.parameters:,}")
         self.spec, self.theta, self.calibration, self.name, self.notes = spec, theta, calibration, name, notes
         self._order = [spec.classes.index(each) for each in CLASSES]
+
+    def mapped(self, change: Callable[[Theta], Theta]) -> Self:
+        """The same with other weights."""
+        other = copy(self)
+        other.theta = change(self.theta)
+        return other
 
     @property
     def threshold(self) -> float:

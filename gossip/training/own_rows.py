@@ -37,6 +37,7 @@ class OwnRows:
     sites: NDArray[np.int64]  # a number for each
     new: NDArray[np.bool_]
     trained: int  # own rows that are not among these
+    requests: tuple[Request, ...] = ()  # the rows themselves
 
 
 def read_own_rows(
@@ -68,6 +69,7 @@ def read_own_rows(
         np.array([numbers.setdefault(site_of(row.page), len(numbers)) for row in held], np.int64),
         np.array([row.party and _domain(row) not in known for row in held], np.bool_),
         trained,
+        tuple(held),
     )
 
 
