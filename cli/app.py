@@ -12,6 +12,7 @@ from cli import (
     data,
     demo,
     doctor,
+    flag,
     gains,
     inviting,
     joining,
@@ -22,8 +23,11 @@ from cli import (
     policy,
     score,
     simulate,
+    suggest,
     swarm,
     train,
+    triage,
+    why,
 )
 from cli.group import Gossip
 from cli.render import say
@@ -68,7 +72,11 @@ app.command(rich_help_panel="Members")(inviting.invite)
 app.add_typer(members.app, name="members", rich_help_panel="Members")
 app.command(rich_help_panel="Members")(swarm.leave)
 app.command(rich_help_panel="Bench")(score.score)
+app.command(rich_help_panel="Bench")(suggest.suggest)
+app.command(rich_help_panel="Bench")(flag.flag)
+app.command(rich_help_panel="Bench")(triage.triage)
 app.command(rich_help_panel="Bench")(gains.gains)
+app.command(rich_help_panel="Bench")(why.why)
 app.command(rich_help_panel="Bench")(train.train)
 app.add_typer(model.app, name="model", rich_help_panel="Model")
 app.add_typer(data.app, name="data", rich_help_panel="Data")

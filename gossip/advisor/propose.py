@@ -78,6 +78,7 @@ class Suggested:
 
     capture: Capture
     proposals: tuple[Proposal, ...]  # without collateral first; then by strength
+    more: int  # proposals beyond the number that was asked for
     weak: int  # requests of rules that too few sites show, or one site not surely enough
     left: int  # requests that no rule fits, or only one with collateral that was not asked for
 
@@ -105,7 +106,8 @@ def suggest(
                 weak += len(proposal.evidence)
         left += sum(id(row) not in covered for row in zone.sure)
     found.sort(key=lambda each: (bool(each.collateral), -each.strength, each.text))
-    return Suggested(capture, tuple(found[:at_most]), weak, left)
+    shown = tuple(found[:at_most])
+    return Suggested(capture, shown, len(found) - len(shown), weak, left)
 
 
 def is_enough(proposal: Proposal, min_sites: int, alone: float = ALONE) -> bool:

@@ -124,6 +124,7 @@ def test_sites_are_asked_for() -> None:
     assert texts(suggest(rows, trial, min_sites=2)) == ["||three.trio.example^", "||two.duo.example^"]
     assert suggest(rows, trial, min_sites=2).weak == 1
     assert texts(suggest(rows, trial, at_most=1)) == ["||three.trio.example^"]
+    assert suggest(rows, trial, at_most=1).more == 2
 
 
 @pytest.mark.parametrize(
