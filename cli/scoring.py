@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli import exits, render, settings
-from cli.own import personalised
+from cli.own import judged_into, personalised
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def scorer_of(model: Path | None, directory: Path | None, name: str | None, *, p
     except NoModel:
         sys.stderr.write(f"{NO_MODEL}\n")
         raise typer.Exit(exits.USAGE) from None
-    return personalised(found, place) if place is not None and personal else found
+    return judged_into(personalised(found, place), place) if place is not None and personal else found
 
 
 def known_lists(files: Sequence[Path]) -> Known:
