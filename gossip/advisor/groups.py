@@ -162,14 +162,14 @@ class _Count:
             for name in row.listed_by:
                 if name in self.lists or len(self.lists) < MAX_LISTS:
                     self.lists[name] = self.lists.get(name, 0) + 1
-        if row.p_block > self.best_row.p_block:
+        if _is_better(row, self.best_row):
             self.best_row = row
         before = len(self.sites) + len(self.open_sites)
         if site and len(self.sites) < MAX_SITES:
             self.sites.add(site)
         if row.is_open:
             self.open += 1
-            if self.best_open is None or row.p_block > self.best_open.p_block:
+            if self.best_open is None or _is_better(row, self.best_open):
                 self.best_open = row
             if site and len(self.open_sites) < MAX_SITES:
                 self.open_sites.add(site)
@@ -179,6 +179,13 @@ class _Count:
         sites = self.open_sites if self.open else self.sites
         names = tuple(name for name, _ in sorted(self.lists.items(), key=lambda pair: (-pair[1], pair[0])))
         return Figures(self.requests, self.to_block, self.open, self.listed, len(sites), self.best, names)
+
+
+def _is_better(row: Scored, than: Scored) -> bool:
+    """To stand for its group; of equal ones the same, in whatever order they come."""
+    if row.p_block != than.p_block:
+        return row.p_block > than.p_block
+    return (row.seen.url, row.seen.page) < (than.seen.url, than.seen.page)
 
 
 def _place(figures: Figures, name: str) -> tuple[int, int, float, int, str]:

@@ -97,13 +97,14 @@ def genesis(
     *,
     fold: FoldConstants | None = None,
     layout: Sequence[Tensor] = LAYOUT,
+    model: str = "{}",
     admins: Iterable[str] = ("founder",),
     threshold: int = 1,
     witnesses: Iterable[str] = (),
     guests: int = 0,
 ) -> bytes:
     entry = Genesis(
-        **CHAIN, name="toy", task="toy", model="{}", layout=list(layout), seed=SEED, fold=fold or constants(),
+        **CHAIN, name="toy", task="toy", model=model, layout=list(layout), seed=SEED, fold=fold or constants(),
         policy=Policy.parse(POLICY).hash, admins=[key_of(name).public.hex() for name in admins], threshold=threshold,
         witnesses=[key_of(name).public.hex() for name in witnesses], guests=guests,
     )  # fmt: skip
@@ -350,6 +351,7 @@ class Swarm:
         *,
         fold: FoldConstants | None = None,
         layout: Sequence[Tensor] = LAYOUT,
+        model: str = "{}",
         witnesses: Iterable[str] = (),
         admins: Iterable[str] = (),
         threshold: int = 1,
@@ -357,7 +359,9 @@ class Swarm:
     ) -> None:
         """`admins` are those of `names` who are, beside the founder."""
         keys = ("founder", *admins)
-        first = genesis(fold=fold, layout=layout, witnesses=witnesses, admins=keys, threshold=threshold, guests=guests)
+        first = genesis(
+            fold=fold, layout=layout, model=model, witnesses=witnesses, admins=keys, threshold=threshold, guests=guests
+        )
         self.swarm = entry_hash(first)
         second = enrol(self.swarm, "founder", seq=1, prev=self.swarm)
         self.founder_id = entry_hash(second)
