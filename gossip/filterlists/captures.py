@@ -22,6 +22,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -31,6 +32,8 @@ from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.tally import Tally
 from ledger.errors import LocalError
 
+NO_CAPTURES: Final = (".csv", ".npz")  # tables of numbers
+MAX_LOOKED_AT: Final = 100  # rows, for a label
 SNIFFED_BYTES: Final = 64 * 1024  # to tell formats apart by
 Rows = Iterator[Sighting | LocalError]
 At = Callable[[int], None]
@@ -61,6 +64,25 @@ def read_capture(path: Path, at: At | None = None, tally: Tally | None = None) -
     if tally.pageless:
         whose = "no request names its page" if tally.pageless == tally.rows else f"{tally.pageless:,} name no page"
         tally.notes.append(f"{whose}: each counts as made by a page of its own host")
+
+
+def needs_labels(path: Path) -> bool:
+    """Whether a file is a capture that says of no request what it is. Only its first MAX_LOOKED_AT rows are asked. What
+    is no capture, or cannot be opened, needs none: whoever reads it as something else says what is wrong."""
+    if path.suffix.lower() in NO_CAPTURES:
+        return False
+    try:
+        with opened(path) as file:
+            begin, broken = _begin(path, file)
+        if broken is not None or _is_none(path, begin) is not None:
+            return False
+        if _HAR.match(begin) or ublock_log.BEGINS.match(begin):
+            return True
+        rows = islice(read_capture(path), MAX_LOOKED_AT)
+        seen = [row for row in rows if isinstance(row, Sighting)]
+    except LocalError:
+        return False
+    return bool(seen) and all(row.label is None for row in seen)
 
 
 def _begin(path: Path, file: BinaryIO) -> tuple[bytes, LocalError | None]:

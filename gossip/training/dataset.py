@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.egress import ANYBODY, Receiver, Records, Released, Shard, Sketch, ZoneSetting, release
-from gossip.filterlists.headers import source_of_data
 from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import file_digest
 from gossip.filterlists.split import suffixes
+from gossip.labelling import source_of_table
 from gossip.openings import cut_shards, open_records, sketch_of
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
 from gossip.training.judged import Felt
@@ -143,7 +143,7 @@ def read_data(
         labels={spec.classes[number]: count for number, count in sorted(counts.items())},
         commitment=commitment,
         sources=(
-            *(source_of_data(path, licence, digest) for path, digest in zip(files, digests, strict=True)),
+            *(source_of_table(path, licence, digest) for path, digest in zip(files, digests, strict=True)),
             *map(_lent, borrowed),
         ),
         generator=generator(),
