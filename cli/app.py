@@ -17,6 +17,7 @@ from cli import (
     inviting,
     joining,
     key,
+    label,
     ledger,
     members,
     model,
@@ -72,6 +73,7 @@ app.command(rich_help_panel="Members")(inviting.invite)
 app.add_typer(members.app, name="members", rich_help_panel="Members")
 app.command(rich_help_panel="Members")(swarm.leave)
 app.command(rich_help_panel="Bench")(score.score)
+app.command(rich_help_panel="Bench")(label.label)
 app.command(rich_help_panel="Bench")(suggest.suggest)
 app.command(rich_help_panel="Bench")(flag.flag)
 app.command(rich_help_panel="Bench")(triage.triage)
