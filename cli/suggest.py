@@ -43,7 +43,7 @@ def suggest(
     at_most: Annotated[int, typer.Option("--max", metavar="N", min=1, help="At most so many rules.")] = MAX,
     mine: Annotated[
         list[str] | None,
-        typer.Option("--for", metavar="LIST...", help="What these lists miss, though others may block it."),
+        typer.Option("--for", metavar="LIST", help="What this list misses, though others may block it."),
     ] = None,
     collateral: Annotated[
         bool, typer.Option("--allow-collateral", help="Rules as well that hit what is scored benign; they come last.")
