@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import options, render
+from cli import damaged, options, render
 from cli.lineage import ADDS_UP, NOT_NAMED, bar
 from cli.plain import plain, visible
 from cli.scoring import Lists, Model, Raw, known_lists, scorer_of
@@ -97,7 +97,8 @@ def why(
 ) -> None:
     """Why a request has the score it has: which characters, which features, whose updates."""
     row = sighting_of(url, page, kind)
-    found = explain(row, subject_of(source, model, directory), lists or [], raw=raw)
+    with damaged.reading(source, json=json):
+        found = explain(row, subject_of(source, model, directory), lists or [], raw=raw)
     if json:
         render.document(facts(found))
     else:
