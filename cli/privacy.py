@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import exits, render, settings
+from cli.labelling import labelled
 from cli.plain import visible
 from cli.progress import Progress
 from cli.quality import files_and_name
@@ -94,7 +95,9 @@ def privacy(
     promised = None if place is None else _promised(place)
     wanted = _epsilon(epsilon, promised) if audit else None
     spec, subjects = _subjects(place, model)
-    data = _read(spec, files, validation)
+    named = [*files, *([validation] if validation else [])]
+    with labelled(named) as ready:
+        data = _read(spec, ready.files[: len(files)], ready.files[-1] if validation else None)
     try:
         found = [(subject, _attack(spec, subject, data)) for subject in subjects]
         audited = None if wanted is None else _audit(spec, data, wanted, rounds)

@@ -11,13 +11,14 @@ may be a swarm's name. Exit code 1: the policy would refuse these data, or train
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import exits, render, settings
+from cli.labelling import labelled
 from cli.plain import visible
 from cli.progress import Progress
 from cli.quality_told import Checked, facts, show
@@ -76,7 +77,15 @@ def check(
         from gossip.training.budget import check_epsilon
 
         check_epsilon(epsilon)
-    checked = _check(files, _place(name, directory, policy), policy, licence, epsilon)
+    from gossip.filterlists.captures import needs_labels
+    from gossip.quality.measure import kind_of
+
+    captures = [file for file in files if needs_labels(file)]
+    lists = [file for file in files if file not in captures and kind_of(file) == "list"]
+    with labelled(files, lists) as ready:
+        asked = [kept.path for kept in ready.lists if kept.path not in {file.resolve() for file in lists}]
+        checked = _check([*ready.files, *asked], _place(name, directory, policy), policy, licence, epsilon)
+    checked = replace(checked, captures=tuple(each.card for each in ready.labelled))
     if html is not None:
         from cli.page.quality import write_page
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli import render
+from cli import labelling, render
 from cli.plain import visible
 
 if TYPE_CHECKING:
+    from gossip.labelling import Card
     from gossip.quality.findings import Verdict
     from gossip.quality.measure import Quality
     from ledger.policy import Policy, Ruled
@@ -26,6 +27,7 @@ class Checked:
     policy: Policy
     quality: Quality
     verdict: Verdict
+    captures: tuple[Card, ...] = ()  # that were labelled for this
 
 
 def facts(checked: Checked) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def facts(checked: Checked) -> dict[str, Any]:
             }
             for file in quality.files
         ],
+        "captures": [labelling.facts(card) for card in checked.captures],
         "zone": verdict.entry.zone,
         "overlaps": [
             {"peer": each.peer, "name": each.name, "records": each.records, "permille": each.permille}
@@ -118,6 +121,8 @@ def show(checked: Checked) -> None:
         for file in quality.files
     ]  # fmt: skip
     render.table(("file", "kind", "rows", "version", "licence"), rows, (2,))
+    for card in checked.captures:
+        labelling.show(card)
     render.say()
     if quality.rows or quality.malformed:
         labels = [(name, f"{count:,}", f"{count / quality.rows:.1%}") for name, count in quality.labels.items()]

@@ -32,7 +32,7 @@ TABLES: Final = (".csv", ".npz")
 OURS: Final = (
     "keys", "compiled", "training.npz", "peer.db", "peer.db-wal", "peer.db-shm", "signed", "signed.new", "witnessed",
     "leaves", "pinned", "zones", "borrowed", "privacy.json", "privacy.new", "personal.json", "judgements.jsonl",
-    "releases", "lock", "control.sock",
+    "releases", "labelled", "lock", "control.sock",
 )  # fmt: skip
 
 
@@ -65,6 +65,10 @@ class Remembered(msgspec.Struct, frozen=True):
     licence: str = ""
     lists: list[str] = []
     validation: str = ""
+    captured: list[str] = []
+    """What was named as data, where that holds captures: `data` are then the tables that were made of them."""
+    asked: list[str] = []
+    """And the lists that were named: `lists` are those that labelled them."""
     interface: str = ""  # never named: loopback
     port: int = 0
     address: list[str] = []
@@ -122,17 +126,21 @@ def check(wanted: Wishes) -> None:
 
 
 def read_through(wanted: Wishes) -> None:
-    """Read every labelled request once, before anything is made: a bad row must not cost an invitation.
+    """Read every request once, before anything is made: a bad row of labelled ones must not cost an invitation, nor
+    captures that nothing labels.
 
     Tables are left to the trainer: how to read one stands in the swarm's model, which a joiner does not hold yet.
     """
+    from cli.labelling import check as check_captures
     from cli.progress import Progress
     from gossip.filterlists.requests import scan_requests
 
-    rows = 0
+    files = [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]
+    captures = check_captures(files, wanted.lists or ())
+    rows = sum(captures[path] for path in wanted.data or () if path in captures)
     with Progress() as progress:
-        for path in [*(wanted.data or ()), *([wanted.validation] if wanted.validation else ())]:
-            if path.suffix not in TABLES:
+        for path in files:
+            if path.suffix not in TABLES and path not in captures:
                 at = partial(progress, total=path.stat().st_size, what=f"bytes of {path.name}")
                 for row in scan_requests(path, at):
                     if isinstance(row, LocalError):
@@ -191,7 +199,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
 
     check(wanted)
     with Store(store_path(place)) as store:
-        now = _merged(wanted, _remembered(store.find_meta(REMEMBERED)))
+        now = _merged(wanted, _as_named(_remembered(store.find_meta(REMEMBERED))))
         dial = tuple(split_address(text) for text in now.address)
         if now.data:
             _check_promise(place, store, now.epsilon)
@@ -218,6 +226,32 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         ticket=ticket or invited,
         passphrase=passphrase,
     )
+
+
+def keep_tables(
+    place: Path, named: NodeConfig, data: tuple[Path, ...], lists: tuple[Path, ...], validation: Path | None
+) -> None:
+    """Remember which tables were made of the files that were named, and by which lists."""
+    from gossip.directory import store_path
+    from ledger.store import PutMeta, Store
+
+    with Store(store_path(place)) as store:
+        now = msgspec.structs.replace(
+            _remembered(store.find_meta(REMEMBERED)), data=list(map(str, data)), lists=list(map(str, lists)),
+            captured=list(map(str, named.data)), asked=list(map(str, named.lists)),
+            validation=str(validation) if validation else "",
+        )  # fmt: skip
+        store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
+
+
+def _as_named(before: Remembered) -> Remembered:
+    """With the captures again that its tables were made of, if they are still there: they are labelled anew if they or
+    the lists have changed."""
+    captured, asked = before.captured, before.asked
+    before = msgspec.structs.replace(before, captured=[], asked=[])
+    if captured and all(Path(path).is_file() for path in captured):
+        return msgspec.structs.replace(before, data=captured, lists=asked)
+    return before
 
 
 def _merged(wanted: Wishes, before: Remembered) -> Remembered:

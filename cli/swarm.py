@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, lending, passphrase, remembered, render, settings
+from cli import control, labelling, lending, passphrase, remembered, render, settings
 from cli import options as opt
 from cli.plain import plain
 from ledger.errors import LinkError, LocalError
@@ -204,6 +204,7 @@ def start(
 
     config = replace(remembered.config(place, wanted, ticket, secret), record=record)
     mode = mode_of(plain_wanted=plain_view, json_wanted=json)
+    config = labelling.for_run(place, config, quiet=mode == "json")
     if mode != "json" and config.limits is not None:
         render.say(_limited(config.limits))
     if mode != "json" and not remembered.named_interface(place):

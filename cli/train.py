@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import render, settings
+from cli import labelling, render, settings
 from cli.options import Lists, Validation
 from cli.progress import Progress
 from ledger.errors import LocalError
@@ -51,16 +51,21 @@ def train(
     settings.check_output("--out", out, named)
     check_target(out)
     begun = time.monotonic()
-    with Progress() as progress:
+    files = [*data, *([validation] if validation else [])]
+    with labelling.labelled(files, lists or ()) as ready, Progress() as progress:
         found = train_alone(
-            read_declaration(None, None)[0], data, validation, lists=lists or (), licence=licence, rounds=rounds,
-            seed=seed, told=progress,
+            read_declaration(None, None)[0], ready.files[: len(data)], ready.files[-1] if validation else None,
+            lists=[kept.path for kept in ready.lists] or lists or (), licence=licence, rounds=rounds, seed=seed,
+            told=progress,
         )  # fmt: skip
     write_model_file(out, found.model)
     seconds = time.monotonic() - begun
     if json:
-        render.document(facts(found, out, seconds))
+        captures = [labelling.facts(each.card) for each in ready.labelled]
+        render.document({**facts(found, out, seconds), "captures": captures})
         return
+    for each in ready.labelled:
+        labelling.show(each.card)
     show(found, out, seconds)
 
 

@@ -70,6 +70,10 @@ def zone(
         return
     if not asked.file.is_file():
         raise LocalError(f"no file {asked.file}", next_step="check the path")
+    if dry_run or asked.zone == PUBLIC:
+        from cli.labelling import refuse_public
+
+        refuse_public(asked.file)
     opens = _receivers(place, to or [])
     if dry_run:
         _preview(place, asked, opens, json)

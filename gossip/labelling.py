@@ -142,6 +142,12 @@ def source_of_table(path: Path, licence: str, digest: Hash = "") -> Source:
     )  # fmt: skip
 
 
+def name_of(path: Path) -> str:
+    """What its owner calls a data file: a table that was labelled here goes by the name of its capture."""
+    card = card_of(path)
+    return path.name if card is None else card.capture
+
+
 def card_of(table: Path) -> Card | None:
     """What lies beside a table that was labelled here; None for all other files. LocalError if it is damaged."""
     path = table.with_suffix(".json")

@@ -21,6 +21,7 @@ import msgspec
 from gossip import directory as places
 from gossip import zones
 from gossip.judgements import judgements_path, read_standing, whole_bytes
+from gossip.labelling import FOLDER, prepared
 from gossip.node.borrowed import BorrowedFiles
 from gossip.node.config import NodeConfig
 from gossip.training.protocol import Loaded, OwnData
@@ -52,7 +53,10 @@ class Own:
 
     async def data(self, model: str) -> OwnData:
         """As they are now. Reads all public files once, on a thread."""
-        files, validation = self._files or self._found()
+        found = self._files
+        if found is None:  # captures are labelled: some seconds
+            found = await asyncio.to_thread(self._found)
+        files, validation = found
         directory = self._config.directory
         setting = await asyncio.to_thread(zones.setting, directory, files)
         for note in setting.notes:
@@ -82,7 +86,9 @@ class Own:
     def _found(self) -> tuple[list[Path], Path | None]:
         config = self._config
         if config.task is None:
-            self._files = list(config.data), config.validation
+            named = [*config.data, *([config.validation] if config.validation else [])]
+            ready = prepared(named, config.lists, config.directory / FOLDER).files
+            self._files = ready[: len(config.data)], ready[-1] if config.validation else None
         else:
             self._folder = tempfile.TemporaryDirectory(prefix="gossip-task-", dir=config.directory)
             train, validation = config.task.save(Path(self._folder.name))

@@ -20,9 +20,10 @@ from hmac import digest
 from pathlib import Path
 from typing import Final, Literal
 
-from gossip.filterlists.headers import ListHeader, is_list, read_header, source_of, source_of_data
+from gossip.filterlists.headers import ListHeader, is_list, read_header, source_of
 from gossip.filterlists.requests import CLASSES, Request, opened, scan_requests
 from gossip.filterlists.split import is_held_out, registrable, site_of
+from gossip.labelling import source_of_table
 from gossip.quality.near import near_key
 from gossip.quality.repeats import HELD_OUT, Repeats, Rows
 from gossip.training.spec import ModelSpec, UrlGrams
@@ -118,7 +119,8 @@ def _read(spec: ModelSpec, path: Path, seen: _Seen, licence: str, at: Callable[[
                 seen.fault(row)
             else:
                 seen.request(row)
-    return FileFacts(path.name, kind, seen.rows - before, seen.malformed - bad, source_of_data(path, licence), None)
+    source = source_of_table(path, licence)
+    return FileFacts(source.name, kind, seen.rows - before, seen.malformed - bad, source, None)
 
 
 @dataclass(slots=True)

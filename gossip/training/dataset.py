@@ -31,7 +31,7 @@ from gossip.egress import ANYBODY, Receiver, Records, Released, Shard, Sketch, Z
 from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import file_digest
 from gossip.filterlists.split import suffixes
-from gossip.labelling import source_of_table
+from gossip.labelling import name_of, source_of_table
 from gossip.openings import cut_shards, open_records, sketch_of
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
 from gossip.training.judged import Felt
@@ -129,7 +129,7 @@ def read_data(
             spool.append(block)
         if not len(spool):
             raise LocalError(
-                "there is no row to train on", why=f"in {', '.join(path.name for path in files) or 'no files'}",
+                "there is no row to train on", why=f"in {', '.join(map(name_of, files)) or 'no files'}",
                 next_step="give more data with --data, or lower validation_share in the model",
             )  # fmt: skip
         digests = _digests(files, setting)
