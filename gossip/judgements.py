@@ -23,7 +23,7 @@ from typing import IO, Final
 
 import msgspec
 
-from gossip.filterlists.judging import LABELS, MAX_URL_CHARS, Judgement, Said, Standing, Undo, standing, target_of
+from gossip.filterlists.judging import MAX_URL_CHARS, Judgement, Said, Skip, Standing, Undo, judgement_of, standing
 from ledger.canonical import encode
 from ledger.errors import LocalError
 from ledger.private_files import fsync_directory
@@ -87,7 +87,7 @@ def append(directory: Path, said: Said) -> None:
         ) from None
 
 
-def undo(directory: Path, time: int) -> Judgement | None:
+def undo(directory: Path, time: int) -> Judgement | Skip | None:
     """Take back the newest that stands; None if none does, and nothing is written."""
     kept = standing(read_said(directory))
     if not kept:
@@ -127,19 +127,25 @@ def read_line(path: Path, number: int, line: bytes) -> Said:
         raise _odd(path, number, ascii(str(error).splitlines()[0] if str(error) else "")[1:-1][:120]) from None
     if not same:
         raise _odd(path, number, "it is spelt in another way than it was written")
-    if isinstance(said, Judgement):
+    if not isinstance(said, Undo):
         _check(path, number, said)
     return said
 
 
-def _check(path: Path, number: int, said: Judgement) -> None:
-    if max(len(said.url), len(said.page), len(said.target)) > MAX_URL_CHARS or said.label not in LABELS:
+def _check(path: Path, number: int, said: Judgement | Skip) -> None:
+    texts = (said.url, said.page, said.target, said.note) if isinstance(said, Judgement) else (said.target,)
+    if max(map(len, texts)) > MAX_URL_CHARS:
         raise _odd(path, number, "a part of it is too long")
+    if not isinstance(said, Judgement):
+        return
     try:
-        found = target_of(said.url if said.covers == "url" else said.target, owned=False)
+        found = judgement_of(
+            said.url if said.covers == "url" else said.target, said.label, page=said.page, kind=said.type,
+            note=said.note, time=said.time, owned=False,
+        )  # fmt: skip
     except LocalError as error:
-        raise _odd(path, number, error.why) from None
-    if (found.covers, found.text, found.url) != (said.covers, said.target, said.url):
+        raise _odd(path, number, error.why or error.what) from None
+    if found != said:
         raise _odd(path, number, "its target is not what it names")
 
 

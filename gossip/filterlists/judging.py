@@ -52,13 +52,21 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     time: int  # Unix seconds
 
 
+class Skip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do", tag="skip"):
+    """Not to be asked about again: in a review, its owner had no answer."""
+
+    covers: Covers
+    target: str
+    time: int
+
+
 class Undo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do", tag="undo"):
-    """Takes back the newest judgement that stands."""
+    """Takes back the newest judgement, or skip, that stands."""
 
     time: int
 
 
-Said = Judgement | Undo
+Said = Judgement | Skip | Undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,11 @@ class Target:
     url: str
 
 
-def standing(said: Iterable[Said]) -> tuple[Judgement, ...]:
-    """The judgements that stand, oldest first. An undo with nothing to take back takes nothing."""
-    kept: list[Judgement] = []
+def standing(said: Iterable[Said]) -> tuple[Judgement | Skip, ...]:
+    """What stands, oldest first. An undo with nothing to take back takes nothing."""
+    kept: list[Judgement | Skip] = []
     for one in said:
-        if isinstance(one, Judgement):
+        if not isinstance(one, Undo):
             kept.append(one)
         elif kept:
             kept.pop()
@@ -82,8 +90,9 @@ def standing(said: Iterable[Said]) -> tuple[Judgement, ...]:
 class Standing:
     """What stands, to be asked about many requests: two look-ups for most."""
 
-    def __init__(self, judgements: Sequence[Judgement]) -> None:
-        self.judgements = tuple(judgements)
+    def __init__(self, said: Sequence[Judgement | Skip]) -> None:
+        self.judgements = tuple(one for one in said if isinstance(one, Judgement))
+        self._skipped = frozenset((one.covers, one.target) for one in said if isinstance(one, Skip))
         self._urls = {one.target: at for at, one in enumerate(self.judgements) if one.covers == "url"}
         self._domains = {one.target: at for at, one in enumerate(self.judgements) if one.covers == "domain"}
 
@@ -103,6 +112,9 @@ class Standing:
             found = max(found, self._domains.get(host, -1))
             host = host.partition(".")[2]
         return None if found < 0 else found
+
+    def is_skipped(self, target: Target) -> bool:
+        return (target.covers, target.text) in self._skipped
 
     def label(self, url: str) -> Label | None:
         at = self.find(url)
@@ -128,11 +140,14 @@ def rows_for(judgement: Judgement) -> tuple[Request, ...]:
     )
 
 
-def judgement_of(text: str, label: str, *, page: str = "", kind: str = "", note: str = "", time: int) -> Judgement:
-    """What was typed as a judgement. LocalError, in one line, about whatever in it cannot be one."""
+def judgement_of(
+    text: str, label: str, *, page: str = "", kind: str = "", note: str = "", time: int, owned: bool = True
+) -> Judgement:
+    """What was typed as a judgement. LocalError, in one line, about whatever in it cannot be one. `owned` as in
+    `target_of`."""
     if label not in LABELS:
         raise LocalError(f"{label[:40]!r} is no label", next_step=f"say {', '.join(LABELS[:-1])} or {LABELS[-1]}")
-    target = target_of(text)
+    target = target_of(text, owned=owned)
     if page and (len(page) > MAX_URL_CHARS or not _host_of(page) or not page.lower().startswith(SCHEMES)):
         raise LocalError(
             f"{page[:60]!r} is no page", next_step="name a web address with --page, as https://news.example/"
