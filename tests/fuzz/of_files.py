@@ -16,12 +16,14 @@ import numpy as np
 
 from cli.model import read_declaration
 from cli.policy import read_policy
-from gossip import backup, directory, zones
+from gossip import backup, directory, model_file, zones
 from gossip.config import PeerConfig
 from gossip.events import DataReady, Drain, Event, Found, Judged, LinkUp, Received, Started, Timer, Trained
 from gossip.filterlists.engine import engine_of, is_installed
 from gossip.filterlists.headers import is_list, read_header, require_list, source_of
 from gossip.filterlists.requests import scan_requests
+from gossip.filterlists.sighting import Sighting
+from gossip.model_file import is_model_file, read_model_file
 from gossip.recording.records import MAGIC as RECORDING
 from gossip.recording.records import (
     BlobSought,
@@ -41,6 +43,7 @@ from gossip.recording.records import (
     encode_record,
     read_records,
 )
+from gossip.scorers import load_scorer
 from gossip.sim.scenario_file import load_scenario
 from gossip.training import budget, protocol, session
 from gossip.training.spec import BUILTIN, ModelSpec
@@ -141,6 +144,23 @@ def _declaration(data: bytes) -> None:
     spec = ModelSpec.parse(text)
     assert ModelSpec.parse(spec.text) == spec
     _ = spec.parameters, spec.negative_class, spec.norm0
+
+
+def _scorer_file(data: bytes) -> None:
+    """What is read can be scored with, and says what it is in one spelling."""
+    path = file(data, "some.gossip")
+    scorer = load_scorer(path, None)
+    scorer.score([Sighting("https://ads.example/x.js", "https://a.example/", "script")])
+    if is_model_file(path):
+        assert data.startswith(model_file.header_bytes(read_model_file(path)))
+
+
+def _scorer_files() -> list[bytes]:
+    from tests.advisor import models
+
+    path = folder() / "made.gossip"
+    path.unlink(missing_ok=True)
+    return [models.model_file(path).read_bytes()]
 
 
 def _scenario(data: bytes) -> None:
@@ -393,6 +413,10 @@ def _recorded() -> tuple[bytes, ...]:
 
 
 TARGETS: Final = (
+    Target(
+        "scorer-file", _scorer_file, _scorer_files,
+        ("gossip.model_file.read_model_file", "gossip.scorers.load_scorer"), own=True, slow=True,
+    ),
     Target(
         "recording-step", _record, lambda: [record[4:] for record in _recorded()],
         ("gossip.recording.records.decode_record", "gossip.recording.records.decode_event"),
