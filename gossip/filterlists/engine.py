@@ -23,7 +23,7 @@ lists come from and who chose them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -190,14 +190,18 @@ def text_of(path: Path) -> str:
 
 def standard(text: str) -> str:
     """A list as the engine reads it: conditions resolved, lines of a hosts file as rules."""
-    return "\n".join(as_rule(line) or line for line in preprocessed(text).splitlines())
+    return "\n".join(as_rule(line) or line for _, line in in_force(text))
 
 
 def preprocessed(text: str) -> str:
     """A uBlock list with its `!#if NAME` blocks resolved as in a Firefox extension; everybody resolves them alike."""
-    kept: list[str] = []
+    return "\n".join(line for _, line in in_force(text))
+
+
+def in_force(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that `!#if` leaves, each with its number, from 1."""
     conditions = [True]
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("!#if "):
             name = line[5:].strip()
             conditions.append((name.removeprefix("!") in TRUE_HERE) is not name.startswith("!"))
@@ -207,5 +211,4 @@ def preprocessed(text: str) -> str:
             if len(conditions) > 1:
                 conditions.pop()
         elif all(conditions):
-            kept.append(line)
-    return "\n".join(kept)
+            yield number, line

@@ -78,7 +78,7 @@ def meaning_of(rule: NetworkRule) -> Meaning:
         while not end and len(text) > 1 and text[-1] == "*" and not (not rule.start and _turns_regex(text[:-1])):
             text = text[:-1]
         text = "" if text == "*" and not rule.start and not end else text
-    domains = frozenset(
+    domains: frozenset[str] = frozenset(
         value.strip().lower() for option in (*rule.having("domain"), *rule.having("from")) for value in option.values
     )
     rest = sorted(
@@ -112,6 +112,8 @@ def types_of(rule: NetworkRule) -> frozenset[str]:
     """The types of requests that it holds for. Documents and pop-ups must be named: without that, no rule holds for
     them."""
     named = [option for option in rule.given if option.known is not None and option.known.what == "type"]
+    if not named:
+        return TYPES  # one set for all: there are 100,000 such rules
     wanted = {option.known.name for option in named if option.known is not None and not option.negated}
     unwanted = {option.known.name for option in named if option.known is not None and option.negated}
     if "all" in wanted:
