@@ -19,6 +19,7 @@ import typer
 
 from cli import labelling, render, settings
 from cli.options import Lists, Validation
+from cli.plain import visible
 from cli.progress import Progress
 from ledger.errors import LocalError
 
@@ -66,7 +67,7 @@ def train(
         return
     for each in ready.labelled:
         labelling.show(each.card)
-    show(found, out, seconds)
+    show(found, out, seconds, validation)
 
 
 def facts(found: Alone, out: Path, seconds: float) -> dict[str, Any]:
@@ -97,23 +98,24 @@ def asdict_of(source: Any) -> dict[str, Any]:
     return {name: getattr(source, name) for name in source.__struct_fields__}
 
 
-def show(found: Alone, out: Path, seconds: float) -> None:
+def show(found: Alone, out: Path, seconds: float, validation: Path | None) -> None:
     trained, calibration = found.model.trained, found.model.calibration
     labels = ", ".join(f"{count:,} {name}" for name, count in trained.labels.items())
     render.wrapped(f"trained    {render.many(sum(trained.labels.values()), 'row')}: {labels}")
     render.wrapped(f"           {render.many(trained.rounds, 'round')} in {render.span(seconds)}, seed {trained.seed}")
-    for line in of_held_out(found.judged, calibration):
+    of = visible(validation.name, 60) if validation is not None else "other sites"
+    for line in of_held_out(found.judged, calibration, of):
         render.wrapped(line)
     render.wrapped(f"wrote      {out}: {render.size(out.stat().st_size)}")
     render.wrapped(f"next       gossip score CAPTURE --model {out}")
 
 
-def of_held_out(judged: Judged | None, calibration: Calibration) -> list[str]:
+def of_held_out(judged: Judged | None, calibration: Calibration, of: str) -> list[str]:
     """What the rows that were held out say, in lines."""
     if judged is None:
         return ["held out   nothing: of a model that nobody judged no figure is known"]
     lines = [
-        f"held out   {render.many(judged.rows, 'row')} of other sites, {judged.positives:,} of them ads or trackers",
+        f"held out   {render.many(judged.rows, 'row')} of {of}, {judged.positives:,} of them ads or trackers",
         f"           PR-AUC {render.score(judged.pr_auc)}, AUC {render.score(judged.auc)}",
     ]
     return [*lines, threshold_line(calibration), f"           F1 there {render.score(judged.f1)}"]

@@ -1,0 +1,104 @@
+"""Training alone: the same seed gives the same file, what is held out is judged, and the file scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli import exits
+from cli.settings import STORE
+from gossip.filterlists.sighting import Sighting
+from gossip.scorers import load_scorer
+from gossip.training.metrics import area_under_roc
+from tests.advisor.models import model_file
+from tests.cli.test_ledger import facts, gossip
+
+ROUNDS = "6"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOSSIP_HOME", str(tmp_path / "home"))
+
+
+def table(path: Path, sites: int = 40) -> Path:
+    """Forty sites, each with a banner, a beacon and files of its own."""
+    rows = []
+    for number in range(sites):
+        page = f"https://site{number}.example/"
+        for what, url, kind in (
+            ("ad", f"https://banner{number % 5}.example/adserve/{number}.js", "script"),
+            ("tracker", f"https://count{number % 3}.example/pixel?id={number}", "image"),
+            ("benign", f"{page}style/main{number}.css", "stylesheet"),
+            ("benign", f"{page}photo/{number}.jpg", "image"),
+        ):
+            rows.append({"page": page, "url": url, "type": kind, "label": what})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def train(*words: str | Path, code: int = exits.OK) -> dict[str, Any]:
+    return facts("train", *map(str, words), "--rounds", ROUNDS, code=code)
+
+
+def test_a_minute_alone_gives_a_model_that_scores(tmp_path: Path) -> None:
+    data, out = table(tmp_path / "rows.jsonl", 150), tmp_path / "m.gossip"
+    found = train(data, "--out", out, "--licence", "MPL-2.0", "--seed", "3")
+    assert found["records"] + found["held_out"] == 600
+    assert set(found["labels"]) == {"ad", "benign", "tracker"}
+    assert (found["rounds"], found["seed"], found["calibrated"]) == (6, 3, True)
+    assert (found["sources"][0]["name"], found["sources"][0]["licence"]) == ("rows.jsonl", "MPL-2.0")
+    assert found["figures"]["pr_auc"] > 0.95
+    assert found["figures"]["rows"] == found["held_out"]
+    scorer = load_scorer(out, None)
+    page = "https://new.example/"
+    rows = [
+        Sighting("https://banner7.example/adserve/999.js", page, "script"),
+        Sighting("https://count9.example/pixel?id=999", page, "image"),
+        Sighting("https://new.example/style/main.css", page, "stylesheet"),
+    ]
+    (ad, *_), (_, tracker, _), (*_, fine) = scorer.score(rows)
+    assert ad > 0.5
+    assert tracker > 0.5
+    assert fine < 0.5
+    again = tmp_path / "again.gossip"
+    train(data, "--out", again, "--licence", "MPL-2.0", "--seed", "3")
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_what_it_says_to_people_is_what_it_found(tmp_path: Path) -> None:
+    data, out = table(tmp_path / "rows.jsonl", 20), tmp_path / "m.gossip"
+    few = table(tmp_path / "few.jsonl", 5)
+    told = gossip("train", str(data), "--out", str(out), "--validation", str(few), "--rounds", "1", "--seed", "4")
+    assert "trained    80 rows: 40 benign, 20 ad, 20 tracker" in told
+    assert "1 round in" in told
+    assert "held out   20 rows of few.jsonl, 10 of them ads or trackers" in told
+    assert "not calibrated: too few held-out rows" in told
+    assert f"wrote      {out}" in told
+    assert f"gossip score CAPTURE --model {out}" in told
+    assert not load_scorer(out, None).calibration.measured
+
+
+def test_nothing_is_trained_for_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    data = table(tmp_path / "rows.jsonl", 8)
+    kept = model_file(tmp_path / STORE)
+    for words in ((data, "--out", data), (data, "--out", tmp_path), (tmp_path / "gone", "--out", kept)):
+        gossip("train", *map(str, words), code=exits.USAGE)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("{}\n")
+    assert "row 1" in gossip("train", str(bad), "--out", str(tmp_path / "m.gossip"), code=exits.USAGE)
+    assert not (tmp_path / "m.gossip").exists()
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=40))
+def test_the_area_is_how_often_a_row_to_be_found_ranks_above_one_that_is_not(rows: list[tuple[float, bool]]) -> None:
+    scores, positive = np.array([score for score, _ in rows]), np.array([found for _, found in rows], np.bool_)
+    pairs = [(a, b) for a, yes in rows for b, no in rows if yes and not no]
+    expected = sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs) if pairs else 0.0
+    assert area_under_roc(scores, positive) == pytest.approx(expected)
