@@ -3,7 +3,7 @@
     Tally(format="HAR", rows=412, left_out={"data": 31, "chrome-extension": 2}, bad={"its URL is longer ...": 1})
 
 And the one door that what a file says of a request comes through on its way to a Sighting (`Tally.sighted`), so that
-all formats have the same limits. Reasons never quote a URL: there are passwords in some.
+all formats have the same limits. User names, passwords and fragments of URLs go here. Reasons never quote a URL.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ EXTENSIONS: Final = {
     for ending in endings.split()
 }  # fmt: skip
 _UNSOUND: Final = re.compile(r"[\s\0-\x1f\ud800-\udfff]")
+_AUTHORITY: Final = re.compile(r"[^/?#\\]*")
 FIX: Final = "correct or remove that row if you need it; the others are used"
 
 
@@ -70,7 +71,8 @@ class Tally:
             return f"its page {fault}"
         self.rows += 1
         self.pageless += not page
-        return Sighting(url, page, type_of(url, kind, mime), time, label, third_party)
+        url = bare(url)
+        return Sighting(url, bare(page), type_of(url, kind, mime), time, label, third_party)
 
     def fault(self, path: Path, row: str, why: str) -> LocalError:
         """A row that cannot be used, counted. `row` says which, as people would: "row 5"."""
@@ -99,6 +101,17 @@ def fault_of(url: str) -> str:
         return "has no host"
     except ValueError:  # "http://[bad"
         return "has no host that can be read"
+
+
+def bare(url: str) -> str:
+    """A web address without the user name and password before its host, and without its fragment: what no rule looks
+    at, and nobody should keep."""
+    if "@" not in url and "#" not in url:
+        return url
+    scheme, mark, rest = url.partition("#")[0].partition("://")
+    begin = _AUTHORITY.match(rest)
+    authority = begin[0] if begin else ""
+    return scheme + mark + authority.rpartition("@")[2] + rest[len(authority) :]
 
 
 def type_of(url: str, kind: str, mime: str = "") -> str:

@@ -341,10 +341,27 @@ def test_urls_as_people_paste_them(tmp_path: Path) -> None:
     )
     seen, errors, tally = read(written(tmp_path, text))
     assert [(row.url, row.page, row.type) for row in seen] == [
-        (AD + "?a=1", "", "script"), ("https://b.example/f.WOFF2#x", PAGE, "font"),
+        (AD + "?a=1", "", "script"), ("https://b.example/f.WOFF2", PAGE, "font"),
     ]  # fmt: skip
     assert [error.why for error in errors] == ["its URL is no web address", "it has more than a page, a tab and a URL"]
     assert tally.format == "list of URLs"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://anna:geheim@a.example/x@y#token", "https://a.example/x@y"),
+        ("https://a@b@a.example?q=c@d", "https://a.example?q=c@d"),
+        ("https://a.example/x?mail=c@d", "https://a.example/x?mail=c@d"),
+        ("https://a.example#@b.example/", "https://a.example"),
+    ],
+)
+def test_names_passwords_and_fragments_are_not_kept(tmp_path: Path, url: str, kept: str) -> None:
+    for text in (url, f"{url}\t{url}", json.dumps({"url": url, "page": url}), har(entry(url))):
+        (row,), errors, _ = read(written(tmp_path, text))
+        assert not errors
+        assert row.url == kept
+        assert row.page in (kept, "")
 
 
 # ------------------------------------------------------------------ what is no capture
