@@ -1,43 +1,67 @@
-"""A node whose owner judges: it reads its data again, and what it goes on with is on record."""
+"""A running node whose owner judges: it reads its data again, and what it goes on with is on record."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from gossip.events import Borrow
+from cli import control, label
+from gossip.directory import store_path
+from gossip.events import Note
 from gossip.filterlists.judging import judgement_of
-from gossip.judgements import append, judgements_path, undo
+from gossip.judgements import append, judgements_path
+from gossip.node import Node, NodeConfig
+from gossip.setup import create_swarm
+from gossip.training.spec import FILTERLIST
+from ledger.canonical import decode_entry
+from ledger.entry import Data, Update
 from ledger.errors import LocalError
-from tests.node.test_lending import node
+from ledger.store import Store
 from tests.training.test_checks import row, write
 
+WITHIN_S = 120.0
+SMALL = FILTERLIST.replace('"batch": 128', '"batch": 8').replace('"local_steps": 64', '"local_steps": 2')
 
-async def test_judgements_are_in_the_data_that_the_running_node_reads_next(tmp_path: Path) -> None:
-    file = write(tmp_path / "mine.jsonl", [row(number) for number in range(90)])
-    async with node(tmp_path, file, lends=False) as peer:
-        await peer.learning.warm_up()
-        peer.learning.begin(peer.genesis)
-        before = await peer.read()
-        assert before.judgements == {}
-        place = tmp_path / "peer"
+
+def written(place: Path) -> list[Data | Update]:
+    with Store.open_readonly(store_path(place)) as store:
+        own = [decode_entry(data) for data in store.entries(store.meta("self").decode())]
+    return [entry for entry in own if isinstance(entry, Data | Update)]
+
+
+async def test_a_running_node_notices_a_judgement_and_trains_on_it_from_the_next_round_on(tmp_path: Path) -> None:
+    place = tmp_path / "peer"
+    create_swarm(place, name="s", task="filterlist", model_text=SMALL, peer_name="anna", seed=1)
+    files = [write(tmp_path / f"{name}.jsonl", [row(n, site=name) for n in range(60)]) for name in ("mine", "held")]
+    told: asyncio.Queue[Note] = asyncio.Queue()
+    node = Node(NodeConfig(directory=place, data=(files[0],), validation=files[1], min_round_s=0.0), told.put_nowait)
+
+    async def until_next(kind: str) -> None:
+        while (note := await told.get()).kind != "entry" or note.fields["kind"] != kind:
+            pass
+
+    async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as tasks:
+        tasks.create_task(node.run())
+        await until_next("update")
         append(place, judgement_of("metrics.example", "tracker", time=1))
-        assert await peer.learning.relabelled() == 1
-        assert (await peer.own.data(peer.genesis.model)).judged_bytes == 0  # what is on record is what is opened
-        peer.learning.borrow(Borrow(()))
-        after = await peer.read()
-        assert after.judgements == {"tracker": 6}
-        assert after.records == before.records + 6
-        assert (await peer.own.data(peer.genesis.model)).judged_bytes == judgements_path(place).stat().st_size
-        undo(place, 2)
-        peer.learning.borrow(Borrow(()))
-        assert (await peer.read()).root == before.root
+        assert await asyncio.to_thread(label.notify, place) == "told"
+        await until_next("data")
+        await until_next("update")
 
-        append(place, judgement_of("ads.example", "ad", time=3))
         with judgements_path(place).open("ab") as lines:
             lines.write(b"{}\n")
-        with pytest.raises(LocalError, match="line 4 is no judgement"):
-            await peer.learning.relabelled()
-        peer.learning.borrow(Borrow(()))
-        assert (await peer.read()).root == before.root  # as it was: a slip ends no node that trains
+        with pytest.raises(LocalError, match="line 2 is no judgement"):
+            await asyncio.to_thread(control.ask, place, "relabelled")
+        await until_next("update")  # a slip ends no node that trains
+        node.request_stop()
+    before, after = [entry for entry in written(place) if isinstance(entry, Data)]
+    assert before.judgements == {}
+    assert after.judgements == {"tracker": 6}
+    assert after.records == before.records + 6
+    cited = [entry.data for entry in written(place) if isinstance(entry, Update)]
+    assert sorted(set(cited)) == [before.seq, after.seq]
+    assert all(data == (before.seq if entry.seq < after.seq else after.seq)
+               for entry, data in ((e, e.data) for e in written(place) if isinstance(e, Update)))  # fmt: skip
+    assert label.notify(place) == "not running"
