@@ -19,6 +19,7 @@ from cli import (
     key,
     label,
     ledger,
+    lists,
     members,
     model,
     policy,
@@ -77,6 +78,7 @@ app.command(rich_help_panel="Bench")(label.label)
 app.command(rich_help_panel="Bench")(suggest.suggest)
 app.command(rich_help_panel="Bench")(flag.flag)
 app.command(rich_help_panel="Bench")(triage.triage)
+app.add_typer(lists.app, name="lists", rich_help_panel="Bench")
 app.command(rich_help_panel="Bench")(gains.gains)
 app.command(rich_help_panel="Bench")(why.why)
 app.command(rich_help_panel="Bench")(train.train)

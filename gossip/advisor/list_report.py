@@ -133,7 +133,13 @@ def _by_structure(rules: Sequence[Counted], places: Sequence[Place]) -> tuple[di
 
 
 def _seen_with(index: int, rules: Sequence[Counted]) -> int | None:
-    """A rule that matched all that this one did, and more, or as much and stands earlier."""
+    """A rule that matched all that this one did, and more, or as much and stands earlier; and does as much to it."""
     own = rules[index]
-    wider = [by for by in own.always_with if rules[by].hits > own.hits or (rules[by].hits == own.hits and by < index)]
+    if any(option.known is not None and option.known.what == "change" for option in own.listed.rule.given):
+        return None  # it answers with something else, where another only blocks
+    wider = [
+        by for by in own.always_with
+        if (rules[by].hits > own.hits or (rules[by].hits == own.hits and by < index))
+        and rules[by].listed.meaning.important >= own.listed.meaning.important
+    ]  # fmt: skip
     return max(wider, key=lambda by: (rules[by].hits, -by), default=None)

@@ -82,6 +82,15 @@ def test_needless_rules_are_named_with_the_rule_that_does_their_work_and_on_whic
     assert [(each.at.line, each.by.line, each.hits) for each in ads.covered_seen] == [(5, 2, 1)]  # on what was seen
 
 
+def test_a_rule_that_answers_or_overrules_is_needless_beside_none_that_only_blocks() -> None:
+    firing = Firing([ListText("A", "/x.\n||a.example^$redirect=noopjs\n||a.example^$important\n||a.example^$script\n")])
+    firing.add(seen("https://a.example/x.js"))
+    firing.add(seen("https://b.example/x.js"))
+    (found,) = report_of(firing).lists
+    assert [each.at.line for each in found.covered] == [4]
+    assert found.covered_seen == ()
+
+
 def test_the_report_says_how_little_was_seen() -> None:
     found = report()
     assert (found.requests, found.sites, found.pageless, found.blocked, found.excepted) == (10, 2, 1, 7, 2)
