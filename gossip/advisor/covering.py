@@ -10,8 +10,9 @@ Options are added where they spare something and only then; a rule for part of a
 bound to that site by `domain=`. Of a site's own requests only parts are proposed, never a host, and only where two
 files or two pages show them.
 
-Requests that differ in their query alone are one here. Kept: everything is sorted before it is chosen from, so the
-order of a capture decides nothing. It refuses to know engines; whether a rule does what is meant is propose.py's.
+No rule covers more that is unsure than sure. Requests that differ in their query alone are one here. Everything is
+sorted before it is chosen from, so the order of a capture decides nothing. This file refuses to know engines; whether a
+rule does what is meant is propose.py's.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class _Covering:
         self.hosts = {host_of(row.seen.url) for row in zone.rows}
         self.sure = self.sure[:MAX_ROWS]
         self._hits: dict[Candidate, int] = {}
+        self._firm: dict[Candidate, bool] = {}
 
     def rules(self) -> list[Candidate]:
         chosen: list[Candidate] = []
@@ -58,6 +60,16 @@ class _Covering:
         if rule not in self._hits:
             self._hits[rule] = sum(rule.covers(row.seen) for row in self.spared)
         return self._hits[rule]
+
+    def is_firm(self, rule: Candidate) -> bool:
+        """Whether no more of what it covers is unsure than sure."""
+        if rule not in self._firm:
+            unsure = sum(rule.covers(row.seen) for row in self.unsure)
+            self._firm[rule] = not unsure or unsure <= sum(rule.covers(row.seen) for row in self.sure)
+        return self._firm[rule]
+
+    def _is_clean(self, rule: Candidate) -> bool:
+        return not self.hits(rule) and self.is_firm(rule)
 
     def _whole(self, left: Sequence[Scored]) -> list[Candidate]:
         """Hosts that are for nothing else; where there are two of an owner that is for nothing else, the owner."""
@@ -79,11 +91,9 @@ class _Covering:
         return None if is_suffix(owner) or any(map(is_shared, others)) else self._clean(whole_domain(owner))
 
     def _clean(self, rule: Candidate) -> Candidate | None:
-        """With `third-party` if that spares what is to be spared; None if that does not do it, or if more of what the
-        rule covers is unsure than sure."""
+        """With `third-party` if that is what it needs."""
         for each in (rule, rule.only(third_party=True)):
-            unsure = sum(each.covers(row.seen) for row in self.unsure)
-            if not self.hits(each) and unsure <= sum(each.covers(row.seen) for row in self.sure):
+            if self._is_clean(each):
                 return each
         return None
 
@@ -120,7 +130,7 @@ class _Covering:
                 return fitted
             hits, gain = self.hits(fitted), len(covered[part])
             worth = (hits / gain, -gain, fitted.width, fitted.text)
-            if hits < gain and (best is None or worth < best):
+            if hits < gain and self.is_firm(fitted) and (best is None or worth < best):
                 best, chosen = worth, fitted
         return chosen
 
@@ -134,7 +144,7 @@ class _Covering:
             ways.append(rule.only(third_party=True))
         if len(types) <= MAX_TYPES and not _SAYS_NOTHING & set(types):
             ways += [each.only(types=types, third_party=each.third_party, sites=bound) for each in ways]
-        return next((each for each in ways if not self.hits(each)), ways[0] if spoiled else None)
+        return next((each for each in ways if self._is_clean(each)), ways[0] if spoiled else None)
 
     def _typed(self, left: Sequence[Scored]) -> list[Candidate]:
         if self.zone in self.visited:
@@ -144,7 +154,7 @@ class _Covering:
             rows = [row for row in left if named(row) == host]
             types = tuple(sorted({row.seen.type for row in rows}))
             usable = len(types) <= MAX_TYPES and not _SAYS_NOTHING & set(types) and not is_shared(host)
-            if usable and len(sites_of(rows)) > 1 and not self.hits(rule := whole_host(host).only(types=types)):
+            if usable and len(sites_of(rows)) > 1 and self._is_clean(rule := whole_host(host).only(types=types)):
                 rules.append(rule)
         return rules
 

@@ -23,7 +23,7 @@ from gossip.advisor.hosts import host_of, owner_of
 from gossip.advisor.scored import Scored
 
 KNOWN: Final = 1.3  # how much surer an owner is of whom lists block other requests (measured: docs/suggest.md)
-ALONE: Final = 0.9  # how sure evidence must be that only one site shows
+ALONE: Final = 0.95  # how sure evidence must be that only one site shows
 
 
 class Tried(Protocol):

@@ -59,7 +59,7 @@ def test_a_rule_with_collateral_comes_only_when_asked_for_and_says_what_it_hits(
     sites = [f"https://site{number}.example/" for number in range(5)]
     rows = [scored("https://cdn.public.example/load.js?m=ads", 0.97, page=page) for page in sites]
     rows += [scored("https://cdn.public.example/load.js?m=menu", 0.05)]
-    rows += [scored("https://a.clean.example/x", 0.95)]
+    rows += [scored("https://a.clean.example/x", 0.97)]
     found = suggest(rows, trial)
     assert texts(found) == ["||a.clean.example^"]
     assert found.left == 5
@@ -117,6 +117,15 @@ def test_an_engine_that_hits_more_than_was_meant_is_believed() -> None:
     rows = [*read(CAPTURES[3])[0]]
     assert suggest(rows, greedy).proposals == ()
     assert len(suggest(rows, greedy, collateral=True).proposals[0].collateral) == 2
+
+
+def test_what_is_mostly_unsure_is_not_proposed() -> None:
+    """Neither a host nor a file of it: two sure requests among five that may be anything."""
+    rows = [scored("https://maybe.example/count.js?a", 0.97, page=page) for page in (NEWS, SHOP)]
+    assert texts(suggest(rows, trial)) == ["||maybe.example^"]
+    rows += [scored("https://maybe.example/count.js?b", 0.6, page=f"https://s{n}.example/") for n in range(3)]
+    assert texts(suggest(rows, trial)) == []
+    assert suggest(rows, trial).left == 2
 
 
 def test_sites_are_asked_for() -> None:
