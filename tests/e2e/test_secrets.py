@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from typer.testing import CliRunner
 
 from cli import exits
+from cli.app import app
 from tests.e2e.machines import Machine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-one")]
@@ -81,7 +83,9 @@ def files_in(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_socket())
 
 
-def test_no_secret_of_a_capture_leaves_the_labelled_table(machine: Callable[..., Machine]) -> None:
+def test_no_secret_of_a_capture_leaves_the_labelled_table(
+    machine: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("adblock")
     anna = machine("anna")
     har = capture(anna.home / "mon.har")
@@ -90,11 +94,14 @@ def test_no_secret_of_a_capture_leaves_the_labelled_table(machine: Callable[...,
     ads.write_text("! Title: Ads of ours\n||ads.example^\n||site3.example^*.css$stylesheet\n")
     said: list[str] = []
 
-    def told(*words: Any, codes: tuple[int, ...] = (exits.OK, exits.FINDINGS)) -> str:
-        done = anna.gossip(*words)
-        assert done.code in codes, done.err
-        said.append(done.out + done.err)
-        return done.out
+    monkeypatch.setenv("GOSSIP_HOME", str(anna.swarms))
+    runner = CliRunner()
+
+    def told(*words: Any) -> str:
+        done = runner.invoke(app, list(map(str, words)))
+        assert done.exit_code in (exits.OK, exits.FINDINGS), done.output
+        said.append(done.output)
+        return done.stdout
 
     told("new", "my-swarm", "--name", "anna")
     told("data", "check", har, ads)
