@@ -24,6 +24,7 @@ from ledger.export import float32_bytes, make_header, write_model
 from ledger.fold import parameters
 
 if TYPE_CHECKING:
+    from gossip.exports.outgoing import Outgoing
     from gossip.releases import Release
 
 
@@ -56,18 +57,7 @@ def export(source: str | None, out: Path, snapshot: str | None, *, final: bool =
     `final`: NotFinal, and nothing is written, unless a majority of the swarm's witnesses has signed it.
     """
     with _read(source) as read:
-        require(read)
-        log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
-        if not isinstance(read.replica.entry(log, seq), Snapshot):
-            raise LocalError(
-                f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
-            )
-        if final and (log, seq) not in _finals(read):
-            raise NotFinal(
-                f"snapshot {log[:8]}/{seq} is not final" if snapshot is not None else "no snapshot here is final",
-                why="a majority of the swarm's witnesses has not signed it" if snapshot is not None else "",
-                next_step="wait for the witnesses, or leave --final out to export one that is not final",
-            )
+        log, seq = _chosen(read, snapshot, final=final)
         found = _folded(read, log, seq)
         write_model(out, make_header(read.replica, log, seq, found.model_hash), found.values)
         return {
@@ -81,6 +71,44 @@ def export(source: str | None, out: Path, snapshot: str | None, *, final: bool =
             "updates": found.updates,
             "parameters": parameters(read.replica.genesis.layout),
         }
+
+
+def outgoing(source: str | None, snapshot: str | None, *, final: bool = False) -> Outgoing:
+    """The same model for another format than this project's. Errors as `export`'s."""
+    import numpy as np
+
+    from gossip.exports.outgoing import Outgoing
+    from gossip.training.spec import ModelSpec
+
+    with _read(source) as read:
+        log, seq = _chosen(read, snapshot, final=final)
+        found = _folded(read, log, seq)
+        origin = {
+            "swarm": read.replica.swarm,
+            "snapshot": f"{peer_of(log)}/{seq}",
+            "model_hash": found.model_hash,
+            "final": (log, seq) in _finals(read),
+            "updates": found.updates,
+        }
+    theta = np.frombuffer(found.values, "<f4").astype(np.float32)
+    return Outgoing(ModelSpec.parse(found.model), theta, f"{log[:8]}/{seq}", origin=origin)
+
+
+def _chosen(read: Opened, snapshot: str | None, *, final: bool) -> tuple[str, int]:
+    """The snapshot that is meant. LocalError if it is none; NotFinal if it has to be final, and is not."""
+    require(read)
+    log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
+    if not isinstance(read.replica.entry(log, seq), Snapshot):
+        raise LocalError(
+            f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
+        )
+    if final and (log, seq) not in _finals(read):
+        raise NotFinal(
+            f"snapshot {log[:8]}/{seq} is not final" if snapshot is not None else "no snapshot here is final",
+            why="a majority of the swarm's witnesses has not signed it" if snapshot is not None else "",
+            next_step="wait for the witnesses, or leave --final out to export one that is not final",
+        )
+    return log, seq
 
 
 def release(place: Path, name: str, snapshot: str | None, now: int) -> Release:

@@ -16,6 +16,7 @@ import typer
 
 from cli import exits, options, render
 from cli.group import Gossip
+from cli.outgoing import Format
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -57,9 +58,19 @@ def export(
     source: Annotated[
         str | None, typer.Argument(metavar="NAME", help="The swarm, if there are several; or a folder or bundle.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the model.")] = Path(
-        f"model{SUFFIX}"
-    ),
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write the model.", show_default="model.*")
+    ] = None,
+    kind: Annotated[
+        Format, typer.Option("--format", help="gossip can be held against its ledger; others are for other programs.")
+    ] = Format.GOSSIP,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FILE", help="Export this model file, instead of a swarm's.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option("--calibrate", metavar="DATA", help="Labelled rows to calibrate the model by (not gossip)."),
+    ] = None,
     snapshot: Annotated[
         str | None,
         typer.Option("--snapshot", metavar="PEER/SEQ", help="The newest final one, else the newest, if left out."),
@@ -69,18 +80,35 @@ def export(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write a snapshot's model as a file that says which ledger it is from."""
-    from cli import damaged, exporting, settings
+    """Write a snapshot's model as a file that says which ledger it is from; or any model, for other programs."""
+    from cli import damaged, exporting, outgoing, settings
 
-    settings.check_output("--out", out, [Path(source)] if source is not None else [])
+    out = out or Path(f"model{outgoing.SUFFIXES[kind]}")
+    settings.check_output("--out", out, [Path(source) if source is not None else None, model, calibrate])
+    if model is not None and (source is not None or snapshot is not None or final):
+        raise LocalError("--model and a snapshot of a swarm name two models", next_step="keep one of them")
+    if kind is Format.GOSSIP and (model is not None or calibrate is not None):
+        raise LocalError(
+            f"{'--model' if model is not None else '--calibrate'} goes with another format",
+            why="a file that can be held against a ledger is made of that ledger alone",
+            next_step="add --format safetensors, js or onnx",
+        )
     try:
         with damaged.reading(source, json=json):
-            facts = exporting.export(source, out, snapshot, final=final)
+            if kind is Format.GOSSIP:
+                facts = exporting.export(source, out, snapshot, final=final)
+            else:
+                found = outgoing.of_file(model) if model else exporting.outgoing(source, snapshot, final=final)
     except exporting.NotFinal as error:
         render.complain(error)
         raise typer.Exit(exits.INCONCLUSIVE) from None
+    if kind is not Format.GOSSIP:
+        facts = outgoing.write(outgoing.calibrated(found, calibrate) if calibrate else found, kind, out)
     if json:
         render.document(facts)
+        return
+    if kind is not Format.GOSSIP:
+        outgoing.show(facts)
         return
     of = f"{facts['log'][:8]}/{facts['seq']}, {'final' if facts['final'] else 'not final'}"
     count = render.many(facts["parameters"], "parameter")

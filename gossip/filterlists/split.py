@@ -61,6 +61,13 @@ def is_suffix(host: str) -> bool:
     return _extract()("any." + host) == "any." + host
 
 
+def suffix_rules() -> tuple[str, ...]:
+    """The rules of the public-suffix list that `registrable` goes by, sorted: `com`, `co.uk`, `*.ck`, `!www.ck`."""
+    import tldextract
+
+    return tuple(sorted(tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None).tlds))
+
+
 @cache
 def suffixes() -> str:
     """The version of the public-suffix list that `registrable` goes by, as the list itself states it:
