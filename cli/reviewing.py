@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cli import label, render, settings
+from cli.keys import keys
 from cli.own import own_data
 from cli.plain import visible
 from cli.quality import files_and_name
@@ -35,7 +36,13 @@ KEYS: Final = {"t": "tracker", "a": "ad", "b": "benign", "s": "skip", "u": "undo
 ENDS: Final = ("\x03", "\x04", "")  # Ctrl-C, Ctrl-D, and a terminal that has gone
 MAX_SCORED: Final = 200_000  # requests held to be ranked; of a longer capture the first
 
-Read = Callable[[], str]  # the next key
+
+class Terminal(Protocol):
+    """What a review is answered on (cli/keys.py)."""
+
+    def forget(self) -> None: ...
+
+    def read(self) -> str: ...
 
 
 def start(given: Sequence[str], model: Path | None, directory: Path | None, *, raw: bool, json: bool) -> None:
@@ -47,12 +54,11 @@ def start(given: Sequence[str], model: Path | None, directory: Path | None, *, r
             "a review needs a terminal", why="it asks, and waits for a key",
             next_step="judge without one: gossip label URL|DOMAIN ad|tracker|benign",
         )  # fmt: skip
-    import click
-
     paths, name = files_and_name(list(given))
     place = settings.existing_directory(name, directory)
     asked = _ranked(paths, model, place)
-    Review(place, asked, raw=raw, read=click.getchar).run()
+    with keys() as terminal:
+        Review(place, asked, raw=raw, terminal=terminal).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ def _own_domains(place: Path) -> frozenset[str]:
 class Review:
     """One sitting."""
 
-    def __init__(self, place: Path, asked: Asked, *, raw: bool, read: Read) -> None:
-        self._place, self._asked, self._raw, self._read = place, asked, raw, read
+    def __init__(self, place: Path, asked: Asked, *, raw: bool, terminal: Terminal) -> None:
+        self._place, self._asked, self._raw, self._terminal = place, asked, raw, terminal
         self._answered: list[int] = []  # of this sitting, to go back to
 
     def run(self) -> None:
@@ -116,6 +122,7 @@ class Review:
             render.say("There is nothing to ask: everything here is judged, or was skipped.")
             return
         while at < count:
+            self._terminal.forget()  # what was typed before a question is no answer to it
             self._show(self._asked.questions[at], at)
             word = self._key()
             if word == "quit":
@@ -128,7 +135,7 @@ class Review:
         render.say(f"  {'  '.join(f'[{key}]{word[1:]}' for key, word in KEYS.items())}")
         while True:
             try:
-                key = self._read()
+                key = self._terminal.read()
             except (KeyboardInterrupt, EOFError):
                 return "quit"
             if key in ENDS:
