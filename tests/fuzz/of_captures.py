@@ -10,6 +10,7 @@ from gossip.filterlists.features import TYPES
 from gossip.filterlists.mask import masked
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.tally import Tally, told
+from gossip.labelling import card_of
 from ledger.errors import LocalError
 from tests.fuzz.target import Target, file
 
@@ -69,7 +70,21 @@ def _packed(data: bytes) -> None:
     _capture(gzip.compress(data, 1, mtime=0))
 
 
+CARD: Final = b"""{"format":"gossip-labelled/1","capture":"mon.har","sha256":"a2","day":"2026-01-01","lists":[
+{"name":"Ads","path":"/a.txt","kind":"ad","version":"7","licence":"","date":"","sha256":"39"}],"kind":"HAR",
+"labels":{"ad":3},"bad":{"its URL is missing":1},"left_out":{"data":1},"repeated":0,"notes":[]}"""
+
+
+def _card(data: bytes) -> None:
+    """What lies beside a labelled table, as whoever trains on that meets it."""
+    table = file(data, "labelled/5d.json").with_suffix(".jsonl")
+    card = card_of(table)
+    assert card is not None
+    assert card.rows == sum(card.labels.values())
+
+
 TARGETS: Final = (
+    Target("labelled-card", _card, lambda: [CARD], ("gossip.labelling.read_card",), own=True, slow=True),
     Target(
         "capture", _capture, lambda: [HAR, TABLE, LIST, LINES, URLS, gzip.compress(HAR, mtime=0)],
         ("gossip.filterlists.captures.read_capture", "gossip.filterlists.har.rows", "gossip.filterlists.url_list.rows",
