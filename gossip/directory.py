@@ -9,6 +9,7 @@
     DIR/compiled/    XLA's cache, safe to delete
     DIR/privacy.json what was promised and spent of it (epsilon): without it nothing more is published
     DIR/personal.json  how its own scorer is made of two models, and how good that is; safe to delete
+    DIR/labelled/    tables made of captures (gossip/labelling.py); safe to delete while no node runs
     DIR/leaves       of the commitment to a public data set; safe to delete while no node runs
 
 The control socket lives in DIR too, unless the path is too long for a socket address.
