@@ -57,7 +57,7 @@ def train(
         found = train_alone(
             read_declaration(None, None)[0], ready.files[: len(data)], ready.files[-1] if validation else None,
             lists=[kept.path for kept in ready.lists] or lists or (), licence=licence, rounds=rounds, seed=seed,
-            told=progress,
+            against="own list" if ready.labelled else "labels", told=progress,
         )  # fmt: skip
     write_model_file(out, found.model)
     seconds = time.monotonic() - begun
@@ -103,7 +103,7 @@ def show(found: Alone, out: Path, seconds: float, validation: Path | None) -> No
     labels = ", ".join(f"{count:,} {name}" for name, count in trained.labels.items())
     render.wrapped(f"trained    {render.many(sum(trained.labels.values()), 'row')}: {labels}")
     render.wrapped(f"           {render.many(trained.rounds, 'round')} in {render.span(seconds)}, seed {trained.seed}")
-    of = visible(validation.name, 60) if validation is not None else "other sites"
+    of = f" of {visible(validation.name, 60)}" if validation is not None else ""
     for line in of_held_out(found.judged, calibration, of):
         render.wrapped(line)
     render.wrapped(f"wrote      {out}: {render.size(out.stat().st_size)}")
@@ -114,11 +114,20 @@ def of_held_out(judged: Judged | None, calibration: Calibration, of: str) -> lis
     """What the rows that were held out say, in lines."""
     if judged is None:
         return ["held out   nothing: of a model that nobody judged no figure is known"]
+    within = f", {render.score(judged.low)} to {render.score(judged.high)}" if judged.low is not None else ""
     lines = [
-        f"held out   {render.many(judged.rows, 'row')} of {of}, {judged.positives:,} of them ads or trackers",
-        f"           PR-AUC {render.score(judged.pr_auc)}, AUC {render.score(judged.auc)}",
+        f"held out   {render.many(judged.rows, 'row')}{of} of {render.many(judged.sites, 'site')}, "
+        f"{judged.positives:,} of them ads or trackers",
+        f"           PR-AUC {render.score(judged.pr_auc)}{within}; AUC {render.score(judged.auc)}; "
+        f"F1 {render.score(judged.f1)}",
     ]
-    return [*lines, threshold_line(calibration), f"           F1 there {render.score(judged.f1)}"]
+    if judged.new_pr_auc is not None:
+        lines.append(
+            f"           PR-AUC {render.score(judged.new_pr_auc)} on {judged.new_rows:,} to third parties never seen"
+        )
+    if calibration.against == "own list":
+        lines.append("           benign here is what these lists do not block: precision is understated")
+    return [*lines, threshold_line(calibration)]
 
 
 def threshold_line(calibration: Calibration) -> str:

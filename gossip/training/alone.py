@@ -5,8 +5,9 @@
 
 The declaration, the split by site, the start and the step are those of a peer, so what `gossip train` gives is what a
 peer would have alone. The score is that of the last round, not the best of all: nobody would know which that was.
-Held-out rows calibrate the model and judge it; ranking (PR-AUC, AUC) is not touched by that, but F1, precision and
-recall at the threshold are measured on the very rows that the threshold was chosen on.
+Held-out rows calibrate the model and judge it. Ranking (PR-AUC, AUC) is not touched by that. F1 is that of thresholds
+chosen on one half of the held-out sites and tried on the other (personal.py); precision and recall at the threshold
+that the file keeps are measured on the very rows it was chosen on.
 
 On one machine and for one seed the weights are the same bit for bit. This is the door to jax: importing this file loads
 none. It refuses to know captures, lists and where the model is kept.
@@ -21,12 +22,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gossip.model_file import ModelFile, Trained
-from gossip.training.blocks import Block
-from gossip.training.calibration import UNCALIBRATED, Calibration, calibrate
-from gossip.training.metrics import area_under_roc, average_precision
+from gossip.training.calibration import UNCALIBRATED, Against, Calibration
+from gossip.training.metrics import area_under_roc
+from gossip.training.own_rows import OwnRows, read_own_rows
+from gossip.training.personal import Judges, personal
 from gossip.training.protocol import OwnData, Progress
 from gossip.training.scoring import Theta, logits_of
 from gossip.training.spec import ModelSpec
@@ -39,15 +40,20 @@ Told = Callable[[int, int, str], None]  # done, of how much, what
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How a model does on the rows it was not trained on. Of `precision` and the others see above."""
+    """How a model does on rows it was not trained on. What the figures are worth: see above."""
 
     rows: int
-    positives: int
+    positives: int  # to be blocked
+    sites: int
     pr_auc: float
+    low: float | None  # 95% of bootstraps over sites; None with too few sites
+    high: float | None
     auc: float
     f1: float
     precision: float
     recall: float
+    new_rows: int  # to third parties that no row trained on goes to
+    new_pr_auc: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,14 @@ def train_alone(
     *,
     lists: Sequence[Path] = (),
     licence: str = "",
+    against: Against = "labels",
     rounds: int = ROUNDS,
     seed: int = 0,
     cache: Path | None = None,
     told: Told = lambda done, of, what: None,
 ) -> Alone:
-    """Train the declared model on labelled files. LocalError about the declaration, the data or the lists; Diverged if
+    """Train the declared model on labelled files. `against`: whether their labels are those of the owner's list alone
+    (calibration.py). LocalError about the declaration, the data or the lists; Diverged if
     training leads nowhere."""
     from gossip.merging.arithmetic import NumpyArithmetic
     from gossip.training.divergence import check_change
@@ -87,14 +95,15 @@ def train_alone(
     try:
         theta = session.fitted(start, rounds, lambda done: told(done, rounds, "rounds"))
         check_change(theta - start)
-        held_out = session.data.held_out
-        calibration, judged = calibrated(spec, theta, held_out)
     finally:
         session.data.rows.close()
+    rows = read_own_rows(spec, files, validation)
+    calibration, judged = calibrated(spec, theta, rows, against)
     sources = len(loaded.sources) - len(lists)
     trained = Trained(
         sources=loaded.sources[:sources], lists=loaded.sources[sources:], labels=loaded.labels,
-        held_out=loaded.held_out, rounds=rounds, seed=seed, generator=loaded.generator, suffixes=loaded.suffixes,
+        held_out=judged.rows if judged else 0, rounds=rounds, seed=seed, generator=loaded.generator,
+        suffixes=loaded.suffixes,
     )  # fmt: skip
     found = ModelFile(spec, np.asarray(theta, np.float32), calibration, trained)
     return Alone(found, judged, loaded.duplicates, loaded.conflicts)
@@ -109,27 +118,21 @@ def require_requests(spec: ModelSpec) -> None:
         )  # fmt: skip
 
 
-def calibrated(spec: ModelSpec, theta: Theta, held_out: Block | None) -> tuple[Calibration, Judged | None]:
+def calibrated(
+    spec: ModelSpec, theta: Theta, rows: OwnRows | None, against: Against = "labels"
+) -> tuple[Calibration, Judged | None]:
     """What rows that a model was not trained on say of it."""
-    if held_out is None or not len(held_out):
+    if rows is None:
         return UNCALIBRATED, None
     order = [spec.classes.index(name) for name in CLASSES]
-    logits = logits_of(spec, theta, held_out)[:, order]
-    labels = np.argsort(order)[held_out.labels]
-    calibration = calibrate(logits, labels)
-    return calibration, judged(calibration, logits, labels)
-
-
-def judged(calibration: Calibration, logits: NDArray[np.float32], labels: NDArray[np.integer]) -> Judged:
-    """Figures of rows with these logits and labels (0 benign, 1 ad, 2 tracker) under a calibration."""
-    p_block, positive = calibration.apply(logits)[:, 2], labels != 0
-    blocked = p_block >= calibration.threshold
-    right = int((blocked & positive).sum())
-    precision, recall = right / max(1, int(blocked.sum())), right / max(1, int(positive.sum()))
-    return Judged(
-        rows=len(labels), positives=int(positive.sum()), pr_auc=average_precision(p_block, positive),
-        auc=area_under_roc(p_block, positive), f1=2 * right / max(1, int(blocked.sum()) + int(positive.sum())),
-        precision=precision, recall=recall,
+    logits, labels = logits_of(spec, theta, rows.bags)[:, order], np.argsort(order)[rows.bags.labels]
+    found = personal(logits, None, Judges(labels, rows.sites, rows.new), against)
+    calibration, gains = found.calibration, found.gains
+    return calibration, Judged(
+        rows=gains.rows, positives=gains.positives, sites=gains.sites, pr_auc=gains.swarm.pr_auc, low=gains.swarm.low,
+        high=gains.swarm.high, auc=area_under_roc(calibration.apply(logits)[:, 2], labels != 0), f1=gains.swarm.f1,
+        precision=calibration.precision, recall=calibration.recall, new_rows=gains.new_rows,
+        new_pr_auc=gains.swarm.new_pr_auc,
     )  # fmt: skip
 
 

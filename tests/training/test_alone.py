@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cli import exits
 from cli.settings import STORE
 from gossip.filterlists.sighting import Sighting
+from gossip.model_file import read_model_file
 from gossip.scorers import load_scorer
 from gossip.training.metrics import area_under_roc
 from tests.advisor.models import model_file
@@ -72,17 +73,27 @@ def test_a_minute_alone_gives_a_model_that_scores(tmp_path: Path) -> None:
     assert again.read_bytes() == out.read_bytes()
 
 
-def test_what_it_says_to_people_is_what_it_found(tmp_path: Path) -> None:
-    data, out = table(tmp_path / "rows.jsonl", 20), tmp_path / "m.gossip"
+def test_a_capture_is_labelled_by_lists_and_people_are_told_what_that_means(tmp_path: Path) -> None:
+    pytest.importorskip("adblock")
+    rows = [json.loads(line) for line in table(tmp_path / "rows.jsonl", 20).read_text().splitlines()]
+    capture, out, lists = tmp_path / "mon.jsonl", tmp_path / "m.gossip", tmp_path / "list.txt"
+    capture.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "label"}) + "\n" for row in rows))
+    lists.write_text("! Title: Ann's list\n/adserve/*\n")
     few = table(tmp_path / "few.jsonl", 5)
-    told = gossip("train", str(data), "--out", str(out), "--validation", str(few), "--rounds", "1", "--seed", "4")
-    assert "trained    80 rows: 40 benign, 20 ad, 20 tracker" in told
+    told = gossip(
+        "train", str(capture), "--list", str(lists), "--out", str(out), "--validation", str(few), "--rounds", "1"
+    )
+    assert "trained    80 rows: 60 benign, 20 ad" in told
     assert "1 round in" in told
-    assert "held out   20 rows of few.jsonl, 10 of them ads or trackers" in told
+    assert "held out   20 rows of few.jsonl of 5 sites, 10 of them ads or trackers" in told
+    assert "benign here is what these lists do not block: precision is understated" in told
     assert "not calibrated: too few held-out rows" in told
     assert f"wrote      {out}" in told
     assert f"gossip score CAPTURE --model {out}" in told
-    assert not load_scorer(out, None).calibration.measured
+    found = read_model_file(out)
+    assert not found.calibration.measured
+    assert [source.name for source in found.trained.sources] == ["mon.jsonl"]
+    assert [source.name for source in found.trained.lists] == ["Ann's list"]
 
 
 def test_nothing_is_trained_for_a_file_that_cannot_be_written(tmp_path: Path) -> None:
