@@ -119,6 +119,9 @@ def test_no_secret_of_a_capture_leaves_the_labelled_table(
         ("flag", har), ("flag", har, "--json"), ("triage", "https://site3.example/", har),
     ):  # fmt: skip
         told(*words, "--list", ads)
+    told("lists", "add", ads)
+    told("lists", "report", har)
+    told("lists", "report", har, "--json")
 
     place = anna.swarms / "my-swarm"
     (table,) = (place / "labelled").glob("*.jsonl")
