@@ -31,7 +31,11 @@ from tests.training.test_spec import changed
 
 VECTORS: Final = Path(__file__).resolve().parent.parent / "vectors" / "js-scorer.json"
 Pieces = list[tuple[str, int]]
-FLAT: Final = FILTERLIST
+FLAT: Final = changed(
+    FILTERLIST,
+    features={"kind": "url-grams/1", "buckets": 16384, "grams_per_row": 256},
+    layers=[{"kind": "embedding_bag", "buckets": 16384, "units": 3}],
+)
 DEEP: Final = changed(
     FILTERLIST,
     classes=["tracker", "benign", "ad"],
