@@ -16,12 +16,13 @@ import numpy as np
 
 from cli.model import read_declaration
 from cli.policy import read_policy
-from gossip import backup, directory, model_file, zones
+from gossip import backup, directory, judgements, model_file, releases, zones
 from gossip.config import PeerConfig
-from gossip.events import DataReady, Drain, Event, Found, Judged, LinkUp, Received, Started, Timer, Trained
+from gossip.events import DataReady, Drain, Event, Found, Judged, LinkUp, Received, Relabelled, Started, Timer, Trained
 from gossip.filterlists.engine import engine_of, is_installed
 from gossip.filterlists.headers import is_list, read_header, require_list, source_of
-from gossip.filterlists.requests import scan_requests
+from gossip.filterlists.judging import Said, Skip, Undo, judgement_of, rows_for
+from gossip.filterlists.requests import parse_record, scan_requests
 from gossip.filterlists.sighting import Sighting
 from gossip.model_file import is_model_file, read_model_file
 from gossip.recording.records import MAGIC as RECORDING
@@ -223,6 +224,39 @@ def _zones_text() -> list[bytes]:
     return [encode({"files": [entry], "format": zones.FORMAT})]
 
 
+def _judgements(data: bytes) -> None:
+    path = file(data, "peer/judgements.jsonl")
+    said = judgements.read_said(path.parent)
+    standing = judgements.read_standing(path)
+    for one in standing.judgements:
+        assert standing.find(one.url) is not None
+        for row in rows_for(one):
+            parse_record(row.key, row.value)
+    for number, one in enumerate(said):
+        assert judgements.read_line(path, number, encode(one)) == one
+
+
+def _judged_lines() -> list[bytes]:
+    said: tuple[Said, ...] = (
+        judgement_of("metrics.example", "tracker", note="why", time=1), Undo(time=2),
+        judgement_of("https://cdn.test:8443/x.js?v=1#top", "benign", page="https://news.test/", kind="xhr", time=3),
+        Skip(covers="url", target="cdn.test/x", time=4),
+    )  # fmt: skip
+    return [b"".join(encode(one) + b"\n" for one in said), encode(said[0]) + b'\n{"do":"und']
+
+
+def _releases(data: bytes) -> None:
+    kept = releases.read_index(data)
+    assert encode(kept) == data.removesuffix(b"\n")
+
+
+def _released() -> list[bytes]:
+    one = releases.Release(
+        name="2026-q1", log="77" * 32, seq=87, model_hash="5d" * 32, sha256="9f" * 32, updates=212, time=1_767_225_600
+    )
+    return [encode(releases.Index(in_use="2026-q1", releases=[one])) + b"\n", encode(releases.Index())]
+
+
 def _backup(data: bytes) -> None:
     """What is in a backup once it is unlocked; the lock itself lets nothing through that was changed."""
     backup.opened(data)
@@ -402,7 +436,7 @@ def _recorded() -> tuple[bytes, ...]:
         Started(), Found("a.example", 80, None), LinkUp(1, bytes(32), True, address=("a.example", 80)),
         Received(1, b"\x01\x01" + bytes(32)), DataReady(data, 1.5), Judged(3, (Measured(
             on="holdout", given=Scores(examples=9, tp=1, fp=2, fn=3), without=Scores(examples=9, tp=1, fp=2, fn=3)),)),
-        Trained(1, b"delta", 3, 9, Scores(examples=9, tp=1, fp=2, fn=3), 0.5), Timer("links"), Drain(),
+        Trained(1, b"delta", 3, 9, Scores(examples=9, tp=1, fp=2, fn=3), 0.5), Timer("links"), Relabelled(), Drain(),
     )  # fmt: skip
     steps = [
         Step(1e9 + number, *encode_event(event), looked_up if number == 3 else (), ("Send", "Note"), bytes(16), "")
@@ -472,6 +506,12 @@ TARGETS: Final = (
         ("ledger.mark.WitnessMark",), own=True, slow=True,
     ),
     Target("zones", _zones, _zones_text, ("gossip.zones.public_files",), own=True, slow=True),
+    Target(
+        "judgements", _judgements, _judged_lines,
+        ("gossip.judgements.read_said", "gossip.judgements.read_standing", "gossip.judgements.read_line"), own=True,
+        slow=True,
+    ),
+    Target("releases", _releases, _released, ("gossip.releases.read_index",)),
     Target("backup", _backup, _backups, ("gossip.backup.read", "gossip.backup.opened"), own=True, slow=True),
     Target("account", _account, _accounts, ("gossip.training.budget.promised_in",), own=True, slow=True),
     Target("kept", _kept, _kept_arrays, ("gossip.training.session",), own=True, slow=True),
