@@ -106,7 +106,7 @@ TABLE: Final[tuple[Known, ...]] = (
     Known("important", "way", only="block"),
     Known("badfilter", "way", adblock=True),
     Known("tag", "way", value="must", ghostery=False),
-    Known("_", "way", adblock=False),  # fills a place, in any number; says nothing
+    Known("_", "way", adblock=False, ghostery=False),  # fills a place, in any number; says nothing
 )  # fmt: skip
 KNOWN: Final[dict[str, Known]] = {name: known for known in TABLE for name in (known.name, *known.aliases)}
 
