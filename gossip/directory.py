@@ -10,6 +10,8 @@
     DIR/privacy.json what was promised and spent of it (epsilon): without it nothing more is published
     DIR/personal.json  how its own scorer is made of two models, and how good that is; safe to delete
     DIR/labelled/    tables made of captures (gossip/labelling.py); safe to delete while no node runs
+    DIR/judgements.jsonl  what its owner says of URLs and domains (docs/label.md)
+    DIR/releases/    final snapshots that were given a name
     DIR/leaves       of the commitment to a public data set; safe to delete while no node runs
 
 The control socket lives in DIR too, unless the path is too long for a socket address.

@@ -8,7 +8,8 @@ Why again: one row of five thousand is nothing to a model. A judgement on which 
 trained on as if there were FELT. Nothing of that is committed to or counted: a record shown often is one record. Under
 an epsilon nothing is shown again, for each record is promised to weigh as little as any other.
 
-docs/label.md has what FELT does to twenty corrections.
+Right after one round, of twenty judged requests that the data did not hold: .33 shown once, .98 eight times, 1.00 as
+often as FELT says; docs/label.md has the setting.
 
 Rules kept here: memory is bounded by judgements times FELT rows. It refuses to know files and commitments.
 """
