@@ -26,7 +26,7 @@ from gossip.filterlists.sighting import Sighting
 from gossip.training.calibration import Calibration
 from gossip.training.rows import bags_of
 from gossip.training.scoring import Theta, logits_of
-from gossip.training.spec import ModelSpec, UrlGrams
+from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
 
 CLASSES: Final = ("benign", "ad", "tracker")  # in this order a calibration takes them
@@ -39,7 +39,7 @@ class Scorer:
     def __init__(
         self, spec: ModelSpec, theta: Theta, calibration: Calibration, name: str, *, notes: tuple[str, ...] = ()
     ) -> None:
-        if not isinstance(spec.features, UrlGrams) or sorted(spec.classes) != sorted(CLASSES):
+        if not spec.feature_spec.startswith("url-grams/") or sorted(spec.classes) != sorted(CLASSES):
             raise LocalError(
                 f"{name} does not score requests", why=f"its classes are {', '.join(spec.classes)[:80]}",
                 next_step=f"name a model of requests, with the classes {', '.join(CLASSES)}",

@@ -59,9 +59,9 @@ def test_help_shows_the_commands_in_their_panels_and_in_order() -> None:
     shown = [place for place in places if place >= 0]
     assert shown == sorted(shown)
     assert [panel for panel, place in zip(PANELS, places, strict=True) if place >= 0] == [
-        "Start", "Members", "Model", "Data", "Audit", "Machine", "Research",
+        "Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research",
     ]  # fmt: skip
-    words = "demo new run join invite leave model data policy ledger status stop doctor key simulate"
+    words = "demo new run join invite leave score train model data policy ledger status stop doctor key simulate"
     for command in words.split():
         assert re.search(rf"│ {command} ", text), command
 
