@@ -67,13 +67,15 @@ class Candidate:
 
     def covers(self, seen: Sighting) -> bool:
         """What an engine says, but for its speed; the engine has the last word on what is proposed."""
+        return self.allows(seen) and _expression(self.pattern).match(seen.url) is not None
+
+    def allows(self, seen: Sighting) -> bool:
+        """Whether the options hold for it, whatever its URL."""
         if self.types and seen.type not in self.types:
             return False
         if self.third_party and not is_third_party(seen):
             return False
-        if self.sites and site_of(seen) not in self.sites:
-            return False
-        return _expression(self.pattern).match(seen.url) is not None
+        return not self.sites or site_of(seen) in self.sites
 
     def only(self, *, types: tuple[str, ...] = (), third_party: bool = False, sites: tuple[str, ...] = ()) -> Candidate:
         """The same with options."""

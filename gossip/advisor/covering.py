@@ -18,6 +18,7 @@ rule does what is meant is propose.py's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from gossip.advisor.candidates import Candidate, parts_of_host, whole_domain, whole_host
@@ -26,7 +27,7 @@ from gossip.advisor.hosts import host_of, is_shared, is_suffix, is_third_party, 
 from gossip.advisor.scored import Scored
 
 MAX_TYPES: Final = 2  # of a rule for types
-MAX_ROWS: Final = 1_000  # of a zone's evidence, told apart by more than the query: beyond, more of it says the same
+MAX_ROWS: Final = 500  # of a zone's evidence, told apart by more than the query: beyond, more of it says the same
 MAX_RULES: Final = 20  # of one zone: nobody reads more, and a host with so many needs another idea
 _SAYS_NOTHING: Final = frozenset({"other", "document"})
 
@@ -42,24 +43,35 @@ class _Covering:
         self.sure, self.unsure, self.spared = (_distinct(rows) for rows in (zone.sure, zone.unsure, zone.spared))
         self.hosts = {host_of(row.seen.url) for row in zone.rows}
         self.sure = self.sure[:MAX_ROWS]
-        self._hits: dict[Candidate, int] = {}
+        self._spares: dict[Candidate, bool] = {}
+        self._alike: dict[Candidate, list[Scored]] = {}  # what is to be spared, by its own candidates
+        for row in self.spared if self.sure else ():
+            for part in (*parts_of_host(row.seen), whole_host(named(row))):
+                self._alike.setdefault(part, []).append(row)
         self._firm: dict[Candidate, bool] = {}
 
     def rules(self) -> list[Candidate]:
         chosen: list[Candidate] = []
         left = self.sure
         for make in (self._whole, self._parts, self._typed, self._spoiled):
-            for rule in make(left):
+            for rule in make(left) if left and len(chosen) < MAX_RULES else ():
                 if len(chosen) < MAX_RULES and any(rule.covers(row.seen) for row in left):
                     chosen.append(rule)
                     left = [row for row in left if not rule.covers(row.seen)]
         return chosen
 
-    def hits(self, rule: Candidate) -> int:
-        """How much it hits that is to be spared."""
-        if rule not in self._hits:
-            self._hits[rule] = sum(rule.covers(row.seen) for row in self.spared)
-        return self._hits[rule]
+    def spoils(self, rule: Candidate, limit: int) -> int:
+        """How much to be spared it hits at least, of what has the same part in its own path; no further than `limit`,
+        or a folder of thousands would be counted for each rule that is refused for its first."""
+        alike = self._alike.get(rule.only(), ())
+        return len(list(islice((row for row in alike if rule.allows(row.seen)), limit)))
+
+    def spares(self, rule: Candidate) -> bool:
+        """Whether it hits nothing that is to be spared. Every one is asked, unless one that is alike says no."""
+        if rule not in self._spares:
+            wrong = self.spoils(rule, 1) or any(rule.covers(row.seen) for row in self.spared)
+            self._spares[rule] = not wrong
+        return self._spares[rule]
 
     def is_firm(self, rule: Candidate) -> bool:
         """Whether no more of what it covers is unsure than sure."""
@@ -69,7 +81,7 @@ class _Covering:
         return self._firm[rule]
 
     def _is_clean(self, rule: Candidate) -> bool:
-        return not self.hits(rule) and self.is_firm(rule)
+        return self.spares(rule) and self.is_firm(rule)
 
     def _whole(self, left: Sequence[Scored]) -> list[Candidate]:
         """Hosts that are for nothing else; where there are two of an owner that is for nothing else, the owner."""
@@ -128,7 +140,7 @@ class _Covering:
                 continue
             if not spoiled:
                 return fitted
-            hits, gain = self.hits(fitted), len(covered[part])
+            hits, gain = self.spoils(fitted, len(covered[part])), len(covered[part])
             worth = (hits / gain, -gain, fitted.width, fitted.text)
             if hits < gain and self.is_firm(fitted) and (best is None or worth < best):
                 best, chosen = worth, fitted
