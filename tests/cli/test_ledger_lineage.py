@@ -21,6 +21,7 @@ from ledger.replica import Checked
 from ledger.without import without
 from tests.cli.test_ledger import facts, gossip, stored
 from tests.fold import toy
+from tests.fold.bundles import written
 from tests.fold.judging import condemn
 
 LICENCES = {"birch": ("CC0-1.0",), "cedar": ("GPL-3.0-only", "CC0-1.0"), "founder": ()}
@@ -235,3 +236,20 @@ def test_a_lineage_says_what_was_condemned_by_whom_and_why(tmp_path: Path):
     assert f"{bad}-{bad}" in page
     assert "birch, founder" in page or "founder, birch" in page
     assert good > bad
+
+
+def test_what_its_author_judged_itself_is_counted_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An auditor sees that labels of a data set are no list's, and how many."""
+    entry = Data(
+        **toy.CHAIN, root="5d" * 32, records=100, labels={"ad": 40, "benign": 60}, duplicates=0, features="toy-1",
+        zone="private", sources=[], judged={"ad": 12, "benign": 8},
+    )  # fmt: skip
+    monkeypatch.setattr(toy.Peer, "announce_data", lambda peer: peer.write(entry))
+    swarm = toy.Swarm(["birch"])
+    swarm["birch"].publish(np.linspace(-1, 1, 16) / 50)
+    swarm.exchange()
+    place = str(written(swarm, tmp_path / "bundle"))
+    (data,) = facts("ledger", "lineage", place)["data"]
+    assert data["judged"] == {"ad": 12, "benign": 8}
+    assert any(" 100 " in line and " 20 " in line for line in gossip("ledger", "lineage", place).splitlines())
+    assert "20 labelled by its author's own judgement" in gossip("ledger", "log", place)
