@@ -12,6 +12,8 @@ field all n-grams of 3, 4 and 5 *bytes* are hashed: 32-bit FNV-1a over the field
 n bytes, then murmur3's finaliser. An n-gram's bucket is 256 + (hash * (buckets - 256) >> 32). Every n-gram
 counts as often as it occurs. The first 256 buckets are for *marks*, five per request, see `marks`.
 
+`url-grams/2` has the same n-grams, over 512 + (hash * (buckets - 512) >> 32), and other marks: marks.py.
+
 Kept here: whole columns at a time (a Python loop over n-grams would be fifty times slower), no state, and
 no hash that changes from one process to the next. This file refuses to know labels, models and jax.
 """
@@ -28,6 +30,11 @@ FIELD_BYTES: Final = {"h": 64, "p": 128, "q": 64}
 GRAM_BYTES: Final = (3, 4, 5)
 MARK_BUCKETS: Final = 256
 MARKS: Final = 5
+NAMES: Final = (
+    (0, "type and party"), (32, "type"), (64, "length of the host"), (96, "length of the path"),
+    (128, "length of the query"),
+)  # fmt: skip
+"""What a mark is about, by the first of its buckets."""
 TYPES: Final = (
     "other", "script", "image", "stylesheet", "subdocument", "xmlhttprequest", "font", "media", "object", "ping",
     "websocket", "document",
@@ -55,8 +62,10 @@ def fields_of(url: str) -> tuple[bytes, bytes, bytes]:
     return b"|" + host[-FIELD_BYTES["h"] :] + b"|", path[: FIELD_BYTES["p"]], query[: FIELD_BYTES["q"]]
 
 
-def grams(urls: Sequence[str], buckets: int) -> tuple[Tokens, npt.NDArray[np.int64]]:
-    """The n-gram buckets of all URLs, one after the other, and where each URL's begin (len(urls) + 1 offsets)."""
+def grams(urls: Sequence[str], buckets: int, reserved: int = MARK_BUCKETS) -> tuple[Tokens, npt.NDArray[np.int64]]:
+    """The n-gram buckets of all URLs, one after the other, and where each URL's begin (len(urls) + 1 offsets).
+
+    The first `reserved` buckets are left to marks."""
     columns = list(zip(*map(fields_of, urls), strict=True)) if urls else [(), (), ()]
     parts: list[tuple[Tokens, npt.NDArray[np.int64]]] = []
     counts = np.zeros(len(urls), np.int64)
@@ -71,7 +80,7 @@ def grams(urls: Sequence[str], buckets: int) -> tuple[Tokens, npt.NDArray[np.int
             if n in GRAM_BYTES:
                 kept = left[:reach] >= n
                 per_url = np.maximum(lengths - n + 1, 0)
-                parts.append((_bucket(hashes[kept], buckets), per_url))
+                parts.append((_bucket(hashes[kept], buckets, reserved), per_url))
                 counts += per_url
     offsets = np.concatenate(([0], np.cumsum(counts)))
     tokens = np.empty(int(offsets[-1]), np.uint16)
@@ -83,14 +92,22 @@ def grams(urls: Sequence[str], buckets: int) -> tuple[Tokens, npt.NDArray[np.int
     return tokens, offsets
 
 
-def _bucket(hashes: npt.NDArray[np.uint32], buckets: int) -> Tokens:
+def _bucket(hashes: npt.NDArray[np.uint32], buckets: int, reserved: int) -> Tokens:
     mixed = hashes ^ (hashes >> np.uint32(16))
     mixed *= np.uint32(0x85EBCA6B)
     mixed ^= mixed >> np.uint32(13)
     mixed *= np.uint32(0xC2B2AE35)
     mixed ^= mixed >> np.uint32(16)
-    wide = mixed.astype(np.uint64) * np.uint64(buckets - MARK_BUCKETS)
-    return (MARK_BUCKETS + (wide >> np.uint64(32))).astype(np.uint16)
+    wide = mixed.astype(np.uint64) * np.uint64(buckets - reserved)
+    return (reserved + (wide >> np.uint64(32))).astype(np.uint16)
+
+
+def bucket_of(text: bytes, buckets: int, reserved: int) -> int:
+    """The bucket of one text, its letter first: that of an n-gram, for a text of any length."""
+    value = int(_FNV_OFFSET)
+    for byte in text:
+        value = (value ^ byte) * int(_FNV_PRIME) & 0xFFFFFFFF
+    return int(_bucket(np.array([value], np.uint32), buckets, reserved)[0])
 
 
 def marks(urls: Sequence[str], types: Sequence[str], third_party: Sequence[bool]) -> Tokens:

@@ -24,19 +24,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gossip.filterlists import features
+from gossip.filterlists import features, marks
 from gossip.filterlists.context import Census
 from gossip.filterlists.sighting import Sighting
 from gossip.merging.arithmetic import ArrayDelta, Model
 from gossip.training.rows import bags_of
 from gossip.training.scoring import MARK_SCALE, Theta
-from gossip.training.spec import EmbeddingBag, ModelSpec
+from gossip.training.spec import EmbeddingBag, ModelSpec, UrlGramsInContext
 from ledger.entry import Hash
 from ledger.errors import LocalError
 
 FIELDS: Final = ("host", "path", "query")
-MARKS: Final = ((0, "type and party"), (32, "type"), (64, "length of the host"), (96, "length of the path"),
-                (128, "length of the query"), (160, "mark"))  # first bucket of each # fmt: skip
 GRID: Final = 2.0**-40
 ROUNDING: Final = 1e-4  # of a logit, for each of its size: float32 weights against exact ones
 _RUNS: Final = re.compile(rb"[^a-z0-9\x80-\xff]*[a-z0-9\x80-\xff]+|[^a-z0-9\x80-\xff]+")
@@ -95,8 +93,9 @@ def seen(spec: ModelSpec, row: Sighting, census: Census) -> tuple[Seen, ...]:
     ]
     share = 1 / float(np.sqrt(max(len(bags.tokens), 1)))
     grams = [Seen(*place, int(bucket), share) for place, bucket in zip(places, bags.tokens, strict=True)]
-    marks = [Seen(_mark(int(bucket)), 0, 0, int(bucket), MARK_SCALE) for bucket in bags.marks[0]]
-    return (*grams, *marks)
+    names = marks.NAMES if isinstance(spec.features, UrlGramsInContext) else features.NAMES
+    few = [Seen(_mark(names, int(bucket)), 0, 0, int(bucket), MARK_SCALE) for bucket in bags.marks[0]]
+    return (*grams, *few)
 
 
 def parts(spec: ModelSpec, theta: Theta, found: Sequence[Seen]) -> Values:
@@ -172,5 +171,5 @@ def check_sum(whole: Values, parts_of_it: Values) -> None:
         raise AssertionError(f"the parts of a score add up to {total}, and it is {whole}")
 
 
-def _mark(bucket: int) -> str:
-    return next(name for begin, name in reversed(MARKS) if bucket >= begin)
+def _mark(names: Sequence[tuple[int, str]], bucket: int) -> str:
+    return next(name for begin, name in reversed(names) if bucket >= begin)

@@ -50,6 +50,10 @@ class UrlGrams(_Part, frozen=True, tag="url-grams/1"):
     """Rows with more n-grams are trained on an even sample of that many, a new one each time. Judged on all."""
 
 
+class UrlGramsInContext(UrlGrams, frozen=True, tag="url-grams/2"):
+    """The same with what the page and the whole capture say of a request (gossip/filterlists/marks.py)."""
+
+
 class Numbers(_Part, frozen=True, tag="numbers/1"):
     """Rows of `columns` numbers; what the model sees of each is (number - shift) * scale."""
 
@@ -101,7 +105,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """A checked declaration. Made by `parse` only."""
 
     model: Literal[1]
-    features: UrlGrams | Numbers
+    features: UrlGrams | UrlGramsInContext | Numbers
     classes: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=2, max_length=256)]
     negative: str = ""
     """The class that is not what is looked for; scores are then about all others together. "" scores each class."""
@@ -145,7 +149,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def feature_spec(self) -> str:
-        return "url-grams/1" if isinstance(self.features, UrlGrams) else "numbers/1"
+        return str(type(self.features).__struct_config__.tag)
 
     @property
     def parameters(self) -> int:

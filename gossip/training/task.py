@@ -25,16 +25,18 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gossip.filterlists import features
+from gossip.filterlists.context import Census
 from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import Request, read_requests
 from gossip.filterlists.split import is_held_out, site_of
 from gossip.training.blocks import Bags, Block, Numbers
+from gossip.training.rows import bags_of
 from gossip.training.spec import ModelSpec, UrlGrams
 from gossip.training.tables import TableRows, read_table
 from ledger.errors import LocalError
 
 ROWS_AT_ONCE: Final = 4_096
+_NOTHING_COUNTED: Final = Census()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _requests(
             if chosen:
                 yield Chunk(
                     held_out,
-                    _bags(spec, path, chosen, spec.features.buckets),
+                    _bags(spec, path, chosen),
                     tuple((row.key, row.value) for row in chosen),
                     tuple(row.group for row in chosen),
                     tuple(at for (_, at), out in zip(found, kept, strict=True) if out == held_out) if judged else (),
@@ -167,24 +169,16 @@ def chunk_of(spec: ModelSpec, rows: Sequence[Request], judged: Sequence[int]) ->
     """Requests of no file, to train on: those that stand for their owner's judgements."""
     assert isinstance(spec.features, UrlGrams)
     return Chunk(
-        False, _bags(spec, Path("judgements.jsonl"), rows, spec.features.buckets),
+        False, _bags(spec, Path("judgements.jsonl"), rows),
         tuple((row.key, row.value) for row in rows), ("",) * len(rows), tuple(judged),
     )  # fmt: skip
 
 
-def _bags(spec: ModelSpec, path: Path, rows: Sequence[Request], buckets: int) -> Bags:
-    urls = [row.url for row in rows]
-    tokens, offsets = features.grams(urls, buckets)
-    marks = features.marks(urls, [row.type for row in rows], [row.party for row in rows])
-    numbers = {name: number for number, name in enumerate(spec.classes)}
-    labels = [numbers.get(row.label, -1) for row in rows]
-    if -1 in labels:
-        raise LocalError(
-            f"{path}: there is a row with the label {rows[labels.index(-1)].label}",
-            why=f"the model has the classes {', '.join(spec.classes)}",
-            next_step="add the class to the model, or leave those rows out",
-        )  # fmt: skip
-    return Bags(tokens, offsets, marks, np.array(labels, np.uint8))
+def _bags(spec: ModelSpec, path: Path, rows: Sequence[Request]) -> Bags:
+    try:
+        return bags_of(spec, rows, _NOTHING_COUNTED)
+    except LocalError as error:
+        raise LocalError(f"{path}: {error.what}", why=error.why, next_step=error.next_step) from None
 
 
 def _table(spec: ModelSpec, path: Path, share: float, at: Callable[[int], None]) -> Iterator[Chunk]:
