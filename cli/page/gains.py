@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _FOOTER: Final = (
     "Written by gossip gains on the machine whose rows these are: nothing was sent for it, and the page loads nothing."
 )
-_LOW: Final = 0.5  # the plots begin here unless something lies below
 
 
 def write_page(told: Told, path: Path) -> None:
@@ -48,7 +47,7 @@ def _compared(rows: Sequence[tuple[str, Figures]]) -> str:
     drawn = spans(
         "PR-AUC of each model, with its interval",
         [Span(called, colour, one.pr_auc, one.low, one.high) for colour, (called, one) in enumerate(rows)],
-        low=min([_LOW, *(one.pr_auc if one.low is None else one.low for _, one in rows)]), high=1.0,
+        low=min(one.pr_auc if one.low is None else one.low for _, one in rows), high=1.0,
         told=lambda value: render.score(value, 3),
     )  # fmt: skip
     head = (("model", ""), ("PR-AUC", "n"), ("95%", "n"), ("F1", "n"), ("found at 99%", "n"), ("PR-AUC, new", "n"))
