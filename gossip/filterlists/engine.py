@@ -93,7 +93,7 @@ class Lists:
 
     def label(self, page: str, url: str, kind: str) -> Label:
         for name, engine in self._merged:
-            if engine.check_network_urls(url, page, kind).matched:
+            if engine.check_network_urls(url, page or NO_PAGE, kind).matched:
                 return name
         return "benign"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gossip.filterlists.engine import MAX_LIST_BYTES, engine_of, is_installed, preprocessed
+from gossip.filterlists.engine import MAX_LIST_BYTES, Hit, Lists, ListText, engine_of, is_installed, preprocessed
 from ledger.errors import LocalError
 
 AD = "! Title: Ads\n||ads.example^$third-party\n/banner/*$image\n@@||ads.example/free.js\n"
@@ -74,3 +74,54 @@ def test_a_list_that_is_not_there_or_no_list_is_named(tmp_path: Path) -> None:
         file.truncate(MAX_LIST_BYTES + 1)
     with pytest.raises(LocalError, match="this is no filter list"):
         engine_of([("ad", long)])
+
+
+# ------------------------------------------------------------------ which list, by which rule
+
+UNBREAK = "@@||ads.example/x.js$script\n@@||cdn.example^\n"
+HOSTS = "# Title: Hosts\n127.0.0.1 localhost\n0.0.0.0 px.example # seen in March\n0.0.0.0 ads.example\n"
+
+
+@pytest.fixture
+def each() -> Lists:
+    texts = [
+        ("Ads", AD, "ad"),
+        ("Trackers", TRACKER, "tracker"),
+        ("Unbreak", UNBREAK, "ad"),
+        ("Hosts", HOSTS, "tracker"),
+    ]
+    return Lists(ListText(name, text, kind) for name, text, kind in texts)  # type: ignore[arg-type]
+
+
+def test_every_list_says_for_itself_by_which_rule_it_blocks_or_excepts(each: Lists) -> None:
+    assert each.names == ("Ads", "Trackers", "Unbreak", "Hosts")
+    assert each.hits(PAGE, "https://ads.example/free.js", "script") == (
+        Hit("Ads", "||ads.example^$third-party", "@@||ads.example/free.js"),
+        Hit("Trackers", "||ads.example/free.js", ""),
+        Hit("Hosts", "||ads.example^", ""),
+    )
+    assert [hit.blocks for hit in each.hits(PAGE, "https://ads.example/free.js", "script")] == [False, True, True]
+    assert each.hits(PAGE, "https://px.example/1.gif", "image") == (
+        Hit("Trackers", "||px.example^", ""),
+        Hit("Hosts", "||px.example^", ""),
+    )
+    assert each.hits(PAGE, "https://localhost/", "script") == ()
+
+
+def test_a_list_that_only_excepts_what_another_blocks_is_named_and_one_that_excepts_what_nobody_blocks_is_not(
+    each: Lists,
+) -> None:
+    hits = each.hits(PAGE, "https://ads.example/x.js", "script")
+    assert Hit("Unbreak", "", "@@||ads.example/x.js$script") in hits
+    assert not hits[-2].blocks
+    assert each.hits(PAGE, "https://cdn.example/app.js", "script") == ()
+
+
+def test_a_request_without_a_page_is_one_from_a_site_that_no_list_knows(each: Lists) -> None:
+    assert [hit.list for hit in each.hits("", "https://ads.example/y.js", "script")] == ["Ads", "Hosts"]
+    assert each.label("", "https://ads.example/y.js", "script") == "ad"
+
+
+def test_what_is_no_address_is_blocked_by_nobody(each: Lists) -> None:
+    for url in ("", "ads.example", "data:text/plain,ads.example", "https://ads.example/\ud800"):
+        assert each.hits(PAGE, url, "script") == ()
