@@ -305,6 +305,8 @@ def shown(found: Why, run: Run) -> str:
 
 
 def _kind(row: Sighting) -> str:
+    if not row.page:
+        return f"{row.type}, party not known"
     return f"{row.type}, {'third' if row.party else 'first'} party"
 
 
@@ -341,7 +343,7 @@ def show(found: Why) -> None:
     scorer = found.scorer
     render.say(f"{visible(url_of(found), 200)}   {_kind(found.row)}")
     if not found.row.page:
-        render.say("(without --page it counts as a request of its own site)")
+        render.say("(--page is missing: whether it leaves its site is not known, and is part of the score)")
     measured = "" if scorer.calibration.measured else ", which is not measured"
     verdict = "to be blocked" if p_block >= scorer.threshold else "not to be blocked"
     render.say(f"P(ad) {p_ad:.3f}   P(tracker) {p_tracker:.3f}   P(block) {p_block:.3f}")
