@@ -75,7 +75,7 @@ def test_a_capture_without_pages_is_told_from_one_of_first_parties() -> None:
 def test_requests_and_sightings_of_the_same_are_seen_alike() -> None:
     request = Request(page="https://news.example/", url="https://ads.example/x.js", type="script", label="tracker")
     sighting = Sighting(request.url, request.page, request.type)
-    one, other = (bags_of(spec(), [row], Census()) for row in (request, sighting))  # type: ignore[list-item]
+    one, other = bags_of(spec(), [request], Census()), bags_of(spec(), [sighting], Census())
     assert np.array_equal(one.tokens, other.tokens)
     assert np.array_equal(one.marks, other.marks)
     assert (one.labels.tolist(), other.labels.tolist()) == ([2], [0])
