@@ -9,8 +9,8 @@
     ||ads.example^      does not cover  ||ads.example^$popup, nor ||ads.example^$important, nor an exception
 
 Rules kept here: `covers` errs to one side. Where it says True, each request that the second rule matches the first
-matches as well, by the syntax as it is documented; where it says False, nothing is said. Rules that change requests, or take other
-rules out, cover nothing and are not covered. This file refuses to know lists and requests.
+matches as well, by the syntax as it is documented; where it says False, nothing is said. Rules that change requests, or
+take other rules out, cover nothing and are not covered. This file refuses to know lists and requests.
 """
 
 from __future__ import annotations
