@@ -1,7 +1,8 @@
 """A model as one ES module: the scorer of scorer.mjs, and behind it the model in three constants.
 
     export const about = {..};              what Outgoing says, for people and programs
-    const MODEL = {"buckets": 16384, "layers": [..], "shapes": [[16384, 3]], "order": [0, 1, 2], "weights": "base64"};
+    const MODEL = {"buckets": 16384, "reserved": 512, "context": true, "layers": [..], "shapes": [[16384, 3]],
+                   "order": [0, 1, 2], "weights": "base64"};
     const SUFFIXES = "..";                  the public suffixes, so that a domain is here what it was in training
 
 One file, because an extension and a worker can import one without fetching anything, and no path can be wrong; base64
@@ -19,6 +20,7 @@ from importlib.resources import files
 from typing import Any
 
 from gossip.exports.outgoing import SCORED, Outgoing
+from gossip.filterlists import features, marks
 from gossip.filterlists.split import suffix_rules
 from gossip.training.spec import Dense, EmbeddingBag, UrlGrams
 
@@ -27,8 +29,11 @@ def module(model: Outgoing) -> bytes:
     """The whole file. LocalError if the model does not score requests."""
     model.require_requests("JavaScript")
     assert isinstance(model.spec.features, UrlGrams)
+    in_context = model.spec.feature_spec == "url-grams/2"
     constants = {
         "buckets": model.spec.features.buckets,
+        "reserved": marks.RESERVED if in_context else features.MARK_BUCKETS,
+        "context": in_context,
         "layers": [_layer(layer) for layer in model.spec.layers],
         "shapes": [tensor.shape for tensor in model.spec.layout()],
         "order": [model.spec.classes.index(name) for name in SCORED],

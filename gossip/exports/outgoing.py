@@ -27,6 +27,7 @@ from gossip.training.spec import ModelSpec, UrlGrams
 from ledger.errors import LocalError
 
 FORMAT: Final = "gossip-outgoing/1"
+KNOWN: Final = ("url-grams/1", "url-grams/2")  # that formats with code of their own have the code for
 SCORED: Final = ("benign", "ad", "tracker")  # the order a calibration takes
 
 
@@ -76,7 +77,7 @@ class Outgoing:
 
     def require_requests(self, what: str) -> None:
         """LocalError if a format that is for requests alone is asked for."""
-        if not self.scores_requests or self.spec.feature_spec != "url-grams/1":
+        if not self.scores_requests or self.spec.feature_spec not in KNOWN:
             raise LocalError(
                 f"{self.name} cannot be written as {what}",
                 why=f"its features are {self.spec.feature_spec}, its classes {', '.join(self.spec.classes)[:80]}",

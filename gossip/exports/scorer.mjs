@@ -6,15 +6,14 @@
 //
 // `about` says what the model is: its declaration, where it comes from, its calibration. An advisor: `block` is whether
 // p_block reaches the threshold that was calibrated, and what to do about it is yours. docs/export.md has the rest.
-// Every step is that of gossip/filterlists/features.py, context.py, split.py, gossip/training/scoring.py and
+// Every step is that of gossip/filterlists/features.py, marks.py, split.py, gossip/training/scoring.py and
 // calibration.py; tests/vectors/js-scorer.json holds both to the same figures.
 
 const FIELDS = [["h", 64], ["p", 128], ["q", 64]]; // letter, and the bytes of it that are looked at
 const GRAMS = [3, 4, 5];
-const MARKS = 256; // buckets that belong to marks
 const TYPES = ["other", "script", "image", "stylesheet", "subdocument", "xmlhttprequest", "font", "media", "object",
   "ping", "websocket", "document"];
-const MAX_PAIRS = 1 << 20;
+const UNKNOWN = 0, FIRST = 1, THIRD = 2; // parties
 
 // ------------------------------------------------------------------ text
 
@@ -51,21 +50,21 @@ function parts(url) { // host, path and query, whole
 
 // ------------------------------------------------------------------ features
 
-function bucket(hash, buckets) {
+function bucket(hash) {
   let h = hash ^ (hash >>> 16);
   h = Math.imul(h, 0x85ebca6b);
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35);
   h = (h ^ (h >>> 16)) >>> 0;
-  return MARKS + Math.floor((h * (buckets - MARKS)) / 4294967296);
+  return MODEL.reserved + Math.floor((h * (MODEL.buckets - MODEL.reserved)) / 4294967296);
 }
 
 /** The buckets of a URL's n-grams, in the order of the specification. */
 export function grams(url) {
-  return gramsOf(parts(url), MODEL.buckets);
+  return gramsOf(parts(url));
 }
 
-function gramsOf([host, path, query], buckets) {
+function gramsOf([host, path, query]) {
   const texts = [[124, ...host.slice(-FIELDS[0][1]), 124], path.slice(0, FIELDS[1][1]), query.slice(0, FIELDS[2][1])];
   const found = [];
   texts.forEach((text, field) => {
@@ -74,22 +73,50 @@ function gramsOf([host, path, query], buckets) {
       for (let i = 0; i + n <= text.length; i++) {
         let hash = seed;
         for (let j = i; j < i + n; j++) hash = Math.imul(hash ^ text[j], 0x01000193);
-        found.push(bucket(hash, buckets));
+        found.push(bucket(hash));
       }
     }
   });
   return found;
 }
 
-/** The five marks of a request: type and party, type, and how long host, path and query are. */
-export function marks(url, type, thirdParty) {
-  return marksOf(parts(url), type, thirdParty);
+/** The marks of a request: type, party, lengths; in url-grams/2 also how its domain is named beside its page's. */
+export function marks(request) {
+  return marksOf(parts(request.url), request);
 }
 
-function marksOf(of, type, thirdParty) {
+function marksOf(of, { url, page = "", type = "other", third_party = undefined }) {
   const kind = Math.max(0, TYPES.indexOf(type));
   const bits = of.map((part) => Math.min(31, 32 - Math.clz32(part.length)));
-  return [kind * 2 + (thirdParty ? 1 : 0), 32 + kind, 64 + bits[0], 96 + bits[1], 128 + bits[2]];
+  if (!MODEL.context) {
+    return [kind * 2 + ((third_party ?? isThirdParty(url, page)) ? 1 : 0), 32 + kind, 64 + bits[0], 96 + bits[1],
+      128 + bits[2]];
+  }
+  const domain = registrable(hostOf(url)), site = registrable(hostOf(page));
+  const worked = site === "" ? UNKNOWN : domain !== site ? THIRD : FIRST;
+  const party = third_party === undefined ? worked : third_party ? THIRD : FIRST;
+  const [letters, quarters, alike] = site ? likeness(domain, site) : [0, 0, 0];
+  return [4 * kind + party, 64 + kind, 96 + bits[0], 128 + bits[1], 160 + bits[2], 192 + 10 * party + letters,
+    224 + 5 * party + quarters, 240 + 2 * party + alike, whole("d", domain)];
+}
+
+const binary = (bytes) => String.fromCharCode(...bytes); // a character for each byte
+
+function whole(letter, text) {
+  let hash = Math.imul(0x811c9dc5 ^ letter.charCodeAt(0), 0x01000193);
+  for (const byte of lowered(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return bucket(hash);
+}
+
+function likeness(domain, site) { // letters in a row that both names share, in quarters of the shorter; one ending?
+  const cut = (text) => (text.includes(".") ? text.indexOf(".") : text.length);
+  const [a, b] = [domain, site].map((text) => binary(lowered(text.slice(0, cut(text))).subarray(0, 32)));
+  let longest = 0;
+  for (let at = 0; at < a.length; at++) {
+    while (at + longest < a.length && b.includes(a.slice(at, at + longest + 1))) longest++;
+  }
+  const quarters = Math.floor((4 * longest) / Math.max(1, Math.min(a.length, b.length)));
+  return [Math.min(longest, 9), quarters, domain.slice(cut(domain) + 1) === site.slice(cut(site) + 1) ? 1 : 0];
 }
 
 // ------------------------------------------------------------------ domains
@@ -163,23 +190,6 @@ export function isThirdParty(url, page) {
   return site !== "" && registrable(hostOf(url)) !== site;
 }
 
-/** What a whole capture says of a request beyond its URL: of each domain, how many other sites ask for it. */
-export class Census {
-  #pairs = new Set();
-  #reach = new Map();
-
-  add(page, url) {
-    const site = registrable(hostOf(page)), domain = registrable(hostOf(url)), pair = `${domain} ${site}`;
-    if (!site || !domain || site === domain || this.#pairs.size >= MAX_PAIRS || this.#pairs.has(pair)) return;
-    this.#pairs.add(pair);
-    this.#reach.set(domain, this.reach(domain) + 1);
-  }
-
-  reach(domain) {
-    return this.#reach.get(domain) ?? 0;
-  }
-}
-
 // ------------------------------------------------------------------ the model
 
 let tensors = null;
@@ -228,9 +238,8 @@ const either = (a, b) => Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)))
  * What the model says of one request. `page` is the URL of the page that made it, `type` one of the names of blockers
  * ("script", "image", "xmlhttprequest" ...). Whether it is third-party follows from both, unless `third_party` says so.
  */
-export function score({ url, page = "", type = "other", third_party = undefined }) {
-  const party = third_party ?? isThirdParty(url, page);
-  const of = parts(url), all = logits(gramsOf(of, MODEL.buckets), marksOf(of, type, party));
+export function score(request) {
+  const of = parts(request.url), all = logits(gramsOf(of), marksOf(of, request));
   const [benign, ad, tracker] = MODEL.order.map((at) => all[at]);
   const { block, kind, threshold } = about.calibration;
   const p_block = sigmoid(block.scale * (either(ad, tracker) - benign) + block.offset);

@@ -21,10 +21,11 @@ import numpy as np
 
 from gossip.exports.outgoing import Outgoing
 from gossip.filterlists import features
-from gossip.filterlists.context import census_of
+from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.split import host_of, registrable
 from gossip.training.calibration import Calibration, Line
+from gossip.training.rows import bags_of
 from gossip.training.scoring import split
 from gossip.training.spec import FILTERLIST, Dense, EmbeddingBag, ModelSpec, Relu
 from tests.training.test_spec import changed
@@ -45,6 +46,11 @@ DEEP: Final = changed(
         {"kind": "relu"}, {"kind": "dense", "units": 3},
     ],
 )  # fmt: skip
+CONTEXT: Final = changed(
+    FILTERLIST,
+    features={"kind": "url-grams/2", "buckets": 4096, "grams_per_row": 64},
+    layers=[{"kind": "embedding_bag", "buckets": 4096, "units": 3}],
+)
 CALIBRATION: Final = Calibration(
     block=Line(scale=1.08, offset=-0.31), kind=Line(scale=0.9, offset=0.2), threshold=0.5, precision=0.99,
     precision_at_least=0.97, recall=0.8, rows=402, positives=155, measured=True,
@@ -58,7 +64,7 @@ def model(name: str, text: str) -> Outgoing:
     return Outgoing(spec, np.array(theta, np.float32), name, CALIBRATION)
 
 
-MODELS: Final = {"flat": model("flat", FLAT), "deep": model("deep", DEEP)}
+MODELS: Final = {"flat": model("flat", FLAT), "deep": model("deep", DEEP), "context": model("context", CONTEXT)}
 PAGE: Final = "https://www.news.example.co.uk/today?id=1"
 ODD: Final[tuple[Pieces, ...]] = (
     [("", 1)], [("#", 1)], [("?", 1)], [("/", 1)], [("://", 1)], [("http://", 1)], [("https://?", 1)],
@@ -76,6 +82,9 @@ ODD: Final[tuple[Pieces, ...]] = (
     [("https://www.ck/x", 1)], [("https://a.b.ck/x", 1)], [("https://ck/x", 1)], [("https://x.city.kobe.jp/x", 1)],
     [("https://a.b.kobe.jp/x", 1)], [("https://a.github.io/x", 1)], [("https://localhost:3000/x", 1)],
     [("https://a。test/x", 1)], [("https://a.co。uk/x", 1)], [("https://ℂ.test/x", 1)], [("https://a℀b.test/x", 1)],
+    [("https://px.test/www.NEWS.example.co.uk/%77ww.news.example.co.uk?x=%2e", 1)], [("https://examples-cdn.com/x", 1)],
+    [("https://my-example.co.uk/x", 1)], [("https://exam.co.uk/x", 1)], [("https://bücherexample.de/x", 1)],
+    [("https://px.test/?", 1), ("%65xample.co.uk", 60_000)], [("https://", 1), ("example", 9), (".org/x", 1)],
     [("https://news.example.co.uk/own.js", 1)], [("https://cdn.example.co.uk:444/own.js", 1)],
     [("https://a.test/", 1), ("a", 1_000_000)], [("https://", 1), ("h", 1_000_000)],
     [("https://a.test/x?", 1), ("k=v&", 250_000)], [("https://a.test/", 1), ("é/", 200)],
@@ -107,6 +116,23 @@ WORDS: Final = (
 )
 
 
+PAIRED: Final = (  # a page, and what it asks for
+    ("https://www.longnewspaper.test/", "https://cdn.longnewspaper.example.com/x.js"),
+    ("https://www.longnewspaper.test/", "https://longnewspaper.test/x.js"),
+    ("https://www.longnewspaper.com/", "https://longnewspaper-static.com/x.js"),
+    ("https://localhost/", "https://localhost:3000/x.js"),
+    (f"https://{'n' * 40}.com/", f"https://{'m' * 30}nnnn.com/x"),
+    ("no page", "https://ads.test/x.js"),
+    (PAGE, "https://px.test/?u=https%3A%2F%2Fwww.news.example.co.uk%2Ftoday"),
+    (PAGE, "https://px.test/?r=example.co.uk&%zz"),
+    (PAGE, "https://px.test/www.NEWS.example.co.uk/%77ww.news.example.co.uk?x=%2e"),
+    (PAGE, "https://px.test/%65xample.co.uk?%65xample.co.u%6B"),
+    (PAGE, "https://examples-cdn.com/x"),
+    (PAGE, "https://exam.co.uk/x"),
+    ("https://www.bücherladen.test/", "https://bücherexample.test/bücherladen.test"),
+)
+
+
 def drawn(count: int) -> Iterator[Pieces]:
     luck = Random(7)
 
@@ -124,9 +150,11 @@ def joined(pieces: Pieces) -> str:
 
 
 def sightings() -> list[tuple[Pieces, Sighting]]:
+    paired: list[tuple[Pieces, Sighting]]
     pages = (PAGE, "", "https://ads.test/", "http://192.0.2.7/", "https://www.example.com/")
     types = (*features.TYPES, "no such type")
-    return [
+    paired = [([(url, 1)], Sighting(url=url, page=page, type="script")) for page, url in PAIRED]
+    return paired + [
         (
             pieces,
             Sighting(
@@ -174,38 +202,37 @@ def probabilities(model: Outgoing, grams: list[int], marks: list[int]) -> list[f
     return [p_ad, p_block - p_ad, p_block]
 
 
-def request(pieces: Pieces, row: Sighting) -> dict[str, Any]:
+def request(pieces: Pieces, row: Sighting, census: Census) -> dict[str, Any]:
     found: dict[str, Any] = {"url": pieces, "page": row.page, "type": row.type}
     if row.third_party is not None:
         found["third_party"] = row.third_party
     found["party"], found["host"] = row.party, host_of(row.url) if len(row.url) < 2_000 else None
-    p = {}
     for name, each in MODELS.items():
-        buckets = each.spec.features.buckets  # type: ignore[union-attr]
-        tokens, _ = features.grams([row.url], buckets)
-        marks = features.marks([row.url], [row.type], [row.party])[0].tolist()
-        found[name] = [len(tokens), sha256(tokens.astype("<u2").tobytes()).hexdigest()]
-        p[name] = [round(value, 8) for value in probabilities(each, tokens.tolist(), marks)]
-    return {**found, "marks": marks, "p": p}
+        bags = bags_of(each.spec, [row], census)
+        found[name] = {
+            "grams": [len(bags.tokens), sha256(bags.tokens.astype("<u2").tobytes()).hexdigest()],
+            "marks": bags.marks[0].tolist(),
+            "p": [round(value, 8) for value in probabilities(each, bags.tokens.tolist(), bags.marks[0].tolist())],
+        }
+    return found
 
 
-def vectors() -> dict[str, list[Any]]:
-    rows = sightings()
+def vectors(longest: int = 1 << 21) -> dict[str, list[Any]]:
+    """Of the requests whose URLs are not longer."""
+    rows = [(pieces, row) for pieces, row in sightings() if len(row.url) <= longest]
     short = [row for _, row in rows if len(row.url) < 2_000]
     hosts = sorted({host_of(row.url) for row in short} | {host_of(row.page) for row in short})
-    census = census_of(row for _, row in rows)
-    domains = sorted({row.domain for row in short})
+    census = census_of([row for _, row in rows])
     return {
-        "requests": [request(pieces, row) for pieces, row in rows],
+        "requests": [request(pieces, row, census) for pieces, row in rows],
         "domains": [[host, registrable(host)] for host in hosts],
-        "reach": [[domain, census.reach(domain)] for domain in domains],
     }
 
 
-def text() -> str:
+def text(longest: int = 1 << 21) -> str:
     parts = [
         f'"{name}": [\n' + ",\n".join(json.dumps(row, sort_keys=True) for row in rows) + "\n]"
-        for name, rows in vectors().items()
+        for name, rows in vectors(longest).items()
     ]
     return "{" + ",\n".join(parts) + "}\n"
 

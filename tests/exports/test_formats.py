@@ -31,7 +31,7 @@ def of(package: str) -> Any:
     return pytest.importorskip(package, reason=f"NOT RUN: {package} is not installed (an extra)")
 
 
-@pytest.mark.parametrize("name", ["flat", "deep"])
+@pytest.mark.parametrize("name", js_vectors.MODELS)
 def test_safetensors_has_every_tensor_and_says_where_it_is_from(name: str) -> None:
     load = of("safetensors.numpy").load
     model = replace(js_vectors.MODELS[name], origin=SWARM)
@@ -51,7 +51,7 @@ def test_safetensors_has_every_tensor_and_says_where_it_is_from(name: str) -> No
     assert tensors_file(model) == data
 
 
-@pytest.mark.parametrize("name", ["flat", "deep"])
+@pytest.mark.parametrize("name", js_vectors.MODELS)
 def test_onnxruntime_scores_as_the_scorer_does(name: str) -> None:
     of("onnx")
     model = js_vectors.MODELS[name]
