@@ -14,6 +14,7 @@ from cli import (
     doctor,
     flag,
     gains,
+    heads,
     inviting,
     joining,
     key,
@@ -81,6 +82,7 @@ app.command(rich_help_panel="Bench")(triage.triage)
 app.add_typer(lists.app, name="lists", rich_help_panel="Bench")
 app.command(rich_help_panel="Bench")(gains.gains)
 app.command(rich_help_panel="Bench")(why.why)
+app.add_typer(heads.app, name="head", rich_help_panel="Bench")
 app.command(rich_help_panel="Bench")(train.train)
 app.add_typer(model.app, name="model", rich_help_panel="Model")
 app.add_typer(data.app, name="data", rich_help_panel="Data")
