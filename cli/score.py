@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import json as jsons
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import exits, options, render, settings
+from cli import exits, heads, options, render, settings
 from cli.plain import visible
 from cli.progress import Progress
 from cli.quality import files_and_name
@@ -39,7 +40,8 @@ COLUMNS: Final = ("url", "page", "type", "p_ad", "p_tracker", "p_block", "block"
 DIGITS: Final = 6
 
 Shown = Callable[[str], str]
-Sink = Callable[[list["Scored"]], None]
+Named = list[tuple[str, float]]  # what a head says of each row: a category of its owner's, and how likely; [] without
+Sink = Callable[[list["Scored"], Named], None]
 
 
 def score(
@@ -56,6 +58,9 @@ def score(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the tables as a page, too.")
     ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="NAME", help="Name a category of your own, too: gossip head.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per request.")] = False,
 ) -> None:
     """Score the requests of a capture: P(ad), P(tracker), and which lists block them already."""
@@ -69,21 +74,25 @@ def score(
     if calibrate is not None:
         scorer = recalibrated(scorer, calibrate)
     known = known_lists(lists or [])
+    own = None if head is None else heads.load(head)
     from gossip.advisor.groups import Groups
     from gossip.advisor.summary import Summary
     from gossip.filterlists.mask import masked
 
     shown: Shown = str if raw else masked
     summary, groups = Summary(), Groups()
-    with Progress() as progress, _sinks(table, json, shown) as sinks:
+    found = Counter[str]()
+    with Progress() as progress, _sinks(table, json, shown, named=own is not None) as sinks:
         captures = Captures(paths, progress)
         census = captures.census()
         for chunk in scored(scorer, captures, census, known.engine):
             summary.add(chunk)
             for row in chunk:
                 groups.add(row)
+            named = [] if own is None else heads.named(own, scorer, [row.seen for row in chunk], census)
+            found.update(category for category, _ in named)
             for sink in sinks:
-                sink(chunk)
+                sink(chunk, named)
     told = Told(captures, scorer, known, summary, groups.ordered(shown, top=top), top, shown)
     if html is not None:
         from cli.page.score import write_page
@@ -93,6 +102,10 @@ def score(
         sys.stderr.write(jsons.dumps(facts(told), separators=(",", ":")) + "\n")
     elif table != "-":
         show(told)
+        if found:
+            render.say(
+                "by head    " + ", ".join(f"{visible(name, 40)} {count:,}" for name, count in found.most_common())
+            )
         for written in (None if table is None else Path(table), html):
             if written is not None:
                 render.say(f"wrote      {written}")
@@ -100,21 +113,27 @@ def score(
 
 
 @contextmanager
-def _sinks(table: str | None, json: bool, shown: Shown) -> Iterator[list[Sink]]:
+def _sinks(table: str | None, json: bool, shown: Shown, *, named: bool) -> Iterator[list[Sink]]:
     """Where rows go as they come. LocalError if the table cannot be written."""
-    sinks: list[Sink] = [lambda chunk: _as_json(chunk, shown)] if json else []
+    sinks: list[Sink] = [lambda chunk, said: _as_json(chunk, said, shown)] if json else []
     if table is None:
         yield sinks
     elif table == "-":
-        yield [*sinks, _as_csv(sys.stdout, shown)]
+        yield [*sinks, _as_csv(sys.stdout, shown, named=named)]
     else:
         try:
             with Path(table).open("w", encoding="utf-8", newline="") as file:
-                yield [*sinks, _as_csv(file, shown)]
+                yield [*sinks, _as_csv(file, shown, named=named)]
         except OSError as error:
             raise LocalError(
                 f"cannot write {table}", why=error.strerror or "", next_step="name another file with --csv"
             ) from None
+
+
+def _rows(chunk: list[Scored], named: Named, shown: Shown) -> Iterator[dict[str, Any]]:
+    for at, row in enumerate(chunk):
+        said = {"category": named[at][0], "p_category": round(named[at][1], DIGITS)} if named else {}
+        yield {**_row(row, shown), **said}
 
 
 def _row(row: Scored, shown: Shown) -> dict[str, Any]:
@@ -126,18 +145,18 @@ def _row(row: Scored, shown: Shown) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _as_json(chunk: list[Scored], shown: Shown) -> None:
-    sys.stdout.write("".join(jsons.dumps(_row(row, shown), separators=(",", ":")) + "\n" for row in chunk))
+def _as_json(chunk: list[Scored], named: Named, shown: Shown) -> None:
+    rows = _rows(chunk, named, shown)
+    sys.stdout.write("".join(jsons.dumps(row, separators=(",", ":")) + "\n" for row in rows))
     sys.stdout.flush()
 
 
-def _as_csv(file: Any, shown: Shown) -> Sink:
+def _as_csv(file: Any, shown: Shown, *, named: bool) -> Sink:
     out = csv.writer(file)
-    out.writerow(COLUMNS)
+    out.writerow((*COLUMNS, "category", "p_category") if named else COLUMNS)
 
-    def write(chunk: list[Scored]) -> None:
-        for row in chunk:
-            cells = _row(row, shown)
+    def write(chunk: list[Scored], said: Named) -> None:
+        for row, cells in zip(chunk, _rows(chunk, said, shown), strict=True):
             cells |= {"block": str(row.block).lower(), "listed_by": "; ".join(row.listed_by)}
             out.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in cells.values()])
 
