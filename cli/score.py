@@ -103,9 +103,8 @@ def score(
     elif table != "-":
         show(told)
         if found:
-            render.say(
-                "by head    " + ", ".join(f"{visible(name, 40)} {count:,}" for name, count in found.most_common())
-            )
+            counts = (f"{visible(name, 40)} {count:,}" for name, count in found.most_common())
+            render.say(f"by head    {', '.join(counts)}")
         for written in (None if table is None else Path(table), html):
             if written is not None:
                 render.say(f"wrote      {written}")
