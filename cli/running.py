@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -158,6 +159,8 @@ class _Shown:
         render.say()
         render.say(f"While this peer ran, from {render.moment(roll.since or 0)} on:")
         show(roll)
+        if line := gave(node.status()):
+            render.say(line)
 
     def board(self, status: dict[str, Any]) -> live.Board:
         now = time.monotonic()
@@ -200,6 +203,15 @@ class _Shown:
                 board = self.board(node.status())
                 screen.update(live.view(board, min(out.width, 100), min(out.height, 40), unicode), refresh=True)
                 await asyncio.sleep(REDRAW_S)
+
+
+def gave(status: Mapping[str, Any]) -> str:
+    """What the swarm gave this peer, as far as it is known without computing anything; "" where it is not."""
+    alone, swarm = render.leading(status.get("alone")), render.leading(status.get("swarm_scores"))
+    if alone is None or swarm is None:
+        return ""
+    figures = f"alone {render.score(alone, 2)}, swarm {render.score(swarm, 2)}"
+    return f"what the swarm gave you, on your held-out rows: {figures}; with yours: gossip gains"
 
 
 SAME: Final = "(the other machine shows the same words)"

@@ -17,6 +17,7 @@ from cli.app import app
 from cli.gains import Told
 from cli.own import own_data, personalised
 from cli.page.gains import render_page
+from cli.running import gave
 from gossip.filterlists.judging import judgement_of
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.split import is_held_out
@@ -122,6 +123,14 @@ def test_over_snapshots_the_swarms_way_is_drawn(peer: OwnPeer) -> None:
     page = render_page(Told("me<b>", found, [(3, 0.7), (9, 0.9)]))
     assert "The swarm's way there" in page
     assert "me&lt;b&gt;" in page
+
+
+def test_a_run_ends_with_what_the_swarm_gave() -> None:
+    scores = {"alone": {"pr_auc": 0.861, "f1": 0.5}, "swarm_scores": {"pr_auc": 0.948, "f1": 0.5}}
+    assert gave(scores) == (
+        "what the swarm gave you, on your held-out rows: alone .86, swarm .95; with yours: gossip gains"
+    )
+    assert gave({"alone": None, "swarm_scores": {"pr_auc": 0.9}}) == gave({}) == ""
 
 
 def test_a_model_that_is_not_linear_is_mixed_by_its_logits(peer: OwnPeer) -> None:
