@@ -46,6 +46,10 @@ FORMAT: Final = "gossip-labelled/1"
 MAX_CARD_BYTES: Final = 1 << 20
 MAX_REMEMBERED: Final = 1 << 20  # requests that are told apart, 64 bytes in memory each; then it begins anew
 NAME_DIGITS: Final = 32  # of a SHA-256: 128 bits
+PAGELESS: Final = (
+    "it is labelled as one that a page of its own host made: rules with $third-party or domain= do not see it as they "
+    "would"
+)
 FIX: Final = "name lists with --list FILE..., or have them remembered: gossip lists add FILE..."
 
 
@@ -241,7 +245,8 @@ class _Making:
         tally = self._tally
         return msgspec.structs.replace(
             begun, kind=tally.format, labels=dict(sorted(self._counts.items())), bad=dict(tally.bad),
-            left_out=dict(tally.left_out), repeated=self._repeats.count, notes=tuple(tally.notes),
+            left_out=dict(tally.left_out), repeated=self._repeats.count,
+            notes=(*tally.notes, *([PAGELESS] if tally.pageless else [])),
         )  # fmt: skip
 
     def _lines(self) -> Iterator[bytes]:

@@ -62,8 +62,8 @@ def read_capture(path: Path, at: At | None = None, tally: Tally | None = None) -
         with opened(path, at) as file:
             yield from reader.rows(path, file, tally)
     if tally.pageless:
-        whose = "no request names its page" if tally.pageless == tally.rows else f"{tally.pageless:,} name no page"
-        tally.notes.append(f"{whose}: each counts as made by a page of its own host")
+        all_of_them = tally.pageless == tally.rows
+        tally.notes.append("no request names its page" if all_of_them else f"{tally.pageless:,} name no page")
 
 
 def needs_labels(path: Path) -> bool:

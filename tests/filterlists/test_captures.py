@@ -104,7 +104,7 @@ def test_what_playwright_writes_names_pages_by_their_titles(tmp_path: Path) -> N
     assert not errors
     assert [row.page for row in seen] == [PAGE, PAGE, PAGE, ""]
     assert [row.type for row in seen] == ["script", "document", "subdocument", "image"]
-    assert tally.notes == ["1 name no page: each counts as made by a page of its own host"]
+    assert tally.notes == ["1 name no page"]
 
 
 def test_what_mitmproxy_writes_has_no_pages_and_that_is_said_once(tmp_path: Path) -> None:
@@ -114,13 +114,37 @@ def test_what_mitmproxy_writes_has_no_pages_and_that_is_said_once(tmp_path: Path
     assert not errors
     assert [(row.page, row.type) for row in seen] == [("", "script"), ("", "stylesheet"), ("", "websocket")]
     assert tally.pageless == 3
-    assert tally.notes == ["no request names its page: each counts as made by a page of its own host"]
+    assert tally.notes == ["no request names its page"]
 
 
 def test_pages_may_stand_behind_the_entries(tmp_path: Path) -> None:
     log = {"entries": [entry(AD, pageref="p")], "pages": [{"id": "p", "title": "News", "_url": PAGE}]}
     seen, _, _ = read(written(tmp_path, json.dumps({"comment": 1, "log": log}).replace('"comment": 1, ', "")))
     assert [row.page for row in seen] == [PAGE]
+
+
+def test_a_page_without_a_url_has_that_of_its_first_document_though_that_comes_late(tmp_path: Path) -> None:
+    pages = [{"id": "p", "title": PAGE}, {"id": "q", "title": "Shop"}]
+    shop = entry("https://shop.example/", pageref="q", _resourceType="document")
+    seen, _, _ = read(written(tmp_path, har(entry(AD, pageref="p"), entry(AD, pageref="q"), shop, pages=pages)))
+    assert [row.page for row in seen] == [PAGE, "https://shop.example/", "https://shop.example/"]
+
+
+def test_pages_beyond_what_is_remembered_are_none_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gossip.filterlists.har.MAX_PAGES_BYTES", 40)
+    pages = [{"id": f"p{n}", "title": f"https://site{n}.example/"} for n in range(2)]
+    seen, _, tally = read(written(tmp_path, har(*(entry(AD, pageref=f"p{n}") for n in range(2)), pages=pages)))
+    assert [row.page for row in seen] == ["https://site0.example/", ""]
+    assert "it names more pages than are remembered: requests of the last ones have none" in tally.notes
+
+
+def test_what_an_extension_or_a_file_on_disk_asked_for_has_no_page(tmp_path: Path) -> None:
+    rows = [{"url": AD, "page": page} for page in ("chrome-extension://abc/popup.html", "file:///home/ann/x.html")]
+    seen, errors, tally = read(written(tmp_path, "\n".join(map(json.dumps, rows))))
+    assert [(row.url, row.page) for row in seen] == [(AD, ""), (AD, "")]
+    assert (errors, tally.pageless) == ([], 2)
 
 
 def test_what_is_no_request_of_the_web_is_counted(tmp_path: Path) -> None:
@@ -442,3 +466,20 @@ def test_whatever_stands_around_it_an_entry_is_read_as_json_would(
     assert [row.url for row in seen] == [f"https://a.example/{i}" for i in range(len(entries))]
     assert part == seen[: len(part)]
     assert len(broken) <= 1
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://" + "a." * 200 + "example/", "its URL has a host of more than 255 characters"),
+        ("https://ads.example:8443s3cr3t/", "its URL has no host that can be read"),
+    ],
+)
+def test_a_host_that_no_browser_could_ask_is_a_row_that_cannot_be_used(tmp_path: Path, url: str, why: str) -> None:
+    path = tmp_path / "urls.txt"
+    path.write_text(f"https://ads.example:8443/x.js\n{url}\n")
+    good, bad = read_capture(path)
+    assert isinstance(good, Sighting)
+    assert isinstance(bad, LocalError)
+    assert bad.why == why
+    assert "s3cr3t" not in str(bad)

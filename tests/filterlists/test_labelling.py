@@ -82,10 +82,11 @@ def test_it_is_made_once_and_anew_when_capture_lists_or_kinds_have_changed(tmp_p
     assert other.made
     assert other.card.labels == {"tracker": 1}
     lists[0].write_text(ADS + "||ok.example^\n")
+    by_newer = prepared([path], lists, folder).labelled[0]
     path.write_text(har("https://ads.example/a.js", "https://ok.example/"))
     newest = prepared([path], lists, folder).labelled[0]
     assert newest.card.labels == {"ad": 2}
-    assert len({first.table, other.table, newest.table}) == 3
+    assert len({first.table, other.table, by_newer.table, newest.table}) == 4
 
 
 def test_it_is_its_owners_alone_and_whole_or_not_there(
@@ -129,7 +130,23 @@ def test_labels_of_the_capture_are_kept_and_pages_made_up(tmp_path: Path, lists:
     assert found[0].page == "https://ok.example/"
     assert found[-1].page == own_page(found[-1].url) == "https://[2001:db8::1]/"
     assert not any(row.party for row in found)
-    assert made.card.notes == ("no request names its page: each counts as made by a page of its own host",)
+    assert made.card.notes == (
+        "no request names its page", "it is labelled as one that a page of its own host made: rules with $third-party "
+        "or domain= do not see it as they would",
+    )  # fmt: skip
+
+
+def test_what_the_capture_says_of_party_is_kept_and_a_row_too_long_for_a_table_is_counted(
+    tmp_path: Path, lists: list[Path]
+) -> None:
+    long = "https://ads.example/" + '"' * 30_000  # 30,020 bytes as they come, twice as many once they are written
+    rows: list[dict[str, Any]] = [
+        {"url": "https://cdn.example/x", "page": PAGE, "third_party": False}, {"url": long, "page": long},
+    ]  # fmt: skip
+    path = captured(tmp_path, "\n".join(map(json.dumps, rows)), "mon.jsonl")
+    (made,) = prepared([path], lists, tmp_path / "labelled").labelled
+    assert [row.party for row in read_requests(made.table)] == [False]
+    assert made.card.bad == {"with its page it is longer than 64 KiB": 1}
 
 
 def test_a_capture_that_was_cut_off_is_labelled_as_far_as_it_goes(tmp_path: Path, lists: list[Path]) -> None:
