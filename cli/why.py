@@ -19,12 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import damaged, options, render
-from cli.lineage import ADDS_UP, NOT_NAMED, bar
+from cli import options, render
 from cli.plain import plain, visible
 from cli.scoring import Lists, Model, Raw, known_lists, scorer_of
-from cli.sources import is_bundle
-from ledger.chain import peer_of
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -96,6 +93,8 @@ def why(
     json: options.Json = False,
 ) -> None:
     """Why a request has the score it has: which characters, which features, whose updates."""
+    from cli import damaged
+
     row = sighting_of(url, page, kind)
     with damaged.reading(source, json=json):
         found = explain(row, subject_of(source, model, directory), lists or [], raw=raw)
@@ -129,6 +128,7 @@ def sighting_of(url: str, page: str, kind: str) -> Sighting:
 def subject_of(source: str | None, model: Path | None, directory: Path | None) -> Subject:
     """LocalError if there is no model, or several are named."""
     from cli import settings
+    from cli.sources import is_bundle
 
     path = None if source is None else Path(source)
     if path is not None and is_bundle(path):
@@ -220,6 +220,7 @@ def _authors(
     from cli.opened import ruled
     from gossip.merging.arithmetic import NumpyArithmetic
     from gossip.training import attribution
+    from ledger.chain import peer_of
 
     spec, scorer = subject.scorer.spec, subject.scorer
     assert subject.ledger is not None
@@ -369,6 +370,8 @@ def _said_by_lists(found: Why) -> Iterable[str]:
 
 
 def _show_runs(found: Why) -> None:
+    from cli.lineage import bar
+
     told = sorted(zip(found.runs, found.of, strict=True), key=lambda pair: -abs(pair[1]))
     first, rest = told[:TOP], told[TOP:]
     high = max([abs(push) for _, push in told], default=1.0) or 1.0
@@ -381,6 +384,8 @@ def _show_runs(found: Why) -> None:
 
 
 def _show_authors(found: Why) -> None:
+    from cli.lineage import ADDS_UP, NOT_NAMED
+
     rows = [
         (one.name or NOT_NAMED, one.peer[:8] if one.peer != "alone" else "", f"{one.updates:,}" if one.updates else "",
          _signed(one.push), render.NONE if one.p_block is None else f"{one.p_block:.3f}")
