@@ -33,7 +33,7 @@ _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)//([^/?#\\]*)([^?#]*)(\
 _OPAQUE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+-]*:)(?![0-9]+(/|$))(.*)", re.DOTALL)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")
-_MAIL: Final = re.compile(r"[^/@\s]+@[^/@\s]+\.[^/@\s]+")
+_MAIL: Final = re.compile(r"(?<=[^/@\s])@[^/@\s]+\.[^/@\s]")  # tried at each "@" alone: linear, as all of these are
 _BASE64: Final = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=[^0-9]*[0-9])[\w+=~-]+")
 
 
@@ -52,9 +52,17 @@ def masked(url: str) -> str:
 
 def _authority(text: str) -> str:
     user, at, host = text.rpartition("@")
-    base = registrable(host.partition(":")[0].lower())
-    below = max(host.lower().rfind(base), 0) if base else 0
-    return (GONE if user else "") + at + _words(host[:below]) + host[below:]
+    name, port, number = host.partition(":")
+    below = max(len(name) - len(_registered(name.lower())), 0)
+    return (GONE if user else "") + at + _words(name[:below]) + name[below:] + port + _words(number)
+
+
+def _registered(name: str) -> str:
+    """What somebody registered; under a suffix that no list knows (an intranet's) the last two words."""
+    base = registrable(name)
+    if base == name and registrable(f"any.{name}") != name and not name.replace(".", "").isdigit():
+        return ".".join(name.split(".")[-2:])
+    return base
 
 
 def _path(text: str) -> str:

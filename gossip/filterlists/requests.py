@@ -155,7 +155,7 @@ def _row(path: Path, number: int, line: bytes) -> Request | LocalError:
 def _fault(row: Request) -> str | None:
     for name, value in (("page", row.page), ("url", row.url)):
         if not value.lower().startswith(SCHEMES) or not _host(value) or "\0" in value:  # NUL separates the key
-            return f"its {name} is no web address ({value[:60]!r})"
+            return f"its {name} is no web address"  # and not which one: it may be a secret, or hold one
     return None
 
 

@@ -23,6 +23,7 @@ from gossip.filterlists.split import host_of
 from ledger.errors import LocalError
 
 MAX_URL_BYTES: Final = MAX_ROW_BYTES // 2  # URLs of 32 KiB exist; a page as long fits into a row beside it
+MAX_HOST_CHARS: Final = 255  # of a name in DNS; hosts are kept by the thousand while others come
 MAX_REASONS: Final = 64  # different ones that are counted each
 NOT_OF_THE_WEB: Final = frozenset({
     "about", "blob", "chrome", "chrome-extension", "data", "devtools", "edge", "file", "filesystem", "ftp",
@@ -94,12 +95,17 @@ def fault_of(url: str) -> str:
         return "is no web address"
     if _UNSOUND.search(url):
         return "holds a space, a control character or half a character"
-    if host_of(url):
-        return ""
     try:
-        urlsplit(url)
-        return "has no host"
-    except ValueError:  # "http://[bad"
+        host = host_of(url)
+        if not host:
+            urlsplit(url)
+            return "has no host"
+        if len(host) > MAX_HOST_CHARS:
+            return f"has a host of more than {MAX_HOST_CHARS} characters"
+        if ":" in url[6:]:
+            _ = urlsplit(url).port
+        return ""
+    except ValueError:  # "http://[bad", "http://good:99999"
         return "has no host that can be read"
 
 

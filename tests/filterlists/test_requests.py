@@ -90,6 +90,7 @@ def test_a_bad_row_is_named_with_the_reason_and_what_to_do(tmp_path: Path, row: 
     assert str(path) in said
     assert "row 3" in said
     assert reason in said
+    assert "ads.example/x.js" not in said  # a URL may hold a secret
     assert caught.value.next_step
 
 
