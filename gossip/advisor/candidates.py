@@ -20,7 +20,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
-from gossip.advisor.hosts import host_of, is_third_party, is_token, named_host, owner_of, path_of, site_of
+from gossip.advisor.hosts import (
+    host_of,
+    is_suffix,
+    is_third_party,
+    is_token,
+    named_host,
+    owner_of,
+    page_owner,
+    path_of,
+    site_of,
+)
 from gossip.filterlists.sighting import Sighting
 
 Kind = Literal["domain", "host", "folder", "file", "name"]
@@ -67,7 +77,7 @@ class Candidate:
 
     def covers(self, seen: Sighting) -> bool:
         """What an engine says, but for its speed; the engine has the last word on what is proposed."""
-        return self.allows(seen) and _expression(self.pattern).match(seen.url) is not None
+        return self.allows(seen) and _matches(self.pattern, seen.url)
 
     def allows(self, seen: Sighting) -> bool:
         """Whether the options hold for it, whatever its URL."""
@@ -75,17 +85,35 @@ class Candidate:
             return False
         if self.third_party and not is_third_party(seen):
             return False
-        return not self.sites or site_of(seen) in self.sites
+        return not self.sites or page_owner(seen) in self.sites or site_of(seen) in self.sites
 
     def only(self, *, types: tuple[str, ...] = (), third_party: bool = False, sites: tuple[str, ...] = ()) -> Candidate:
         """The same with options."""
         return replace(self, types=tuple(sorted(types)), third_party=third_party, sites=tuple(sorted(sites)))
 
 
+def _matches(pattern: str, url: str) -> bool:
+    """Piece by piece between the "*", each where it comes first: takes as long as the URL is, whatever it repeats."""
+    begin, rest = _pieces(pattern)
+    found = begin.match(url)
+    if found is None:
+        return False
+    text, at = url[found.end() :].lower() if rest else "", 0
+    for piece in rest:
+        place = text.find(piece, at)
+        if place < 0:
+            return False
+        at = place + len(piece)
+    return True
+
+
 @lru_cache(maxsize=1 << 14)
-def _expression(pattern: str) -> re.Pattern[str]:
-    body = re.escape(pattern.removeprefix("||")).replace(r"\*", ".*").replace(r"\^", r"(?:[^\w.%-]|$)")
-    return re.compile(r"[\w-]+://(?:[^/?#]*\.)?" + body, re.IGNORECASE | re.ASCII)
+def _pieces(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """What a URL begins with, and what comes after that in this order."""
+    begin, *rest = pattern.removeprefix("||").split("*")
+    body = re.escape(begin).replace(r"\^", r"(?:[^\w.%-]|$)")
+    expression = re.compile(r"[\w-]+://(?:[^/?#]*\.)?" + body, re.IGNORECASE | re.ASCII)
+    return expression, tuple(piece.lower() for piece in rest)
 
 
 def whole_host(host: str) -> Candidate:
@@ -101,7 +129,8 @@ def parts_of_host(seen: Sighting) -> frozenset[Candidate]:
     host = host_of(seen.url)
     if not host:
         return frozenset()
-    return frozenset().union(*(_parts(place, path_of(seen.url)) for place in {named_host(host), owner_of(host)}))
+    places = {place for place in (named_host(host), owner_of(host)) if not is_suffix(place)}  # of strangers, all of it
+    return frozenset().union(*(_parts(place, path_of(seen.url)) for place in places))
 
 
 @lru_cache(maxsize=1 << 14)

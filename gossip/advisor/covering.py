@@ -22,8 +22,8 @@ from itertools import islice
 from typing import Final
 
 from gossip.advisor.candidates import Candidate, parts_of_host, whole_domain, whole_host
-from gossip.advisor.evidence import Zone, is_own, sites_of
-from gossip.advisor.hosts import host_of, is_shared, is_suffix, is_third_party, named_host, owner_of, site_of
+from gossip.advisor.evidence import Zone, bound_to, is_own, sites_of
+from gossip.advisor.hosts import host_of, is_shared, is_suffix, is_third_party, named_host, owner_of, page_owner
 from gossip.advisor.scored import Scored
 
 MAX_TYPES: Final = 2  # of a rule for types
@@ -148,8 +148,7 @@ class _Covering:
 
     def _fitted(self, rule: Candidate, covered: Sequence[Scored], spoiled: bool) -> Candidate | None:
         """With the options that it needs; None if none of them spares what is to be spared."""
-        sites = sites_of(covered)
-        bound = sites if len(sites) == 1 and all(row.seen.page for row in covered) and not is_own(covered[0]) else ()
+        bound = () if is_own(covered[0]) else bound_to(covered, 1)
         types = tuple(sorted({row.seen.type for row in covered}))
         ways = [rule.only(sites=bound)]
         if all(is_third_party(row.seen) for row in covered) and not bound:
@@ -183,7 +182,7 @@ def _distinct(rows: Iterable[Scored]) -> list[Scored]:
     found: dict[tuple[str, str, str, bool], Scored] = {}
     for row in rows:
         seen = row.seen
-        key = (seen.url.partition("#")[0].partition("?")[0], seen.type, site_of(seen), is_third_party(seen))
+        key = (seen.url.partition("#")[0].partition("?")[0], seen.type, page_owner(seen), is_third_party(seen))
         found.setdefault(key if not is_own(row) else (*key[:2], seen.page, False), row)
     return list(found.values())
 

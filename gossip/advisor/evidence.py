@@ -21,12 +21,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from gossip.advisor.hosts import host_of, is_nameable, is_third_party, site_of, zone_of
+from gossip.advisor.hosts import host_of, is_nameable, is_third_party, page_owner, site_of, zone_of
 from gossip.advisor.scored import Scored
 from gossip.filterlists.sighting import Sighting
 
 MAX_ODDS: Final = math.log(0.999 / 0.001)  # beyond, a figure says more of the model than of the request
 LIKELY: Final = 0.5
+MAX_OWNERS: Final = 8  # that a rule names
 
 Standing = Literal["sure", "unsure", "spared", "listed"]
 
@@ -118,6 +119,15 @@ def sureness(rows: Sequence[Scored]) -> float:
 def sites_of(rows: Iterable[Scored]) -> tuple[str, ...]:
     """Sorted; requests whose page nobody knows add none."""
     return tuple(sorted({site for row in rows if (site := site_of(row.seen))}))
+
+
+def bound_to(rows: Sequence[Scored], at_most: int) -> tuple[str, ...]:
+    """What `domain=` names so that a rule holds on the sites of these rows: their owners; where these are too many, the
+    sites; where these are, or where a request has no page, nothing."""
+    if not all(row.seen.page for row in rows):
+        return ()
+    sites, owners = sites_of(rows), tuple(sorted({page_owner(row.seen) for row in rows} - {""}))
+    return () if len(sites) > at_most else owners if len(owners) <= MAX_OWNERS else sites
 
 
 def is_own(row: Scored) -> bool:

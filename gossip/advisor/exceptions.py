@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from gossip.advisor.candidates import Candidate, parts_of_host, whole_host
-from gossip.advisor.evidence import sites_of
-from gossip.advisor.hosts import host_of, named_host, zone_of
+from gossip.advisor.evidence import bound_to
+from gossip.advisor.hosts import host_of, is_nameable, is_suffix, named_host, zone_of
 from gossip.advisor.scored import Scored
 
 MAX_TYPES: Final = 2
@@ -26,7 +26,7 @@ MAX_ROWS: Final = 200  # looked at: more of them say the same
 def exceptions_for(freed: Sequence[Scored], kept: Sequence[Scored]) -> list[Candidate]:
     """Rules to be written with `@@` that free `freed` and nothing of `kept`; what no narrow one frees stays blocked."""
     left = sorted(freed, key=lambda row: (row.seen.url, row.seen.page, row.seen.type))[:MAX_ROWS]
-    left = [row for row in left if host_of(row.seen.url)]
+    left = [row for row in left if (host := host_of(row.seen.url)) and is_nameable(host)]  # @@||com^ frees all of .com
     rules: list[Candidate] = []
     while left and len(rules) < MAX_EXCEPTIONS:
         best = _best(left, kept)
@@ -44,7 +44,8 @@ def text_of(rule: Candidate) -> str:
 def _best(left: Sequence[Scored], kept: Sequence[Scored]) -> Candidate | None:
     covered: dict[Candidate, list[Scored]] = {}
     for row in left:
-        for part in {*parts_of_host(row.seen), whole_host(named_host(host_of(row.seen.url)))}:
+        host = named_host(host_of(row.seen.url))
+        for part in {*parts_of_host(row.seen), *([] if is_suffix(host) else [whole_host(host)])}:
             covered.setdefault(part, []).append(row)
     for part in sorted(covered, key=lambda each: (-len(covered[each]), each.width, each.text)):
         rule = _bound(part, covered[part])
@@ -56,6 +57,5 @@ def _best(left: Sequence[Scored], kept: Sequence[Scored]) -> Candidate | None:
 
 def _bound(part: Candidate, rows: Sequence[Scored]) -> Candidate:
     types = tuple(sorted({row.seen.type for row in rows}))
-    sites = sites_of(rows) if all(row.seen.page for row in rows) else ()
     typed = len(types) <= MAX_TYPES and "other" not in types
-    return part.only(types=types if typed else (), sites=sites if len(sites) <= MAX_SITES else ())
+    return part.only(types=types if typed else (), sites=bound_to(rows, MAX_SITES))

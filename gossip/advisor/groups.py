@@ -105,7 +105,7 @@ class Groups:
         found = [(whole.figures(), domain, patterns) for domain, (whole, patterns) in self._domains.items()]
         found.sort(key=lambda each: _place(each[0], each[1]))
         return [
-            Group(domain, figures, _patterns(patterns, shown) if place < top else ())
+            Group(_shown(domain, shown), figures, _patterns(patterns, shown) if place < top else ())
             for place, (figures, domain, patterns) in enumerate(found)
         ]
 
@@ -116,6 +116,11 @@ def grouped(rows: Iterable[Scored]) -> list[Group]:
     for row in rows:
         groups.add(row)
     return groups.ordered()
+
+
+def _shown(domain: str, shown: Callable[[str], str]) -> str:
+    """Where no public suffix is known a domain is a whole host, and a token may stand in it."""
+    return domain if domain in ("", REST) else shown(f"https://{domain}/")[len("https://") : -1]
 
 
 def _patterns(counts: Mapping[str, _Count], shown: Callable[[str], str]) -> tuple[Pattern, ...]:

@@ -82,7 +82,9 @@ def is_address(host: str) -> bool:
 
 _TOKEN: Final = re.compile(r"(?=.*\d)[0-9a-f-]{8,}|\d{4,}|.{33,}", re.IGNORECASE)
 _MIXED: Final = re.compile(r"(?=(?:.*\d){3})(?=.*[a-z])(?=.*[A-Z])[\w-]{10,}", re.ASCII)  # an identifier
-_HOST: Final = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]+")
+_HOST: Final = re.compile(
+    r"(?=.*[a-z0-9])[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
+)  # ||.net^ would be all of .net: no empty label
 
 
 @lru_cache(maxsize=1 << 16)
@@ -126,6 +128,12 @@ def is_token(word: str) -> bool:
 def site_of(seen: Sighting) -> str:
     """The site whose page made a request; "" where the capture does not say."""
     return zone_of(host_of(seen.page)) if seen.page else ""
+
+
+def page_owner(seen: Sighting) -> str:
+    """Who rented the name of the page: what `domain=` names, so that a rule for one customer of a platform is not for
+    all of them."""
+    return owner_of(host_of(seen.page)) if seen.page else ""
 
 
 def is_third_party(seen: Sighting) -> bool:

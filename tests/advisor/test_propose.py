@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossip.advisor.candidates import parts_of_host
+from gossip.advisor.candidates import Candidate, parts_of_host
 from gossip.advisor.evidence import standing_of
+from gossip.advisor.flags import tried_exceptions
 from gossip.advisor.hosts import is_shared, is_suffix, owner_of, zone_of
 from gossip.advisor.propose import Suggested, Tried, suggest
 from gossip.advisor.scored import Scored
@@ -278,3 +279,33 @@ def test_a_host_that_names_a_visit_is_not_named() -> None:
         for name, page in (("8f31c2aa90de4b17", NEWS), ("0099aabbccdd1122", SHOP))
     ]
     assert texts(suggest(rows, trial)) == ["||count.pixels.test^"]
+
+
+@pytest.mark.parametrize("host", [".net", "a..net", ".co.uk", "com", "8", "co.uk", "github.io"])
+def test_an_advertiser_gets_no_rule_for_a_suffix_by_asking_for_a_host_without_a_name(host: str) -> None:
+    """Browsers ask for https://.net/x, and ||.net^ would block all of .net; the exception would free it."""
+    rows = [scored(f"https://{host}/{word}", 0.99, page=page) for word in ("1", "2") for page in (NEWS, SHOP)]
+    assert texts(suggest(rows, trial, collateral=True)) == []
+    benign = [scored(row.seen.url, 0.01, page=row.seen.page, listed=("EasyList",)) for row in rows]
+    assert tried_exceptions(benign, [], trial)[0] == ()
+
+
+def test_a_rule_for_one_customer_of_a_platform_is_not_for_all_of_them() -> None:
+    """A page at anna.github.io shows it, and others there may want the file."""
+    page = "https://anna.github.io/"
+    rows = [scored("https://cdn.example/box/unit.js", 0.99, page=page), scored("https://cdn.example/menu.js", 0.01)]
+    assert texts(suggest(rows, trial)) == ["||cdn.example/box/unit.js$domain=anna.github.io"]
+    freed = [scored("https://cdn.example/box/menu.js", 0.01, page=page, listed=("EasyList",))]
+    assert [each.text for each in tried_exceptions(freed, [], trial)[0]] == [
+        "@@||cdn.example/box/menu.js$script,domain=anna.github.io"
+    ]
+
+
+def test_a_path_that_repeats_itself_is_held_against_a_rule_in_its_own_length() -> None:
+    """With three "*" a backtracking search took the cube of it: days for one URL."""
+    rule = Candidate("||x.example/*/box/*/box/*/box/unit.js")
+    long = "https://x.example/" + "box/" * 8000
+    assert not rule.covers(scored(long, 0.1).seen)
+    assert rule.covers(scored(f"{long}1/BOX/2/box/3/box/unit.js?x", 0.9).seen)
+    for url in ("https://x.example/1/box/unit.js", "https://y.example/1/box/2/box/3/box/unit.js"):
+        assert not rule.covers(scored(url, 0.9).seen)
