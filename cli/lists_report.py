@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import exits, render, settings
-from cli.plain import visible
+from cli.plain import cell, visible
 from cli.progress import Progress
-from cli.scoring import Captures, Lists
+from cli.scoring import Captures, Lists, known_lists
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
     from gossip.advisor.list_report import Needless, OfList, Report
-    from gossip.filterlists.engine import ListText
 
 TOP: Final = 10
 RULE_CHARS: Final = 70
@@ -49,14 +48,16 @@ def report(
 ) -> None:
     """Say what the rules of each list did on captures: fired, never fired, there twice, covered by another."""
     settings.check_output("--csv", table, [*words, *(lists or [])])
-    given = known_texts(lists or [])
+    known = known_lists(lists or [])
+    if known.engine is None:
+        raise LocalError("no list to report on", why=known.why_not, next_step="name a list with --list FILE")
     from gossip.advisor.list_report import report_of
     from gossip.filterlists.firing import Firing
 
     with Progress() as progress:
         captures = Captures(words, progress)
         captures.census()
-        firing = Firing(given)
+        firing = Firing(known.texts)
         for chunk in captures.chunks():
             for seen in chunk:
                 firing.add(seen)
@@ -70,24 +71,6 @@ def report(
         if table is not None:
             render.say(f"wrote   {table}")
     raise typer.Exit(exits.FINDINGS if captures.bad else exits.OK)
-
-
-def known_texts(files: Sequence[Path]) -> tuple[ListText, ...]:
-    """Those that are remembered, and those named now. One that cannot be used is said, and left out; LocalError if it
-    was named now, or if there is none."""
-    from gossip.filterlists.shelf import Shelf, look_at, texts
-
-    named = [look_at(path) for path in files]
-    entries = {kept.path: kept for kept in (*Shelf(settings.shelf_path()).entries(), *named)}
-    read, missing = texts(tuple(entries.values()))
-    for error in missing:
-        render.complain(f"left out: {error}")
-    if not read:
-        raise LocalError(
-            "no list to report on", why="none is remembered or named",
-            next_step="remember your own copies with: gossip lists add FILE..., or name them with --list",
-        )  # fmt: skip
-    return read
 
 
 # ------------------------------------------------------------------ facts
@@ -203,11 +186,11 @@ def _write(found: Report, path: Path, every: bool) -> None:
 def _rows(found: Report, every: bool) -> Iterator[tuple[object, ...]]:
     for of in found.lists:
         for one in of.fired:
-            yield visible(of.name), one.at.line, visible(one.at.rule), "fired", one.hits, one.sites, "", "", ""
+            yield cell(of.name), one.at.line, cell(one.at.rule), "fired", one.hits, one.sites, "", "", ""
         for what, pairs in (("twice", of.duplicates), ("covered", of.covered), ("covered as seen", of.covered_seen)):
             for pair in pairs:
-                by = (visible(pair.by.list), pair.by.line, visible(pair.by.rule))
-                yield visible(of.name), pair.at.line, visible(pair.at.rule), what, pair.hits, "", *by
+                by = (cell(pair.by.list), pair.by.line, cell(pair.by.rule))
+                yield cell(of.name), pair.at.line, cell(pair.at.rule), what, pair.hits, "", *by
         for what, places in (("never", of.never), ("exception never", of.exceptions_never)):
             for place in places if every else ():
-                yield visible(of.name), place.line, visible(place.rule), what, 0, 0, "", "", ""
+                yield cell(of.name), place.line, cell(place.rule), what, 0, 0, "", "", ""

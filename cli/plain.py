@@ -35,6 +35,12 @@ def visible(text: object, limit: int | None = None) -> str:
     return _cut(" ".join(_unpiled(kept).split()), limit)
 
 
+def cell(text: str) -> str:
+    """Text that a spreadsheet takes for text: one that begins like a formula is quoted."""
+    text = visible(text)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
 def _unpiled(text: str) -> str:
     """At most MAX_MARKS on one letter."""
     if text.isascii():

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import exits, heads, options, render, settings
-from cli.plain import visible
+from cli.plain import cell, visible
 from cli.progress import Progress
 from cli.quality import files_and_name
 from cli.score_told import Told, facts, show
@@ -157,12 +157,6 @@ def _as_csv(file: Any, shown: Shown, *, named: bool) -> Sink:
     def write(chunk: list[Scored], said: Named) -> None:
         for row, cells in zip(chunk, _rows(chunk, said, shown), strict=True):
             cells |= {"block": str(row.block).lower(), "listed_by": "; ".join(row.listed_by)}
-            out.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in cells.values()])
+            out.writerow([cell(each) if isinstance(each, str) else each for each in cells.values()])
 
     return write
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet takes for text: one that begins like a formula is quoted."""
-    text = visible(text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

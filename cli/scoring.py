@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gossip.advisor.scored import Scored
     from gossip.advisor.scorer import Scorer
     from gossip.filterlists.context import Census
-    from gossip.filterlists.engine import RuleEngine
+    from gossip.filterlists.engine import ListText, RuleEngine
     from gossip.filterlists.shelf import Kept
     from gossip.filterlists.sighting import Sighting
     from gossip.filterlists.tally import Tally
@@ -60,6 +60,7 @@ class Known:
     engine: RuleEngine | None  # None: none can be asked, so what they would say is not known
     kept: tuple[Kept, ...]
     why_not: str = ""
+    texts: tuple[ListText, ...] = ()  # of each of `kept`
 
 
 def scorer_of(model: Path | None, directory: Path | None, name: str | None, *, personal: bool = True) -> Scorer:
@@ -104,7 +105,7 @@ def known_lists(files: Sequence[Path]) -> Known:
     if not read:
         return Known(None, (), "none of the lists that are remembered can be used")
     names = {text.name for text in read}
-    return Known(Engine(read), tuple(each for each in kept if each.name in names))
+    return Known(Engine(read), tuple(each for each in kept if each.name in names), texts=read)
 
 
 def _renamed(kept: Kept, name: str) -> Kept:

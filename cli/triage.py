@@ -41,14 +41,12 @@ def triage(
 ) -> None:
     """Rank the suspects of a reported page, with the nearest rule and a proposal for each."""
     from gossip.advisor.suspects import triage as ranked
-    from gossip.filterlists.shelf import texts
     from gossip.filterlists.trial import trial
 
     paths, name = files_and_name(words)
     require_engine()
     capture = whole(paths, name, model, directory, lists or [], calibrate, raw=raw)
-    rules, _ = texts(capture.known.kept)
-    found = ranked(page, capture.rows, capture.hits, trial, rules, at_most=at_most)
+    found = ranked(page, capture.rows, capture.hits, trial, capture.known.texts, at_most=at_most)
     if json:
         render.document(
             {**capture.facts(), "page": capture.url(page), "found": found.found, "of_page": found.requests,

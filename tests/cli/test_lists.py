@@ -157,6 +157,10 @@ def test_a_report_says_what_fired_what_is_needless_and_how_little_was_seen(tmp_p
     with (tmp_path / "out.csv").open() as file:
         rows = [(row["line"], row["what"], row["hits"]) for row in csv.DictReader(file)]
     assert rows == [("5", "fired", "2"), ("6", "fired", "1"), ("6", "covered", "1"), ("7", "exception never", "0")]
+    assert "'@@||ads.example/ok" in (tmp_path / "out.csv").read_text()  # to a spreadsheet it would be a formula
+    run("report", capture, "--csv", tmp_path / "out.csv")
+    assert "exception never" not in (tmp_path / "out.csv").read_text()
+    assert "exceptions_never" not in json.loads(run("report", capture, "--json"))["lists"][0]
 
 
 def test_a_report_needs_a_list_and_says_bad_rows(tmp_path: Path) -> None:
@@ -174,3 +178,18 @@ def test_nothing_that_a_list_says_acts_on_a_terminal(tmp_path: Path) -> None:
         said = CliRunner().invoke(app, ["lists", *map(str, words)]).output
         assert "\x1b" not in said
         assert "\u202e" not in said
+
+
+def test_no_command_writes_over_a_list_that_is_remembered(tmp_path: Path) -> None:
+    """It need not be among the files that are named: --out easylist.txt is one slip away from a year's work."""
+    mine = put(tmp_path / "mine.txt", LIST)
+    capture = put(tmp_path / "mon.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
+    run("add", mine)
+    for words in (
+        ["suggest", capture, "--out", mine], ["score", capture, "--csv", mine], ["score", capture, "--html", mine],
+        ["lists", "report", capture, "--csv", mine], ["train", capture, "--out", mine],
+    ):  # fmt: skip
+        done = CliRunner().invoke(app, list(map(str, words)), env={"COLUMNS": "200"})
+        assert done.exit_code == 2
+        assert "would overwrite a filter list" in str(done.exception or done.output)
+    assert mine.read_text() == LIST
