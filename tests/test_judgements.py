@@ -78,6 +78,18 @@ def test_a_line_that_is_none_of_ours_is_named_and_nothing_is_written_after_it(tm
     assert path.read_bytes() == kept
 
 
+def test_a_file_has_bounds_and_what_would_go_beyond_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(tmp_path, ADS)
+    for name, bound in (("MAX_SAID", 1), ("MAX_BYTES", judgements_path(tmp_path).stat().st_size)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"gossip.judgements.{name}", bound)
+            with pytest.raises(LocalError, match="is full"):
+                append(tmp_path, URL)
+    assert read_said(tmp_path) == (ADS,)
+
+
 def test_bytes_that_data_were_committed_with_are_missed(tmp_path: Path) -> None:
     append(tmp_path, ADS)
     with pytest.raises(LocalError, match="shorter than it was"):

@@ -178,6 +178,7 @@ def test_who_has_no_model_or_no_data_is_told_and_the_judgement_is_kept(place: Pa
         (["ads.example:8080", "ad"], "a domain has no port"),
         (["||ads.example^", "ad"], "it is a rule"),
         (["ads.example/x", "ad"], "say https://ads.example/x"),
+        (["https://anna:geheim@ads.example/", "ad"], "it carries a user name"),
         (["ads.example", "evil"], "say ad, tracker or benign"),
         (["ads.example", "ad", "--page", "nowhere"], "is no page"),
         (["ads.example", "ad", "--type", "car"], "is no type of a request"),

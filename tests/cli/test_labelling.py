@@ -130,3 +130,5 @@ def test_what_cannot_be_labelled_is_said_before_anything_is_made(home: Path, cap
         remembered.read_through(remembered.Wishes(data=[empty], lists=[ads]))
     with pytest.raises(LocalError, match="have no labels"):
         remembered.read_through(remembered.Wishes(data=[capture]))
+    with pytest.raises(LocalError, match="no honest epsilon exists for 25 records"):  # its requests are counted
+        remembered.read_through(remembered.Wishes(data=[capture], lists=[ads], epsilon=8.0))

@@ -105,6 +105,11 @@ def test_what_is_scored_with_is_the_release_in_use_until_it_is_left(tmp_path: Pa
         scorer = load_scorer(None, place)
         assert scorer.theta.tobytes() == theta.tobytes()
         assert name in scorer.name
+    changed = bytearray(model_path(place, "second").read_bytes())
+    changed[-1] ^= 1
+    model_path(place, "second").write_bytes(changed)
+    with pytest.raises(LocalError, match="not the one that was named"):  # looked at each time, not when it was chosen
+        load_scorer(None, place)
     releases.use(place, "newest")
     with pytest.raises(LocalError, match="No model yet"):  # that of the swarm itself: nothing is folded
         load_scorer(None, place)

@@ -120,6 +120,12 @@ def test_a_list_that_only_excepts_what_another_blocks_is_named_and_one_that_exce
 def test_a_request_without_a_page_is_one_from_a_site_that_no_list_knows(each: Lists) -> None:
     assert [hit.list for hit in each.hits("", "https://ads.example/y.js", "script")] == ["Ads", "Hosts"]
     assert each.label("", "https://ads.example/y.js", "script") == "ad"
+    own = Lists([ListText("Own", "||ads.example^$~third-party\n")])  # what a site asks of itself
+    assert (own.hits("", "https://ads.example/", "script"), own.label("", "https://ads.example/", "image")) == (
+        (),
+        "benign",
+    )
+    assert own.hits("https://ads.example/", "https://ads.example/", "script")
 
 
 def test_what_is_no_address_is_blocked_by_nobody(each: Lists) -> None:

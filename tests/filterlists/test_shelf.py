@@ -46,6 +46,8 @@ def test_a_newer_copy_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
     shelf.add(put(tmp_path / "old.txt", LIST))
     shelf.add(put(tmp_path / "new.txt", LIST.replace("7", "8")))
     assert [(each.path.name, each.version) for each in shelf.entries()] == [("new.txt", "8")]
+    shelf.add(tmp_path / "new.txt", "tracker", "Renamed")
+    assert [(each.name, each.kind) for each in shelf.entries()] == [("Renamed", "tracker")]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
