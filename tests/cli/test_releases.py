@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,8 @@ def test_a_final_snapshot_is_named_used_and_left_again(tmp_path: Path) -> None:
 
     made = facts("model", "release", "1.0", *here)
     assert (made["name"], made["seq"], made["updates"]) == ("1.0", seq, 1)
+    kept = releases_path(place)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept, kept / "index.json")] == [0o700, 0o600]
     assert "there is a release 1.0 already" in gossip("model", "release", "1.0", *here, code=exits.USAGE)
     assert facts("model", "releases", *here)["in_use"] == ""
     assert facts("status", *here)["release"] == ""

@@ -41,6 +41,19 @@ def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
     assert masked(url) == shown
 
 
+@pytest.mark.parametrize(
+    ("token", "word"),
+    [
+        ("1234567", "123456"), ("0badcafe", "0badcaf"), ("ab1c2d3xyz", "ab1c2d3xy"),
+        ("AbcdefghijklmnopqrsT", "AbcdefghijklmnopqrS"), ("abcdefghijklmnopqrs1", "abcdefghijklmnopqr1"),
+        ("a" * 32, "a" * 31), ("1234%35678", "12%334"),
+    ],
+)  # fmt: skip
+def test_from_this_length_on_a_word_is_a_token(token: str, word: str) -> None:
+    assert masked(f"https://a.example/{token}/x") == "https://a.example/…/x"
+    assert masked(f"https://a.example/{word}/x") == f"https://a.example/{word}/x"
+
+
 _web = st.from_regex(
     r"https?://([a-z]{1,9}[.@:]){1,4}[a-z]{2,9}(/[\w%@=;.+-]{0,40}){0,4}(\?[\w&=%;]{0,40})?", fullmatch=True
 )
