@@ -30,10 +30,11 @@ FELT: Final = 32  # rows in a pass over the data that a judgement stands behind,
 
 
 class Felt:
-    """One reading of a data set under `standing`. `rows`: how often in a pass each judgement is to be shown."""
+    """One reading of a data set under `standing`, and under a promise of `epsilon` (0: none)."""
 
-    def __init__(self, standing: Standing, rows: int = FELT) -> None:
-        self.standing, self._rows = standing, rows
+    def __init__(self, standing: Standing, epsilon: float = 0.0) -> None:
+        self.standing = standing
+        self._rows = 1 if epsilon else FELT  # how often in a pass each judgement is to be shown
         self.counts: Counter[int] = Counter()  # of rows that are committed to, by class
         self._seen: Counter[int] = Counter()  # by judgement
         self._kept: dict[int, list[Block]] = {}  # of those with fewer rows than FELT

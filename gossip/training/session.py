@@ -46,7 +46,7 @@ from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, m
 from gossip.training.checks import few
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.divergence import check_change
-from gossip.training.judged import FELT, Felt
+from gossip.training.judged import Felt
 from gossip.training.protocol import Cut, Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
 from gossip.training.spec import ModelSpec
 from ledger.entry import Claim
@@ -123,7 +123,7 @@ class Session:
         data = read_data(
             spec, _paths(own.files), Path(own.validation) if own.validation else None, salt=salt,
             setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves) if own.leaves else None, licence=licence,
-            borrowed=own.borrowed, felt=Felt(_judged(own), rows=1 if epsilon else FELT), progress=_Paced(progress),
+            borrowed=own.borrowed, felt=Felt(_judged(own), epsilon), progress=_Paced(progress),
         )  # fmt: skip
         try:
             promise = _promise(spec, data, epsilon, account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,12 @@ from gossip.filterlists.judging import Judgement, Standing, judgement_of
 from gossip.filterlists.requests import parse_record
 from gossip.filterlists.split import is_held_out
 from gossip.training.blocks import Bags
-from gossip.training.dataset import DataSet, read_data
+from gossip.training.dataset import DataSet, cut_own, read_data
 from gossip.training.judged import FELT, Felt
 from gossip.training.spec import FILTERLIST, ModelSpec
 from ledger.errors import LocalError
-from tests.training.test_public_data import opened, read
+from ledger.opening import verify_shard
+from tests.training.test_public_data import BOB, SWARM, opened, public, read
 
 SPEC = ModelSpec.parse(FILTERLIST)
 SALT = b"\x05" * 32
@@ -33,8 +35,8 @@ def file(path: Path, *rows: dict[str, object]) -> Path:
     return path
 
 
-def taken(path: Path, *said: Judgement, rows: int = FELT) -> DataSet:
-    data = read_data(SPEC, [path], None, salt=SALT, felt=Felt(Standing(said), rows))
+def taken(path: Path, *said: Judgement, epsilon: float = 0.0, validation: Path | None = None) -> DataSet:
+    data = read_data(SPEC, [path], validation, salt=SALT, felt=Felt(Standing(said), epsilon))
     data.rows.close()
     return data
 
@@ -49,6 +51,9 @@ def test_a_judgement_overrides_the_label_in_training_and_in_what_is_judged_by(tm
     assert len(said.rows) == 40  # as many as FELT and more: they need no help
     assert said.held_out is not None
     assert set(said.held_out.labels.tolist()) == {SPEC.classes.index("tracker")}
+    apart = taken(path, judgement_of("cdn.test", "tracker", time=1), validation=path)  # rows that only judge, as well
+    assert apart.held_out is not None
+    assert set(apart.held_out.labels.tolist()) == {SPEC.classes.index("tracker")}
 
 
 def test_what_no_row_shows_is_rows_of_its_own_and_is_felt_but_counted_once(tmp_path: Path) -> None:
@@ -60,7 +65,7 @@ def test_what_no_row_shows_is_rows_of_its_own_and_is_felt_but_counted_once(tmp_p
     assert said.commitment.records == 47
     assert said.commitment.duplicates == 0
     assert len(said.rows) == 40 + FELT + 6 * (FELT // 6)
-    under_a_promise = taken(path, url, rows=1)
+    under_a_promise = taken(path, url, epsilon=8.0)
     assert len(under_a_promise.rows) == under_a_promise.commitment.records == 41
 
 
@@ -98,3 +103,15 @@ def test_what_is_opened_of_public_data_is_what_was_judged_and_no_own_row_is_publ
     assert len(shown) == 59
     with pytest.raises(LocalError, match="no longer those that were committed to"):
         opened([path], data, SPEC)  # as the file says: that is not what was committed to
+    lent = {
+        "setting": replace(public([path]), lends=(BOB.peer,)), "swarm": SWARM, "leaves": path.with_name("leaves"),
+        "root": data.commitment.root, "to": [BOB],
+    }  # fmt: skip
+    rows = [
+        parse_record(each.key, each.value)
+        for number, shard in enumerate(cut_own(SPEC, [path], None, judged=said, **lent))
+        for each in verify_shard(shard, data.commitment, SWARM, number).records
+    ]
+    assert [row.url for row in rows if row and row.label == "tracker"] == ["https://cdn.test/a7.js"]
+    with pytest.raises(LocalError, match="no longer those that were committed to"):
+        cut_own(SPEC, [path], None, **lent)
