@@ -99,6 +99,8 @@ def test_each_request_is_one_object_with_these_fields(capture: str, model: str, 
     assert (told["requests"], told["to_block"], told["open"], told["listed"], told["excepted"]) == (6, 5, 3, 1, 1)
     assert (told["threshold"], told["precision"], told["recall"]) == (0.9, 0.992, 0.81)
     assert told["lists"] == [{"name": "Ann's list", "version": "7", "date": ""}]
+    assert (told["by_list"], told["notes"], told["bad"]) == ({"Ann's list": 1}, [], 0)
+    assert told["groups"][0]["sample"] == {key: rows[0][key] for key in ("url", "page")}
     assert [(group["domain"], group["band"]) for group in told["groups"]] == [
         ("fresh.example", "open on several sites"), ("pixel.example", "open"), ("listed.example", "known"),
         ("pardoned.example", "known"), ("news.example", "quiet"),
