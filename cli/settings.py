@@ -8,6 +8,7 @@ NO_COLOR, COLUMNS and TERM are read by rich itself.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -20,6 +21,7 @@ from ledger.errors import LocalError
 
 DEMO_RUNS: Final = "demo-runs"  # the demo keeps its runs here, out of the list of swarms
 SHELF: Final = "lists.json"  # the user's own copies of filter lists, for all swarms
+MAX_SHELF_BYTES: Final = 1 << 20
 STORE: Final = "peer.db"  # a folder with this file is a peer's directory
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # one folder name on every platform
 
@@ -130,9 +132,16 @@ def new_demo_directory() -> Path:
 
 
 def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> None:
-    """LocalError if what a command is about to write is a file that it reads, or one in a folder that it reads."""
+    """LocalError if what a command is about to write is a file that it reads, or one in a folder that it reads; or a
+    filter list that is remembered, whether it is read or not: nothing is ever written into a list."""
     if out is None or not out.exists():
         return
+    for kept in _remembered():
+        if kept.exists() and out.samefile(kept):
+            raise LocalError(
+                f"{option} {out} would overwrite a filter list", why="gossip lists remembers it",
+                next_step=f"name another file with {option}",
+            )  # fmt: skip
     for path in read:
         if path is None or not path.exists():
             continue
@@ -142,6 +151,15 @@ def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> 
                 why="it is one of the files given" if path.is_file() else f"it lies in {path}",
                 next_step=f"name another file with {option}",
             )
+
+
+def _remembered() -> list[Path]:
+    """The files of the lists on the shelf. A shelf that cannot be read is the business of who asks lists."""
+    try:
+        with shelf_path().open("rb") as file:
+            return [Path(kept["path"]) for kept in json.loads(file.read(MAX_SHELF_BYTES))["lists"]]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
 
 
 def check_page(html: Path | None, read: Iterable[Path | None]) -> None:

@@ -135,7 +135,10 @@ def test_lint_says_line_level_rule_and_reason_and_counts_at_the_end(tmp_path: Pa
         "2 errors, 1 warning, 1 style\n"
     )
     facts = json.loads(run("lint", bad, "--json", code=1))
-    assert facts["counts"]["found"] == {"covered": 1, "unknown-option": 1, "unreadable": 1}
+    assert facts["counts"] == {
+        "network": 5, "exceptions": 1, "hosts": 0, "cosmetic": 1, "comments": 5, "unreadable": 1,
+        "found": {"covered": 1, "unknown-option": 1, "unreadable": 1}, "dropped_by_adblock": {"removeparam": 1},
+    }  # fmt: skip
     assert [each["line"] for each in facts["findings"]] == [6, 8, 10]
     assert "Nothing was found." in run("lint", put(tmp_path / "good.txt", "||a.example^\n"))
     assert "--style x is not known" in run("lint", bad, "--style", "x", code=2)
@@ -152,6 +155,7 @@ def test_a_report_says_what_fired_what_is_needless_and_how_little_was_seen(tmp_p
     assert "My Privacy:7 @@||ads.example/ok" in " ".join(run("report", capture, "--all").split())
     (of,) = json.loads(run("report", capture, "--json"))["lists"]
     assert (of["fired"], of["never_fired"], of["exceptions_never_fired"], len(of["covered"])) == (2, 0, 1, 1)
+    assert [of[key] for key in ("twice", "covered_as_seen", "dropped_by_engine", "not_tried")] == [[], [], 0, 0]
     assert [(each["line"], each["hits"], each["sites"]) for each in of["hits"]] == [(5, 2, 2), (6, 1, 1)]
     run("report", capture, "--csv", tmp_path / "out.csv", "--all")
     with (tmp_path / "out.csv").open() as file:
@@ -166,7 +170,22 @@ def test_a_report_says_what_fired_what_is_needless_and_how_little_was_seen(tmp_p
 def test_a_report_needs_a_list_and_says_bad_rows(tmp_path: Path) -> None:
     capture = put(tmp_path / "mon.jsonl", json.dumps(ROWS[0]) + "\n{\n")
     assert "no list to report on" in run("report", capture, code=2)
-    assert "1 row left out" in run("report", capture, "--list", put(tmp_path / "mine.txt", LIST), code=1)
+    mine = put(tmp_path / "mine.txt", LIST)
+    assert "1 row left out" in run("report", capture, "--list", mine, code=1)
+    done = CliRunner().invoke(app, ["lists", "report", str(capture), "--list", str(mine), "--json"])
+    told = json.loads(done.stdout)
+    assert [told[key] for key in ("requests", "rows_left_out", "matched", "excepted", "without_page")] == [
+        1,
+        1,
+        1,
+        0,
+        0,
+    ]
+    run("add", mine)
+    put(tmp_path / "other.txt", "! Title: Other\n||x.example^\n")
+    run("add", tmp_path / "other.txt")
+    mine.unlink()
+    assert "mine.txt: cannot be read" in run("report", capture, code=1)  # and the other is reported on
 
 
 def test_nothing_that_a_list_says_acts_on_a_terminal(tmp_path: Path) -> None:
@@ -191,5 +210,5 @@ def test_no_command_writes_over_a_list_that_is_remembered(tmp_path: Path) -> Non
     ):  # fmt: skip
         done = CliRunner().invoke(app, list(map(str, words)), env={"COLUMNS": "200"})
         assert done.exit_code == 2
-        assert "would overwrite a filter list" in str(done.exception or done.output)
+        assert "would overwrite a filter list" in done.output
     assert mine.read_text() == LIST
