@@ -201,14 +201,17 @@ def preprocessed(text: str) -> str:
 def in_force(text: str) -> Iterator[tuple[int, str]]:
     """The lines that `!#if` leaves, each with its number, from 1."""
     conditions = [True]
+    false = 0  # of them: all() at each line would take the square of a list that nests them
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("!#if "):
             name = line[5:].strip()
             conditions.append((name.removeprefix("!") in TRUE_HERE) is not name.startswith("!"))
+            false += not conditions[-1]
         elif line.startswith("!#else"):
             conditions[-1] = not conditions[-1]
+            false += -1 if conditions[-1] else 1
         elif line.startswith("!#endif"):
             if len(conditions) > 1:
-                conditions.pop()
-        elif all(conditions):
+                false -= not conditions.pop()
+        elif not false:
             yield number, line

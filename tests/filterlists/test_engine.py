@@ -131,3 +131,16 @@ def test_a_request_without_a_page_is_one_from_a_site_that_no_list_knows(each: Li
 def test_what_is_no_address_is_blocked_by_nobody(each: Lists) -> None:
     for url in ("", "ads.example", "data:text/plain,ads.example", "https://ads.example/\ud800"):
         assert each.hits(PAGE, url, "script") == ()
+
+
+def test_conditions_within_conditions_cost_a_list_no_more_than_its_lines() -> None:
+    """Ten thousand of them took the square of it; a list of a megabyte never ended."""
+    deep = 40_000
+    text = (
+        "!#if ext_ublock\n" * deep
+        + "||a.example^\n" * deep
+        + "!#if false\n||b.example^\n!#else\n||c.example^\n!#endif\n"
+    )
+    text += "!#endif\n" * (deep + 3) + "!#if env_mobile\n||d.example^\n!#endif\n||e.example^\n"
+    lines = preprocessed(text).splitlines()
+    assert lines == ["||a.example^"] * deep + ["||c.example^", "||e.example^"]
