@@ -1,7 +1,7 @@
 """A capture scored and held as a whole, for commands that look at all of it at once: suggest, flag, triage.
 
-Requests that are the same (page, URL and type) are held once, and at most MAX_ROWS of them, about 300 MB: what comes
-after that is counted, said, and not looked at. `gossip score` has no such bound.
+Requests that are the same (page, URL and type) are held once, and at most MAX_ROWS of them, with MAX_CHARS of URLs,
+about 300 MB: what comes after that is counted, said, and not looked at. `gossip score` has no such bound.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gossip.filterlists.sighting import Sighting
 
 MAX_ROWS: Final = 400_000
+MAX_CHARS: Final = 120_000_000  # of URLs and pages: 300 in each row
 NO_LISTS: Final = "no lists were asked, so what they block already is proposed again"
 
 Shown = Callable[[str], str]
@@ -77,7 +78,8 @@ class Whole:
         ]
         if self.dropped:
             lines.append(
-                f"left out   {render.many(self.dropped, 'request')}: more than are held at once ({MAX_ROWS:,})"
+                f"left out   {render.many(self.dropped, 'request')}: more than are held at once "
+                f"({MAX_ROWS:,}, or {MAX_CHARS // 10**6} MB of URLs)"
             )
         if self.captures.bad:
             lines.append(f"bad rows   {self.captures.bad:,}")
@@ -107,7 +109,7 @@ def whole(
         scorer = recalibrated(scorer, calibrate)
     known = known_lists(lists)
     held: dict[tuple[str, str, str], Scored] = {}
-    repeats = dropped = 0
+    repeats = dropped = chars = 0
     with Progress() as progress:
         captures = Captures(paths, progress)
         census = captures.census()
@@ -116,7 +118,8 @@ def whole(
                 key = (row.seen.page, row.seen.url, row.seen.type)
                 if key in held:
                     repeats += 1
-                elif len(held) < MAX_ROWS:
+                elif len(held) < MAX_ROWS and chars < MAX_CHARS:
+                    chars += len(row.seen.page) + len(row.seen.url)
                     held[key] = row
                 else:
                     dropped += 1

@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from msgspec import structs
+
 from gossip.advisor.scored import Scored
 
 SEVERAL: Final = 2  # sites: what only one shows may be its own business
@@ -35,6 +37,7 @@ MAX_ALL_SITES: Final = 1 << 20
 MAX_LISTS: Final = 1 << 8
 REST: Final = "…"  # in place of a domain or pattern beyond the limits
 MAX_PATTERN_CHARS: Final = 80
+MAX_SAMPLE_CHARS: Final = 1_000  # of a URL or page that is kept to be shown; what is cut off ends between two words
 _VARIES: Final = re.compile(r"[\w~=%+-]{32,}|(?=[a-f]*[0-9])[0-9a-f]{8,}|[0-9]+", re.I | re.A)
 
 Band = Literal["open on several sites", "open", "known", "quiet"]
@@ -83,8 +86,9 @@ class Groups:
 
     def add(self, row: Scored) -> None:
         """Count one request."""
+        domain, site = row.seen.domain, row.seen.site
+        row = _short(row)
         seen = row.seen
-        domain, site = seen.domain, seen.site
         if domain not in self._domains and len(self._domains) >= MAX_DOMAINS:
             domain = REST
         whole, patterns = self._domains.setdefault(domain, (_Count(row), {}))
@@ -184,6 +188,23 @@ class _Count:
         sites = self.open_sites if self.open else self.sites
         names = tuple(name for name, _ in sorted(self.lists.items(), key=lambda pair: (-pair[1], pair[0])))
         return Figures(self.requests, self.to_block, self.open, self.listed, len(sites), self.best, names)
+
+
+def _short(row: Scored) -> Scored:
+    """As it is kept: an advertiser's URLs of 32 KiB would be gigabytes."""
+    seen = row.seen
+    if len(seen.url) <= MAX_SAMPLE_CHARS and len(seen.page) <= MAX_SAMPLE_CHARS:
+        return row
+    short = structs.replace(seen, url=_cut(seen.url), page=_cut(seen.page))
+    return Scored(short, row.p_ad, row.p_tracker, row.p_block, row.block, row.listed_by, row.excepted_by)
+
+
+def _cut(url: str) -> str:
+    """Half a token might not be masked as the whole is."""
+    if len(url) <= MAX_SAMPLE_CHARS:
+        return url
+    begin = url[:MAX_SAMPLE_CHARS]
+    return begin[: max(begin.rfind("/"), begin.rfind("?"), begin.rfind("&")) + 1] + REST
 
 
 def _is_better(row: Scored, than: Scored) -> bool:

@@ -119,3 +119,13 @@ def test_a_capture_that_never_ends_fills_no_memory(monkeypatch: pytest.MonkeyPat
     assert max(group.figures.sites for group in found) == 4
     assert {REST} < {group.domain for group in found}
     assert len(pattern_of("https://a.example/" + "ab/" * 9000)) == MAX_PATTERN_CHARS
+
+
+def test_of_the_longest_urls_as_much_is_kept_as_is_shown_and_no_half_of_a_token() -> None:
+    """Two gigabytes of URLs came packed in two megabytes, and were held."""
+    url = "https://ads.example/unit/" + "ab/" * 300 + "s3cr3tT0ken99ZZ" * 9 + "/" + "x" * 30_000
+    (group,) = grouped([scored(url, 0.9, page=f"{NEWS}?a=1&b=2&c={'d' * 30_000}")])
+    kept = group.figures.best.seen
+    assert kept.url == "https://ads.example/unit/" + "ab/" * 300 + REST
+    assert kept.page == f"{NEWS}?a=1&b=2&{REST}"
+    assert (group.domain, group.figures.sites) == ("ads.example", 1)

@@ -13,11 +13,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import exits, flag, suggest, triage
+from cli import exits, flag, suggest, triage, whole
 from cli.app import app
 from cli.group import Gossip
 from tests.advisor.models import model_file
 from tests.cli.test_hostile_names import TEXTS, assert_harmless
+
+pytestmark = pytest.mark.usefixtures("offline")
 
 ALONE = typer.Typer(cls=Gossip)  # the three commands without the others, which take longer to build than to run
 for command in (suggest.suggest, flag.flag, triage.triage):
@@ -92,7 +94,15 @@ def test_rules_are_told_with_their_evidence_in_words_and_as_json(bench: Bench) -
         "||serve.banners.example^", 2, ["news.example", "shop.test"],
     )  # fmt: skip
     assert (second["rule"], second["label"]) == ("||img.pixels.example^", "tracker")
+    assert set(first) == {
+        "rule", "kind", "label", "requests", "unsure", "sites", "score", "strength", "sample", "coverage", "near",
+        "collateral", "file", "commit",
+    }  # fmt: skip
+    assert (first["sample"]["url"], first["commit"]) == ("https://serve.banners.example/show.js?uid=…", "A")
+    assert first["strength"] > second["strength"] > 0
+    assert (first["near"], first["collateral"]) == ([], {"requests": 0, "sample": None})
     assert (report["requests"], report["distinct"], report["lists"]) == (7, 7, ["EasyList"])
+    assert (report["more"], report["weak"], report["left"], report["first"], report["last"]) == (0, 0, 0, None, None)
     assert report["standing"] == {"sure": 3, "unsure": 0, "spared": 2, "listed": 2}
     for told in (first["rule"], second["rule"], "ad: 2 requests of 2 sites", "sites: news.example, shop.test"):
         assert told in said
@@ -125,6 +135,23 @@ def test_what_is_asked_for_is_bounded(bench: Bench) -> None:
     assert "1 rule more, less sure: --max 2" in gossip("suggest", *bench.words("--max", "1"))
 
 
+def test_a_rule_that_hits_what_a_list_excepts_comes_only_when_asked_for_and_as_a_comment(bench: Bench) -> None:
+    Path(bench.easy).write_text(f"{EASY}?keep=$script\n@@||mix.example/a/x.js?keep$script\n||mix.example/old/\n")
+    rows = [
+        (f"https://{site}.test/", f"https://mix.example/a/x.js?{'keep' if site == 'd' else site}=1", "script")
+        for site in "abcd"
+    ]
+    bench.capture = bench.write("mix.jsonl", [*rows, ("https://a.test/", "https://mix.example/old/1.js", "script")])
+    report = facts("suggest", *bench.words())
+    assert (report["proposals"], report["left"]) == ([], 3)
+    (one,) = facts("suggest", *bench.words("--allow-collateral"))["proposals"]
+    assert (one["requests"], one["collateral"]["requests"]) == (3, 1)
+    assert one["collateral"]["sample"]["url"] == "https://mix.example/a/x.js?keep=…"
+    assert [(near["list"], near["requests"]) for near in one["near"]] == [("EasyList", 1)]
+    assert one["commit"] == "M"
+    assert f"\n! {one['rule']}\n" in gossip("suggest", *bench.words("--allow-collateral", "--style", "easylist"))
+
+
 def test_what_one_list_misses_though_another_blocks_it(bench: Bench, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.txt"
     hosts.write_text("! Title: Hosts\n||serve.banners.example^\n")
@@ -149,10 +176,17 @@ def test_rules_that_block_what_scores_benign_are_flagged(bench: Bench) -> None:
     assert flag["exceptions"] == [
         {"rule": "@@||news.example/widget/team.json$xmlhttprequest,domain=news.example", "frees": 1}
     ]
+    assert set(flag) == {
+        "list", "rule", "hits", "benign", "sites", "score", "strength", "sample", "exceptions", "left",
+    }  # fmt: skip
+    assert (flag["sample"]["url"], flag["left"]) == ("https://news.example/widget/team.json", 0)
+    assert flag["strength"] > 0
     said = gossip("flag", *bench.words())
     for told in ("/widget/*", flag["exceptions"][0]["rule"], "a list is right until a person has looked"):
         assert told in said
     assert facts("flag", *bench.words("--min-sites", "2"))["flags"] == []
+    Path(bench.easy).write_text(f"{EASY}||news.example/widget/\n")
+    assert [len(facts("flag", *bench.words(*more))["flags"]) for more in ([], ["--max", "1"])] == [1, 1]
     gossip("flag", bench.capture, "--model", bench.model, code=exits.USAGE)
 
 
@@ -163,7 +197,11 @@ def test_a_report_of_a_page_comes_to_suspects(bench: Bench) -> None:
     assert (missed["kind"], missed["proposal"]["rule"]) == ("missed", "||serve.banners.example^")
     assert (broken["kind"], broken["blocked_by"]) == ("broken", [{"list": "EasyList", "rule": "/widget/*"}])
     assert broken["exception"]["rule"] == "@@||news.example/widget/team.json$xmlhttprequest,domain=news.example"
-    assert broken["nearest"]["rule"] == "/widget/*"
+    assert broken["nearest"] == {"list": "EasyList", "rule": "/widget/*", "likeness": "same words"}
+    assert set(missed["proposal"]) == {"rule", "requests", "sites", "score", "collateral"}
+    assert [each["kind"] for each in facts("triage", "news.example", *bench.words("--max", "1"))["suspects"]] == [
+        "missed"
+    ]
     said = gossip("triage", "https://news.example/", *bench.words())
     for told in ("missed", "broken", "||serve.banners.example^", "nearest rule (same words), EasyList: /widget/*"):
         assert told in said
@@ -219,3 +257,15 @@ def test_no_page_request_or_list_acts_on_a_terminal_or_becomes_a_rule(bench: Ben
         "||serve.banners.example^", "||img.pixels.example^",
     ]  # fmt: skip
     assert all(not line or line.startswith(("!", "||")) for line in out.read_text("utf-8").splitlines())
+
+
+def test_what_is_beyond_the_memory_for_urls_is_counted_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole, "MAX_CHARS", 5_000)
+    rows = [
+        ("https://news.example/", f"https://ads{number}.example/{'x/' * 1000}a.js", "script") for number in range(9)
+    ]
+    bench = Bench(tmp_path, rows)
+    assert (facts("suggest", *bench.words())["distinct"], facts("suggest", *bench.words())["dropped"]) == (3, 6)
+    assert "left out   6 requests" in gossip("suggest", *bench.words())
