@@ -94,7 +94,9 @@ def outgoing(source: str | None, snapshot: str | None, *, final: bool = False) -
     return Outgoing(ModelSpec.parse(found.model), theta, f"{log[:8]}/{seq}", origin=origin)
 
 
-def _chosen(read: Opened, snapshot: str | None, *, final: bool) -> tuple[str, int]:
+def _chosen(
+    read: Opened, snapshot: str | None, *, final: bool, otherwise: str = "leave --final out to export one that is not"
+) -> tuple[str, int]:
     """The snapshot that is meant. LocalError if it is none; NotFinal if it has to be final, and is not."""
     require(read)
     log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
@@ -105,8 +107,8 @@ def _chosen(read: Opened, snapshot: str | None, *, final: bool) -> tuple[str, in
     if final and (log, seq) not in _finals(read):
         raise NotFinal(
             f"snapshot {log[:8]}/{seq} is not final" if snapshot is not None else "no snapshot here is final",
-            why="a majority of the swarm's witnesses has not signed it" if snapshot is not None else "",
-            next_step="wait for the witnesses, or leave --final out to export one that is not final",
+            why="a majority of the swarm's witnesses has to have signed it",
+            next_step=f"wait for the witnesses (gossip status shows them), or {otherwise}",
         )
     return log, seq
 
@@ -118,19 +120,7 @@ def release(place: Path, name: str, snapshot: str | None, now: int) -> Release:
 
     releases.refuse_taken(place, name)
     with _read(str(place)) as read:
-        require(read)
-        log, seq = read.find(snapshot) if snapshot is not None else _newest(read)
-        if not isinstance(read.replica.entry(log, seq), Snapshot):
-            raise LocalError(
-                f"{plain(snapshot, 60)} is no snapshot", next_step="gossip ledger log lists them: name one as PEER/SEQ"
-            )
-        if (log, seq) not in _finals(read):
-            raise NotFinal(
-                f"snapshot {log[:8]}/{seq} is not final" if snapshot is not None else "no snapshot here is final",
-                why="only what a majority of the swarm's witnesses has signed is released",
-                next_step="wait for the witnesses (gossip status shows them), or keep it as a file with: "
-                "gossip model export --out FILE",
-            )
+        log, seq = _chosen(read, snapshot, final=True, otherwise="keep it as a file: gossip model export --out FILE")
         found = _folded(read, log, seq)
         header = make_header(read.replica, log, seq, found.model_hash)
         return releases.add(

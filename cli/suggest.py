@@ -25,7 +25,7 @@ from ledger.errors import LocalError
 
 if TYPE_CHECKING:
     from gossip.advisor.propose import Proposal, Suggested
-    from gossip.advisor.styles import Style
+    from gossip.filterlists.lint_style import Style
 
 MAX: int = 50
 NAMED: int = 5  # sites
@@ -82,7 +82,7 @@ def suggest(
 
 
 def _style(style: str | None, out: Path | None) -> Style | None:
-    from gossip.advisor.styles import STYLES
+    from gossip.filterlists.lint_style import STYLES
 
     for known in STYLES:
         if style == known or (style is None and out is not None):

@@ -25,13 +25,9 @@ from typing import Final, Literal
 from gossip.advisor.candidates import Candidate
 from gossip.advisor.evidence import is_own
 from gossip.advisor.propose import Proposal, Suggested
+from gossip.filterlists.lint_style import SHORT, Style
 
-Style = Literal["easylist", "uassets"]
-STYLES: Final[tuple[Style, ...]] = ("easylist", "uassets")
 ISSUE: Final = "https://github.com/uBlockOrigin/uAssets/issues/NUMBER"
-UBLOCK: Final = {  # uBlock's own words for options
-    "third-party": "3p", "xmlhttprequest": "xhr", "subdocument": "frame", "stylesheet": "css", "document": "doc",
-}  # fmt: skip
 MAX_SITES_NAMED: Final = 5
 
 Shown = Callable[[str], str]
@@ -120,7 +116,7 @@ def spelt(rule: Candidate, style: Style) -> str:
     if style == "easylist":
         return rule.text
     options = [*rule.types, *(["third-party"] if rule.third_party else [])]
-    words = [UBLOCK.get(option, option) for option in options]
+    words = [SHORT.get(option, option) for option in options]
     if rule.sites:
         words.append("from=" + "|".join(rule.sites))
     return rule.pattern + ("$" + ",".join(words) if words else "")

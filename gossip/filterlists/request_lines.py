@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, Literal
 
 import msgspec
 
-from gossip.filterlists.lines import TOO_LONG, lines_of
+from gossip.filterlists.lines import rows_of
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.tally import Tally
 from ledger.errors import LocalError
@@ -46,23 +46,10 @@ _ROWS: Final = msgspec.json.Decoder(_Row)
 def rows(path: Path, file: BinaryIO, tally: Tally) -> Iterator[Sighting | LocalError]:
     """All of a file."""
     tally.format = FORMAT
-    for line in lines_of(path, file):
-        if isinstance(line, LocalError):
-            yield line
-            return
-        number, text = line
-        if text is not None and not text.strip():
-            continue
-        found = _sighted(text, tally)
-        if isinstance(found, str):
-            yield tally.fault(path, f"row {number}", found)
-        elif found is not None:
-            yield found
+    return rows_of(path, file, tally, lambda line: _sighted(line, tally))
 
 
-def _sighted(text: bytes | None, tally: Tally) -> Sighting | str | None:
-    if text is None:
-        return TOO_LONG
+def _sighted(text: bytes, tally: Tally) -> Sighting | str | None:
     try:
         row = _ROWS.decode(text)
     except msgspec.ValidationError as error:

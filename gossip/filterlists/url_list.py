@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from gossip.filterlists.lines import TOO_LONG, lines_of
+from gossip.filterlists.lines import rows_of
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.tally import Tally
 from ledger.errors import LocalError
@@ -24,23 +24,10 @@ FORMAT: Final = "list of URLs"
 def rows(path: Path, file: BinaryIO, tally: Tally) -> Iterator[Sighting | LocalError]:
     """All of a file."""
     tally.format = FORMAT
-    for line in lines_of(path, file):
-        if isinstance(line, LocalError):
-            yield line
-            return
-        number, text = line
-        if text is not None and (not text.strip() or text.lstrip().startswith(b"#")):
-            continue
-        found = _sighted(text, tally)
-        if isinstance(found, str):
-            yield tally.fault(path, f"row {number}", found)
-        elif found is not None:
-            yield found
+    return rows_of(path, file, tally, lambda line: _sighted(line, tally), comment=b"#")
 
 
-def _sighted(text: bytes | None, tally: Tally) -> Sighting | str | None:
-    if text is None:
-        return TOO_LONG
+def _sighted(text: bytes, tally: Tally) -> Sighting | str | None:
     try:
         words = [word.strip() for word in text.decode().strip().split("\t")]
     except UnicodeDecodeError:
