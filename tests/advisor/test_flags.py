@@ -78,6 +78,30 @@ def test_an_exception_never_frees_what_scores_as_to_be_blocked() -> None:
     assert found.left == 1
 
 
+def test_the_narrow_exceptions_are_taken_where_one_for_all_would_free_what_is_to_be_blocked() -> None:
+    rows = [
+        scored("https://cdn.media.example/player/ads/one/a.js", 0.04),
+        scored("https://cdn.media.example/player/ads/two/b.js", 0.05),
+        scored("https://cdn.media.example/player/ads/c.js", 0.99),
+    ]
+    (found,) = flags(rows)
+    assert sorted(each.text.partition("$")[0] for each in found.exceptions) == [
+        "@@||cdn.media.example/player/ads/one/a.js", "@@||cdn.media.example/player/ads/two/b.js",
+    ]  # fmt: skip
+    assert found.left == 0
+
+
+def test_an_exception_that_the_engine_takes_for_more_than_was_meant_is_not_suggested() -> None:
+    class Greedy:
+        read = (True,) * 9
+
+        def blocks(self, index: int, page: str, url: str, kind: str) -> bool:
+            return True
+
+    (found,) = flag(asked(ROWS[:2]), hits, lambda rules: Greedy())
+    assert (found.exceptions, found.left) == ((), 1)
+
+
 def test_one_exception_for_what_shares_a_folder() -> None:
     rows = [
         scored("https://cdn.media.example/player/ads/one.js", 0.04),
@@ -133,6 +157,12 @@ def test_a_report_comes_to_ranked_suspects_of_that_page_with_rules_and_exception
     assert unsure.nearest is not None
     assert unsure.nearest.rule == "||cdn.media.example/player/ads"
     assert unsure.nearest.likeness == "same host"
+
+
+def test_a_single_request_of_a_reported_page_is_enough_for_a_rule() -> None:
+    (found,) = triage(NEWS, asked([scored("https://lone.example/x/one.js", 0.92)]), hits, trial).suspects
+    assert found.proposal is not None
+    assert found.proposal.text == "||lone.example^"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,12 @@ def test_an_engine_that_does_not_block_the_evidence_leaves_nothing_to_propose() 
 
     assert suggest(rows, lambda rules: Illiterate(rules)).proposals == ()
 
+    class HalfDeaf(Deaf):
+        def blocks(self, index: int, page: str, url: str, kind: str) -> bool:
+            return url == rows[0].seen.url
+
+    assert suggest(rows, lambda rules: HalfDeaf(rules)).proposals == ()  # not all that it was made for
+
 
 def test_an_engine_that_hits_more_than_was_meant_is_believed() -> None:
     class Greedy:
@@ -165,6 +171,8 @@ def test_the_page_itself_is_never_evidence() -> None:
         scored("https://landing.example/", 0.99, page="https://landing.example/", kind="document"),
         scored("https://landing.example/go#top", 0.99, page="https://landing.example/go", kind="other"),
     ]
+    pages = ("https://landing.example/offer/a.html", "https://landing.example/offer/b.html")
+    rows += [scored(page, 0.99, page=page, kind="document") for page in pages]
     assert suggest(rows, trial, collateral=True).proposals == ()
 
 
