@@ -106,8 +106,36 @@ def _figures(figures: Figures, told: Told) -> dict[str, Any]:
 
 
 def shown_patterns(group: Group) -> list[Pattern]:
-    """The first few; where some are to be blocked, none of the others."""
-    return [part for part in group.patterns if part.figures.to_block or not group.figures.to_block][:PATTERNS]
+    """The first few of those that put the group where it stands."""
+    return telling(group)[:PATTERNS]
+
+
+def telling(group: Group) -> list[Pattern]:
+    """Where some requests are open, the paths that have one; else where some are to be blocked, those."""
+    if group.figures.open:
+        return [part for part in group.patterns if part.figures.open]
+    return [part for part in group.patterns if part.figures.to_block or not group.figures.to_block]
+
+
+def lone(group: Group) -> Pattern | None:
+    """The one path that a group is about: it is shown on the group's own line."""
+    parts = telling(group) if group.figures.open else group.patterns
+    return parts[0] if len(parts) == 1 else None
+
+
+def heads(told: Told, groups: Sequence[Group]) -> tuple[str, str]:
+    """Of the columns with counts and lists. Under the titles that promise open requests only these are counted, and
+    the lists are those that block others of the same domain or path."""
+    return ("open", "rest by") if _tells_open(told, groups[0].figures) else ("requests", "lists")
+
+
+def counted(told: Told, figures: Figures) -> int:
+    """What stands under that head."""
+    return figures.open if _tells_open(told, figures) else figures.requests
+
+
+def _tells_open(told: Told, figures: Figures) -> bool:
+    return bool(figures.open) and told.known.engine is not None
 
 
 # ------------------------------------------------------------------ for people
@@ -178,36 +206,37 @@ def foot(told: Told) -> list[str]:
 
 def bad_rows(told: Told) -> list[str]:
     """What of the captures was not scored."""
-    from gossip.filterlists.tally import told as counted
+    from gossip.filterlists.tally import told as tallied
 
     lines = []
     for path, tally in zip(told.captures.paths, told.captures.tallies, strict=True):
-        lines += [f"{visible(path.name, 80)}: {visible(line)}" for line in counted(tally)]
+        lines += [f"{visible(path.name, 80)}: {visible(line)}" for line in tallied(tally)]
     return lines
 
 
 def _table(told: Told, groups: Sequence[Group]) -> None:
     narrow = render.console().width < NARROW
-    head, right = ["P(block)", "ad", "tracker", "requests", "sites", "lists", "domain and path"], {0, 1, 2, 3, 4}
+    count, listed = heads(told, groups)
+    head, right = ["P(block)", "ad", "tracker", count, "sites", listed, "domain and path"], {0, 1, 2, 3, 4}
     if narrow:
-        head, right = ["P", "req.", "sites", "lists", "domain and path"], {0, 1, 2}
+        head, right = ["P", count[:4], "sites", listed, "domain and path"], {0, 1, 2}
     rows = []
     for group in groups:
-        alone = len(group.patterns) == 1
+        only = lone(group)
         name = visible(group.domain, 60) or "(no host)"
-        rows.append(_cells(told, group.figures, name + (visible(group.patterns[0].path) if alone else ""), narrow))
-        if not alone:
+        rows.append(_cells(told, group.figures, name + (visible(only.path) if only else ""), narrow))
+        if only is None:
             parts = shown_patterns(group)
             rows += [_cells(told, part.figures, f"  {visible(part.path)}", narrow) for part in parts]
-            if len(group.patterns) > len(parts):
-                rows.append([*[""] * (len(head) - 1), f"  and {len(group.patterns) - len(parts):,} more"])
+            if left := len(telling(group)) - len(parts):
+                rows.append([*[""] * (len(head) - 1), f"  and {left:,} more"])
     render.table(head, rows, right)
 
 
 def _cells(told: Told, figures: Figures, what: str, narrow: bool) -> list[str]:
     best = figures.best
     listed = listed_by(told, figures, 3 if narrow else 16)
-    counts = [f"{figures.requests:,}", sites(figures), listed, what]
+    counts = [f"{counted(told, figures):,}", sites(figures), listed, what]
     apart = [] if narrow else [render.score(best.p_ad), render.score(best.p_tracker)]
     return [render.score(best.p_block), *apart, *counts]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from cli import render
 from cli.page.parts import level, scroll, section, table, text
 from cli.page.shell import document, figures, verdict_box, write
-from cli.score_told import bad_rows, lists, shown_patterns, sites, threshold
+from cli.score_told import bad_rows, counted, heads, lists, lone, shown_patterns, sites, telling, threshold
 
 if TYPE_CHECKING:
     from cli.score_told import Told
@@ -75,9 +75,10 @@ def _counts(told: Told) -> str:
 
 
 def _band(told: Told, title: str, groups: Sequence[Group]) -> str:
+    count, listed = heads(told, groups)
     head = (
-        ("P(block)", "n"), ("domain, path and sample", "w"), ("ad", "n"), ("tracker", "n"), ("requests", "n"),
-        ("sites", "n"), ("lists", ""),
+        ("P(block)", "n"), ("domain, path and sample", "w"), ("ad", "n"), ("tracker", "n"), (count, "n"),
+        ("sites", "n"), (listed, ""),
     )  # fmt: skip
     rows = [row for group in groups for row in _rows(told, group)]
     return section(title, _NOTES.get(title, ""), scroll(table(head, rows)))
@@ -85,11 +86,11 @@ def _band(told: Told, title: str, groups: Sequence[Group]) -> str:
 
 def _rows(told: Told, group: Group) -> list[list[str]]:
     name = f"<strong>{text(group.domain, 80) or '(no host)'}</strong>"
-    if len(group.patterns) == 1:
-        return [_cells(told, group.figures, f"{name} {_path(told, group.patterns[0])}")]
+    if (only := lone(group)) is not None:
+        return [_cells(told, group.figures, f"{name} {_path(told, only)}")]
     parts = shown_patterns(group)
     rows = [_cells(told, part.figures, _path(told, part)) for part in parts]
-    if left := len(group.patterns) - len(parts):
+    if left := len(telling(group)) - len(parts):
         rows.append(["", f"and {render.many(left, 'path')} more", "", "", "", "", ""])
     return [_cells(told, group.figures, name), *rows]
 
@@ -104,8 +105,8 @@ def _path(told: Told, part: Pattern) -> str:
 def _cells(told: Told, of: Figures, what: str) -> list[str]:
     best = of.best
     return [
-        render.score(best.p_block), what, render.score(best.p_ad), render.score(best.p_tracker), f"{of.requests:,}",
-        sites(of), _lists(told, of),
+        render.score(best.p_block), what, render.score(best.p_ad), render.score(best.p_tracker),
+        f"{counted(told, of):,}", sites(of), _lists(told, of),
     ]  # fmt: skip
 
 

@@ -123,6 +123,26 @@ def test_people_are_shown_first_what_nobody_blocks(capture: str, model: str, ann
     assert "4 more domains: --top 5 shows them all" in gossip("score", capture, "--model", model, "--top", "1")
 
 
+def test_where_no_list_has_a_word_only_what_is_open_is_counted(tmp_path: Path, model: str) -> None:
+    """A domain that a list blocks at one path and not at another: under that title stands the other alone."""
+    pytest.importorskip("adblock")
+    pages = [f"https://{name}.example/" for name in ("news", "shop", "blog")]
+    rows = [{"page": page, "url": f"https://fresh.example/{path}/1.js", "type": "script"}
+            for page in pages for path in ("tag", "old")]  # fmt: skip
+    rows = [*rows[:2], *rows[2:4], rows[5]]  # the new path on two sites, the old one on three
+    capture, list_ = write(tmp_path / "c.jsonl", rows), tmp_path / "own.txt"
+    list_.write_text("! Title: Own\n||fresh.example/old/\n")
+    page = tmp_path / "c.html"
+    said = gossip("score", capture, "--model", model, "--list", str(list_), "--html", str(page))
+    lines = [line.split() for line in said.splitlines()]
+    assert ["P(block)", "ad", "tracker", "open", "sites", "rest", "by", "domain", "and", "path"] in lines
+    assert [line[3:] for line in lines if "fresh" in "".join(line[-1:])] == [
+        ["2", "2", "Own", "fresh.example/tag/*.js"]
+    ]
+    assert "/old/" not in said
+    assert "/old/" not in page.read_text()
+
+
 def test_a_narrow_terminal_keeps_what_matters(capture: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = gossip("score", capture, "--model", model)
     assert "tracker" in wide
