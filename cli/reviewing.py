@@ -56,7 +56,7 @@ def start(given: Sequence[str], model: Path | None, directory: Path | None, *, r
         )  # fmt: skip
     paths, name = files_and_name(list(given))
     place = settings.existing_directory(name, directory)
-    asked = _ranked(paths, model, place)
+    asked = ranked(paths, model, place)
     with keys() as terminal:
         Review(place, asked, raw=raw, terminal=terminal).run()
 
@@ -70,7 +70,8 @@ class Asked:
     has_lists: bool
 
 
-def _ranked(paths: Sequence[Path], model: Path | None, place: Path) -> Asked:
+def ranked(paths: Sequence[Path], model: Path | None, place: Path) -> Asked:
+    """What is worth asking about captures, but for what is judged or was skipped."""
     from itertools import chain, islice
 
     from cli.progress import Progress
@@ -83,8 +84,7 @@ def _ranked(paths: Sequence[Path], model: Path | None, place: Path) -> Asked:
     known = known_lists([])
     with Progress() as progress:
         captures = Captures(paths, progress)
-        census = captures.census()
-        rows = list(islice(chain.from_iterable(scored(scorer, captures, census, known.engine)), MAX_SCORED))
+        rows = list(islice(chain.from_iterable(scored(scorer, captures, known.engine)), MAX_SCORED))
     found = questions(
         rows, scorer.threshold, decided=lambda url: standing.find(url) is not None, known=_own_domains(place),
         has_lists=known.engine is not None,
@@ -95,7 +95,7 @@ def _ranked(paths: Sequence[Path], model: Path | None, place: Path) -> Asked:
 
 def _own_domains(place: Path) -> frozenset[str]:
     """Domains that own data hold; none if they cannot be read."""
-    from gossip.filterlists.context import host_of
+    from gossip.filterlists.split import host_of
     from gossip.filterlists.requests import scan_requests
     from gossip.filterlists.split import registrable
 

@@ -10,15 +10,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cli.children import own_environment, own_program
-from cli.reviewing import Asked, Review
+from cli.remembered import REMEMBERED, Remembered
+from cli.reviewing import Asked, Review, ranked
 from gossip.advisor.review import questions
 from gossip.advisor.scored import Scored
-from gossip.filterlists.judging import Standing
+from gossip.directory import store_path
+from gossip.filterlists.judging import Skip, Standing, judgement_of
 from gossip.filterlists.sighting import Sighting
-from gossip.judgements import judgements_path, read_standing
+from gossip.judgements import append, judgements_path, read_standing
+from ledger.store import PutMeta, Store
 from tests.cli.test_label import counted, gossip, in_use, place, some, table
 
 __all__ = ["place"]  # a fixture
@@ -41,9 +45,10 @@ class Pressed:
     """Keys as they are pressed; then the terminal goes."""
 
     left: Iterator[str]
+    forgotten: int = 0
 
     def forget(self) -> None:
-        pass
+        self.forgotten += 1
 
     def read(self) -> str:
         return next(self.left, "")
@@ -51,8 +56,11 @@ class Pressed:
 
 def sit(place: Path, keys: Iterable[str], capsys: pytest.CaptureFixture[str]) -> str:
     now = read_standing(judgements_path(place))
-    Review(place, asked(now), raw=False, terminal=Pressed(iter(keys))).run()
-    return capsys.readouterr().out
+    terminal = Pressed(iter(keys))
+    Review(place, asked(now), raw=False, terminal=terminal).run()
+    told = capsys.readouterr().out
+    assert terminal.forgotten == told.count("  settles ")  # what was typed before a question is no answer to it
+    return told
 
 
 def labels(place: Path) -> dict[str, str]:
@@ -75,6 +83,30 @@ def test_answers_are_kept_as_they_are_given_and_the_next_sitting_goes_on(
     assert told.lstrip().startswith("1 of 1  one.test")
     assert labels(place) == {"many.test": "tracker", "one.test": "benign"}
     assert "nothing to ask" in sit(place, "a", capsys)
+
+
+def test_what_is_judged_or_skipped_is_no_question_and_what_own_data_hold_is_nothing_new(
+    place: Path, tmp_path: Path
+) -> None:
+    in_use(place, counted(some(0)))
+    capture = table(tmp_path / "capture.jsonl", some(400, 60))
+    first, second, third, *_ = ranked([capture], None, place).questions
+    assert not first.is_unseen  # nobody knows what own data hold: there are none
+    said = judgement_of(first.target.url if first.target.covers == "url" else first.target.text, "ad", time=1)
+    append(place, said)
+    append(place, Skip(covers=second.target.covers, target=second.target.text, time=2))
+    assert {first.target, second.target}.isdisjoint(one.target for one in ranked([capture], None, place).questions)
+    own = [row for row in some(400, 60) if third.sample.seen.url == row.url]
+    wishes = Remembered(data=[str(table(tmp_path / "own.jsonl", own))])
+    with Store(store_path(place)) as store:
+        store.commit([PutMeta(REMEMBERED, msgspec.json.encode(wishes))])
+    unseen = {one.target: one.is_unseen for one in ranked([capture], None, place).questions}
+    assert (unseen[third.target], any(unseen.values())) == (False, True)
+
+
+def test_a_sitting_says_what_came_of_it_if_anything_was_judged(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "trains    once it runs again" in sit(place, "tq", capsys)
+    assert "trains" not in sit(place, "sq", capsys)
 
 
 def test_undo_asks_again_also_what_was_skipped_and_not_what_another_sitting_answered(

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gossip.filterlists.context import census_of
 from gossip.filterlists.judging import Standing, judgement_of, rows_for
 from gossip.filterlists.requests import Request
 from gossip.training import corrections
 from gossip.training.blocks import Bags
 from gossip.training.corrections import SURE, corrected
+from gossip.training.effect import Effect
+from gossip.training.own_rows import OwnRows
 from gossip.training.rows import bags_of
 from gossip.training.scoring import Theta, logits_of, probabilities, split
 from gossip.training.spec import FILTERLIST, ModelSpec
@@ -34,7 +35,7 @@ def weights(spec: ModelSpec, seed: int = 3) -> Theta:
 
 def bags(spec: ModelSpec, urls: list[str]) -> Bags:
     rows = [Request(page="https://news.example/", url=url, type="script", label="benign") for url in urls]
-    return bags_of(spec, rows, census_of(rows))
+    return bags_of(spec, rows)
 
 
 def standing(urls: list[str], label: str) -> Standing:
@@ -99,3 +100,16 @@ def test_a_judged_domain_is_believed_on_paths_that_nobody_has_seen() -> None:
     before, after = (probabilities(spec, each, unseen)[:, 2] for each in (theta, corrected(spec, theta, said)))
     assert (after > before).all()
     assert after[0] > 0.5
+
+
+def test_a_judged_row_is_judged_by_as_its_owner_says() -> None:
+    spec, rows = (
+        SPECS["flat"],
+        [Request(page="https://news.example/", url=url, type="script", label="benign") for url in URLS],
+    )
+    none = np.zeros(len(rows), np.int64)
+    effect = Effect(spec, weights(spec), OwnRows(bags(spec, URLS), none, none.astype(bool), 0, tuple(rows)))
+    said = standing(URLS[:5], "tracker")
+    before, after = effect.scores(Standing(())), effect.scores(said)
+    assert (before.tp + before.fn, effect.about(Standing(()))) == (0, 0)
+    assert (after.tp + after.fn, after.tp, effect.about(said)) == (5, 5, 5)
