@@ -224,7 +224,7 @@ def _show(told: dict[str, Any]) -> None:
     render.say(f"({told['none']:,} rows stood for none; left out: trained without all rows of the same site)")
 
 
-def named(head: Head, scorer: Scorer, rows: list[Sighting], census: Any) -> list[tuple[str, float]]:
+def named(head: Head, scorer: Scorer, rows: list[Sighting]) -> list[tuple[str, float]]:
     """The category of each row, and how likely it is."""
-    scores = head.score(scorer.spec, rows, census)
+    scores = head.score(scorer.spec, rows)
     return [(head.name(row), float(row.max())) for row in scores]

@@ -56,7 +56,6 @@ def report(
 
     with Progress() as progress:
         captures = Captures(words, progress)
-        captures.census()
         firing = Firing(known.texts)
         for chunk in captures.chunks():
             for seen in chunk:
@@ -131,9 +130,11 @@ def _show(found: Report, bad: int, top: int, every: bool) -> None:
     limit = sys.maxsize if every else top
     _rules("fired most", [(of.name, one.at.rule, f"{one.hits:,}", f"{one.sites:,}") for of in found.lists
                           for one in of.fired[:limit]], ["list", "rule", "hits", "sites"])  # fmt: skip
+    left = 0
     for title, kind in (("there twice", "duplicates"), ("covered by structure", "covered"),
                         ("covered as seen", "covered_seen")):  # fmt: skip
         pairs = [one for of in found.lists for one in getattr(of, kind)[:limit]]
+        left += sum(len(getattr(of, kind)) for of in found.lists) - len(pairs)
         rows = [
             (f"{one.at.list}:{one.at.line}", one.at.rule, f"{one.hits:,}", f"{one.by.list}:{one.by.line}", one.by.rule)
             for one in pairs
@@ -144,6 +145,10 @@ def _show(found: Report, bad: int, top: int, every: bool) -> None:
             places = [(f"{one.list}:{one.line}", one.rule) for of in found.lists for one in getattr(of, kind)]
             _rules(title, places, ["where", "rule"])
     render.say()
+    if left:
+        render.wrapped(
+            f"{render.many(left, 'rule')} more there twice or covered: --top N or --all shows them, --csv FILE writes all"
+        )
     render.wrapped(NO_PROOF)
 
 

@@ -95,9 +95,8 @@ def ranked(paths: Sequence[Path], model: Path | None, place: Path) -> Asked:
 
 def _own_domains(place: Path) -> frozenset[str]:
     """Domains that own data hold; none if they cannot be read."""
-    from gossip.filterlists.split import host_of
     from gossip.filterlists.requests import scan_requests
-    from gossip.filterlists.split import registrable
+    from gossip.filterlists.split import host_of, registrable
 
     try:
         rows = (row for file in own_data(place).files for row in scan_requests(file))

@@ -84,12 +84,11 @@ def score(
     found = Counter[str]()
     with Progress() as progress, _sinks(table, json, shown, named=own is not None) as sinks:
         captures = Captures(paths, progress)
-        census = captures.census()
-        for chunk in scored(scorer, captures, census, known.engine):
+        for chunk in scored(scorer, captures, known.engine):
             summary.add(chunk)
             for row in chunk:
                 groups.add(row)
-            named = [] if own is None else heads.named(own, scorer, [row.seen for row in chunk], census)
+            named = [] if own is None else heads.named(own, scorer, [row.seen for row in chunk])
             found.update(category for category, _ in named)
             for sink in sinks:
                 sink(chunk, named)

@@ -2,10 +2,9 @@
 
     words, options --> scorer_of, known_lists, Captures --> scored chunks
 
-A capture is read twice: once for what it says as a whole (gossip/filterlists/context.py), once to be scored, a few
-thousand rows at a time, so memory is bounded however long it is. Rows that cannot be used are said once, by file and
-row, on stderr, the first few of each file; the rest goes on, and all are counted. What scores mean is
-gossip/advisor's business.
+A capture is read and scored a few thousand rows at a time, so memory is bounded however long it is. Rows that cannot be
+used are said by file and row, on stderr, the first few of each file; the rest goes on, and all are counted. What scores
+mean is gossip/advisor's business.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from cli.progress import Progress
     from gossip.advisor.scored import Scored
     from gossip.advisor.scorer import Scorer
-    from gossip.filterlists.context import Census
     from gossip.filterlists.engine import ListText, RuleEngine
     from gossip.filterlists.shelf import Kept
     from gossip.filterlists.sighting import Sighting
@@ -116,33 +114,24 @@ def _renamed(kept: Kept, name: str) -> Kept:
 
 @dataclass(slots=True)
 class Captures:
-    """Files to be read, twice. `tallies` are filled by the first pass."""
+    """Files to be read, once. `tallies` are filled on the way."""
 
     paths: Sequence[Path]
     progress: Progress | None = None
     tallies: list[Tally] = field(default_factory=list)
     broken: int = 0  # files that could not be read to the end, or at all
 
-    def census(self) -> Census:
-        """The first pass. What is wrong with rows is said here. LocalError if a file cannot be opened, or if there is
-        no row at all."""
-        from gossip.filterlists.context import Census
-
-        census = Census()
-        for row in self._rows(first=True):
-            census.add(row.page, row.url)
-        if not any(tally.rows for tally in self.tallies):
+    def chunks(self) -> Iterator[list[Sighting]]:
+        """All rows, ROWS_AT_ONCE at a time; what is wrong with others is said. LocalError if a file cannot be opened,
+        or if there is no row at all."""
+        rows = self._rows()
+        while chunk := list(islice(rows, ROWS_AT_ONCE)):
+            yield chunk
+        if not self.rows:
             raise LocalError(
                 f"there is nothing to score in {', '.join(path.name for path in self.paths)[:200]}",
                 why="no row of it is a request", next_step="docs/captures.md says how to export one",
             )  # fmt: skip
-        return census
-
-    def chunks(self) -> Iterator[list[Sighting]]:
-        """The second pass: the same rows, ROWS_AT_ONCE at a time."""
-        rows = self._rows(first=False)
-        while chunk := list(islice(rows, ROWS_AT_ONCE)):
-            yield chunk
 
     @property
     def rows(self) -> int:
@@ -152,7 +141,7 @@ class Captures:
     def bad(self) -> int:
         return sum(sum(tally.bad.values()) for tally in self.tallies) + self.broken
 
-    def _rows(self, *, first: bool) -> Iterator[Sighting]:
+    def _rows(self) -> Iterator[Sighting]:
         from gossip.filterlists.captures import read_capture
         from gossip.filterlists.tally import Tally
 
@@ -162,26 +151,23 @@ class Captures:
 
             def at(done: int, before: int = sum(sizes[:number])) -> None:
                 if self.progress is not None:
-                    self.progress(before + done + (0 if first else sum(sizes)), 2 * sum(sizes), "bytes read twice")
+                    self.progress(before + done, sum(sizes), "bytes read")
 
             for row in read_capture(path, at, tally):
                 if not isinstance(row, LocalError):
                     yield row
-                elif first:
+                else:
                     told += 1
                     if told <= TOLD_FAULTS:
                         render.complain(row)
-            if first:
-                self.tallies.append(tally)
-                self.broken += max(0, told - sum(tally.bad.values()))
+            self.tallies.append(tally)
+            self.broken += max(0, told - sum(tally.bad.values()))
 
 
-def scored(
-    scorer: Scorer, captures: Captures, census: Census, engine: RuleEngine | None = None
-) -> Iterator[list[Scored]]:
-    """The second pass, scored."""
+def scored(scorer: Scorer, captures: Captures, engine: RuleEngine | None = None) -> Iterator[list[Scored]]:
+    """All rows, scored."""
     for chunk in captures.chunks():
-        yield scorer.judge(chunk, census, engine)
+        yield scorer.judge(chunk, engine)
 
 
 def recalibrated(scorer: Scorer, data: Path) -> Scorer:
@@ -192,12 +178,11 @@ def recalibrated(scorer: Scorer, data: Path) -> Scorer:
     from gossip.training.calibration import calibrate
 
     captures = Captures([data])
-    census = captures.census()
     logits, labels, sites = [], list[int](), list[str]()
     for chunk in captures.chunks():
         rows = [row for row in chunk if row.label is not None]
         if rows:
-            logits.append(scorer.logits(rows, census))
+            logits.append(scorer.logits(rows))
             labels += [CLASSES.index(row.label) for row in rows if row.label is not None]
             sites += [row.site for row in rows]
     if not labels:

@@ -112,8 +112,7 @@ def whole(
     repeats = dropped = chars = 0
     with Progress() as progress:
         captures = Captures(paths, progress)
-        census = captures.census()
-        for chunk in scored(scorer, captures, census, known.engine):
+        for chunk in scored(scorer, captures, known.engine):
             for row in chunk:
                 key = (row.seen.page, row.seen.url, row.seen.type)
                 if key in held:

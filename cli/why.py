@@ -71,10 +71,10 @@ def why(
 
 def sighting_of(url: str, page: str, kind: str) -> Sighting:
     """What was typed as a request. LocalError, in one line, if it cannot be one."""
-    from gossip.filterlists.context import host_of
     from gossip.filterlists.features import TYPES
     from gossip.filterlists.requests import KNOWN_AS, SCHEMES
     from gossip.filterlists.sighting import Sighting
+    from gossip.filterlists.split import host_of
 
     for what, text in (("URL", url), ("page", page)):
         if text and (len(text) > MAX_URL_CHARS or not text.lower().startswith(SCHEMES) or not host_of(text)):
@@ -147,16 +147,15 @@ def _of_peer(swarm: Scorer, place: Path) -> Subject:
 def explain(row: Sighting, subject: Subject, lists: Sequence[Path], *, raw: bool) -> Why:
     """LocalError if the model cannot be explained."""
     from gossip.advisor.scorer import CLASSES
-    from gossip.filterlists.context import census_of
     from gossip.filterlists.mask import masked
     from gossip.training import attribution
 
-    scorer, census = subject.scorer, census_of([row])
+    scorer = subject.scorer
     spec = scorer.spec
-    places = attribution.seen(spec, row, census)
+    places = attribution.seen(spec, row)
     order = [spec.classes.index(name) for name in CLASSES]
     values = attribution.parts(spec, scorer.theta, places)[:, order]
-    logits = scorer.logits([row], census)[0].astype("f8")
+    logits = scorer.logits([row])[0].astype("f8")
     attribution.check_sum(logits, values)
     toward = 1 if logits[1] >= logits[2] else 2
     runs = attribution.runs(row, places, values)

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.advisor.scorer import CLASSES, Scorer
-from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.requests import file_digest
 from gossip.filterlists.sighting import Sighting
 from gossip.judgements import judgements_path, read_standing
@@ -74,8 +73,8 @@ class Mixed(Scorer):
         other._alone = change(self._alone)
         return other
 
-    def logits(self, rows: Sequence[Sighting], census: Census | None = None) -> NDArray[np.float32]:
-        bags = bags_of(self.spec, rows, census_of(rows) if census is None else census)
+    def logits(self, rows: Sequence[Sighting]) -> NDArray[np.float32]:
+        bags = bags_of(self.spec, rows)
         swarm, alone = (ordered(self.spec, logits_of(self.spec, theta, bags)) for theta in (self.theta, self._alone))
         return blend(swarm, alone, self._share).astype(np.float32)
 

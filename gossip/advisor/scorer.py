@@ -6,8 +6,7 @@ A scorer has weights and a declaration; a calibration that was measured on rows 
 it says so, and `threshold` is a guess); a name for people; and `notes`, to be shown beside its figures. What finds one
 is gossip/scorers.py: `load_scorer`.
 
-Rules kept here: one row has the same figures in whatever company it is scored, but for the census, which is of the
-whole capture. It refuses to know files, rules and jax.
+Rules kept here: one row has the same figures in whatever company it is scored. It refuses to know files, rules and jax.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.advisor.scored import Scored
-from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.engine import RuleEngine
 from gossip.filterlists.sighting import Sighting
 from gossip.training.calibration import Calibration
@@ -60,23 +58,21 @@ class Scorer:
         """From this `p_block` on a request is one to block."""
         return self.calibration.threshold
 
-    def score(self, rows: Sequence[Sighting], census: Census | None = None) -> NDArray[np.float32]:
-        """(rows, 3): p_ad, p_tracker, p_block. Without a census these rows are all there is."""
+    def score(self, rows: Sequence[Sighting]) -> NDArray[np.float32]:
+        """(rows, 3): p_ad, p_tracker, p_block."""
         if not rows:
             return np.empty((0, 3), np.float32)
-        return self.calibration.apply(self.logits(rows, census))
+        return self.calibration.apply(self.logits(rows))
 
-    def logits(self, rows: Sequence[Sighting], census: Census | None = None) -> NDArray[np.float32]:
+    def logits(self, rows: Sequence[Sighting]) -> NDArray[np.float32]:
         """(rows, 3) in the order of CLASSES: what a calibration is made of."""
-        bags = bags_of(self.spec, rows, census_of(rows) if census is None else census)
+        bags = bags_of(self.spec, rows)
         return logits_of(self.spec, self.theta, bags)[:, self._order]
 
-    def judge(
-        self, rows: Sequence[Sighting], census: Census | None = None, lists: RuleEngine | None = None
-    ) -> list[Scored]:
+    def judge(self, rows: Sequence[Sighting], lists: RuleEngine | None = None) -> list[Scored]:
         """Each row with what the model says of it, and what lists do, if there are any to ask."""
         threshold, found = self.threshold, list[Scored]()
-        for row, (p_ad, p_tracker, p_block) in zip(rows, self.score(rows, census).tolist(), strict=True):
+        for row, (p_ad, p_tracker, p_block) in zip(rows, self.score(rows).tolist(), strict=True):
             hits = lists.hits(row.page, row.url, row.type) if lists is not None else ()
             listed = tuple(hit.list for hit in hits if hit.blocks) if hits else ()
             excepted = tuple(hit.list for hit in hits if hit.exception) if hits else ()

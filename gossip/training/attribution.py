@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gossip.filterlists import features, marks
-from gossip.filterlists.context import Census
 from gossip.filterlists.sighting import Sighting
 from gossip.merging.arithmetic import ArrayDelta, Model
 from gossip.training.rows import bags_of
@@ -81,10 +80,10 @@ def require_linear(spec: ModelSpec) -> None:
         )  # fmt: skip
 
 
-def seen(spec: ModelSpec, row: Sighting, census: Census) -> tuple[Seen, ...]:
+def seen(spec: ModelSpec, row: Sighting) -> tuple[Seen, ...]:
     """All that the model looks up for a request. LocalError if the model is not linear."""
     require_linear(spec)
-    bags = bags_of(spec, [row], census)
+    bags = bags_of(spec, [row])
     places = [
         (field, begin, begin + n)
         for field, text in zip(FIELDS, features.fields_of(row.url), strict=True)

@@ -23,7 +23,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gossip.filterlists.context import census_of
 from gossip.filterlists.judging import Standing, rows_for
 from gossip.filterlists.requests import read_requests
 from gossip.filterlists.sighting import Sighting
@@ -46,7 +45,7 @@ def corrected(spec: ModelSpec, theta: Theta, standing: Standing) -> Theta:
     rows = [row for at in standing.in_force() for row in rows_for(standing.judgements[at]) if row.label in spec.classes]
     if not rows or not isinstance(spec.features, UrlGrams):
         return theta
-    bags = bags_of(spec, rows, census_of(rows))
+    bags = bags_of(spec, rows)
     buckets, units = split(theta, spec)[0].shape
     ease = np.float32(1) / (np.float32(SHARED) + _usual(spec.text))
     reach = _gathered(_spread(bags, np.ones((len(bags), 1), np.float32), buckets) * ease[:, None], bags).max()
@@ -123,7 +122,7 @@ def _usual(declaration: str) -> NDArray[np.float32]:
     assert isinstance(spec.features, UrlGrams)
     some = islice(read_requests(DEMO_TABLE), 0, None, USUAL_EVERY)
     rows = [Sighting(url=row.url, page=row.page, type=row.type, third_party=row.third_party) for row in some]
-    bags = bags_of(spec, rows, census_of(rows))
+    bags = bags_of(spec, rows)
     counts = np.maximum(np.diff(bags.offsets), 1)
     squares = np.bincount(bags.tokens, np.repeat(1 / counts, np.diff(bags.offsets)), spec.features.buckets)
     marks = MARK_SCALE**2 * np.bincount(bags.marks.reshape(-1), minlength=spec.features.buckets)

@@ -35,7 +35,6 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.sighting import Sighting
 from gossip.training.blocks import Bags
 from gossip.training.calibration import Line, fit_line, weights_of
@@ -78,7 +77,7 @@ class Head:
     header: Header
     table: NDArray[np.float32]  # (buckets, categories)
 
-    def score(self, spec: ModelSpec, rows: Sequence[Sighting], census: Census) -> NDArray[np.float32]:
+    def score(self, spec: ModelSpec, rows: Sequence[Sighting]) -> NDArray[np.float32]:
         """(rows, categories): probabilities, each against all others. LocalError if rows of this declaration have
         other features."""
         if (spec.feature_spec, _buckets(spec)) != (self.header.features, self.header.buckets):
@@ -86,7 +85,7 @@ class Head:
                 "this head goes with other features", why=f"{self.header.features}, {self.header.buckets:,} buckets",
                 next_step="train it again: gossip head train",
             )  # fmt: skip
-        raw = _sums(spec, self.table, bags_of(spec, rows, census)).astype(np.float64)
+        raw = _sums(spec, self.table, bags_of(spec, rows)).astype(np.float64)
         columns = [line.of(raw[:, at]) for at, line in enumerate(self.header.lines)]
         return np.stack(columns, axis=1).astype(np.float32)
 
@@ -111,9 +110,8 @@ def train_head(
             next_step='add rows with "category": "none", or train where a peer has data of its own',
         )  # fmt: skip
     shown = [*rows, *taken]
-    census = census_of(own or shown)
-    bags = bags_of(spec, shown, census)
-    scale = _shared(spec, theta) * _rare(bags_of(spec, own, census) if own else bags, _buckets(spec))
+    bags = bags_of(spec, shown)
+    scale = _shared(spec, theta) * _rare(bags_of(spec, own) if own else bags, _buckets(spec))
     labels = np.array([names.index(one) if one != NONE else -1 for one in categories] + [-1] * len(taken))
     sites = np.unique(np.array([row.site or row.domain for row in shown]), return_inverse=True)[1]
     wanted = np.where(labels[:, None] == np.arange(len(names)), 1.0, -1.0)

@@ -20,10 +20,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gossip.filterlists.context import Census, host_of
 from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import Request, read_requests
-from gossip.filterlists.split import is_held_out, registrable, site_of
+from gossip.filterlists.split import host_of, is_held_out, registrable, site_of
 from gossip.training.blocks import Bags
 from gossip.training.rows import bags_of
 from gossip.training.spec import ModelSpec
@@ -46,11 +45,10 @@ def read_own_rows(
     """The rows held out of `files`, or those of `validation`; None if there are none. LocalError at the first row that
     cannot be used."""
     share = 0.0 if validation else spec.validation_share
-    census, known = Census(), set[str]()
+    known = set[str]()
     held: list[Request] = []
     every, trained, seen = 1, 0, 0
     for row, out in _rows(files, validation, share):
-        census.add(row.page, row.url)
         if not out:
             trained += 1
             if row.party:
@@ -65,7 +63,7 @@ def read_own_rows(
         return None
     numbers: dict[str, int] = {}
     return OwnRows(
-        bags_of(spec, held, census),
+        bags_of(spec, held),
         np.array([numbers.setdefault(site_of(row.page), len(numbers)) for row in held], np.int64),
         np.array([row.party and _domain(row) not in known for row in held], np.bool_),
         trained,

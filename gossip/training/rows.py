@@ -1,6 +1,6 @@
-"""Requests as arrays: what the model sees of rows and of the capture that they are part of.
+"""Requests as arrays: what the model sees of rows.
 
-    Sighting | Request  --features, census, declaration--> Bags
+    Sighting | Request  --features, declaration--> Bags
 
 One door for training and scoring, so that both see the same. Of url-grams/1 the party is always known (no page: not
 third); /2 tells it from unknown. It refuses to know files, weights and jax.
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from gossip.filterlists import features, marks
-from gossip.filterlists.context import Census
 from gossip.filterlists.requests import Request
 from gossip.filterlists.sighting import Sighting
 from gossip.training.blocks import Bags
@@ -21,10 +20,9 @@ from gossip.training.spec import ModelSpec, UrlGrams, UrlGramsInContext
 from ledger.errors import LocalError
 
 
-def bags_of(spec: ModelSpec, rows: Sequence[Sighting] | Sequence[Request], census: Census) -> Bags:
+def bags_of(spec: ModelSpec, rows: Sequence[Sighting] | Sequence[Request]) -> Bags:
     """The rows as the model takes them; labels are 0 where rows have none.
 
-    No features of today ask the census anything; those of tomorrow may, without another way in.
     LocalError if the model takes no requests, or has no class for a label.
     """
     if not isinstance(spec.features, UrlGrams):

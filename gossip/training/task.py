@@ -25,7 +25,6 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gossip.filterlists.context import Census
 from gossip.filterlists.judging import Standing
 from gossip.filterlists.requests import Request, read_requests
 from gossip.filterlists.split import is_held_out, site_of
@@ -36,7 +35,6 @@ from gossip.training.tables import TableRows, read_table
 from ledger.errors import LocalError
 
 ROWS_AT_ONCE: Final = 4_096
-_NOTHING_COUNTED: Final = Census()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ def chunk_of(spec: ModelSpec, rows: Sequence[Request], judged: Sequence[int]) ->
 
 def _bags(spec: ModelSpec, path: Path, rows: Sequence[Request]) -> Bags:
     try:
-        return bags_of(spec, rows, _NOTHING_COUNTED)
+        return bags_of(spec, rows)
     except LocalError as error:
         raise LocalError(f"{path}: {error.what}", why=error.why, next_step=error.next_step) from None
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gossip.advisor.scorer import P_AD, P_BLOCK, P_TRACKER, Scorer
-from gossip.filterlists.context import census_of
 from gossip.filterlists.engine import Hit
 from gossip.filterlists.sighting import Sighting
 from gossip.training.calibration import UNCALIBRATED
@@ -45,11 +44,10 @@ def test_what_is_to_be_blocked_is_said_at_the_calibrated_threshold() -> None:
 
 
 def test_a_row_has_the_same_score_in_whatever_company_it_is_scored() -> None:
-    census = census_of(ROWS)
-    together = scorer().score(ROWS, census)
-    alone = np.concatenate([scorer().score([row], census) for row in ROWS])
+    together = scorer().score(ROWS)
+    alone = np.concatenate([scorer().score([row]) for row in ROWS])
     np.testing.assert_array_equal(together, alone)
-    assert scorer().score([], census).shape == (0, 3)
+    assert scorer().score([]).shape == (0, 3)
 
 
 @dataclass
@@ -68,7 +66,7 @@ class Known:
 
 
 def test_lists_are_named_by_what_they_do() -> None:
-    ad, pixel, own, _ = scorer().judge(ROWS, None, Known())  # type: ignore[arg-type]
+    ad, pixel, own, _ = scorer().judge(ROWS, Known())  # type: ignore[arg-type]
     assert (ad.listed_by, ad.excepted_by, ad.is_open) == (("A",), ("B",), False)
     assert (pixel.listed_by, pixel.excepted_by, pixel.is_open) == ((), ("C",), False)
     assert (own.listed_by, own.excepted_by, own.is_open) == ((), (), False)  # nothing to block

@@ -1,6 +1,6 @@
 """`gossip score` from file to groups: requests a second of one core, beside what the engine alone takes for the same.
 
-    end to end   both passes over a capture: reading, census, features, scores, groups; without lists, and with them
+    end to end   reading, features, scores, groups; without lists, and with them
     engine       adblock on the same requests: whether any list blocks one (as a browser asks), and which lists do
                  (as score asks)
 
@@ -103,7 +103,7 @@ def _read(capture: Path) -> Captures:
 
 def _run(scorer: Scorer, capture: Path, engine: RuleEngine | None) -> None:
     captures, summary, groups = _read(capture), Summary(), Groups()
-    for chunk in scored(scorer, captures, captures.census(), engine):
+    for chunk in scored(scorer, captures, engine):
         summary.add(chunk)
         for row in chunk:
             groups.add(row)

@@ -18,7 +18,6 @@ import pytest
 
 from cli.remembered import REMEMBERED, Remembered
 from cli.settings import STORE
-from gossip.filterlists.context import census_of
 from gossip.filterlists.requests import read_requests
 from gossip.training.blocks import Bags
 from gossip.training.rows import bags_of
@@ -64,7 +63,7 @@ def write_rows(path: Path, sites: range, *, kinds: int = 6) -> Path:
 def learn(path: Path, theta: np.ndarray, steps: int = STEPS) -> np.ndarray:
     """Some steps of plain gradient descent on all rows of a file."""
     rows = list(read_requests(path))
-    bags = bags_of(SPEC, rows, census_of(rows))
+    bags = bags_of(SPEC, rows)
     theta = theta.astype(np.float32).copy()
     for _ in range(steps):
         logits = logits_of(SPEC, theta, bags)

@@ -23,7 +23,6 @@ from cli.remembered import REMEMBERED, Remembered
 from cli.score import score
 from gossip import releases
 from gossip.directory import store_path
-from gossip.filterlists.context import census_of
 from gossip.filterlists.requests import Request, read_requests
 from gossip.filterlists.split import DEMO_TABLE
 from gossip.judgements import judgements_path
@@ -67,7 +66,7 @@ def table(path: Path, rows: list[Request]) -> Path:
 
 def counted(rows: list[Request]) -> Theta:
     """A model in a moment: the log odds of each bucket, smoothed."""
-    bags = bags_of(SPEC, rows, census_of(rows))
+    bags = bags_of(SPEC, rows)
     of = np.repeat(bags.labels, np.diff(bags.offsets)).astype(np.int64)
     buckets = SPEC.parameters // 3
     seen = np.stack([np.bincount(bags.tokens[of == label], minlength=buckets) for label in range(3)], axis=1) + 0.5
@@ -115,7 +114,7 @@ def scored(place: Path, tmp_path: Path) -> list[Request]:
 
 def wrong(held: list[Request], count: int) -> list[Request]:
     """Requests that the model has wrong, each of another URL."""
-    bags = bags_of(SPEC, held, census_of(held))
+    bags = bags_of(SPEC, held)
     guessed = probabilities(SPEC, counted(some(0)), bags).argmax(1)
     rows = {row.url: row for row, guess, label in zip(held, guessed, bags.labels, strict=True) if guess != label}
     return random.Random(3).sample(list(rows.values()), count)

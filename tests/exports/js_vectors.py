@@ -21,7 +21,6 @@ import numpy as np
 
 from gossip.exports.outgoing import Outgoing
 from gossip.filterlists import features
-from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.split import host_of, registrable
 from gossip.training.calibration import Calibration, Line
@@ -202,13 +201,13 @@ def probabilities(model: Outgoing, grams: list[int], marks: list[int]) -> list[f
     return [p_ad, p_block - p_ad, p_block]
 
 
-def request(pieces: Pieces, row: Sighting, census: Census) -> dict[str, Any]:
+def request(pieces: Pieces, row: Sighting) -> dict[str, Any]:
     found: dict[str, Any] = {"url": pieces, "page": row.page, "type": row.type}
     if row.third_party is not None:
         found["third_party"] = row.third_party
     found["party"], found["host"] = row.party, host_of(row.url) if len(row.url) < 2_000 else None
     for name, each in MODELS.items():
-        bags = bags_of(each.spec, [row], census)
+        bags = bags_of(each.spec, [row])
         found[name] = {
             "grams": [len(bags.tokens), sha256(bags.tokens.astype("<u2").tobytes()).hexdigest()],
             "marks": bags.marks[0].tolist(),
@@ -222,9 +221,8 @@ def vectors(longest: int = 1 << 21) -> dict[str, list[Any]]:
     rows = [(pieces, row) for pieces, row in sightings() if len(row.url) <= longest]
     short = [row for _, row in rows if len(row.url) < 2_000]
     hosts = sorted({host_of(row.url) for row in short} | {host_of(row.page) for row in short})
-    census = census_of([row for _, row in rows])
     return {
-        "requests": [request(pieces, row, census) for pieces, row in rows],
+        "requests": [request(pieces, row) for pieces, row in rows],
         "domains": [[host, registrable(host)] for host in hosts],
     }
 

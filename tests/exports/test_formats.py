@@ -15,7 +15,6 @@ from gossip.advisor.scorer import Scorer
 from gossip.exports.graph import graph_file
 from gossip.exports.outgoing import Outgoing
 from gossip.exports.tensors import tensors_file
-from gossip.filterlists.context import census_of
 from gossip.training.blocks import Numbers
 from gossip.training.rows import bags_of
 from gossip.training.scoring import logits_of, probabilities
@@ -56,7 +55,7 @@ def test_onnxruntime_scores_as_the_scorer_does(name: str) -> None:
     of("onnx")
     model = js_vectors.MODELS[name]
     rows = [row for _, row in js_vectors.sightings()]
-    bags = bags_of(model.spec, rows, census_of(rows))
+    bags = bags_of(model.spec, rows)
     logits, p, about = answers(
         graph_file(model),
         grams=bags.tokens.astype(np.int64), marks=bags.marks.astype(np.int64),

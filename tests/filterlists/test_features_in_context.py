@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossip.filterlists import features, marks
-from gossip.filterlists.context import Census, census_of
 from gossip.filterlists.requests import Request
 from gossip.filterlists.sighting import Sighting
 from gossip.training.rows import bags_of
@@ -36,7 +35,7 @@ def spec(buckets: int = 1 << 14, kind: str = "url-grams/2") -> ModelSpec:
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_golden_vectors_hold(case: dict[str, object]) -> None:
     row = Sighting(**{name: case[name] for name in ("url", "page", "type", "third_party")})  # type: ignore[arg-type]
-    bags = bags_of(spec(int(str(case["buckets"]))), [row], Census())
+    bags = bags_of(spec(int(str(case["buckets"]))), [row])
     assert bags.tokens.tolist() == case["grams"]
     assert bags.marks.tolist() == [case["marks"]]
 
@@ -68,14 +67,14 @@ def test_marks_stay_within_their_buckets(rows: list[tuple[str, str, bool | None]
 def test_a_capture_without_pages_is_told_from_one_of_first_parties() -> None:
     url = "https://ads.example/x.js"
     rows = [Sighting(url), Sighting(url, "https://ads.example/"), Sighting(url, "https://news.example/")]
-    assert bags_of(spec(), rows, census_of(rows)).marks[:, 0].tolist() == [0, 1, 2]
-    assert bags_of(spec(kind="url-grams/1"), rows, census_of(rows)).marks[:, 0].tolist() == [0, 0, 1]
+    assert bags_of(spec(), rows).marks[:, 0].tolist() == [0, 1, 2]
+    assert bags_of(spec(kind="url-grams/1"), rows).marks[:, 0].tolist() == [0, 0, 1]
 
 
 def test_requests_and_sightings_of_the_same_are_seen_alike() -> None:
     request = Request(page="https://news.example/", url="https://ads.example/x.js", type="script", label="tracker")
     sighting = Sighting(request.url, request.page, request.type)
-    one, other = bags_of(spec(), [request], Census()), bags_of(spec(), [sighting], Census())
+    one, other = bags_of(spec(), [request]), bags_of(spec(), [sighting])
     assert np.array_equal(one.tokens, other.tokens)
     assert np.array_equal(one.marks, other.marks)
     assert (one.labels.tolist(), other.labels.tolist()) == ([2], [0])
@@ -84,8 +83,8 @@ def test_requests_and_sightings_of_the_same_are_seen_alike() -> None:
 def test_grams_keep_out_of_what_is_reserved_for_marks() -> None:
     urls = [f"https://host{i}.example/path/{i}?q={i}" for i in range(300)]
     rows = [Sighting(url) for url in urls]
-    assert bags_of(spec(1 << 10), rows, Census()).tokens.min() >= marks.RESERVED
-    assert bags_of(spec(1 << 10, "url-grams/1"), rows, Census()).tokens.min() < marks.RESERVED
+    assert bags_of(spec(1 << 10), rows).tokens.min() >= marks.RESERVED
+    assert bags_of(spec(1 << 10, "url-grams/1"), rows).tokens.min() < marks.RESERVED
 
 
 def test_a_model_of_the_first_spec_is_read_as_before_and_the_second_is_another() -> None:
@@ -101,11 +100,11 @@ def test_a_model_of_the_first_spec_is_read_as_before_and_the_second_is_another()
 def test_a_label_that_the_model_does_not_know_is_named() -> None:
     told = json.loads(spec().text) | {"classes": ["benign", "ad", "other"]}
     with pytest.raises(LocalError, match=r"tracker.*benign, ad, other"):
-        bags_of(ModelSpec.parse(json.dumps(told)), [Sighting("https://a.example/", label="tracker")], Census())
+        bags_of(ModelSpec.parse(json.dumps(told)), [Sighting("https://a.example/", label="tracker")])
 
 
 def test_numbers_are_no_requests() -> None:
     told = json.loads(spec().text)
     told |= {"features": {"kind": "numbers/1", "columns": 4}, "layers": [{"kind": "dense", "units": 3}]}
     with pytest.raises(LocalError, match="does not take requests"):
-        bags_of(ModelSpec.parse(json.dumps(told)), [Sighting("https://a.example/")], Census())
+        bags_of(ModelSpec.parse(json.dumps(told)), [Sighting("https://a.example/")])

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from gossip.filterlists.context import census_of
 from gossip.filterlists.sighting import Sighting
 from gossip.training.calibration import Calibration, calibrate
 from gossip.training.examples import parse_example
@@ -39,7 +38,7 @@ def _calibrations() -> tuple[bytes, ...]:
 
 def _head(data: bytes) -> None:
     head = parse_head(data)
-    scores = head.score(SPEC, [ROW], census_of([ROW]))
+    scores = head.score(SPEC, [ROW])
     assert ((scores >= 0) & (scores <= 1)).all()
     assert head.name(scores[0])
 

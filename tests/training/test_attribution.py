@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossip.filterlists.context import census_of
 from gossip.filterlists.sighting import Sighting
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.merging.codec import encode_update
@@ -30,14 +29,14 @@ def weights(seed: int) -> np.ndarray:
 
 
 def logits(theta: np.ndarray, row: Sighting) -> np.ndarray:
-    return logits_of(SPEC, theta, bags_of(SPEC, [row], census_of([row])))[0]
+    return logits_of(SPEC, theta, bags_of(SPEC, [row]))[0]
 
 
 @given(URLS, st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
 def test_the_parts_are_the_logit_however_one_adds_them(url: str, seed: int) -> None:
     row, theta = Sighting(url=url, page="https://news.example/"), weights(seed)
-    found = seen(SPEC, row, census_of([row]))
+    found = seen(SPEC, row)
     values = parts(SPEC, theta, found)
     check_sum(logits(theta, row), values)
     told = runs(row, found, values)
@@ -45,7 +44,7 @@ def test_the_parts_are_the_logit_however_one_adds_them(url: str, seed: int) -> N
 
 
 def test_runs_are_the_url_as_the_model_sees_it() -> None:
-    found = seen(SPEC, ROW, census_of([ROW]))
+    found = seen(SPEC, ROW)
     told = runs(ROW, found, parts(SPEC, weights(0), found))
     assert [(run.where, run.text) for run in told if run.text] == [
         ("host", "ads"), ("host", ".example"), ("path", "/banner"), ("path", "/300x250"), ("path", ".js"),
@@ -58,7 +57,7 @@ def test_runs_are_the_url_as_the_model_sees_it() -> None:
 
 def test_what_pushes_is_found_where_it_stands() -> None:
     """A model that knows one n-gram."""
-    found = seen(SPEC, ROW, census_of([ROW]))
+    found = seen(SPEC, ROW)
     gram = next(one for one in found if (one.where, one.begin, one.end) == ("path", 1, 6))  # "banne"
     theta = np.zeros(SPEC.parameters, np.float32)
     theta[gram.bucket * 3 + 1] = 5
@@ -82,7 +81,7 @@ def test_what_start_and_authors_add_is_the_logit_of_their_sum(density: float) ->
     theta = start.copy()
     for _, name, weight in terms:
         arithmetic.add(theta, arithmetic.decode(blobs[name], SPEC.parameters), weight)
-    found = seen(SPEC, ROW, census_of([ROW]))
+    found = seen(SPEC, ROW)
     told = sources(SPEC, found, start, terms, lambda name: arithmetic.decode(blobs[name], SPEC.parameters))
     assert [(one.log, one.data, one.updates) for one in told] == [
         ("", 0, 0), ("loga", 0, 1), ("loga", 1, 1), ("loga", 2, 1), ("logb", 0, 1), ("logb", 1, 1), ("logb", 2, 1)
@@ -99,4 +98,4 @@ def test_what_start_and_authors_add_is_the_logit_of_their_sum(density: float) ->
 def test_a_model_with_hidden_layers_is_refused() -> None:
     deep = msgspec.structs.replace(SPEC, layers=[EmbeddingBag(units=4, buckets=1024), Tanh(), Dense(units=3)])
     with pytest.raises(LocalError, match="no parts that add up"):
-        seen(deep, ROW, census_of([ROW]))
+        seen(deep, ROW)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gossip.filterlists.context import census_of
 from gossip.filterlists.sighting import Sighting
 from gossip.training.examples import parse_example
 from gossip.training.head import MAX_EXAMPLES, NONE, head_bytes, parse_head, train_head
@@ -39,7 +38,7 @@ def test_a_dozen_examples_name_what_was_not_shown() -> None:
     rows, categories = examples()
     head = train_head(SPEC, BODY, rows, categories)
     fresh, truth = examples(6, first=50)
-    said = [head.name(row) for row in head.score(SPEC, fresh, census_of(fresh))]
+    said = [head.name(row) for row in head.score(SPEC, fresh)]
     assert said == truth
     assert head.header.categories == ["chat", "consent"]
     assert head.header.examples == [8, 8]
@@ -52,7 +51,7 @@ def test_left_out_is_trained_without_that_site() -> None:
     rows, categories = examples()
     odd = [Sighting(url=f"https://zz.example/qqvv{n}", page="https://odd.example/", type="font") for n in range(3)]
     head = train_head(SPEC, BODY, [*rows, *odd], [*categories, *["chat"] * 3])
-    known = [head.name(row) for row in head.score(SPEC, odd, census_of(odd))]
+    known = [head.name(row) for row in head.score(SPEC, odd)]
     assert known == ["chat"] * 3
     assert head.header.examples == [11, 8]
     assert head.header.left_out[0] <= 8
@@ -110,7 +109,7 @@ def test_too_few_too_many_and_other_features_are_refused() -> None:
     head = train_head(SPEC, BODY, *examples())
     other = ModelSpec.parse(SPEC.text.replace("1024", "2048"))
     with pytest.raises(LocalError, match="other features"):
-        head.score(other, rows, census_of(rows))
+        head.score(other, rows)
 
 
 FIELDS = st.sampled_from(["url", "page", "type", "category", "third_party"])
