@@ -78,6 +78,11 @@ def _judge(
     from gossip.filterlists.judging import judgement_of
     from gossip.judgements import append, judgements_path, read_standing
 
+    if "://" not in given[0] and Path(given[0]).is_file():
+        raise LocalError(
+            f"{visible(given[0], 60)} is a file here, and no domain",
+            next_step="name a URL or a domain; or look through it: gossip label FILE --review",
+        )
     said = judgement_of(given[0], given[1], page=page, kind=kind, note=note, time=int(time.time()))
     place = _place(given, 2, directory)
     before = read_standing(judgements_path(place))

@@ -147,7 +147,7 @@ def _show(found: Report, bad: int, top: int, every: bool) -> None:
     render.say()
     if left:
         render.wrapped(
-            f"{render.many(left, 'rule')} more there twice or covered: --top N or --all shows them, --csv FILE writes all"
+            f"{render.many(left, 'rule')} more there twice or covered: --top N shows more, --csv FILE writes all"
         )
     render.wrapped(NO_PROOF)
 

@@ -22,7 +22,7 @@ from ledger.errors import LocalError
 if TYPE_CHECKING:
     from gossip.releases import Release
 
-app = typer.Typer(cls=Gossip, help="Model declarations.")
+app = typer.Typer(cls=Gossip, help="Models: check a declaration, name a release, take one elsewhere.")
 
 DEFAULT_TASK: Final = "filterlist"
 SUFFIX: Final = ".gossip-model"

@@ -85,6 +85,8 @@ def show(found: Triage, capture: Whole) -> None:
         render.wrapped(line)
     if found.found == "none":
         render.wrapped(f"page       {capture.url(found.page)}: the capture has no request of this page or its site")
+        names = " ".join(visible(path.name, 80) for path in capture.captures.paths)
+        render.say(f"           gossip score {names} shows what it has")
         return
     render.wrapped(
         f"page       {capture.url(found.page)}: {render.many(found.requests, 'request')} ({SAID[found.found]})"

@@ -40,7 +40,7 @@ def render_page(told: Told) -> str:
             _compared(rows_of(told.found)), _history(told),
         )
     )  # fmt: skip
-    return document(f"What the swarm gave {text(told.name, 40)}", body, _FOOTER)
+    return document(f"What {text(told.name, 40)} gave you", body, _FOOTER)
 
 
 def _compared(rows: Sequence[tuple[str, Figures]]) -> str:

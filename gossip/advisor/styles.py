@@ -86,7 +86,8 @@ def told(each: Proposal, shown: Shown) -> list[str]:
     if each.coverage:
         lines.append("other lists block it: " + ", ".join(f"{name} ({count:,})" for name, count in each.coverage))
     lines += [
-        f"near: {one.list} blocks {one.requests:,} others there, as {shown(one.sample.seen.url)}" for one in each.near
+        f"near: {one.list} blocks {_many(one.requests, 'other')} there, as {shown(one.sample.seen.url)}"
+        for one in each.near
     ]
     if each.collateral:
         sample = shown(each.collateral[0].seen.url)

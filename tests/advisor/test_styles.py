@@ -73,7 +73,7 @@ def test_every_rule_has_its_evidence_above_it() -> None:
     for said in (
         "! ad: 2 requests of 2 sites, score 0.980", "! sites: news.example, shop.example",
         "! page: https://shop.example/", "! request: https://new.banners.example/show (script)",
-        "! near: EasyList blocks 1 others there, as https://old.banners.example/show",
+        "! near: EasyList blocks 1 other there, as https://old.banners.example/show",
     ):  # fmt: skip
         assert said in text
 

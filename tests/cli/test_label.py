@@ -59,6 +59,18 @@ def some(begin: int, count: int = ROWS) -> list[Request]:
     return list(islice(read_requests(DEMO_TABLE), begin, begin + count))
 
 
+def test_a_file_is_not_judged_as_if_it_were_a_domain(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mon.har` reads like a name with a dot: who forgot --review would have judged all below it."""
+    (tmp_path / "mon.har").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    told = gossip("label", "mon.har", "ad", code=exits.USAGE)
+    assert told.count("\n") == 1
+    assert "gossip label FILE --review" in told
+    assert not judgements_path(place).exists()
+
+
 def table(path: Path, rows: list[Request]) -> Path:
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
     return path

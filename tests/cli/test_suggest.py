@@ -208,6 +208,7 @@ def test_a_report_of_a_page_comes_to_suspects(bench: Bench) -> None:
     assert SECRET not in said + json.dumps(report)
     said = gossip("triage", "https://elsewhere.test/", *bench.words(), code=exits.INCONCLUSIVE)
     assert "the capture has no request of this page or its site" in said
+    assert f"gossip score {Path(bench.capture).name} shows what it has" in said
 
 
 @pytest.mark.parametrize("words", [["suggest"], ["flag"], ["triage", "https://news.example/"]])
