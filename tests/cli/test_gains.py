@@ -18,6 +18,7 @@ from cli.gains import Told
 from cli.own import own_data, personalised
 from cli.page.gains import render_page
 from cli.running import gave
+from cli.scoring import scorer_of
 from gossip.filterlists.judging import judgement_of
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.split import is_held_out
@@ -75,6 +76,7 @@ def test_what_scores_is_the_mix_with_its_calibration(peer: OwnPeer) -> None:
     assert mine.calibration == found.calibration
     np.testing.assert_allclose(mine.theta, (1 - found.share) * swarm.theta + found.share * peer.alone, atol=1e-6)
     assert mine.score([AD])[0, 2] == personalised(swarm, peer.place).score([AD])[0, 2]
+    assert scorer_of(None, peer.place, None).calibration == found.calibration  # what every command of the bench takes
 
 
 def test_what_was_found_is_kept_for_its_owner_and_found_anew_once_something_changed(peer: OwnPeer) -> None:

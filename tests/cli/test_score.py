@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Sequence
@@ -96,7 +97,7 @@ def test_each_request_is_one_object_with_these_fields(capture: str, model: str, 
     assert rows[0]["p_ad"] > 0.9 > 0.1 > rows[0]["p_tracker"]
     assert rows[4]["p_tracker"] > 0.9 > 0.1 > rows[4]["p_ad"]
     assert all(row["block"] is (row["p_block"] >= told["threshold"]) for row in rows)
-    assert (told["requests"], told["to_block"], told["open"], told["listed"], told["excepted"]) == (6, 5, 3, 1, 1)
+    assert [told[key] for key in ("requests", "to_block", "open", "listed", "excepted", "passed")] == [6, 5, 3, 1, 1, 0]
     assert (told["threshold"], told["precision"], told["recall"]) == (0.9, 0.992, 0.81)
     assert told["lists"] == [{"name": "Ann's list", "version": "7", "date": ""}]
     assert (told["by_list"], told["notes"], told["bad"]) == ({"Ann's list": 1}, [], 0)
@@ -106,6 +107,8 @@ def test_each_request_is_one_object_with_these_fields(capture: str, model: str, 
         ("pardoned.example", "known"), ("news.example", "quiet"),
     ]  # fmt: skip
     assert [part["path"] for part in told["groups"][0]["patterns"]] == ["/tag/*.js"]
+    Path(ann).write_text("||news.example/own.js\n")
+    assert rows_of(capture, "--model", model, "--list", ann)[1]["passed"] == 1  # a list blocks it, the model would not
 
 
 def test_people_are_shown_first_what_nobody_blocks(capture: str, model: str, ann: str) -> None:
@@ -183,6 +186,16 @@ def test_values_of_queries_are_shown_only_when_asked_for(capture: str, model: st
         assert "https://fresh.example/tag/7.js?sid=" in written
 
 
+def test_no_name_in_a_path_or_of_a_page_is_shown(model: str, tmp_path: Path) -> None:
+    mail = "anna@mail.example"
+    rows = [{"url": f"https://fresh.example/{mail}/x.js", "page": f"{NEWS}?for={mail}", "type": "script"}]
+    capture, page = write(tmp_path / "mail.jsonl", rows), tmp_path / "out.html"
+    said = gossip("score", capture, "--model", model, "--html", str(page)) + page.read_text()
+    done = CliRunner().invoke(app, ["score", capture, "--model", model, "--json"])
+    assert mail not in said + done.stdout + done.stderr
+    assert mail in gossip("score", capture, "--model", model, "--raw")
+
+
 def test_a_table_for_spreadsheets_has_a_row_for_each_request(capture: str, model: str, tmp_path: Path) -> None:
     rows, _ = rows_of(capture, "--model", model, "--csv", str(tmp_path / "out.csv"))
     read = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
@@ -193,7 +206,10 @@ def test_a_table_for_spreadsheets_has_a_row_for_each_request(capture: str, model
     out = gossip("score", capture, "--model", model, "--csv", "-")
     assert list(csv.DictReader(io.StringIO(out))) == read
     gossip("score", capture, "--model", model, "--csv", "-", "--json", code=exits.USAGE)
-    gossip("score", capture, "--model", model, "--csv", capture, code=exits.USAGE)
+    before = Path(capture).read_bytes()
+    for flag in ("--csv", "--html"):
+        assert "would overwrite" in gossip("score", capture, "--model", model, flag, capture, code=exits.USAGE)
+    assert Path(capture).read_bytes() == before
 
 
 def test_rows_that_cannot_be_used_are_told_and_the_rest_goes_on(capture: str, model: str, tmp_path: Path) -> None:
@@ -208,6 +224,14 @@ def test_rows_that_cannot_be_used_are_told_and_the_rest_goes_on(capture: str, mo
     assert "broken.jsonl: cannot be used: 1: it is no JSON object" in done.stdout
     rows, told = rows_of(str(broken), "--model", model, code=exits.FINDINGS)
     assert (len(rows), told["bad"]) == (2, 2)
+    broken.write_text("nonsense\n" * 5 + "https://a.example/\n")
+    done = CliRunner().invoke(app, ["score", str(broken), "--model", model])
+    assert done.stderr.count("cannot be used") == 3  # the first few; all are counted at the end
+    assert "cannot be used: 5" in done.stdout
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress(f"{good}\n".encode() * 2000)[:-9])
+    rows, told = rows_of(str(cut), "--model", model, code=exits.FINDINGS)  # what came before is scored
+    assert (len(rows) > 0, told["bad"]) == (True, 1)
     empty = tmp_path / "empty.txt"
     empty.write_text("\n")
     gossip("score", str(empty), "--model", model, code=exits.USAGE)

@@ -135,6 +135,20 @@ def test_what_is_asked_for_is_bounded(bench: Bench) -> None:
     assert "1 rule more, less sure: --max 2" in gossip("suggest", *bench.words("--max", "1"))
 
 
+def test_what_repeats_is_held_once_and_labelled_rows_calibrate(bench: Bench) -> None:
+    labels = {"script": "ad", "image": "tracker", "font": "benign"}
+    rows = [
+        {"url": f"https://h{n}.example/{kind}", "page": "https://news.example/", "type": kind, "label": label}
+        for n in range(40) for kind, label in labels.items()
+    ]  # fmt: skip
+    labelled = bench.folder / "labelled.jsonl"
+    labelled.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    bench.capture = bench.write("twice.jsonl", [*REQUESTS, REQUESTS[0]])
+    report = facts("suggest", *bench.words("--calibrate", str(labelled)))
+    assert (report["requests"], report["distinct"], report["dropped"]) == (8, 7, 0)
+    assert report["threshold"] != facts("suggest", *bench.words())["threshold"]
+
+
 def test_a_rule_that_hits_what_a_list_excepts_comes_only_when_asked_for_and_as_a_comment(bench: Bench) -> None:
     Path(bench.easy).write_text(f"{EASY}?keep=$script\n@@||mix.example/a/x.js?keep$script\n||mix.example/old/\n")
     rows = [
