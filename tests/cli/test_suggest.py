@@ -199,8 +199,10 @@ def test_rules_that_block_what_scores_benign_are_flagged(bench: Bench) -> None:
     for told in ("/widget/*", flag["exceptions"][0]["rule"], "a list is right until a person has looked"):
         assert told in said
     assert facts("flag", *bench.words("--min-sites", "2"))["flags"] == []
-    Path(bench.easy).write_text(f"{EASY}||news.example/widget/\n")
-    assert [len(facts("flag", *bench.words(*more))["flags"]) for more in ([], ["--max", "1"])] == [1, 1]
+    other = bench.folder / "other.txt"
+    other.write_text("! Title: Other\n||news.example/widget/\n")
+    more = bench.words("--list", str(other))
+    assert [len(facts("flag", *more, *bound)["flags"]) for bound in ([], ["--max", "1"])] == [2, 1]
     gossip("flag", bench.capture, "--model", bench.model, code=exits.USAGE)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cli import control, label
+from cli.app import app
 from gossip.directory import store_path
 from gossip.events import Note
-from gossip.filterlists.judging import judgement_of
-from gossip.judgements import append, judgements_path
+from gossip.judgements import judgements_path
 from gossip.node import Node, NodeConfig
 from gossip.setup import create_swarm
 from gossip.training.spec import FILTERLIST
@@ -45,8 +47,9 @@ async def test_a_running_node_notices_a_judgement_and_trains_on_it_from_the_next
     async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(node.run())
         await until_next("update")
-        append(place, judgement_of("metrics.example", "tracker", time=1))
-        assert await asyncio.to_thread(label.notify, place) == "told"
+        words = ["label", "metrics.example", "tracker", "--dir", str(place), "--no-scores", "--json"]
+        done = await asyncio.to_thread(CliRunner().invoke, app, words)
+        assert json.loads(done.stdout)["node"] == "told", done.output
         await until_next("data")
         await until_next("update")
 
