@@ -52,6 +52,7 @@ def join(
     pause_on_battery: opt.PauseOnBattery = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
+    unlabelled: opt.Unlabelled = None,
     allowlist: opt.Allowlist = None,
     limits: opt.LimitsFile = None,
     directory: opt.Dir = None,
@@ -71,6 +72,7 @@ def join(
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
+        unlabelled=unlabelled,
         allowlist=allowlist, limits=limits,
     )  # fmt: skip
     check_record(record)

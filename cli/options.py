@@ -83,6 +83,13 @@ Epsilon = Annotated[
         help="Differential privacy: what all updates ever may tell of one record, such as 8. At first: 0, no promise.",
     ),
 ]  # fmt: skip
+Unlabelled = Annotated[
+    bool | None,
+    typer.Option(
+        "--unlabelled/--labelled",
+        help="What your list does not block is not known to be harmless. At first: benign, as labelled.",
+    ),
+]
 Allowlist = Annotated[
     Path | None,
     typer.Option(

@@ -49,7 +49,7 @@ def own_data(place: Path) -> OwnData:
     return OwnData(
         tuple(Path(path) for path in last.data),
         Path(last.validation) if last.validation else None,
-        "own list" if getattr(last, "unlabelled", False) else "labels",
+        "own list" if last.unlabelled else "labels",
     )
 
 

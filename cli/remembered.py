@@ -1,9 +1,9 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, cores, battery, pace, epsilon, leases, files of keys and limits) lie in
-the store's meta as one JSON text. They are this machine's business and are never sent, but for the licence and what the
-lists say of themselves, which the ledger keeps.
+labelled them, interface, port, addresses, duty, cores, battery, pace, epsilon, what counts as unlabelled, leases, files
+of keys and limits) lie in the store's meta as one JSON text. They are this machine's business and are never sent, but
+for the licence and what the lists say of themselves, which the ledger keeps.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Wishes:
     pause_on_battery: bool | None = None
     every: float | None = None
     epsilon: float | None = None
+    unlabelled: bool | None = None
     allowlist: Path | None = None
     limits: Path | None = None
     lend_to: list[str] | None = None
@@ -80,6 +81,7 @@ class Remembered(msgspec.Struct, frozen=True):
     """Seconds from one round to the next. Faster teaches no more after the first minutes, and every update is kept for
     ever by everybody: 5 KB, so at 10 s a peer costs each machine 40 MB a day."""
     epsilon: float = 0.0
+    unlabelled: bool = False
     allowlist: str = ""
     limits: str = ""
     lend_to: list[str] = []  # peer ids
@@ -219,6 +221,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         pause_on_battery=now.pause_on_battery,
         min_round_s=now.every,
         epsilon=now.epsilon,
+        unlabelled=now.unlabelled,
         allowlist=Path(now.allowlist) if now.allowlist else None,
         limits=Path(now.limits) if now.limits else None,
         lend_to=tuple(now.lend_to),
@@ -272,6 +275,7 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         pause_on_battery=before.pause_on_battery if wanted.pause_on_battery is None else wanted.pause_on_battery,
         every=before.every if wanted.every is None else wanted.every,
         epsilon=before.epsilon if wanted.epsilon is None else wanted.epsilon,
+        unlabelled=before.unlabelled if wanted.unlabelled is None else wanted.unlabelled,
         allowlist=_path(wanted.allowlist, before.allowlist),
         limits=_path(wanted.limits, before.limits),
         lend_to=before.lend_to if wanted.lend_to is None else wanted.lend_to,

@@ -149,6 +149,7 @@ def run(
     pause_on_battery: opt.PauseOnBattery = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
+    unlabelled: opt.Unlabelled = None,
     allowlist: opt.Allowlist = None,
     limits: opt.LimitsFile = None,
     lend_to: opt.LendTo = None,
@@ -166,6 +167,7 @@ def run(
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
+        unlabelled=unlabelled,
         allowlist=allowlist, limits=limits, lend_to=lending.peers(place, "--lend-to", lend_to),
         borrow_from=lending.peers(place, "--borrow-from", borrow_from),
     )  # fmt: skip

@@ -32,6 +32,9 @@ class NodeConfig:
     epsilon: float = 0.0
     """Differential privacy promised for all that this peer ever publishes; 0: none. A promise once begun stays."""
 
+    unlabelled: bool = False
+    """What no label of the data says is to be blocked may be a hole in the list that labelled them."""
+
     lend_to: tuple[PeerId, ...] = ()
     """Members who may train on shards of `data`, if these are public; none: nobody."""
 

@@ -67,7 +67,7 @@ class Own:
             model=model, files=[str(file) for file in files], validation=str(validation) if validation else "",
             salt=self._salt.hex(), swarm=self._swarm, zone=setting.zone, opens=list(setting.opens),
             pins=list(setting.pins), leaves=str(places.leaves_path(directory)) if setting.zone == "public" else "",
-            lends=list(self._config.lend_to) if setting.zone == "public" else [],
+            unlabelled=self._config.unlabelled, lends=list(self._config.lend_to) if setting.zone == "public" else [],
             borrowed=self.borrowed.rows() if setting.zone == "private" else [],
             judgements=str(judgements_path(directory)) if self._judged_bytes else "", judged_bytes=self._judged_bytes,
         )  # fmt: skip

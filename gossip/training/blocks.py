@@ -83,6 +83,10 @@ class Bags:
         offsets = np.concatenate(([0], np.cumsum(counts[kept])))
         return type(self)(self.tokens[np.repeat(kept, counts)], offsets, self.marks[kept], self.labels[kept])
 
+    def labelled(self, labels: Labels) -> Self:
+        """The same rows under other labels."""
+        return type(self)(self.tokens, self.offsets, self.marks, labels)
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
@@ -105,6 +109,10 @@ class Numbers:
     def only(self, kept: NDArray[np.bool_]) -> Self:
         """The rows where `kept` is true."""
         return type(self)(self.inputs[kept], self.labels[kept])
+
+    def labelled(self, labels: Labels) -> Self:
+        """The same rows under other labels."""
+        return type(self)(self.inputs, labels)
 
 
 Block = Bags | Numbers

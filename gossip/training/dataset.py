@@ -34,6 +34,7 @@ from gossip.filterlists.split import suffixes
 from gossip.labelling import name_of, source_of_table
 from gossip.openings import cut_shards, open_records, sketch_of
 from gossip.training.blocks import BagSpool, Block, NumberSpool, Spool, join, thinned
+from gossip.training.coverage import unlabelled
 from gossip.training.judged import Felt
 from gossip.training.licence import check_licence
 from gossip.training.protocol import BorrowedRows
@@ -77,6 +78,7 @@ def read_data(
     licence: str = "",
     borrowed: Sequence[BorrowedRows] = (),
     felt: Felt | None = None,
+    only_listed: bool = False,
     folder: Path | None = None,
     progress: Progress = lambda rows, done, of: None,
 ) -> DataSet:
@@ -84,7 +86,8 @@ def read_data(
 
     `felt` has what the owner has judged: that is the label of a request, to train on and to be judged by. What no row
     shows is a row of its own, unless the zone is public: only files were made public.
-    `borrowed` rows of others are trained on as the own ones are; the zone is private then.
+    `borrowed` rows of others are trained on as the own ones are; the zone is private then. `only_listed`: labels are of
+    lists that know part of it, so what has none of them is trained on as unlabelled; counts and commitment stay.
     `salt` is the peer's own, of a private zone. A public one of `swarm` is committed to under the swarm's, and `leaves`
     is the file that keeps what openings need. LocalError at the first row that cannot be used, if nothing is left to
     train on, if that is no licence's name, or if a file is not what it was when it was made public.
@@ -101,7 +104,7 @@ def read_data(
     counts: Counter[int] = Counter()
 
     def taken(chunk: Chunk) -> tuple[tuple[bytes, bytes], ...]:
-        spool.append(chunk.block)
+        spool.append(unlabelled(spec, chunk.block, chunk.judged) if only_listed else chunk.block)
         counts.update(chunk.block.labels.tolist())
         felt.saw(chunk.block, chunk.judged)
         return chunk.records
@@ -130,7 +133,7 @@ def read_data(
         if not len(spool):
             raise LocalError(
                 "there is no row to train on", why=f"in {', '.join(map(name_of, files)) or 'no files'}",
-                next_step="give more data with --data, or lower validation_share in the model",
+                next_step="give more data, or lower validation_share in the model",
             )  # fmt: skip
         digests = _digests(files, setting)
     except BaseException:

@@ -23,6 +23,7 @@ import numpy as np
 import optax
 
 from gossip.training.blocks import Block, Inputs, Sampler
+from gossip.training.coverage import Coverage
 from gossip.training.metrics import Scored
 from gossip.training.scoring import MARK_SCALE, Theta, forward, score, split
 from gossip.training.spec import Adam, ModelSpec, UrlGrams
@@ -37,14 +38,15 @@ MAX_STRETCH: Final = 4096
 class Learner:
     """Rounds of training for one declared model."""
 
-    def __init__(self, spec: ModelSpec, *, cache: Path | None = None) -> None:
+    def __init__(self, spec: ModelSpec, *, cache: Path | None = None, coverage: Coverage | None = None) -> None:
+        """`coverage`: of each class how much the labels know (coverage.py); None: all of it."""
         self.spec = spec
         if cache is not None:
             settings: Any = jax.config  # its methods carry no types
             settings.update("jax_compilation_cache_dir", str(cache))
             settings.update("jax_persistent_cache_min_compile_time_secs", 0.0)
             settings.update("jax_persistent_cache_min_entry_size_bytes", 0)
-        self._use(step_of(spec))
+        self._use(step_of(spec, coverage))
 
     def _use(self, step: Step) -> None:
         """Make rounds of this step."""
@@ -133,8 +135,10 @@ def optimiser_of(spec: ModelSpec) -> optax.GradientTransformation:
     return optax.chain(decayed, optax.sgd(chosen.rate, momentum=chosen.momentum or None))
 
 
-def loss_of(spec: ModelSpec) -> Callable[[jax.Array, tuple[jax.Array, ...]], jax.Array]:
-    """The mean loss of a batch as Sampler.take gives it."""
+def loss_of(
+    spec: ModelSpec, coverage: Coverage | None = None
+) -> Callable[[jax.Array, tuple[jax.Array, ...]], jax.Array]:
+    """The mean loss of a batch as Sampler.take gives it. With `coverage` a label beyond the classes says: none."""
 
     def loss(theta: jax.Array, batch: tuple[jax.Array, ...]) -> jax.Array:
         tensors = split(theta, spec)
@@ -146,15 +150,21 @@ def loss_of(spec: ModelSpec) -> Callable[[jax.Array, tuple[jax.Array, ...]], jax
         else:
             (first,) = inputs
         logits = forward(jnp, spec, tensors, first)
-        mean: jax.Array = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        mean: jax.Array
+        if coverage is None:
+            mean = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        else:  # a row beyond the classes: the label is benign, or its list does not know it
+            known = jax.nn.log_softmax(logits)
+            silent = jax.nn.logsumexp(known, axis=1, b=1 - jnp.array(coverage), keepdims=True)
+            mean = -jnp.take_along_axis(jnp.concatenate([known, silent], axis=1), labels[:, None], axis=1).mean()
         return mean
 
     return loss
 
 
-def step_of(spec: ModelSpec) -> Step:
+def step_of(spec: ModelSpec, coverage: Coverage | None = None) -> Step:
     """One optimiser step over one batch, as `lax.scan` wants it."""
-    optimiser, loss = optimiser_of(spec), loss_of(spec)
+    optimiser, loss = optimiser_of(spec), loss_of(spec, coverage)
 
     def step(state: State, batch: tuple[jax.Array, ...]) -> tuple[State, None]:
         weights, memory = state

@@ -25,6 +25,7 @@ import numpy as np
 
 from gossip.training.blocks import Block, Inputs, Sampler
 from gossip.training.budget import Plan
+from gossip.training.coverage import Coverage
 from gossip.training.learner import Learner, State, Step, loss_of, optimiser_of, padding_of, width_of
 from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
@@ -39,14 +40,16 @@ SLACK: Final = 6.0  # standard deviations of room for a batch that comes out lar
 class PrivateLearner(Learner):
     """Rounds of DP-SGD over one data set. `round` ignores what others put in its batches: rows are its own."""
 
-    def __init__(self, spec: ModelSpec, rows: Block, plan: Plan, *, cache: Path | None = None) -> None:
-        super().__init__(spec, cache=cache)
+    def __init__(
+        self, spec: ModelSpec, rows: Block, plan: Plan, *, cache: Path | None = None, coverage: Coverage | None = None
+    ) -> None:
+        super().__init__(spec, cache=cache, coverage=coverage)
         self._plan = plan
         self._rows = rows
         spread = SLACK * math.sqrt(len(rows) * plan.rate * (1 - plan.rate))
         room = math.ceil(len(rows) * plan.rate + spread)
         self._room = ROOM_STEP * math.ceil(room / ROOM_STEP)
-        self._use(_private_step_of(spec, plan))
+        self._use(_private_step_of(spec, plan, coverage))
 
     def sample(self, sampler: Sampler, steps: int = 0) -> Inputs:
         """The sampler's own order plays no part."""
@@ -71,10 +74,10 @@ class PrivateLearner(Learner):
         return mask.astype(np.float32), *inputs
 
 
-def _private_step_of(spec: ModelSpec, plan: Plan) -> Step:
+def _private_step_of(spec: ModelSpec, plan: Plan, coverage: Coverage | None) -> Step:
     from jax_privacy import clipping  # the extra `private`
 
-    loss, optimiser = loss_of(spec), optimiser_of(spec)
+    loss, optimiser = loss_of(spec, coverage), optimiser_of(spec)
 
     def of_row(theta: jax.Array, mask: jax.Array, batch: tuple[jax.Array, ...]) -> jax.Array:
         return mask.sum() * loss(theta, batch)  # a row that only fills up has no gradient

@@ -72,6 +72,7 @@ class OwnData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opens: list[str]  # who may have records of a public zone: roles and peer ids; []: every member
     pins: list[Hash]  # of the files as they were when their owner made them public; [] in a private zone
     leaves: str  # file for the leaves of a public zone, so that an opening is one pass over the files; "" for none
+    unlabelled: bool = False  # what no label of them says is to be blocked may be a hole in a list
     lends: list[PeerId] = []  # who may train on shards of them
     borrowed: list[BorrowedRows] = []  # trained on beside them; the zone is private then
     judgements: str = ""  # file of its owner's own; "" for none

@@ -44,6 +44,7 @@ from gossip.training import dataset, memory
 from gossip.training.blocks import Block, Sampler
 from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, make_plan
 from gossip.training.checks import few
+from gossip.training.coverage import coverage_of
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.divergence import check_change
 from gossip.training.judged import Felt
@@ -123,21 +124,24 @@ class Session:
         data = read_data(
             spec, _paths(own.files), Path(own.validation) if own.validation else None, salt=salt,
             setting=_setting(own), swarm=own.swarm, leaves=Path(own.leaves) if own.leaves else None, licence=licence,
-            borrowed=own.borrowed, felt=Felt(_judged(own), epsilon), progress=_Paced(progress),
+            borrowed=own.borrowed, felt=Felt(_judged(own), epsilon), only_listed=own.unlabelled,
+            progress=_Paced(progress),
         )  # fmt: skip
         try:
             promise = _promise(spec, data, epsilon, account)
+            coverage = coverage_of(spec, data.labels) if own.unlabelled else None
         except LocalError:
             data.rows.close()
             raise
         progress(Progress(state="importing jax"))
         from gossip.training.learner import Learner
 
-        learner = free = Learner(spec, cache=cache)
+        learner = free = Learner(spec, cache=cache, coverage=coverage)
         if promise is not None:
             from gossip.training.private import PrivateLearner
 
-            learner = PrivateLearner(spec, data.rows.read(0, len(data.rows)), promise.plan, cache=cache)
+            rows = data.rows.read(0, len(data.rows))
+            learner = PrivateLearner(spec, rows, promise.plan, cache=cache, coverage=coverage)
         progress(Progress(state="compiling"))
         seed = int.from_bytes(hashlib.sha256(b"gossip/order/1\n" + salt).digest()[:8], "little")
         session = cls(spec, data, learner, start, seed=seed, keep=keep, promise=promise, free=free)
