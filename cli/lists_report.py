@@ -25,10 +25,14 @@ from cli.scoring import Captures, Lists, known_lists
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
-    from gossip.advisor.list_report import Needless, OfList, Report
+    from gossip.advisor.list_report import Needless, OfList, Place, Report
 
 TOP: Final = 10
 RULE_CHARS: Final = 70
+NARROW: Final = 120  # columns: below, two rules do not fit beside one another
+HEADS: Final = (
+    "list", "rules", "dropped", "not tried", "fired", "never", "exceptions never", "twice", "covered", "as seen",
+)  # fmt: skip
 COLUMNS: Final = ("list", "line", "rule", "what", "hits", "sites", "by_list", "by_line", "by_rule")
 NO_PROOF: Final = (
     "A rule that never fired here is not dead by that: these are few pages on few days. Covered by structure means: "
@@ -122,11 +126,13 @@ def _day(unix: float | None) -> str | None:
 
 def _show(found: Report, bad: int, top: int, every: bool) -> None:
     render.say(_seen(found, bad))
-    render.table(
-        ["list", "rules", "dropped", "not tried", "fired", "never", "exceptions never", "twice", "covered", "as seen"],
-        [[visible(each.name, 40), *(f"{count:,}" for count in _figures(each))] for each in found.lists],
-        right=range(1, 10),
-    )
+    narrow = render.console().width < NARROW
+    rows = [(visible(each.name, 40), *(f"{count:,}" for count in _figures(each))) for each in found.lists]
+    if narrow:  # a column for each list instead
+        titles, *counts = zip(HEADS, *rows, strict=True)
+        render.table(titles, counts, range(1, len(titles)))
+    else:
+        render.table(HEADS, rows, range(1, len(HEADS)))
     limit = sys.maxsize if every else top
     _rules("fired most", [(of.name, one.at.rule, f"{one.hits:,}", f"{one.sites:,}") for of in found.lists
                           for one in of.fired[:limit]], ["list", "rule", "hits", "sites"])  # fmt: skip
@@ -135,11 +141,15 @@ def _show(found: Report, bad: int, top: int, every: bool) -> None:
                         ("covered as seen", "covered_seen")):  # fmt: skip
         pairs = [one for of in found.lists for one in getattr(of, kind)[:limit]]
         left += sum(len(getattr(of, kind)) for of in found.lists) - len(pairs)
-        rows = [
-            (f"{one.at.list}:{one.at.line}", one.at.rule, f"{one.hits:,}", f"{one.by.list}:{one.by.line}", one.by.rule)
-            for one in pairs
-        ]
-        _rules(title, rows, ["where", "rule", "hits", "by", "rule"])
+        if narrow:
+            both = [
+                row for one in pairs
+                for row in ((_where(one.at), one.at.rule), (f"by {_where(one.by)}", one.by.rule))
+            ]  # fmt: skip
+            _rules(title, both, ["where", "rule"])
+            continue
+        whole = [(_where(one.at), one.at.rule, f"{one.hits:,}", _where(one.by), one.by.rule) for one in pairs]
+        _rules(title, whole, ["where", "rule", "hits", "by", "rule"])
     if every:
         for title, kind in (("never fired", "never"), ("exceptions that never fired", "exceptions_never")):
             places = [(f"{one.list}:{one.line}", one.rule) for of in found.lists for one in getattr(of, kind)]
@@ -150,6 +160,10 @@ def _show(found: Report, bad: int, top: int, every: bool) -> None:
             f"{render.many(left, 'rule')} more there twice or covered: --top N shows more, --csv FILE writes all"
         )
     render.wrapped(NO_PROOF)
+
+
+def _where(place: Place) -> str:
+    return f"{place.list}:{place.line}"
 
 
 def _figures(each: OfList) -> tuple[int, ...]:

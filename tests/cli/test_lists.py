@@ -167,6 +167,16 @@ def test_a_report_says_what_fired_what_is_needless_and_how_little_was_seen(tmp_p
     assert "exceptions_never" not in json.loads(run("report", capture, "--json"))["lists"][0]
 
 
+def test_a_report_in_80_columns_cuts_no_column_off(tmp_path: Path) -> None:
+    capture = put(tmp_path / "mon.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
+    run("add", put(tmp_path / "mine.txt", LIST))
+    done = CliRunner().invoke(app, ["lists", "report", str(capture)], env={"COLUMNS": "80"})
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert {"list My Privacy", "covered 1", "as seen 0"} <= set(lines)
+    place = lines.index("My Privacy:6 ||x.ads.example^")
+    assert lines[place + 1] == "by My Privacy:5 ||ads.example^"
+
+
 def test_a_report_needs_a_list_and_says_bad_rows(tmp_path: Path) -> None:
     capture = put(tmp_path / "mon.jsonl", json.dumps(ROWS[0]) + "\n{\n")
     assert "no list to report on" in run("report", capture, code=2)
