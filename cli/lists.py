@@ -48,12 +48,15 @@ def add(
     for file in files:
         look_at(file)  # all are lists, or none is added
     shelf = Shelf(settings.shelf_path())
+    before = {each.name: each.path for each in shelf.entries()}
     added = [shelf.add(file, "tracker" if kind == "tracker" else "ad" if kind == "ad" else None) for file in files]
     if json:
         render.document({"added": [facts(each) for each in added]})
         return
     for each in added:
-        render.say(f"remembered {_told(each)}")
+        old = before.get(each.name, each.path)
+        instead = "" if old == each.path else f", in place of {visible(old)}, which has the same title"
+        render.say(f"remembered {_told(each)}{instead}")
 
 
 @app.command()

@@ -56,6 +56,8 @@ def test_lists_are_remembered_by_their_paths_with_what_they_say_of_themselves(tm
     run("add", mine, "--kind", "ad")  # the same file, looked at again
     (shown,) = json.loads(run("show", "--json"))["lists"]
     assert (shown["name"], shown["kind"], shown["licence"], shown["changed"]) == ("My Privacy", "ad", "MIT", False)
+    copy = put(tmp_path / "copy.txt", LIST)
+    assert run("add", copy).endswith(f", MIT, in place of {mine}, which has the same title\n")
     assert "forgotten My Privacy" in run("remove", "My Privacy")
     assert shelf(home) == []
     assert mine.exists()
