@@ -100,10 +100,12 @@ def show(found: Triage, capture: Whole) -> None:
         ]  # fmt: skip
         render.table(("", "what", "P(block)", "requests", "type", "request"), rows, {0, 2, 3})
         render.say()
+    said: dict[str, int] = {}  # rules that stand at a suspect before
     for number, each in enumerate(found.suspects, 1):
         render.say(f"{number:>3}  {each.kind}: {capture.url(each.row.seen.url)}")
         for line in _lines(each):
-            render.say(f"     {visible(line)}")
+            before = said.setdefault(line, number) if line.startswith("rule: ") else number
+            render.say(f"     {visible(line) if before == number else f'rule: the one at {before}'}")
     if found.suspects:
         render.say()
     render.wrapped(f"{render.many(len(found.suspects), 'suspect')}; nothing was changed: a person decides")
