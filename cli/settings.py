@@ -8,7 +8,6 @@ NO_COLOR, COLUMNS and TERM are read by rich itself.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -21,7 +20,6 @@ from ledger.errors import LocalError
 
 DEMO_RUNS: Final = "demo-runs"  # the demo keeps its runs here, out of the list of swarms
 SHELF: Final = "lists.json"  # the user's own copies of filter lists, for all swarms
-MAX_SHELF_BYTES: Final = 1 << 20
 STORE: Final = "peer.db"  # a folder with this file is a peer's directory
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # one folder name on every platform
 
@@ -155,10 +153,13 @@ def check_output(option: str, out: Path | None, read: Iterable[Path | None]) -> 
 
 def _remembered() -> list[Path]:
     """The files of the lists on the shelf. A shelf that cannot be read is the business of who asks lists."""
+    if not shelf_path().exists():
+        return []
+    from gossip.filterlists.shelf import Shelf
+
     try:
-        with shelf_path().open("rb") as file:
-            return [Path(kept["path"]) for kept in json.loads(file.read(MAX_SHELF_BYTES))["lists"]]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return [kept.path for kept in Shelf(shelf_path()).entries()]
+    except LocalError:
         return []
 
 

@@ -104,6 +104,7 @@ def test_nothing_is_trained_for_a_file_that_cannot_be_written(tmp_path: Path) ->
     bad = tmp_path / "bad.jsonl"
     bad.write_text("{}\n")
     assert "row 1" in gossip("train", str(bad), "--out", str(tmp_path / "m.gossip"), code=exits.USAGE)
+    assert "cannot write" in gossip("train", str(bad), "--out", str(tmp_path), code=exits.USAGE)  # nothing was read yet
     assert not (tmp_path / "m.gossip").exists()
 
 
