@@ -10,7 +10,7 @@ of the URL that gossip/filterlists/mask.py hides stay hidden unless `--raw`; not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +42,7 @@ class Subject:
     ledger: str | None = None  # None: a model in a file, of which nobody knows here who taught it what
     alone: Theta | None = None
     share: float = 0.0
+    snapshot: str | None = None  # what was folded: of a release PEER/SEQ; None: everything
 
 
 def why(
@@ -131,17 +132,20 @@ def _of_bundle(path: Path) -> Scorer:
 def _of_peer(swarm: Scorer, place: Path) -> Subject:
     from cli.own import own_data
     from gossip.own_scorer import is_linear, own_scorer
+    from gossip.releases import in_use
     from gossip.training.session import kept_alone
 
+    release = in_use(place)
+    snapshot = None if release is None else f"{release.log}/{release.seq}"
     try:
         scorer, found = own_scorer(swarm, place, own_data(place))
     except LocalError as error:
         render.complain(f"{error}; so the swarm's model is explained as it is, uncalibrated")
-        return Subject(swarm, str(place))
+        return Subject(swarm, str(place), snapshot=snapshot)
     alone = kept_alone(place / "training.npz", swarm.spec)
     if found is None or alone is None or not is_linear(swarm.spec):
-        return Subject(scorer, str(place))
-    return Subject(scorer, str(place), alone, found.share)
+        return Subject(scorer, str(place), snapshot=snapshot)
+    return Subject(scorer, str(place), alone, found.share, snapshot)
 
 
 def explain(row: Sighting, subject: Subject, lists: Sequence[Path], *, raw: bool) -> Why:
@@ -194,13 +198,12 @@ def _authors(
         return Author(peer, name, updates, float(values[toward] - values[0]), float(left) if peer else None)
 
     with ruled(subject.ledger) as read:
-        if (
-            next(iter(read.terms(read.past(None))), None) is None
-        ):  # it scores with a model that it was given on arriving
+        past = read.past(subject.snapshot)
+        if not read.terms(past):  # it scores with a model that it was given on arriving
             return (), ()
         genesis, names = read.replica.genesis, read.names()
         start = NumpyArithmetic().start(genesis.layout, genesis.seed)
-        found = attribution.sources(spec, places, start, _terms(read), lambda digest: _delta(read, spec, digest))
+        found = attribution.sources(spec, places, start, _terms(read, past), lambda digest: _delta(read, spec, digest))
         told = [(one, (1 - subject.share) * one.values[order]) for one in found]
         peers: dict[str, tuple[int, Values]] = {}
         for one, values in told:
@@ -219,10 +222,10 @@ def _authors(
         )
 
 
-def _terms(read: Opened) -> Iterable[tuple[tuple[str, int], Hash, int]]:
+def _terms(read: Opened, past: Mapping[str, int]) -> Iterable[tuple[tuple[str, int], Hash, int]]:
     from ledger.entry import Update
 
-    for log, seq, digest, weight in read.terms(read.past(None)):
+    for log, seq, digest, weight in read.terms(past):
         entry = read.replica.entry(log, seq)
         assert isinstance(entry, Update)
         yield (log, entry.data), digest, weight
