@@ -172,7 +172,7 @@ def test_the_page_itself_is_never_evidence() -> None:
         scored("https://landing.example/go#top", 0.99, page="https://landing.example/go", kind="other"),
     ]
     pages = ("https://landing.example/offer/a.html", "https://landing.example/offer/b.html")
-    rows += [scored(page, 0.99, page=page, kind="document") for page in pages]
+    rows += [scored(page, 0.99, page=page, kind="other") for page in pages]
     assert suggest(rows, trial, collateral=True).proposals == ()
 
 

@@ -46,7 +46,7 @@ def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
     [
         ("1234567", "123456"), ("0badcafe", "0badcaf"), ("ab1c2d3xyz", "ab1c2d3xy"),
         ("AbcdefghijklmnopqrsT", "AbcdefghijklmnopqrS"), ("abcdefghijklmnopqrs1", "abcdefghijklmnopqr1"),
-        ("a" * 32, "a" * 31), ("1234%35678", "12%334"),
+        ("z" * 32, "z" * 31), ("1234%35678", "12%334"),
     ],
 )  # fmt: skip
 def test_from_this_length_on_a_word_is_a_token(token: str, word: str) -> None:
