@@ -65,7 +65,9 @@ class Bags:
         stretch = (np.maximum(counts, width) / width).astype(np.float32)
         at = ((place + shift[:, None]) * stretch[:, None]).astype(np.int64)
         at = np.minimum(at, np.maximum(counts - 1, 0)[:, None]) + self.offsets[rows][:, None]
-        return np.where(place < shown[:, None], self.tokens[np.minimum(at, len(self.tokens) - 1)], padding)
+        # numpy would take a bare 65,536 for a uint16, and so for 0: the first mark of all
+        beyond = np.int32(padding) if padding > UINT16_MAX else np.uint16(padding)
+        return np.where(place < shown[:, None], self.tokens[np.minimum(at, len(self.tokens) - 1)], beyond)
 
     @classmethod
     def join(cls, blocks: Sequence[Self]) -> Self:

@@ -84,6 +84,14 @@ def test_a_set_larger_than_the_window_is_never_held_whole() -> None:
     spool.close()
 
 
+@pytest.mark.parametrize("buckets", [1 << 10, (1 << 16) - 1, 1 << 16])
+def test_short_rows_are_filled_up_with_a_bucket_beyond_the_table(buckets: int) -> None:
+    """Not with the first one: that is a mark, and would be trained as whatever short URLs are."""
+    rows = Bags(np.full(3, 9, np.uint16), np.array([0, 0, 3]), np.zeros((2, 5), np.uint16), np.zeros(2, np.uint8))
+    taken, *_ = rows.take(np.arange(2), 4, buckets, np.random.default_rng(0))
+    assert taken.tolist() == [[buckets] * 4, [9, 9, 9, buckets]]
+
+
 def test_a_long_row_shows_an_even_sample_that_sums_right_on_average() -> None:
     tokens, marks = np.arange(1_000, dtype=np.uint16), np.zeros((1, 5), np.uint16)
     row = Bags(tokens, np.array([0, 1_000]), marks, np.zeros(1, np.uint8))
