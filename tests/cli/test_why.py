@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -16,14 +19,19 @@ from cli.app import app
 from cli.exporting import export
 from cli.opened import opened
 from cli.own import own_data
+from cli.remembered import REMEMBERED, Remembered
+from cli.settings import STORE
 from gossip.advisor.scorer import Scorer
 from gossip.filterlists.mask import masked
 from gossip.filterlists.sighting import Sighting
 from gossip.own_scorer import own_scorer
 from gossip.scorers import load_scorer
 from gossip.training.calibration import UNCALIBRATED
+from ledger.store import PutMeta, Store
 from ledger.without import without
-from tests.cli.own_peer import SPEC, OwnPeer, own_peer
+from tests.cli.own_peer import SPEC, OwnPeer, learn, own_peer
+from tests.cli.test_ledger import stored
+from tests.fold import toy
 
 URL = "https://ads3.example/banner/9.js?slot=77&uid=8f3c1a90b7d2"
 TYPED = ("--page", "https://unseen.example/", "--type", "script")
@@ -107,6 +115,39 @@ def test_without_a_peer_is_what_the_ledger_says_it_would_be(peer: OwnPeer, tmp_p
             theta = (np.frombuffer(left, "<i8") * 2.0**-40).astype(np.float32)
             score = Scorer(SPEC, theta, UNCALIBRATED, "less").score([row])[0]
             assert one["p_block_without"] == pytest.approx(float(score[2]), abs=1e-4)
+
+
+def test_a_release_in_use_is_explained_by_its_own_updates_whatever_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy, "Swarm", partial(toy.Swarm, witnesses=["founder"]))
+    before = own_peer(tmp_path, monkeypatch)
+    swarm = before.swarm
+    birch, cedar = swarm["birch"], swarm["cedar"]
+    seq = birch.snapshot().seq
+    swarm.exchange()
+    birch.final(seq, [swarm.founder])
+    swarm.exchange()
+    theta = cedar.theta
+    cedar.publish(learn(before.data, theta) - theta)
+    swarm.exchange()
+    place = stored(tmp_path / "later", swarm)
+    shutil.copy(before.place / "training.npz", place)
+    with Store(place / STORE) as store:
+        store.commit([PutMeta(REMEMBERED, msgspec.json.encode(Remembered(data=[str(before.data)])))])
+
+    newest = why("--dir", place)
+    gossip("model", "release", "spring", "--dir", place)
+    gossip("model", "use", "spring", "--dir", place)
+    said = why("--dir", place)
+    assert "release spring" in said["model"]
+    assert said["push"] != newest["push"]
+    for told, by_cedar in ((newest, 4), (said, 3)):
+        assert {one["name"]: one["updates"] for one in told["peers"]}["cedar"] == by_cedar
+        assert "your data alone" in {one["name"] for one in told["peers"]}
+        assert sum(one["push"] for one in told["peers"]) == pytest.approx(told["push"], abs=1e-3)
+    gossip("model", "use", "newest", "--dir", place)
+    assert why("--dir", place)["push"] == newest["push"]
 
 
 def test_a_model_in_a_file_is_explained_without_its_authors(peer: OwnPeer, tmp_path: Path) -> None:
