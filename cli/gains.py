@@ -51,7 +51,7 @@ def gains(
 
     settings.check_page(html, [directory])
     place = settings.existing_directory(name, directory)
-    swarm = scorer_of(None, place, None, personal=False)
+    swarm = scorer_of(None, place, None, personal=False, files=False)
     _, found = judged(swarm, place)
     history = swarm_history(place, own_data(place)) if html is not None else ()
     told = Told(visible(place.name, 40), found, history)

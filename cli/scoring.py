@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE: Final = 4_096
 TOLD_FAULTS: Final = 3  # of each file
+MADE_ONE: Final = "made one already? name it: --model FILE\n"
 
 Words = Annotated[
     list[str],
@@ -61,9 +62,12 @@ class Known:
     texts: tuple[ListText, ...] = ()  # of each of `kept`
 
 
-def scorer_of(model: Path | None, directory: Path | None, name: str | None, *, personal: bool = True) -> Scorer:
+def scorer_of(
+    model: Path | None, directory: Path | None, name: str | None, *, personal: bool = True, files: bool = True
+) -> Scorer:
     """The model that is meant; of a peer, unless not `personal`, mixed with its own and calibrated (cli/own.py). Where
-    there is none yet, one line says what to do, and the command ends."""
+    there is none yet, one line says what to do, a second how a file is named, and the command ends. `files`: whether it
+    takes --model."""
     from gossip.scorers import NO_MODEL, NoModel, load_scorer
 
     if model is not None and (directory is not None or name is not None):
@@ -74,7 +78,7 @@ def scorer_of(model: Path | None, directory: Path | None, name: str | None, *, p
     try:
         found = load_scorer(model, place)
     except NoModel:
-        sys.stderr.write(f"{NO_MODEL}\n")
+        sys.stderr.write(f"{NO_MODEL}\n{MADE_ONE if files else ''}")
         raise typer.Exit(exits.USAGE) from None
     return judged_into(personalised(found, place), place) if place is not None and personal else found
 

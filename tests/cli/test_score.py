@@ -78,11 +78,11 @@ def rows_of(*words: str, code: int = exits.OK) -> tuple[list[dict[str, Any]], di
     return [json.loads(line) for line in done.stdout.splitlines()], json.loads(done.stderr.splitlines()[-1])
 
 
-def test_without_a_model_one_line_says_what_to_do(capture: str) -> None:
+def test_without_a_model_one_line_says_what_to_do_and_one_how_a_file_is_named(capture: str) -> None:
     done = CliRunner().invoke(app, ["score", capture])
     assert done.exit_code == exits.USAGE
     said = "No model yet. Start a swarm: gossip new NAME. Or alone: gossip train FILE --out m.gossip\n"
-    assert (done.stdout, done.stderr) == ("", said)
+    assert (done.stdout, done.stderr) == ("", said + "made one already? name it: --model FILE\n")
 
 
 def test_each_request_is_one_object_with_these_fields(capture: str, model: str, ann: str) -> None:

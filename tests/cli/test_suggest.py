@@ -244,9 +244,12 @@ def test_they_are_commands_of_the_program(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("words", [["suggest"], ["flag"], ["triage", "https://news.example/"]])
-def test_without_a_model_one_line_says_what_to_do(bench: Bench, words: list[str]) -> None:
+def test_without_a_model_it_is_said_what_to_do(bench: Bench, words: list[str]) -> None:
     said = gossip(*words, bench.capture, code=exits.USAGE)
-    assert said.strip() == "No model yet. Start a swarm: gossip new NAME. Or alone: gossip train FILE --out m.gossip"
+    assert said.splitlines() == [
+        "No model yet. Start a swarm: gossip new NAME. Or alone: gossip train FILE --out m.gossip",
+        "made one already? name it: --model FILE",
+    ]
 
 
 def test_a_style_that_nobody_knows_is_refused(bench: Bench) -> None:
