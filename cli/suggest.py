@@ -64,8 +64,9 @@ def suggest(
     require_engine()
     capture = whole(paths, name, model, directory, lists or [], calibrate, raw=raw)
     found = proposed(
-        capture.rows, trial, mine=_mine(mine, capture), min_sites=min_sites, collateral=collateral, at_most=at_most
-    )
+        capture.rows, trial, mine=_mine(mine, capture), min_sites=min_sites, collateral=collateral, at_most=at_most,
+        lists=capture.known.texts,
+    )  # fmt: skip
     text = _text(found, written, capture) if written is not None else ""
     if out is not None:
         _write(out, text)
@@ -158,6 +159,13 @@ def _facts(each: Proposal, capture: Whole, style: Style) -> dict[str, Any]:
             "requests": len(each.collateral),
             "sample": capture.sample(each.collateral[0]) if each.collateral else None,
         },
+        "commented_out": [
+            {"list": visible(one.list), "line": one.line, "rule": visible(one.rule)} for one in each.against.commented
+        ],
+        "exceptions": [
+            {"list": visible(one.list), "rules": one.rules, "sample": visible(one.sample)}
+            for one in each.against.excepted
+        ],
         "file": file_of(each),
         "commit": prefix_of(each),
     }

@@ -5,6 +5,7 @@
 
 Rules kept here: a proposal blocks in the engine all that it was made for, and what else it hits is counted with it;
 one that hits something to be spared is only shown if asked for, and comes last; nothing that a list blocks is evidence.
+What a list has commented out comes behind all others, and what lists have exceptions for lower (precedents.py).
 The result depends on the rows, never on their order. Pure; it writes no list.
 """
 
@@ -13,16 +14,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 from gossip.advisor.candidates import Candidate
 from gossip.advisor.covering import rules_for
 from gossip.advisor.evidence import Capture, Zone, look_at, mean_odds, sites_of, sureness
 from gossip.advisor.hosts import host_of, owner_of
+from gossip.advisor.precedents import NOTHING, Precedents, precedents
 from gossip.advisor.scored import Scored
+from gossip.filterlists.engine import ListText
 
 KNOWN: Final = 1.3  # how much surer an owner is of whom lists block other requests (measured: docs/suggest.md)
+EXCEPTED: Final = (
+    0.5  # what is left of the strength of a rule for what lists have exceptions for (chosen, not measured)
+)
 ALONE: Final = 0.95  # how sure evidence must be that only one site shows
 
 
@@ -61,6 +67,7 @@ class Proposal:
     coverage: tuple[tuple[str, int], ...]  # lists that are not the user's own, and how much of the evidence they block
     near: tuple[Near, ...]
     collateral: tuple[Scored, ...]  # spared, and yet hit
+    against: Precedents = NOTHING  # what lists have commented out or excepted of it
 
     @property
     def text(self) -> str:
@@ -77,7 +84,7 @@ class Suggested:
     """All that a capture comes to."""
 
     capture: Capture
-    proposals: tuple[Proposal, ...]  # without collateral first; then by strength
+    proposals: tuple[Proposal, ...]  # without collateral first, then what no list has commented out; then by strength
     more: int  # proposals beyond the number that was asked for
     weak: int  # requests of rules that too few sites show, or one site not surely enough
     left: int  # requests that no rule fits, or only one with collateral that was not asked for
@@ -85,9 +92,10 @@ class Suggested:
 
 def suggest(
     rows: Iterable[Scored], trials: Trials, *, mine: frozenset[str] | None = None, min_sites: int = 1,
-    collateral: bool = False, at_most: int | None = None, alone: float = ALONE,
+    collateral: bool = False, at_most: int | None = None, alone: float = ALONE, lists: Iterable[ListText] = (),
 ) -> Suggested:  # fmt: skip
-    """Rules for what none of the lists `mine` (None: none at all) blocks."""
+    """Rules for what none of the lists `mine` (None: none at all) blocks. `lists`: whose texts are asked what speaks
+    against a rule."""
     capture = look_at(rows, mine)
     found: list[Proposal] = []
     weak = left = 0
@@ -105,9 +113,19 @@ def suggest(
             else:
                 weak += len(proposal.evidence)
         left += sum(id(row) not in covered for row in zone.sure)
-    found.sort(key=lambda each: (bool(each.collateral), -each.strength, each.text))
+    found = _weighed(found, lists)
+    found.sort(key=lambda each: (bool(each.collateral), bool(each.against.commented), -each.strength, each.text))
     shown = tuple(found[:at_most])
     return Suggested(capture, shown, len(found) - len(shown), weak, left)
+
+
+def _weighed(found: Sequence[Proposal], lists: Iterable[ListText]) -> list[Proposal]:
+    """The same with what the lists say against each."""
+    said = precedents([(each.rule.pattern, each.sites) for each in found], lists)
+    return [
+        replace(each, against=against, strength=each.strength * (EXCEPTED if against.excepted else 1))
+        for each, against in zip(found, said, strict=True)
+    ]
 
 
 def is_enough(proposal: Proposal, min_sites: int, alone: float = ALONE) -> bool:

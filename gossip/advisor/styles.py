@@ -29,6 +29,7 @@ from gossip.filterlists.lint_style import SHORT, Style
 
 ISSUE: Final = "https://github.com/uBlockOrigin/uAssets/issues/NUMBER"
 MAX_SITES_NAMED: Final = 5
+MAX_RULE_CHARS: Final = 120  # of another list's rule; some name a hundred sites
 
 Shown = Callable[[str], str]
 
@@ -44,12 +45,17 @@ class Origin:
 def written(found: Suggested, style: Style, origin: Origin, shown: Shown) -> str:
     """The whole text, with a newline at its end."""
     lines = [*header(found, origin), ""]
-    clean = [each for each in found.proposals if not each.collateral]
+    undecided = [each for each in found.proposals if not each.collateral]
+    clean = [each for each in undecided if not each.against.commented]
+    refused = [each for each in undecided if each.against.commented]
     spoiled = [each for each in found.proposals if each.collateral]
     lines += _easylist(clean, shown) if style == "easylist" else _uassets(clean, shown)
-    if spoiled:
-        lines += ["! These hit requests that were scored benign or that a list excepts. Each is commented out.", ""]
-        for each in spoiled:
+    for why, several in (
+        ("These a list has commented out on purpose: find out why first. Each is commented out here, too.", refused),
+        ("These hit requests that were scored benign or that a list excepts. Each is commented out.", spoiled),
+    ):
+        lines += [f"! {why}", ""] if several else []
+        for each in several:
             lines += [*_comments(each, shown), f"! {spelt(each.rule, style)}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -88,6 +94,13 @@ def told(each: Proposal, shown: Shown) -> list[str]:
     lines += [
         f"near: {one.list} blocks {_many(one.requests, 'other')} there, as {shown(one.sample.seen.url)}"
         for one in each.near
+    ]
+    lines += [
+        f"{one.list} has this commented out, line {one.line:,}: {_cut(one.rule)}" for one in each.against.commented
+    ]
+    lines += [
+        f"risk: {one.list} has {_many(one.rules, 'exception')} for this host, as {_cut(one.sample)}"
+        for one in each.against.excepted
     ]
     if each.collateral:
         sample = shown(each.collateral[0].seen.url)
@@ -152,6 +165,10 @@ def _day(time: float) -> str:
         return datetime.fromtimestamp(time, UTC).date().isoformat()
     except (OverflowError, OSError, ValueError):  # a capture may claim any number
         return "an unknown day"
+
+
+def _cut(rule: str) -> str:
+    return rule if len(rule) <= MAX_RULE_CHARS else rule[: MAX_RULE_CHARS - 1] + "…"
 
 
 def _many(count: int, noun: str) -> str:

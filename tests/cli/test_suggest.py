@@ -96,7 +96,7 @@ def test_rules_are_told_with_their_evidence_in_words_and_as_json(bench: Bench) -
     assert (second["rule"], second["label"]) == ("||img.pixels.example^", "tracker")
     assert set(first) == {
         "rule", "kind", "label", "requests", "unsure", "sites", "score", "strength", "sample", "coverage", "near",
-        "collateral", "file", "commit",
+        "collateral", "commented_out", "exceptions", "file", "commit",
     }  # fmt: skip
     assert (first["sample"]["url"], first["commit"]) == ("https://serve.banners.example/show.js?uid=…", "A")
     assert first["strength"] > second["strength"] > 0
@@ -164,6 +164,19 @@ def test_a_rule_that_hits_what_a_list_excepts_comes_only_when_asked_for_and_as_a
     assert [(near["list"], near["requests"]) for near in one["near"]] == [("EasyList", 1)]
     assert one["commit"] == "M"
     assert f"\n! {one['rule']}\n" in gossip("suggest", *bench.words("--allow-collateral", "--style", "easylist"))
+
+
+def test_what_lists_have_commented_out_or_excepted_is_said_and_comes_last(bench: Bench) -> None:
+    excepting = "@@||serve.banners.example/api/$xhr\n@@||serve.banners.example/lib/$script\n"
+    Path(bench.easy).write_text(f"{EASY}! ||banners.example^$third-party\n{excepting}")
+    second, first = facts("suggest", *bench.words())["proposals"]
+    assert (second["commented_out"], second["exceptions"]) == ([], [])
+    assert first["rule"] == "||serve.banners.example^"
+    assert first["commented_out"] == [{"list": "EasyList", "line": 5, "rule": "||banners.example^$third-party"}]
+    assert first["exceptions"] == [{"list": "EasyList", "rules": 2, "sample": "@@||serve.banners.example/api/$xhr"}]
+    said = gossip("suggest", *bench.words())
+    assert "EasyList has this commented out, line 5: ||banners.example^$third-party" in said
+    assert "risk: EasyList has 2 exceptions for this host, as @@||serve.banners.example/api/$xhr" in said
 
 
 def test_what_one_list_misses_though_another_blocks_it(bench: Bench, tmp_path: Path) -> None:
@@ -250,6 +263,11 @@ def test_without_a_model_it_is_said_what_to_do(bench: Bench, words: list[str]) -
         "No model yet. Start a swarm: gossip new NAME. Or alone: gossip train FILE --out m.gossip",
         "made one already? name it: --model FILE",
     ]
+
+
+def test_a_page_named_after_its_capture_is_told_that_it_comes_first(bench: Bench) -> None:
+    said = gossip("triage", bench.capture, "https://news.example/", "--model", bench.model, code=exits.USAGE)
+    assert "is a file here, and no page; the page comes first" in said
 
 
 def test_a_style_that_nobody_knows_is_refused(bench: Bench) -> None:
