@@ -13,12 +13,12 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from cli import labelling, render, settings
-from cli.options import Lists, Validation
+from cli.options import Validation
 from cli.plain import visible
 from cli.progress import Progress
 from ledger.errors import LocalError
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from gossip.training.alone import Alone, Judged
     from gossip.training.calibration import Calibration
 
+FEW: Final = 100  # rows to train on: below, what comes out scores nothing that one would look at
+
 
 def train(
     data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Labelled tables, or captures to be labelled.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the model.")],
-    lists: Lists = None,
+    lists: Annotated[
+        list[Path] | None, typer.Option("--list", metavar="FILE...", help="Filter lists that label captures.")
+    ] = None,
     validation: Validation = None,
     licence: Annotated[str, typer.Option("--licence", metavar="SPDX", help="Licence of the data, to be named.")] = "",
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, max=100_000, help="Rounds of training.")] = 60,
@@ -40,6 +44,7 @@ def train(
 ) -> None:
     """Train a model on your own data alone, without a swarm."""
     from cli.model import read_declaration
+    from gossip.filterlists.captures import is_none
     from gossip.model_file import check_target, write_model_file
     from gossip.training.alone import train_alone
     from gossip.training.licence import check_licence
@@ -49,6 +54,9 @@ def train(
     for path in named:
         if not path.is_file():
             raise LocalError(f"no file {path}", next_step="check the path")
+    for path in data:
+        if (what := is_none(path)) is not None:
+            raise what
     settings.check_output("--out", out, named)
     check_target(out)
     begun = time.monotonic()
@@ -61,6 +69,8 @@ def train(
         )  # fmt: skip
     write_model_file(out, found.model)
     seconds = time.monotonic() - begun
+    if (few := too_few(found)) is not None:
+        render.complain(few)
     if json:
         captures = [labelling.facts(each.card) for each in ready.labelled]
         render.document({**facts(found, out, seconds), "captures": captures})
@@ -92,6 +102,15 @@ def facts(found: Alone, out: Path, seconds: float) -> dict[str, Any]:
         "precision_at_least": found.model.calibration.precision_at_least,
         "seconds": round(seconds, 2),
     }
+
+
+def too_few(found: Alone) -> str | None:
+    """What is said of a model of a handful of rows; None of others."""
+    rows = sum(found.model.trained.labels.values())
+    if found.judged is not None and rows >= FEW:
+        return None
+    held = "none" if found.judged is None else f"{found.judged.rows:,}"
+    return f"too few rows to be of use: {rows:,} to train on, {held} held out to judge by; add captures or tables"
 
 
 def asdict_of(source: Any) -> dict[str, Any]:

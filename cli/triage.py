@@ -9,6 +9,7 @@ gossip/advisor/suspects.py. Exit code 1: some rows could not be used; 3: the cap
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from cli.plain import visible
 from cli.quality import files_and_name
 from cli.scoring import Calibrate, Lists, Model, Raw, Words
 from cli.whole import Whole, require_engine, whole
+from ledger.errors import LocalError
 
 if TYPE_CHECKING:
     from gossip.advisor.suspects import Suspect, Triage
@@ -43,6 +45,11 @@ def triage(
     from gossip.advisor.suspects import triage as ranked
     from gossip.filterlists.trial import trial
 
+    if "://" not in page and Path(page).is_file():
+        raise LocalError(
+            f"{visible(page, 60)} is a file here, and no page",
+            next_step="the page comes first: gossip triage https://news.example/ CAPTURE",
+        )
     paths, name = files_and_name(words)
     require_engine()
     capture = whole(paths, name, model, directory, lists or [], calibrate, raw=raw)

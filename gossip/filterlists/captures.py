@@ -85,6 +85,14 @@ def needs_labels(path: Path) -> bool:
     return bool(seen) and all(row.label is None for row in seen)
 
 
+def is_none(path: Path) -> LocalError | None:
+    """What a file is that can be neither a capture nor a table of requests, in the words of `read_capture`; None if it
+    may be one. LocalError is raised if it cannot be opened."""
+    with opened(path) as file:
+        begin, broken = _begin(path, file)
+    return broken or _is_none(path, begin)
+
+
 def _begin(path: Path, file: BinaryIO) -> tuple[bytes, LocalError | None]:
     try:
         return cast(BufferedIOBase, file).read1(SNIFFED_BYTES).removeprefix(BOM), None

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from cli import exits
+from cli.app import app
 from cli.settings import STORE
+from cli.train import too_few
 from gossip.filterlists.sighting import Sighting
 from gossip.model_file import read_model_file
 from gossip.scorers import load_scorer
+from gossip.training.alone import Alone, calibrated
 from gossip.training.metrics import area_under_roc
+from gossip.training.own_rows import read_own_rows
 from tests.advisor.models import model_file
 from tests.cli.test_ledger import facts, gossip
 
 ROUNDS = "6"
+
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +115,28 @@ def test_nothing_is_trained_for_a_file_that_cannot_be_written(tmp_path: Path) ->
     assert "row 1" in gossip("train", str(bad), "--out", str(tmp_path / "m.gossip"), code=exits.USAGE)
     assert "cannot write" in gossip("train", str(bad), "--out", str(tmp_path), code=exits.USAGE)  # nothing was read yet
     assert not (tmp_path / "m.gossip").exists()
+
+
+def test_a_list_named_as_data_is_called_what_score_calls_it(tmp_path: Path) -> None:
+    easy, out = tmp_path / "easylist.txt", tmp_path / "m.gossip"
+    easy.write_text("! Title: EasyList\n||ads.example^\n")
+    said = gossip("train", str(easy), "--out", str(out), code=exits.USAGE)
+    assert said.count("\n") == 1
+    scored = CliRunner().invoke(app, ["score", str(easy), "--model", str(model_file(tmp_path / "other.gossip"))])
+    assert said.strip() in scored.stderr.splitlines()
+    assert "it begins as a filter list does; name lists after --list, captures as data" in said
+
+
+def test_a_model_of_a_handful_of_rows_is_said_to_be_of_no_use(tmp_path: Path) -> None:
+    rows, held = str(table(tmp_path / "rows.jsonl", 8)), str(table(tmp_path / "held.jsonl", 2))
+    out = tmp_path / "m.gossip"
+    done = CliRunner().invoke(app, ["train", rows, "--validation", held, "--out", str(out), "--rounds", "1"])
+    assert "gossip: too few rows to be of use: 32 to train on, 8 held out to judge by" in done.stderr
+    whole = read_model_file(out)
+    judged = calibrated(whole.spec, whole.theta, read_own_rows(whole.spec, [Path(rows)], Path(held)))[1]
+    for count, by, few in ((99, judged, True), (100, judged, False), (100, None, True)):
+        trained = msgspec.structs.replace(whole.trained, labels={"ad": count - 40, "benign": 40})
+        assert (too_few(Alone(replace(whole, trained=trained), by, 0, 0)) is not None) is few
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=40))
