@@ -16,11 +16,15 @@ from cli import exits, options, render
 from cli.plain import visible
 from cli.quality import files_and_name
 from cli.scoring import Calibrate, Lists, Model, Raw, Words
-from cli.suggest import MAX, NAMED
+from cli.suggest import NAMED
 from cli.whole import Whole, require_engine, require_lists, whole
 
 if TYPE_CHECKING:
-    from gossip.advisor.flags import Flag
+    from gossip.advisor.flags import Flag, Flagged
+
+MAX: int = 15  # what a person looks through in one sitting
+PER_SITE: int = 3
+OWN: str = "it is the site's own, and no rule for less than a folder or the whole site frees it alone"
 
 
 def flag(
@@ -30,6 +34,9 @@ def flag(
     lists: Lists = None,
     min_sites: Annotated[int, typer.Option("--min-sites", metavar="N", min=1, help="Sites that must show it.")] = 1,
     at_most: Annotated[int, typer.Option("--max", metavar="N", min=1, help="At most so many rules.")] = MAX,
+    per_site: Annotated[
+        int, typer.Option("--per-site", metavar="N", min=1, help="Rules for a site's own requests of one type.")
+    ] = PER_SITE,
     raw: Raw = False,
     calibrate: Calibrate = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -42,9 +49,12 @@ def flag(
     require_engine()
     capture = whole(paths, name, model, directory, lists or [], calibrate, raw=raw)
     require_lists(capture.known)
-    found = flagged(capture.rows, capture.hits, trial, min_sites=min_sites, at_most=at_most)
+    found = flagged(capture.rows, capture.hits, trial, min_sites=min_sites, at_most=at_most, per_site=per_site)
     if json:
-        render.document({**capture.facts(), "flags": [facts(each, capture) for each in found]})
+        render.document(
+            {**capture.facts(), "more": found.more, "alike": found.alike,
+             "flags": [facts(each, capture) for each in found.flags]}
+        )  # fmt: skip
     else:
         show(found, capture)
     raise typer.Exit(exits.FINDINGS if capture.captures.bad else exits.OK)
@@ -57,10 +67,12 @@ def facts(each: Flag, capture: Whole) -> dict[str, Any]:
         "sites": list(each.sites), "score": round(each.sure, 6), "strength": round(each.strength, 4),
         "sample": capture.sample(each.sample),
         "exceptions": [{"rule": one.text, "frees": one.frees} for one in each.exceptions], "left": each.left,
+        "left_own": each.left_own,
     }  # fmt: skip
 
 
-def show(found: tuple[Flag, ...], capture: Whole) -> None:
+def show(flagged: Flagged, capture: Whole) -> None:
+    found = flagged.flags
     for line in capture.head():
         render.wrapped(line)
     render.say()
@@ -80,9 +92,17 @@ def show(found: tuple[Flag, ...], capture: Whole) -> None:
         render.say(f"     request: {capture.url(each.sample.seen.url)} ({each.sample.seen.type})")
         for one in each.exceptions:
             render.say(f"     exception for {render.many(one.frees, 'request')}: {one.text}")
-        if each.left:
-            render.say(f"     no exception frees {render.many(each.left, 'request')} and nothing that is to be blocked")
+        if each.left_own:
+            render.say(f"     no exception for {render.many(each.left_own, 'request')}: {OWN}")
+        if left := each.left - each.left_own:
+            render.say(f"     no exception frees {render.many(left, 'request')} and nothing that is to be blocked")
     if found:
         render.say()
+    if flagged.alike:
+        render.wrapped(
+            f"not shown: {render.many(flagged.alike, 'rule')} for a site's own requests of one type (--per-site)"
+        )
+    if flagged.more:
+        render.wrapped(f"{render.many(flagged.more, 'rule')} more, further down: --max {len(found) + flagged.more}")
     said = render.many(len(found), "rule")
     render.wrapped(f"{said} to look at that block what scores benign; a list is right until a person has looked")

@@ -4,7 +4,9 @@
                           -> @@||news.example/ads/team.json$xmlhttprequest,domain=news.example
 
 Always with types where there are at most MAX_TYPES, and bound to the sites that show it where they are at most
-MAX_SITES: an exception is a hole, and should be as small as what it is for. This file refuses to know engines.
+MAX_SITES: an exception is a hole, and should be as small as what it is for. Of what a site asked of itself only files
+are excepted, never a folder or a host: `@@||news.example^$image` would free every banner of the site. This file refuses
+to know engines.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from gossip.advisor.candidates import Candidate, parts_of_host, whole_host
-from gossip.advisor.evidence import bound_to
-from gossip.advisor.hosts import host_of, is_nameable, is_suffix, named_host, zone_of
+from gossip.advisor.evidence import bound_to, is_own
+from gossip.advisor.hosts import host_of, is_nameable, is_suffix, named_host, site_of, zone_of
 from gossip.advisor.scored import Scored
 
 MAX_TYPES: Final = 2
@@ -37,6 +39,11 @@ def exceptions_for(freed: Sequence[Scored], kept: Sequence[Scored]) -> list[Cand
     return rules
 
 
+def is_of_site(row: Scored) -> bool:
+    """Whether a site asked its own name, whatever the capture says of the party."""
+    return is_own(row) or site_of(row.seen) == zone_of(host_of(row.seen.url))
+
+
 def text_of(rule: Candidate) -> str:
     return f"@@{rule.text}"
 
@@ -45,7 +52,12 @@ def _best(left: Sequence[Scored], kept: Sequence[Scored]) -> Candidate | None:
     covered: dict[Candidate, list[Scored]] = {}
     for row in left:
         host = named_host(host_of(row.seen.url))
-        for part in {*parts_of_host(row.seen), *([] if is_suffix(host) else [whole_host(host)])}:
+        parts = set(parts_of_host(row.seen))
+        if is_of_site(row):
+            parts = {part for part in parts if part.kind == "file" and part.pattern.startswith(f"||{host}/")}
+        elif not is_suffix(host):
+            parts.add(whole_host(host))
+        for part in parts:
             covered.setdefault(part, []).append(row)
     for part in sorted(covered, key=lambda each: (-len(covered[each]), each.width, each.text)):
         rule = _bound(part, covered[part])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from msgspec import structs
 
 from gossip.advisor.flags import Flag, flag
 from gossip.advisor.scored import Scored
@@ -40,7 +43,7 @@ def hits(seen: Sighting) -> tuple[Hit, ...]:
 
 
 def flags(rows: list[Scored], **more: int) -> tuple[Flag, ...]:
-    return flag(asked(rows), hits, trial, **more)
+    return flag(asked(rows), hits, trial, **more).flags
 
 
 ROWS = [
@@ -98,7 +101,7 @@ def test_an_exception_that_the_engine_takes_for_more_than_was_meant_is_not_sugge
         def blocks(self, index: int, page: str, url: str, kind: str) -> bool:
             return True
 
-    (found,) = flag(asked(ROWS[:2]), hits, lambda rules: Greedy())
+    (found,) = flag(asked(ROWS[:2]), hits, lambda rules: Greedy()).flags
     assert (found.exceptions, found.left) == ((), 1)
 
 
@@ -123,6 +126,51 @@ def test_a_page_that_is_blocked_is_no_false_positive_and_neither_is_an_unsure_hi
 def test_sites_and_numbers_are_asked_for() -> None:
     assert [each.rule for each in flags(ROWS, min_sites=2)] == ["/adserve/*"]
     assert [each.rule for each in flags(ROWS, at_most=1)] == ["/adserve/*"]
+
+
+def test_what_a_site_asks_of_itself_is_freed_file_by_file_or_not_at_all() -> None:
+    """@@||news.example^$image would free every banner of the site."""
+    rows = [
+        scored(f"https://news.example/adserve/{name}_300x250.png", 0.04, kind="image")
+        for name in ("one", "two", "three")
+    ]
+    rows += [
+        scored("https://news.example/adserve/", 0.05),
+        scored("https://news.example/adserve/8f31c2aa90de4b17.js", 0.05),
+    ]
+    (found,) = flags(rows)
+    assert sorted(each.text for each in found.exceptions) == [
+        f"@@||news.example/adserve/{name}_300x250.png$image,domain=news.example" for name in ("one", "three", "two")
+    ]
+    assert (found.left, found.left_own) == (2, 2)
+
+
+def test_a_site_that_says_it_is_another_party_gets_no_exception_for_all_of_itself_either() -> None:
+    row = scored("https://static.news.example/adserve/", 0.04)
+    row = replace(row, seen=structs.replace(row.seen, third_party=True), listed_by=("EasyList",))
+    (found,) = flag([row], hits, trial).flags
+    assert (found.exceptions, found.left_own) == ((), 1)
+
+
+def test_one_site_does_not_fill_the_list_and_fonts_come_first() -> None:
+    words = ("adserve", "promo-", "teaser", "sponsor", "spot")
+    text = "".join(f"/{word}*\n" for word in words)
+    rows = [scored(f"https://news.example/{word}/a.png", 0.02, kind="image", listed=("Own",)) for word in words]
+    rows += [
+        scored("https://fonts.example/a.woff2", 0.4, kind="font", listed=("Own",)),
+        scored("https://fonts.example/b.js", 0.01, listed=("Own",)),
+    ]
+    lists = Lists([ListText("Own", text + "||fonts.example^$font\n||fonts.example^$script\n")])
+
+    def asking(seen: Sighting) -> tuple[Hit, ...]:
+        return lists.hits(seen.page, seen.url, seen.type)
+
+    found = flag(rows, asking, trial)
+    assert found.flags[0].benign[0].seen.type == "font"
+    own = [each for each in found.flags if each.alike == ("news.example", "image")]
+    assert (len(own), found.alike, found.more) == (3, 2, 0)
+    assert flag(rows, asking, trial, per_site=9).alike == 0
+    assert flag(rows, asking, trial, at_most=2).more == len(found.flags) - 2
 
 
 # ------------------------------------------------------------------ a report

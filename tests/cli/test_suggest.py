@@ -204,7 +204,7 @@ def test_rules_that_block_what_scores_benign_are_flagged(bench: Bench) -> None:
         {"rule": "@@||news.example/widget/team.json$xmlhttprequest,domain=news.example", "frees": 1}
     ]
     assert set(flag) == {
-        "list", "rule", "hits", "benign", "sites", "score", "strength", "sample", "exceptions", "left",
+        "list", "rule", "hits", "benign", "sites", "score", "strength", "sample", "exceptions", "left", "left_own",
     }  # fmt: skip
     assert (flag["sample"]["url"], flag["left"]) == ("https://news.example/widget/team.json", 0)
     assert flag["strength"] > 0
@@ -216,7 +216,22 @@ def test_rules_that_block_what_scores_benign_are_flagged(bench: Bench) -> None:
     other.write_text("! Title: Other\n||news.example/widget/\n")
     more = bench.words("--list", str(other))
     assert [len(facts("flag", *more, *bound)["flags"]) for bound in ([], ["--max", "1"])] == [2, 1]
+    assert [facts("flag", *more, "--per-site", "1")[name] for name in ("alike", "more")] == [1, 0]
+    assert "not shown: 1 rule for a site's own requests" in gossip("flag", *more, "--per-site", "1")
+    assert "1 rule more, further down: --max 2" in gossip("flag", *more, "--max", "1")
     gossip("flag", bench.capture, "--model", bench.model, code=exits.USAGE)
+
+
+def test_fifteen_rules_are_flagged_unless_more_are_asked_for(bench: Bench) -> None:
+    words = [f"word{number}" for number in range(20)]
+    Path(bench.easy).write_text("! Title: EasyList\n" + "".join(f"/{word}/*\n" for word in words))
+    bench.capture = bench.write(
+        "many.jsonl", [(f"https://{word}.test/", f"https://{word}.test/{word}/", "xmlhttprequest") for word in words]
+    )
+    report = facts("flag", *bench.words())
+    assert (len(report["flags"]), report["more"]) == (15, 5)
+    assert report["flags"][0]["left_own"] == 1
+    assert "no exception for 1 request: it is the site's own" in gossip("flag", *bench.words())
 
 
 def test_a_report_of_a_page_comes_to_suspects(bench: Bench) -> None:
