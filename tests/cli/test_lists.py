@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 LIST = """[Adblock Plus 2.0]
 ! Title: My Privacy
 ! Version: 7

@@ -24,6 +24,8 @@ from tests.cli.test_ledger import gossip, stored
 from tests.cli.test_page import CHROMIUM, LOUD, Looked
 from tests.fold import toy
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 NEWS, SHOP = "https://news.example/", "https://shop.example/"
 SECRET = "s3cr3t-session-7f9a"
 ROWS: Sequence[dict[str, str]] = (
