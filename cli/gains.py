@@ -123,9 +123,10 @@ def threshold(found: Personal) -> str:
     one = found.calibration
     if not one.measured:
         counted = f"{one.positives:,} rows to be blocked among {one.rows:,}"
-        return f"Threshold {one.threshold:g}, not measured: {counted} are too few."
+        return f"Threshold {render.score(one.threshold)}, not measured: {counted} are too few."
+    at = render.score(one.threshold)
     return (
-        f"Threshold {one.threshold:.3f}: {one.precision:.1%} of what reaches it on these rows is to be blocked "
+        f"Threshold {at}: {one.precision:.1%} of what reaches it on these rows is to be blocked "
         f"(on such sites at least {one.precision_at_least:.0%}), {one.recall:.0%} of what is to be blocked reaches it."
     )
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from gossip.filterlists.judging import Judgement, Standing
     from gossip.training.effect import Effect
 
-DIGITS: Final = 6  # of printed scores: a word among thousands of rows moves the fourth
+DIGITS: Final = 6  # of scores in the JSON: a word among thousands of rows moves the fourth
+SAID: Final = {"pr_auc": "PR-AUC", "f1": "F1"}
+LEAST: Final = 0.0005  # half of the last digit that is printed
 HOW: Final = "gossip label URL|DOMAIN ad|tracker|benign [NAME]"
 
 
@@ -199,8 +201,8 @@ def say_effect(told: Mapping[str, Any]) -> None:
         render.say(f"scores    none: {visible(told['why_no_scores'])}")
     else:
         moved = [
-            f"{metric} {_score(scores['before'][metric])} -> {_score(scores['after'][metric])}"
-            for metric in scores["before"]
+            f"{SAID.get(metric, metric)} {moved_from(before, scores['after'][metric])}"
+            for metric, before in scores["before"].items()
         ]
         about = f"{scores['judged']:,} of them judged"
         render.say(f"scores    {', '.join(moved)} on {render.many(scores['rows'], 'held-out row')}, {about}")
@@ -236,8 +238,10 @@ def _shown(url: str, raw: bool) -> str:
     return visible(url if raw or not url else masked(url))
 
 
-def _score(value: float) -> str:
-    return render.score(value, DIGITS)
+def moved_from(before: float, after: float) -> str:
+    """.953 -> .967: what is printed last is where the next one begins. Two digits that differ are never "no change"."""
+    said, now = render.score(before), render.score(after)
+    return f"{now}, no change" if said == now and abs(after - before) < LEAST else f"{said} -> {now}"
 
 
 def _place(given: list[str], at: int, directory: Path | None) -> Path:

@@ -107,8 +107,9 @@ def show(found: Why) -> None:
         render.say("(--page is missing: whether it leaves its site is not known, and is part of the score)")
     measured = "" if scorer.calibration.measured else ", which is not measured"
     verdict = "to be blocked" if p_block >= scorer.threshold else "not to be blocked"
-    render.say(f"P(ad) {p_ad:.3f}   P(tracker) {p_tracker:.3f}   P(block) {p_block:.3f}")
-    render.say(f"{verdict}: the threshold is {scorer.threshold:.3f}{measured} ({visible(scorer.name, 60)})")
+    shares = (("ad", p_ad), ("tracker", p_tracker), ("block", p_block))
+    render.say("   ".join(f"P({name}) {render.score(share)}" for name, share in shares))
+    render.say(f"{verdict}: the threshold is {render.score(scorer.threshold)}{measured} ({visible(scorer.name, 60)})")
     for line in _said_by_lists(found):
         render.say(line)
     render.say()
@@ -148,10 +149,10 @@ def _show_authors(found: Why) -> None:
 
     rows = [
         (one.name or NOT_NAMED, one.peer[:8] if one.peer != "alone" else "", f"{one.updates:,}" if one.updates else "",
-         _signed(one.push), render.NONE if one.p_block is None else f"{one.p_block:.3f}")
+         _signed(one.push), render.score(one.p_block))
         for one in found.authors
     ]  # fmt: skip
-    rows.append(("together", "", "", _signed(found.push), f"{found.p[2]:.3f}"))
+    rows.append(("together", "", "", _signed(found.push), render.score(found.p[2])))
     render.table(("whose work", "", "updates", "log-odds", "P(block) without it"), rows, right=(2, 3, 4))
     render.say("Without it: less what was published, not what the others would have learned alone.")
     if found.licences:

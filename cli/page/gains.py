@@ -68,7 +68,7 @@ def _history(told: Told) -> str:
         series.append(
             Line("alone, now", 0, [(0.0, gains.alone.pr_auc), (float(last), gains.alone.pr_auc)], dashed=True)
         )
-    drawn = lines("PR-AUC over updates", series, along="updates folded", high=1.0, told=lambda value: f"{value:.3f}")
+    drawn = lines("PR-AUC over updates", series, along="updates folded", high=1.0, told=render.score)
     head = (("updates", "n"), ("PR-AUC", "n"))
     rows = [(f"{updates:,}", render.score(area)) for updates, area in told.history]
     return section(

@@ -29,6 +29,8 @@ from gossip.training.calibration import UNCALIBRATED
 from gossip.training.spec import Dense, EmbeddingBag, Tanh
 from tests.cli.own_peer import SPEC, OwnPeer, own_peer
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 AD = Sighting(url="https://ads3.example/banner/9.js", page="https://unseen.example/", type="script")
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,14 @@ import msgspec
 import numpy as np
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cli import exits
 from cli.app import app
 from cli.group import Gossip
-from cli.label import label
+from cli.label import label, moved_from
 from cli.remembered import REMEMBERED, Remembered
 from cli.score import score
 from gossip import releases
@@ -103,7 +104,7 @@ def in_use(place: Path, theta: Theta) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A peer with no data and no model."""
     monkeypatch.setenv("GOSSIP_HOME", str(tmp_path / "home"))
     place = tmp_path / "home" / "lists"
@@ -148,14 +149,25 @@ def test_twenty_corrections_change_held_out_scores_as_printed_and_undo_restores_
     assert gossip("score", str(capture), "--json") != before  # before any round was trained
 
     line = next(line for line in gossip("label", "--undo").splitlines() if line.startswith("scores"))
-    assert f"pr_auc {chain[20]['pr_auc']:.6f}"[8:] in line
-    assert f"-> {chain[19]['pr_auc']:.6f}".replace("0.", ".") in line
+    assert f"PR-AUC {moved_from(chain[20]['pr_auc'], chain[19]['pr_auc'])}, F1 " in line
     for here in reversed(chain[:19]):
         assert facts("label", "--undo")["scores"]["after"] == here
     assert facts("label", "--list")["judgements"] == []
     assert gossip("score", str(capture), "--json") == before
     assert "nothing to take back" in gossip("label", "--undo", code=exits.USAGE)
     assert len(judgements_path(place).read_bytes().splitlines()) == 40  # an undo is a line, too
+
+
+@given(st.lists(st.floats(0, 1) | st.floats(0.9515, 0.9525), min_size=2, max_size=20))
+def test_printed_scores_begin_where_the_last_ones_ended(scores: list[float]) -> None:
+    told = [moved_from(before, after) for before, after in pairwise(scores)]
+    ends = [line.removesuffix(", no change").split(" -> ") for line in told]
+    assert all(one[-1] == other[0] for one, other in pairwise(ends))
+    for line, (before, after) in zip(told, pairwise(scores), strict=True):
+        assert line.endswith("no change") <= (abs(after - before) < 0.0005)
+    assert moved_from(0.952348, 0.952276) == ".952, no change"
+    assert moved_from(0.9524, 0.9526) == ".952 -> .953"  # below half a digit, and the next one begins there
+    assert moved_from(0.9531, 0.9674) == ".953 -> .967"
 
 
 def test_the_newest_wins_and_a_url_beats_a_domain(place: Path, scored: list[Request]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import exits
+from cli import exits, render
 from cli.app import app
 from cli.exporting import export
 from cli.opened import opened
@@ -32,6 +32,8 @@ from ledger.without import without
 from tests.cli.own_peer import SPEC, OwnPeer, learn, own_peer
 from tests.cli.test_ledger import stored
 from tests.fold import toy
+
+pytestmark = pytest.mark.usefixtures("offline")
 
 URL = "https://ads3.example/banner/9.js?slot=77&uid=8f3c1a90b7d2"
 TYPED = ("--page", "https://unseen.example/", "--type", "script")
@@ -72,6 +74,8 @@ def test_characters_and_peers_both_add_up_to_the_score(peer: OwnPeer) -> None:
     assert {"founder", "birch", "cedar", "the start", "your data alone"} == set(by_name)
     assert [by_name[name]["updates"] for name in ("founder", "birch", "cedar")] == [3, 3, 3]
     told = gossip("why", URL, *TYPED, "--dir", peer.place)
+    for words in (f"P(block) {render.score(said['p_block'])}", f"threshold is {render.score(said['threshold'])}"):
+        assert words in told
     for words in ("towards ad, against benign", "/banner", "whose work", "P(block) without it", "birch"):
         assert words in told
 
