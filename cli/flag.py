@@ -88,8 +88,8 @@ def show(flagged: Flagged, capture: Whole) -> None:
         more = f" and {len(each.sites) - NAMED:,} more" if len(each.sites) > NAMED else ""
         render.say(f"{number:>3}  {visible(each.rule, 200)}")
         render.say(f"     sites: {', '.join(each.sites[:NAMED]) or 'unknown'}{more}")
-        render.say(f"     page: {capture.url(each.sample.seen.page) or 'unknown'}")
-        render.say(f"     request: {capture.url(each.sample.seen.url)} ({each.sample.seen.type})")
+        render.say(f"     page: {capture.brief(each.sample.seen.page) or 'unknown'}")
+        render.say(f"     request: {capture.brief(each.sample.seen.url)} ({each.sample.seen.type})")
         for one in each.exceptions:
             render.say(f"     exception for {render.many(one.frees, 'request')}: {one.text}")
         if each.left_own:

@@ -109,7 +109,7 @@ def _mine(names: list[str] | None, capture: Whole) -> frozenset[str] | None:
 def _text(found: Suggested, style: Style, capture: Whole) -> str:
     from gossip.advisor.styles import Origin, written
 
-    text = written(found, style, Origin(capture.scorer.name, capture.lists), capture.url)
+    text = written(found, style, Origin(capture.scorer.name, capture.lists), capture.brief)
     return "".join(f"{visible(line)}\n" for line in text.splitlines())
 
 
@@ -189,7 +189,7 @@ def show(found: Suggested, capture: Whole) -> None:
         render.say()
         for number, each in enumerate(found.proposals, 1):
             render.say(f"{number:>3}  {each.text}")
-            for line in told(each, capture.url):
+            for line in told(each, capture.brief):
                 render.say(f"     {visible(line)}")
         render.say()
     for line in foot(found):

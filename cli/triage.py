@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import exits, options, render
+from cli.flag import OWN
 from cli.plain import visible
 from cli.quality import files_and_name
 from cli.scoring import Calibrate, Lists, Model, Raw, Words
@@ -91,25 +92,25 @@ def show(found: Triage, capture: Whole) -> None:
     for line in capture.head():
         render.wrapped(line)
     if found.found == "none":
-        render.wrapped(f"page       {capture.url(found.page)}: the capture has no request of this page or its site")
+        render.wrapped(f"page       {capture.brief(found.page)}: the capture has no request of this page or its site")
         names = " ".join(visible(path.name, 80) for path in capture.captures.paths)
         render.say(f"           gossip score {names} shows what it has")
         return
     render.wrapped(
-        f"page       {capture.url(found.page)}: {render.many(found.requests, 'request')} ({SAID[found.found]})"
+        f"page       {capture.brief(found.page)}: {render.many(found.requests, 'request')} ({SAID[found.found]})"
     )
     render.say()
     if found.suspects:
         rows = [
             (str(number), each.kind, render.score(each.row.p_block), f"{each.requests:,}", each.row.seen.type,
-             capture.url(each.row.seen.url))
+             capture.brief(each.row.seen.url))
             for number, each in enumerate(found.suspects, 1)
         ]  # fmt: skip
         render.table(("", "what", "P(block)", "requests", "type", "request"), rows, {0, 2, 3})
         render.say()
     said: dict[str, int] = {}  # rules that stand at a suspect before
     for number, each in enumerate(found.suspects, 1):
-        render.say(f"{number:>3}  {each.kind}: {capture.url(each.row.seen.url)}")
+        render.say(f"{number:>3}  {each.kind}: {capture.brief(each.row.seen.url)}")
         for line in _lines(each):
             before = said.setdefault(line, number) if line.startswith("rule: ") else number
             render.say(f"     {visible(line) if before == number else f'rule: the one at {before}'}")
@@ -131,6 +132,10 @@ def _lines(each: Suspect) -> list[str]:
         )
     if each.exception is not None:
         lines.append(f"exception: {each.exception.text}")
-    if each.proposal is None and each.exception is None:
+    if each.kind == "below .5":
+        lines.append("below .5: shown because few others of this page score higher; no rule is proposed")
+    elif each.kind == "broken" and each.exception is None and each.is_own:
+        lines.append(f"no exception: {OWN}")
+    elif each.proposal is None and each.exception is None:
         lines.append("no rule that the engine has tried helps here without hitting others")
     return lines

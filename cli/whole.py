@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS: Final = 400_000
 MAX_CHARS: Final = 120_000_000  # of URLs and pages: 300 in each row
+MAX_NAMES: Final = 3  # of parameters, in text
 NO_LISTS: Final = "no lists were asked, so what they block already is proposed again"
 
 Shown = Callable[[str], str]
@@ -96,6 +97,10 @@ class Whole:
     def url(self, url: str) -> str:
         return visible(self.shown(url)) if url else ""
 
+    def brief(self, url: str) -> str:
+        """The same for people: of many parameters the first names. With --raw all of it."""
+        return self.url(url) if self.shown is str else shortened(self.url(url))
+
 
 def whole(
     paths: Sequence[Path], name: str | None, model: Path | None, directory: Path | None, lists: Sequence[Path],
@@ -123,6 +128,15 @@ def whole(
                 else:
                     dropped += 1
     return Whole(list(held.values()), repeats, dropped, captures, scorer, known, str if raw else masked)
+
+
+def shortened(url: str) -> str:
+    """A masked URL without most of its parameters, whose values say nothing any more."""
+    address, mark, query = url.partition("?")
+    pairs = query.split("&")
+    if len(pairs) <= MAX_NAMES:
+        return url
+    return f"{address}{mark}{'&'.join(pairs[:MAX_NAMES])} and {len(pairs) - MAX_NAMES:,} more"
 
 
 def require_engine() -> None:

@@ -2,12 +2,12 @@
 
     request  https://cdn.ads.example/v2/unit.js
     same host      ||cdn.ads.example/v1/unit.js$script       by how much of the path the two share, from its begin on
-    same owner     ||ads.example/banner/
+    same owner     ||ads.example/banner/                     a host beside or above (`||ads.example^` is for this one)
     same words     /unit.js$domain=news.example              a path that names what this one names
 
-Rules with `@@` count as well: an exception next to a request says much of it. Lists are searched as texts: only lines
-that name one of the words looked for are parsed, so an answer takes a fraction of a second for six lists of 150,000
-lines. This file refuses to know scores and engines.
+Rules with `@@` count as well: an exception next to a request says much of it. Rules for pages and popups alone are near
+to documents only. Lists are searched as texts: only lines that name one of the words looked for are parsed, so an
+answer takes a fraction of a second for six lists of 150,000 lines. This file refuses to know scores and engines.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ MIN_WORD: Final = 5  # characters
 _HOST_PART: Final = re.compile(r"[a-z0-9._-]+")
 _WORD: Final = re.compile(r"[a-z0-9._-]{5,}", re.IGNORECASE)
 
+_PAGES: Final = frozenset({"document", "popup", "popunder"})
+
 Likeness = Literal["same host", "same owner", "same words"]
 
 
@@ -46,6 +48,7 @@ class _Rule:
     host: str
     path: str
     words: frozenset[str]
+    for_pages: bool  # and nothing else
 
 
 def nearest(seen: Sequence[Sighting], lists: Iterable[ListText]) -> list[Nearest | None]:
@@ -72,13 +75,13 @@ def _rules(words: Sequence[str], lists: Iterable[ListText]) -> list[_Rule]:
                 continue
             parsed = parse_rule(line)
             if isinstance(parsed, HostRule):
-                found.append(_Rule(each.name, line, parsed.host.lower(), "", frozenset()))
+                found.append(_Rule(each.name, line, parsed.host.lower(), "", frozenset(), False))
             elif isinstance(parsed, NetworkRule) and not parsed.is_regex:
                 pattern = parsed.pattern.lower()
                 anchored = _HOST_PART.match(pattern) if parsed.start == "||" else None
                 host = anchored[0] if anchored else ""
                 path = pattern[len(host) :]
-                found.append(_Rule(each.name, parsed.text, host, path, _words(path)))
+                found.append(_Rule(each.name, parsed.text, host, path, _words(path), _is_for_pages(parsed)))
     return found
 
 
@@ -88,8 +91,10 @@ def _nearest(seen: Sighting, rules: Iterable[_Rule]) -> Nearest | None:
     best: tuple[int, int, int, str, str] | None = None
     likeness: Likeness = "same host"
     for rule in rules:
+        if rule.for_pages and seen.type != "document":
+            continue
         shared = _shared(rule.path, path)
-        if rule.host and host and (host == rule.host or host.endswith("." + rule.host)):
+        if rule.host and host and _is_for(rule, host):
             rank, what = 0, "same host"
         elif rule.host and owner and owner_of(rule.host) == owner:
             rank, what = 1, "same owner"
@@ -101,6 +106,18 @@ def _nearest(seen: Sighting, rules: Iterable[_Rule]) -> Nearest | None:
         if best is None or key < best:
             best, likeness = key, what  # type: ignore[assignment]
     return None if best is None else Nearest(best[4], best[3], likeness)
+
+
+def _is_for(rule: _Rule, host: str) -> bool:
+    """Whether it names this host, or all below one above."""
+    return host.removeprefix("www.") == rule.host.removeprefix("www.") or (
+        host.endswith("." + rule.host) and rule.path in {"", "^"}
+    )
+
+
+def _is_for_pages(rule: NetworkRule) -> bool:
+    types = {option.known.name for option in rule.given if option.known and option.known.what == "type"}
+    return bool(types) and types <= _PAGES and not any(option.negated for option in rule.given)
 
 
 def _shared(pattern: str, path: str) -> int:

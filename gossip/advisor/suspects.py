@@ -2,6 +2,7 @@
 
     page, capture --> missed    not blocked, and scored as an ad or tracker      a rule is proposed
                   --> broken    blocked, and scored as benign                    an exception is proposed
+                  --> below .5  not blocked, and scored as benign: the next third parties, where few others are there
     each with the nearest rule that a list has
 
 The page is looked for by its whole address; else by its address without query; else all pages of its site are taken,
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gossip.advisor.evidence import LIKELY, is_page, odds, standing_of
+from gossip.advisor.exceptions import is_of_site
 from gossip.advisor.flags import Exempt, Hits, is_benign, tried_exceptions
 from gossip.advisor.hosts import host_of, site_of, zone_of
 from gossip.advisor.nearest import Nearest, nearest
@@ -24,20 +26,27 @@ from gossip.advisor.scored import Scored
 from gossip.filterlists.engine import Hit, ListText
 
 Found = Literal["page", "address", "site", "none"]
+Kind = Literal["missed", "broken", "below .5"]
 MAX_SUSPECTS: Final = 100
+FEW: Final = 3  # suspects above .5; with fewer, as many third parties below are shown
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """One request of the page, or several that differ in their query alone."""
 
-    kind: Literal["missed", "broken"]
+    kind: Kind
     row: Scored  # the surest of them
     requests: int
     blocked_by: tuple[Hit, ...]
     nearest: Nearest | None
     proposal: Proposal | None  # a rule, if it was missed
     exception: Exempt | None  # if it is broken
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the site asked itself: then only a file can be excepted."""
+        return is_of_site(self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +66,11 @@ def triage(
     missed = [row for row in own if standing_of(row) in {"sure", "unsure"} and row.p_block >= LIKELY]
     missed += [row for row in own if standing_of(row) == "sure" and row.p_block < LIKELY]  # a low threshold
     broken = [row for row in own if row.listed_by and is_benign(row)]
-    several = [*_one_each("missed", missed), *_one_each("broken", broken)]
+    several: list[tuple[Kind, Scored, int]] = [*_one_each("missed", missed), *_one_each("broken", broken)]
     several.sort(key=lambda each: (-abs(odds(each[1])), each[0], each[1].seen.url, each[1].seen.type))
     chosen = several[:at_most]
+    if sum(row.p_block >= LIKELY for _, row, _ in chosen) < FEW:
+        chosen += _below(own)[:FEW]
     rules = suggest(rows, trials, collateral=True, alone=0.0).proposals if missed else ()
     kept = [row for row in rows if row.listed_by and row.block]
     close = nearest([row.seen for _, row, _ in chosen], lists)
@@ -93,9 +104,16 @@ def _of_page(page: str, rows: Sequence[Scored]) -> tuple[Found, list[Scored]]:
     return "none", []
 
 
-def _one_each(
-    kind: Literal["missed", "broken"], rows: Iterable[Scored]
-) -> list[tuple[Literal["missed", "broken"], Scored, int]]:
+def _below(own: Iterable[Scored]) -> list[tuple[Kind, Scored, int]]:
+    """Of each third party that no list has a word on, what scores highest; highest first."""
+    rows = [row for row in own if standing_of(row) == "spared" and not row.excepted_by and not is_of_site(row)]
+    best: dict[str, tuple[Kind, Scored, int]] = {}
+    for each in sorted(_one_each("below .5", rows), key=lambda each: (-each[1].p_block, each[1].seen.url)):
+        best.setdefault(zone_of(host_of(each[1].seen.url)), each)
+    return list(best.values())
+
+
+def _one_each(kind: Kind, rows: Iterable[Scored]) -> list[tuple[Kind, Scored, int]]:
     """One of those that differ in their query alone: the surest."""
     groups: dict[tuple[str, str], list[Scored]] = {}
     for row in rows:

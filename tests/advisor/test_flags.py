@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from gossip.advisor.flags import Flag, flag
+from gossip.advisor.nearest import nearest
 from gossip.advisor.scored import Scored
 from gossip.advisor.suspects import triage
 from gossip.filterlists.engine import Hit, Lists, ListText
@@ -235,3 +236,40 @@ def test_a_rule_without_a_host_is_near_to_what_names_its_words() -> None:
     assert (suspect.nearest.rule, suspect.nearest.likeness) == ("/beacon-unit.js$domain=elsewhere.test", "same words")
     rows = asked([scored("https://static.new.example/js/main.js", 0.97)])
     assert triage(NEWS, rows, hits, trial, [LIST]).suspects[0].nearest is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "likeness"),
+    [
+        ("||cdn.new.example/v1/$script", "same host"),
+        ("||new.example^", "same host"),
+        ("||new.example/banner/", "same owner"),
+        ("||img.new.example^", "same owner"),
+        ("||cdn.new.example^$popup", None),
+        ("||cdn.new.example^$popup,third-party", None),
+        ("||cdn.new.example^$script,popup", "same host"),
+        ("||cdn.new.example^$~popup", "same host"),
+    ],
+)
+def test_the_same_host_is_one_that_the_rule_is_for(rule: str, likeness: str | None) -> None:
+    (near,) = nearest(
+        [Sighting(url="https://cdn.new.example/v2/x.js", page=NEWS, type="script")], [ListText("L", rule)]
+    )
+    assert (near and near.likeness) == likeness
+
+
+def test_where_few_score_above_the_half_the_next_third_parties_are_shown() -> None:
+    rows = [
+        scored("https://ads.example/a.js", 0.97),
+        *(scored(f"https://{name}.example/x.js", p) for name, p in (("p", 0.1), ("q", 0.4), ("r", 0.3), ("s", 0.2))),
+        scored("https://q.example/second.js", 0.35),
+        scored("https://news.example/own.js", 0.45),
+        scored("https://free.example/own.js", 0.45, excepted=("Unbreak",)),
+    ]
+    found = triage(NEWS, rows, hits, trial).suspects
+    assert [(each.kind, each.row.seen.domain) for each in found] == [
+        ("missed", "ads.example"), ("below .5", "q.example"), ("below .5", "r.example"), ("below .5", "s.example"),
+    ]  # fmt: skip
+    assert all(each.proposal is None and each.exception is None for each in found[1:])
+    more = [scored(f"https://ads{number}.example/a.js", 0.9) for number in range(2)]
+    assert {each.kind for each in triage(NEWS, [*rows, *more], hits, trial).suspects} == {"missed"}

@@ -58,6 +58,14 @@ def test_a_rule_beside_others_of_its_owner_is_a_modification() -> None:
     assert "! M: news.example, shop.example\n||new.banners.example^" in written(found(15), "easylist", ORIGIN, str)
 
 
+def test_one_is_one_other() -> None:
+    rows = [scored("https://new.near.test/x", 0.99, page=page) for page in (NEWS, SHOP)]
+    listed = [scored(f"https://old.near.test/{name}", 0.99, listed=("EasyList",)) for name in "ab"]
+    for count, words in ((1, "1 other there"), (2, "2 others there")):
+        text = written(suggest([*rows, *listed[:count]], trial), "easylist", ORIGIN, str)
+        assert f"! near: EasyList blocks {words}, as https://old.near.test/a\n" in text
+
+
 def test_uassets_has_an_issue_above_each_filter_and_words_of_its_own() -> None:
     text = written(found(10), "uassets", ORIGIN, str)
     assert text.endswith(

@@ -237,17 +237,24 @@ def test_fifteen_rules_are_flagged_unless_more_are_asked_for(bench: Bench) -> No
 def test_a_report_of_a_page_comes_to_suspects(bench: Bench) -> None:
     report = facts("triage", "https://news.example/", *bench.words())
     assert (report["found"], report["of_page"]) == ("page", 4)
-    missed, broken = report["suspects"]
+    missed, broken, below = report["suspects"]
+    assert (below["kind"], below["url"], below["proposal"]) == ("below .5", "https://other.known.test/menu.css", None)
     assert (missed["kind"], missed["proposal"]["rule"]) == ("missed", "||serve.banners.example^")
     assert (broken["kind"], broken["blocked_by"]) == ("broken", [{"list": "EasyList", "rule": "/widget/*"}])
     assert broken["exception"]["rule"] == "@@||news.example/widget/team.json$xmlhttprequest,domain=news.example"
     assert broken["nearest"] == {"list": "EasyList", "rule": "/widget/*", "likeness": "same words"}
     assert set(missed["proposal"]) == {"rule", "requests", "sites", "score", "collateral"}
     assert [each["kind"] for each in facts("triage", "news.example", *bench.words("--max", "1"))["suspects"]] == [
-        "missed"
-    ]
+        "missed", "below .5",
+    ]  # fmt: skip
     said = gossip("triage", "https://news.example/", *bench.words())
-    for told in ("missed", "broken", "||serve.banners.example^", "nearest rule (same words), EasyList: /widget/*"):
+    for told in (
+        "missed",
+        "broken",
+        "||serve.banners.example^",
+        "nearest rule (same words), EasyList: /widget/*",
+        "below .5",
+    ):
         assert told in said
     assert SECRET not in said + json.dumps(report)
     said = gossip("triage", "https://elsewhere.test/", *bench.words(), code=exits.INCONCLUSIVE)
@@ -310,6 +317,30 @@ def test_no_page_request_or_list_acts_on_a_terminal_or_becomes_a_rule(bench: Ben
         "||serve.banners.example^", "||img.pixels.example^",
     ]  # fmt: skip
     assert all(not line or line.startswith(("!", "||")) for line in out.read_text("utf-8").splitlines())
+
+
+def test_of_many_parameters_text_names_three_and_json_all(bench: Bench) -> None:
+    query = "&".join(f"name{number}=v{number}" for number in range(40))
+    url = f"https://serve.banners.example/show.js?{query}"
+    bench.capture = bench.write(
+        "long.jsonl", [(page, url, "script") for page in ("https://a.test/", "https://b.test/")]
+    )
+    brief = "https://serve.banners.example/show.js?name0=…&name1=…&name2=… and 37 more"
+    for words in (["suggest"], ["suggest", "--style", "easylist"], ["triage", "https://a.test/"]):
+        said = gossip(*words, *bench.words())
+        assert brief in said
+        assert "name3" not in said
+    assert facts("suggest", *bench.words())["proposals"][0]["sample"]["url"].count("name") == 40
+    assert "name39=v39" in gossip("suggest", *bench.words("--raw"))
+    assert whole.shortened("https://x.test/?a=…&b=…&c=…") == "https://x.test/?a=…&b=…&c=…"
+    Path(bench.easy).write_text("! Title: EasyList\n/widget/*\n")
+    bench.capture = bench.write(
+        "flag.jsonl", [("https://a.test/", f"https://a.test/widget/t.json?{query}", "xmlhttprequest")]
+    )
+    said = gossip("flag", *bench.words())
+    assert "t.json?name0=…&name1=…&name2=… and 37 more (" in said
+    bench.capture = bench.write("root.jsonl", [("https://a.test/", "https://a.test/widget/", "xmlhttprequest")])
+    assert "no exception: it is the site's own" in gossip("triage", "https://a.test/", *bench.words())
 
 
 def test_what_is_beyond_the_memory_for_urls_is_counted_and_said(
