@@ -112,6 +112,7 @@ async def _run(node: Node, shown: _Shown) -> int:
     viewer = asyncio.create_task(shown.follow(node))
     try:
         await node.run()
+        shown.status = node.status()
     except asyncio.CancelledError:
         if asked < 2:
             raise
@@ -133,7 +134,7 @@ class _Shown:
         self._started = time.monotonic()
         self._history = live.History()
         self._last_line: tuple[str, str] = ("", "")
-        self._status: dict[str, Any] = {}  # the newest that was shown: a node that has ended has no clock to ask
+        self.status: dict[str, Any] = {}  # the newest: a node whose loop has ended has no clock to ask
 
     def note(self, note: Note) -> None:
         if self.mode == "json":
@@ -160,7 +161,7 @@ class _Shown:
         render.say()
         render.say(f"While this peer ran, from {render.moment(roll.since or 0)} on:")
         show(roll)
-        if line := gave(self._status):
+        if line := gave(self.status):
             render.say(line)
 
     def board(self, status: dict[str, Any]) -> live.Board:
@@ -168,7 +169,7 @@ class _Shown:
         if self._words_until and now > self._words_until:
             self.words, self._words_until = "", 0.0
         self._history.add([status])
-        self._status = status
+        self.status = status
         title = f"gossip: {visible(status.get('swarm_name') or 'joining a swarm', 40)}"
         return live.Board(
             title,

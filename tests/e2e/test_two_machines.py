@@ -54,6 +54,7 @@ def test_new_run_invite_join_interrupt_and_run_again(machine: Callable[..., Mach
 
         until(lambda: status(here).get("merged"), "ann folds what bob made", running=[first, second])
         until(lambda: status(there).get("merged"), "bob folds what ann made", running=[second, first])
+        until(lambda: status(there)["alone"] and status(there)["swarm_scores"], "scores", running=[second, first])
         before = status(there)
         assert before["state"] == "training"
         assert before["address"].startswith("10.77.1.2:")
@@ -61,6 +62,7 @@ def test_new_run_invite_join_interrupt_and_run_again(machine: Callable[..., Mach
         size = own_size(there)
 
         assert second.end(signal.SIGINT) == exits.INTERRUPTED
+        assert second.out[-1].startswith("what the swarm gave you, on your held-out rows: alone ")
         until(lambda: not status(here)["links"], "ann notices", running=[first])
         third, again = started(bob, "run")  # and nothing more: data and interface are as before
         assert again == there
