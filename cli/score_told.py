@@ -199,6 +199,9 @@ def foot(told: Told) -> list[str]:
             f"lists block {summary.listed:,}, {summary.passed:,} of which the model would not; "
             f"{summary.excepted:,} have an exception"
         )
+    if summary.pages:
+        whose = "page itself reaches" if summary.pages == 1 else "pages themselves reach"
+        lines.append(f"{summary.pages:,} {whose} the threshold: a page is never to block")
     if len(told.groups) > told.top:
         lines.append(f"{len(told.groups) - told.top:,} more domains: --top {len(told.groups)} shows them all")
     return [*lines, *bad_rows(told)]

@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 from gossip.advisor.hosts import host_of, is_nameable, is_third_party, page_owner, site_of, zone_of
 from gossip.advisor.scored import Scored
-from gossip.filterlists.sighting import Sighting
+from gossip.advisor.scored import is_page as is_page  # (asked for here, too)
 
 MAX_ODDS: Final = math.log(0.999 / 0.001)  # beyond, a figure says more of the model than of the request
 LIKELY: Final = 0.5
@@ -41,10 +41,6 @@ def standing_of(row: Scored, mine: frozenset[str] | None = None) -> Standing:
     if row.block:
         return "sure"
     return "unsure" if row.p_block >= LIKELY else "spared"
-
-
-def is_page(seen: Sighting) -> bool:
-    return seen.type == "document" or (bool(seen.page) and seen.url.partition("#")[0] == seen.page.partition("#")[0])
 
 
 @dataclass(slots=True)

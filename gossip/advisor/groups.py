@@ -49,7 +49,7 @@ class Figures:
     """Of some requests of one domain."""
 
     requests: int
-    to_block: int  # at the threshold
+    to_block: int  # at the threshold, pages themselves left out
     open: int  # of those: no list has a word on them
     listed: int  # requests that a list blocks, whatever the model says
     sites: int  # that show them; of the open ones, if there are any. At most MAX_SITES are told apart
@@ -165,7 +165,7 @@ class _Count:
     def add(self, row: Scored, site: str) -> int:
         """How many sites more are held now. A site of "" is not counted."""
         self.requests += 1
-        self.to_block += row.block
+        self.to_block += row.to_block
         if row.listed_by:
             self.listed += 1
             for name in row.listed_by:

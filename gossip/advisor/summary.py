@@ -21,6 +21,7 @@ class Summary:
 
     requests: int = 0
     to_block: int = 0
+    pages: int = 0  # reach the threshold as well, and are never to block
     listed: int = 0  # a list blocks them, whatever the model says
     excepted: int = 0  # a list has an exception for them
     open: int = 0  # to block, and no list has a word on them
@@ -31,7 +32,8 @@ class Summary:
         """Count some requests more."""
         for row in rows:
             self.requests += 1
-            self.to_block += row.block
+            self.to_block += row.to_block
+            self.pages += row.block and not row.to_block
             self.open += row.is_open
             self.excepted += bool(row.excepted_by)
             if row.listed_by:

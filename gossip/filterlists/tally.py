@@ -159,7 +159,13 @@ def _ending(url: str) -> str:
 def told(tally: Tally) -> Iterable[str]:
     """The counts in plain words, a line each: for a terminal."""
     if tally.left_out:
-        yield "left out: " + ", ".join(f"{count:,} {name}" for name, count in tally.left_out.most_common())
+        yield "left out: " + ", ".join(_addresses(name, count) for name, count in tally.left_out.most_common())
     for reason, count in tally.bad.most_common():
         yield f"cannot be used: {count:,}: {reason}"
     yield from tally.notes
+
+
+def _addresses(name: str, count: int) -> str:
+    """12 data: addresses"""
+    kind = f"{name}: address{'' if count == 1 else 'es'}" if name in NOT_OF_THE_WEB else name
+    return f"{count:,} {kind}"

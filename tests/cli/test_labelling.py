@@ -58,7 +58,7 @@ def test_a_capture_is_checked_as_it_would_be_labelled(home: Path, capture: Path,
     told = gossip("data", "check", capture, ads).stdout
     assert "labelled mon.txt (list of URLs) by Ads of ours: 12 ad, 12 benign" in told
     assert "1 request of the same page again: kept once" in told
-    assert "left out: 12 data" in told
+    assert "left out: 12 data: addresses" in told
     assert "cannot be used: 1: its URL is no web address" in told
 
 

@@ -68,7 +68,7 @@ def ann(tmp_path: Path) -> str:
     return str(path)
 
 
-def write(path: Path, rows: Sequence[dict[str, str]]) -> str:
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
 
@@ -111,6 +111,20 @@ def test_each_request_is_one_object_with_these_fields(capture: str, model: str, 
     assert [part["path"] for part in told["groups"][0]["patterns"]] == ["/tag/*.js"]
     Path(ann).write_text("||news.example/own.js\n")
     assert rows_of(capture, "--model", model, "--list", ann)[1]["passed"] == 1  # a list blocks it, the model would not
+
+
+def test_a_page_is_never_to_block_whatever_its_score(capture: str, model: str, tmp_path: Path) -> None:
+    pages: list[dict[str, Any]] = [
+        {"url": url, "page": url, "type": "script", "third_party": True}
+        for url in ("https://fresh.example/tag/7.js", "https://fresh.example/tag/8.js")
+    ]
+    rows, told = rows_of(write(tmp_path / "pages.jsonl", pages), "--model", model)
+    assert [row["block"] for row in rows] == [True, True]  # by the threshold
+    assert [told[key] for key in ("to_block", "open", "pages")] == [0, 0, 2]
+    assert [group["band"] for group in told["groups"]] == ["quiet"]
+    said = gossip("score", str(tmp_path / "pages.jsonl"), "--model", model)
+    assert "2 pages themselves reach the threshold: a page is never to block" in said
+    assert "never to block" not in gossip("score", capture, "--model", model)
 
 
 def test_people_are_shown_first_what_nobody_blocks(capture: str, model: str, ann: str) -> None:

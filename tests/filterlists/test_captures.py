@@ -153,7 +153,7 @@ def test_what_is_no_request_of_the_web_is_counted(tmp_path: Path) -> None:
     assert [row.url for row in seen] == [AD]
     assert not errors
     assert tally.left_out == {"data": 2, "blob": 1, "chrome-extension": 1, "about": 1}
-    assert "left out: 2 data, 1 blob, 1 chrome-extension, 1 about" in told(tally)
+    assert "left out: 2 data: addresses, 1 blob: address, 1 chrome-extension: address, 1 about: address" in told(tally)
 
 
 @pytest.mark.parametrize("packed", [False, True])
