@@ -1,13 +1,13 @@
 """A model as its user declares it: JSON in, a checked value out. Never code, so anybody's is safe to read.
 
     {"model": 1,
-     "features": {"kind": "url-grams/1", "buckets": 16384, "grams_per_row": 256},
+     "features": {"kind": "url-grams/2", "buckets": 65536, "grams_per_row": 256},
      "classes": ["benign", "ad", "tracker"], "negative": "benign",
-     "layers": [{"kind": "embedding_bag", "buckets": 16384, "units": 3}],
+     "layers": [{"kind": "embedding_bag", "buckets": 65536, "units": 3}],
      "loss": "softmax",
-     "optimiser": {"kind": "adam", "rate": 0.05, "epsilon": 0.001, "decay": 0.01},
+     "optimiser": {"kind": "adam", "rate": 0.05, "epsilon": 0.0003, "decay": 0.002},
      "batch": 128, "local_steps": 64, "validation_share": 0.25, "metrics": ["pr_auc", "f1"],
-     "density": 0.03, "eta": 2.0, "norm0": 20.0}
+     "density": 0.01, "eta": 2.0, "norm0": 20.0}
 
 The text goes into genesis, so all peers train the same thing. The last three are for the fold: which part of a
 change is sent (null: by size), how much of a full round is applied, and the norm assumed of a peer not heard yet.
@@ -254,17 +254,17 @@ def _wrong(why: str) -> LocalError:
 
 FILTERLIST: Final = """{
   "model": 1,
-  "features": {"kind": "url-grams/1", "buckets": 16384, "grams_per_row": 256},
+  "features": {"kind": "url-grams/2", "buckets": 65536, "grams_per_row": 256},
   "classes": ["benign", "ad", "tracker"],
   "negative": "benign",
-  "layers": [{"kind": "embedding_bag", "buckets": 16384, "units": 3}],
+  "layers": [{"kind": "embedding_bag", "buckets": 65536, "units": 3}],
   "loss": "softmax",
-  "optimiser": {"kind": "adam", "rate": 0.05, "epsilon": 0.001, "decay": 0.01},
+  "optimiser": {"kind": "adam", "rate": 0.05, "epsilon": 0.0003, "decay": 0.002},
   "batch": 128,
   "local_steps": 64,
   "validation_share": 0.25,
   "metrics": ["pr_auc", "f1"],
-  "density": 0.03,
+  "density": 0.01,
   "eta": 2.0,
   "norm0": 20.0
 }"""

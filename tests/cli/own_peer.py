@@ -29,7 +29,7 @@ from ledger.store import PutMeta, Store
 from tests.cli.test_ledger import stored
 from tests.fold import toy
 
-MODEL = ModelSpec.parse(FILTERLIST.replace("16384", "1024").replace('"norm0": 20.0', '"norm0": 2.0')).text
+MODEL = ModelSpec.parse(FILTERLIST.replace("65536", "1024").replace('"norm0": 20.0', '"norm0": 2.0')).text
 SPEC = ModelSpec.parse(MODEL)
 STEPS = 12
 

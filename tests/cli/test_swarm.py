@@ -234,7 +234,7 @@ def test_a_second_node_is_refused_with_the_first_ones_pid(home: Path) -> None:
 def test_the_ledger_is_listed_and_shown() -> None:
     made = facts("new", "lists", "--name", "alder")
     told = gossip("ledger", "log")
-    assert "swarm lists, task filterlist, 49,152 parameters" in told
+    assert "swarm lists, task filterlist, 196,608 parameters" in told
     assert f"{made['peer'][:8]}/1" in told
     one = facts("ledger", "show", "alder/1")
     assert one["entry"]["name"] == "alder"

@@ -14,7 +14,7 @@ from gossip.training.head import NONE, head_bytes, parse_head, train_head
 from gossip.training.spec import FILTERLIST, ModelSpec
 from tests.fuzz.target import Target
 
-SPEC: Final = ModelSpec.parse(FILTERLIST.replace("16384", "1024").replace("32768", "1024").replace("65536", "1024"))
+SPEC: Final = ModelSpec.parse(FILTERLIST.replace("65536", "1024"))
 ROW: Final = Sighting(url="https://chat.example/live.js", page="https://news.example/", type="script")
 EXAMPLES: Final = (
     b'{"url":"https://chat.example/live.js","page":"https://news.example/","type":"script","category":"chat"}\n',

@@ -17,7 +17,7 @@ from gossip.training.scoring import logits_of
 from gossip.training.spec import FILTERLIST, Dense, EmbeddingBag, ModelSpec, Tanh
 from ledger.errors import LocalError
 
-SPEC = ModelSpec.parse(FILTERLIST.replace("16384", "1024"))
+SPEC = ModelSpec.parse(FILTERLIST.replace("65536", "1024"))
 ROW = Sighting(
     url="https://Ads.Example/Banner/300x250.js?cb=17&zone=top#x", page="https://news.example/", type="script"
 )
@@ -51,7 +51,8 @@ def test_runs_are_the_url_as_the_model_sees_it() -> None:
         ("query", "?cb"), ("query", "=17"), ("query", "&zone"), ("query", "=top"),
     ]  # fmt: skip
     assert [run.where for run in told if not run.text] == [
-        "type and party", "type", "length of the host", "length of the path", "length of the query"
+        "type and party", "type", "length of the host", "length of the path", "length of the query",
+        "likeness to the site", "likeness to the site", "ending like the site's", "whole domain",
     ]  # fmt: skip
 
 

@@ -19,15 +19,15 @@ from gossip.training.scoring import Theta, logits_of, probabilities, split
 from gossip.training.spec import FILTERLIST, ModelSpec
 
 DEEP = FILTERLIST.replace(
-    '{"kind": "embedding_bag", "buckets": 16384, "units": 3}',
-    '{"kind": "embedding_bag", "buckets": 16384, "units": 5}, {"kind": "tanh"}, {"kind": "dense", "units": 4}, '
+    '{"kind": "embedding_bag", "buckets": 65536, "units": 3}',
+    '{"kind": "embedding_bag", "buckets": 65536, "units": 5}, {"kind": "tanh"}, {"kind": "dense", "units": 4}, '
     '{"kind": "relu"}, {"kind": "dense", "units": 3}',
 )
 SPECS = {"flat": ModelSpec.parse(FILTERLIST), "deep": ModelSpec.parse(DEEP)}
 URLS = [f"https://cdn{number}.shop{number % 3}.example/assets/v{number}/app.js?id={number}" for number in range(20)]
 
 
-def weights(spec: ModelSpec, seed: int = 3) -> Theta:
+def weights(spec: ModelSpec, seed: int = 4) -> Theta:
     theta = (np.random.default_rng(seed).normal(size=spec.parameters) * 0.2).astype(np.float32)
     theta[split(theta, spec)[0].size :] *= 10  # layers that squash leave no room to be sure otherwise
     return theta

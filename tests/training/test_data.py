@@ -122,7 +122,7 @@ def test_nothing_to_train_on_is_said_so(tmp_path: Path) -> None:
 
 def test_a_label_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
     two = ModelSpec.parse(
-        changed(FILTERLIST, classes=["benign", "ad"], layers=[{"kind": "embedding_bag", "buckets": 16384, "units": 2}])
+        changed(FILTERLIST, classes=["benign", "ad"], layers=[{"kind": "embedding_bag", "buckets": 65536, "units": 2}])
     )
     with pytest.raises(LocalError, match="label tracker"):
         read_data(two, [requests(tmp_path / "a.jsonl", 9)], None, salt=SALT)

@@ -17,7 +17,7 @@ from gossip.training.spec import FILTERLIST, ModelSpec, UrlGrams
 from ledger.errors import LocalError
 
 SPEC = msgspec.structs.replace(ModelSpec.parse(FILTERLIST), features=UrlGrams(buckets=1024))
-SPEC = ModelSpec.parse(SPEC.text.replace('"buckets":16384', '"buckets":1024'))
+SPEC = ModelSpec.parse(SPEC.text.replace('"buckets":65536', '"buckets":1024'))
 BODY = np.random.default_rng(0).normal(0, 1, SPEC.parameters).astype(np.float32)
 PATHS = {"chat": "livechat/window.js", "consent": "cookie/banner.js", NONE: "img/photo.png"}
 

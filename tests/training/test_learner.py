@@ -29,7 +29,7 @@ from tests.training.test_spec import OWN, changed
 DEEP = changed(
     FILTERLIST,
     layers=[
-        {"kind": "embedding_bag", "buckets": 16384, "units": 4},
+        {"kind": "embedding_bag", "buckets": 65536, "units": 4},
         {"kind": "tanh"},
         {"kind": "dense", "units": 6},
         {"kind": "relu"},
@@ -59,7 +59,7 @@ def begin(text: str) -> np.ndarray:
 def some_bags(rows: int, luck: np.random.Generator) -> Bags:
     counts = luck.integers(0, 40, rows)
     return Bags(
-        luck.integers(256, 16384, int(counts.sum())).astype(np.uint16),
+        luck.integers(256, 65536, int(counts.sum())).astype(np.uint16),
         np.concatenate(([0], np.cumsum(counts))),
         luck.integers(0, 256, (rows, 5)).astype(np.uint16),
         luck.integers(0, 3, rows).astype(np.uint8),

@@ -48,7 +48,7 @@ def test_every_shipped_declaration_has_one_spelling(text: str) -> None:
         (changed(FILTERLIST, negative="good"), "not one of the classes"),
         (changed(FILTERLIST, classes=["benign", "ad"]), "one unit for each of the 2 classes"),
         (changed(FILTERLIST, layers=[{"kind": "dense", "units": 3}]), "first layer"),
-        (changed(FILTERLIST, layers=[{"kind": "embedding_bag", "units": 3, "buckets": 4096}]), "16384 buckets"),
+        (changed(FILTERLIST, layers=[{"kind": "embedding_bag", "units": 3, "buckets": 4096}]), "65536 buckets"),
         (changed(OWN, layers=[{"kind": "embedding_bag", "units": 10}]), "needs url-grams"),
         (changed(OWN, layers=[{"kind": "dense", "units": 10}, {"kind": "relu"}]), "last layer"),
         (changed(OWN, density=0), "`density`"),
@@ -71,7 +71,7 @@ def test_what_is_wrong_is_named(text: str, complaint: str) -> None:
 
 def test_the_layout_holds_every_parameter_and_only_deep_models_start_at_random() -> None:
     flat, deep = ModelSpec.parse(FILTERLIST), ModelSpec.parse(OWN)
-    assert [(t.name, t.shape, t.bound) for t in flat.layout()] == [("0.table", [16384, 3], 0)]
+    assert [(t.name, t.shape, t.bound) for t in flat.layout()] == [("0.table", [65536, 3], 0)]
     assert [t.name for t in deep.layout()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert [t.bound > 0 for t in deep.layout()] == [True, False, True, False]
     assert deep.layout()[0].bound == math.floor(math.sqrt(6 / 96) * 2**24)
@@ -85,7 +85,7 @@ def test_the_size_of_an_update_is_foretold() -> None:
     blob, _ = encode_update(luck.standard_normal(spec.parameters, np.float32), spec.density)
     assert abs(report.update_bytes - len(blob)) < 0.02 * len(blob)
     assert report.float32_bytes >= 50 * len(blob)
-    assert sum(row.parameters for row in report.rows) == report.parameters == 49_152
+    assert sum(row.parameters for row in report.rows) == report.parameters == 196_608
 
 
 def test_reading_a_declaration_loads_neither_numpy_nor_jax() -> None:
