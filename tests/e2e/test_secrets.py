@@ -2,6 +2,7 @@
 
     in headers, cookies, posted data, bodies, call stacks, user names, passwords, fragments     nowhere at all
     in values of queries, in parts of paths, in the capture's own name for a page               in the labelled table
+    what is typed to be judged                                                                  in judgements.jsonl
 
 What is looked for is found in the HAR, so the look itself works. `--raw` shows the second kind: that it was masked
 without is no accident.
@@ -123,12 +124,23 @@ def test_no_secret_of_a_capture_leaves_the_labelled_table(
     told("lists", "report", har)
     told("lists", "report", har, "--json")
 
+    secret = f"https://tracker.example/adserver/banner/{MASKED['uuid']}/show.js?sid={MASKED['query']}&ad=1"
+    told("why", secret, "--page", f"https://site3.example/?from={MASKED['query']}", "--list", ads)
+    told("why", secret, "--json")
+    told("label", secret, "tracker", "--page", f"https://site3.example/?from={MASKED['query']}")
+    told("label", "--list")
+    told("label", "--list", "--json")
+    told("train", har, "--list", ads, "--out", anna.home / "m.gossip", "--rounds", "1")
+    told("gains")
+
     place = anna.swarms / "my-swarm"
     (table,) = (place / "labelled").glob("*.jsonl")
     assert found(table.read_bytes(), MASKED) == set(MASKED)  # what it trains on
     assert table.stat().st_mode & 0o077 == 0
-    kept = [path for path in files_in(anna.home) if path not in (har, table)]
-    assert {"peer.db", "bundle.zip", "quality.html", "score.html"} <= {path.name for path in kept}
+    said_of = place / "judgements.jsonl"  # what was judged, as it was typed: for its owner alone
+    assert said_of.stat().st_mode & 0o077 == 0
+    kept = [path for path in files_in(anna.home) if path not in (har, table, said_of)]
+    assert {"m.gossip", "peer.db", "bundle.zip", "quality.html", "score.html"} <= {path.name for path in kept}
     for path in kept:
         assert found(path.read_bytes(), NEVER | MASKED) == set(), path
     assert found(table.read_bytes(), NEVER) == set()
