@@ -5,7 +5,7 @@
 
 Looked for among the lines as they stand, since an engine skips the first and asks the second only where a rule of its
 list blocks. A line speaks of a proposal if one of their hosts is the other or lies below it, and their paths do not
-part before the first "*"; of a host above, only what is for all of it counts. Bound to sites by `domain=`, a commented
+part before the first "*"; of a host above, only comments for all of it count. Bound to sites by `domain=`, a commented
 rule speaks only of a proposal that these show. A commented path without a host (`! /fingerprint.js`) speaks of what has
 it in its own path. Exceptions that are for the looks of a page, for a page as a whole or for a change of a request are
 none here. This file refuses to know scores and engines.
@@ -22,9 +22,7 @@ from gossip.advisor.candidates import COMMON
 from gossip.filterlists.engine import ListText
 from gossip.filterlists.rules import Comment, HostRule, NetworkRule, parse_rule
 
-MAX_LINES: Final = (
-    200_000  # of all lists that are parsed; EasyPrivacy has 540 such comments, uBlock's lists 10,000 "@@"
-)
+MAX_LINES: Final = 200_000  # of all lists that are parsed; EasyPrivacy has 540 such comments, six lists 3,500 "@@||"
 MAX_COMMENTED: Final = 3  # named for one proposal: one is enough to look it up
 MIN_PATH: Final = 6  # characters: less says nothing
 _LINE: Final = re.compile(r"^[ \t]*(?:(@@)(?=\|\|)|[!#][!# \t]*(?=\|\||/|[0:1]))([^\r\n]*)", re.MULTILINE)
@@ -94,7 +92,7 @@ def _of(
         said
         for name in _above(host)
         for said in near.get(name, ())
-        if name == host or (said.host == name and not said.path)
+        if name == host or (said.host == name and not said.path and not said.exception)
     ]
     about = [said for said in about if said.path.startswith(path) or path.startswith(said.path)]
     about += [said for said in paths if said.path in path]
