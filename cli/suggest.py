@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX: int = 50
 NAMED: int = 5  # sites
+BEGIN_BYTES: int = 200  # of a file that may be written over
 
 
 def suggest(
@@ -61,6 +62,7 @@ def suggest(
     paths, name = files_and_name(words)
     if out is not None:
         settings.check_output("--out", out, [*paths, *(lists or []), model, calibrate, directory])
+        _check_target(out)
     require_engine()
     capture = whole(paths, name, model, directory, lists or [], calibrate, raw=raw)
     found = proposed(
@@ -111,6 +113,23 @@ def _text(found: Suggested, style: Style, capture: Whole) -> str:
 
     text = written(found, style, Origin(capture.scorer.name, capture.lists), capture.brief)
     return "".join(f"{visible(line)}\n" for line in text.splitlines())
+
+
+def _check_target(out: Path) -> None:
+    """LocalError if something is there that no earlier `--out` wrote: it would be lost."""
+    from gossip.advisor.styles import is_ours
+
+    why = "there is something else, which would be lost"
+    try:
+        if not out.exists():
+            return
+        if out.is_file():
+            with out.open("rb") as file:
+                if is_ours(file.read(BEGIN_BYTES).decode("utf-8", "replace")):
+                    return
+    except OSError as error:
+        why = error.strerror or str(error)
+    raise LocalError(f"cannot write {out}", why=why, next_step="name another file with --out, or remove this one")
 
 
 def _write(out: Path, text: str) -> None:

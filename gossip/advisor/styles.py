@@ -16,6 +16,7 @@ request passes through `shown`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from gossip.filterlists.lint_style import SHORT, Style
 ISSUE: Final = "https://github.com/uBlockOrigin/uAssets/issues/NUMBER"
 MAX_SITES_NAMED: Final = 5
 MAX_RULE_CHARS: Final = 120  # of another list's rule; some name a hundred sites
+
+_BEGINS: Final = re.compile(r"! [\d,]+ rules? proposed from [\d,]+ requests? of ", re.A)
 
 Shown = Callable[[str], str]
 
@@ -58,6 +61,11 @@ def written(found: Suggested, style: Style, origin: Origin, shown: Shown) -> str
         for each in several:
             lines += [*_comments(each, shown), f"! {spelt(each.rule, style)}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def is_ours(begin: str) -> bool:
+    """Whether a text begins as those of `written` do."""
+    return _BEGINS.match(begin) is not None
 
 
 def header(found: Suggested, origin: Origin) -> list[str]:

@@ -287,6 +287,19 @@ def test_without_a_model_it_is_said_what_to_do(bench: Bench, words: list[str]) -
     ]
 
 
+def test_a_text_is_written_over_its_like_and_over_nothing_else(bench: Bench) -> None:
+    out, notes = bench.folder / "proposed.txt", bench.folder / "notes.txt"
+    for style in ("uassets", "easylist"):
+        gossip("suggest", *bench.words("--style", style, "--out", str(out)))
+    assert "issues/NUMBER" not in out.read_text()
+    for text in ("a year's work\n", "! Title: mine\n||a.example^\n", "", "\0\xff"):
+        notes.write_text(text)
+        said = gossip("suggest", *bench.words("--out", str(notes)), code=exits.USAGE)
+        assert "there is something else, which would be lost; name another file with --out, or remove this one" in said
+        assert notes.read_text() == text
+    gossip("suggest", *bench.words("--out", str(bench.folder)), code=exits.USAGE)
+
+
 def test_a_page_named_after_its_capture_is_told_that_it_comes_first(bench: Bench) -> None:
     said = gossip("triage", bench.capture, "https://news.example/", "--model", bench.model, code=exits.USAGE)
     assert "is a file here, and no page; the page comes first" in said
