@@ -221,6 +221,12 @@ def _show(told: dict[str, Any]) -> None:
         ],
         right=(1, 2, 3),
     )  # fmt: skip
+    for one in told["categories"]:
+        if one["known_when_left_out"] == 0:
+            name = visible(one["category"], 40)
+            render.say(
+                f"{name} cannot be learned from these: none is known from those of other sites; give more, or others"
+            )
     render.say(f"({told['none']:,} rows stood for none; left out: trained without all rows of the same site)")
 
 

@@ -88,6 +88,16 @@ def test_from_examples_to_categories_of_a_capture(peer: OwnPeer, home: Path, exa
     assert "category" not in plain
 
 
+def test_a_category_that_nothing_tells_is_said_not_to_be_learned(peer: OwnPeer, examples: Path) -> None:
+    with examples.open("a") as file:
+        for site in range(3):  # as any other row of this peer
+            row = {"url": f"https://cdn{site}.example/lib/{site}/menu.js", "page": f"https://shop{site}.example/"}
+            file.write(json.dumps({**row, "type": "script", "category": "odd"}) + "\n")
+    for told in (gossip("head", "train", "w", examples, "--dir", peer.place), gossip("head", "show", "w")):
+        (line,) = [line for line in told.splitlines() if "cannot be learned from these" in line]
+        assert line.startswith("odd ")
+
+
 def test_own_judgements_with_a_category_for_a_note_are_examples(peer: OwnPeer) -> None:
     (peer.place / "judgements.jsonl").unlink(missing_ok=True)
     for site in range(5):
