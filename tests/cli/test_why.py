@@ -69,7 +69,8 @@ def test_characters_and_peers_both_add_up_to_the_score(peer: OwnPeer) -> None:
     assert said["push"] == pytest.approx(logits[1] - logits[0], abs=1e-4)
     for parts in ("runs", "peers"):
         assert sum(one["push"] for one in said[parts]) == pytest.approx(said["push"], abs=1e-3)
-    assert max(said["runs"], key=lambda run: run["push"])["text"] in ("ads3", "/banner")
+    spelt = [run for run in said["runs"] if run["text"] in URL]  # others are of its type, party and page
+    assert max(spelt, key=lambda run: run["push"])["text"] in ("ads3", "/banner")
     by_name = {one["name"]: one for one in said["peers"]}
     assert {"founder", "birch", "cedar", "the start", "your data alone"} == set(by_name)
     assert [by_name[name]["updates"] for name in ("founder", "birch", "cedar")] == [3, 3, 3]
