@@ -34,7 +34,7 @@ from gossip.training.rows import bags_of
 from gossip.training.scoring import Theta, logits_of
 from gossip.training.spec import FILTERLIST, ModelSpec
 from tests.bench.figures import Figure, Goal, Section
-from tests.bench.rules import REQUESTS, is_known, requests
+from tests.bench.rules import REQUESTS, requests
 
 TITLE: Final = "the model of filter lists on real requests, split by site"
 SEEDS: Final = 3
@@ -43,6 +43,7 @@ PEER_ROUNDS: Final = 24
 PEER_ROWS: Final = 1_500
 REGION_ROWS: Final = 200  # a region with fewer is no peer
 JUDGED: Final = 20  # ads and trackers among what a peer is judged by: of fewer its figure is noise
+OF_TRACKERS: Final = ("privacy", "tracking", "peterlowe")  # in names of lists
 SPEC: Final = ModelSpec.parse(FILTERLIST)
 
 Rows = NDArray[np.bool_]
@@ -61,10 +62,12 @@ def _table() -> dict[str, Any]:
     rows = requests()
     seen = [Sighting(row["url"], row["page"], row["type"], third_party=bool(row["third_party"])) for row in rows]
     label = np.array([SPEC.classes.index(row["label"]) for row in rows])
-    known = np.array([is_known(row) for row in rows])
+    known = np.array([bool(row["lists"]) for row in rows])
+    tracker = np.array([all(any(word in name for word in OF_TRACKERS) for name in row["lists"]) for row in rows])
     sites, numbers = np.unique([each.site for each in seen], return_inverse=True)
     return {
         "bags": bags_of(SPEC, seen), "label": label, "sites": sites, "site": numbers, "known": known | (label > 0),
+        "tracker": tracker,
         "domain": np.array([each.domain for each in seen]), "third": np.array([each.party for each in seen]),
         "region": np.array([row["region"] for row in rows]),
     }  # fmt: skip
@@ -175,7 +178,8 @@ def _pooled(seeds: Sequence[int]) -> list[Figure]:
 def _unseen_domains(seeds: Sequence[int]) -> list[Figure]:
     table = _table()
     known = table["known"]
-    broad = np.where((table["label"] == 0) & known, SPEC.classes.index("tracker"), table["label"])
+    by_name = np.where(table["tracker"], SPEC.classes.index("tracker"), SPEC.classes.index("ad"))
+    broad = np.where((table["label"] == 0) & known, by_name, table["label"])
     areas, first = [], []
     for seed in seeds:
         out = _held_out(seed)
