@@ -13,7 +13,9 @@ on a list. Rows that the owner judged benign are benign, not unlabelled.
 
 KNOWN is an assumption, and so is SILENT: nobody can tell from one list how much it misses. Eight peers with one of
 five lists each, one split: F1 at 1/2 .71 without and .80 with it, PR-AUC .92 and .93; non-negative PU loss (Kiryo et
-al., NeurIPS 2017) ranked far worse (docs/features.md). It refuses to know rows and models: what the swarm thinks of a request is no label.
+al., NeurIPS 2017) ranked far worse (docs/features.md).
+
+It refuses to know rows and models: what the swarm thinks of a request is no label.
 """
 
 from __future__ import annotations
