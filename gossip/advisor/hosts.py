@@ -17,8 +17,8 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
+from gossip.filterlists import split
 from gossip.filterlists.mask import masked
 from gossip.filterlists.sighting import Sighting
 from gossip.filterlists.split import registrable
@@ -90,10 +90,7 @@ _HOST: Final = re.compile(
 @lru_cache(maxsize=1 << 16)
 def host_of(url: str) -> str:
     """In small letters, without port; "" if there is none that a rule could name."""
-    try:
-        host = (urlsplit(url).hostname or "").lower().rstrip(".")
-    except ValueError:  # "http://[bad": urlsplit checks brackets
-        return ""
+    host = split.host_of(url).rstrip(".")
     if not _HOST.fullmatch(host):  # names in other letters are sent as xn--
         try:
             host = host.encode("idna").decode("ascii")

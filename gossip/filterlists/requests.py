@@ -25,12 +25,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, cast
-from urllib.parse import urlsplit
 
 import msgspec
 
 from gossip.filterlists.features import TYPES
-from gossip.filterlists.split import registrable
+from gossip.filterlists.split import host_of, registrable
 from ledger.errors import LocalError
 
 CLASSES: Final = ("benign", "ad", "tracker")
@@ -74,7 +73,7 @@ class Request(msgspec.Struct, frozen=True):
         """Whether the request leaves the site of its page."""
         if self.third_party is not None:
             return self.third_party
-        return registrable(_host(self.url)) != registrable(_host(self.page))
+        return registrable(host_of(self.url)) != registrable(host_of(self.page))
 
     @property
     def key(self) -> bytes:
@@ -154,7 +153,7 @@ def _row(path: Path, number: int, line: bytes) -> Request | LocalError:
 
 def _fault(row: Request) -> str | None:
     for name, value in (("page", row.page), ("url", row.url)):
-        if not value.lower().startswith(SCHEMES) or not _host(value) or "\0" in value:  # NUL separates the key
+        if not value.lower().startswith(SCHEMES) or not host_of(value) or "\0" in value:  # NUL separates the key
             return f"its {name} is no web address"  # and not which one: it may be a secret, or hold one
     return None
 
@@ -177,13 +176,6 @@ def is_utf16(path: Path) -> LocalError:
     return LocalError(
         f"{path}: cannot be read", why="it begins as UTF-16 does", next_step="save it as UTF-8, then start again"
     )
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:  # "http://[bad": urlsplit checks brackets
-        return ""
 
 
 @contextmanager

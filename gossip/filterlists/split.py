@@ -82,7 +82,7 @@ def suffixes() -> str:
 
 def site_of(page: str) -> str:
     """The site a page belongs to; "" if the page has no host."""
-    return registrable((urlsplit(page).hostname or "").lower())
+    return registrable(host_of(page))
 
 
 @dataclass(frozen=True, slots=True)
