@@ -26,7 +26,8 @@ from typing import IO, Any, Final, TypeVar
 import pytest
 
 from cli import control
-from gossip.directory import control_path
+from gossip.directory import control_path, store_path
+from ledger.store import Store
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TABLE: Final = ROOT / "gossip" / "data" / "sitelist-2015.jsonl.gz"
@@ -232,6 +233,23 @@ def settle(*nodes: tuple[Path, Running]) -> list[dict[str, Any]]:
 
     until(settled, "all are drained and hold the same entries", running=[running for _, running in nodes])
     return last
+
+
+def history(place: Path) -> dict[str, list[bytes]]:
+    """Every entry in a store, log by log."""
+    with Store.open_readonly(store_path(place)) as store:
+        return {log: list(store.entries(log)) for log in store.logs()}
+
+
+def but_finality(entries: dict[str, list[bytes]]) -> dict[str, list[bytes]]:
+    """Without `final` entries at the end of a log: the last snapshot of a node that has drained becomes final when its
+    witnesses have signed, and one of them may hear of it after the other has been told to stop."""
+    kept = {}
+    for log, held in entries.items():
+        while held and json.loads(held[-1])["kind"] == "final":
+            held = held[:-1]
+        kept[log] = held
+    return kept
 
 
 def requests(path: Path, first: int, count: int) -> Path:
