@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from cli import (
+    benchmark,
     data,
     demo,
     doctor,
@@ -93,6 +94,7 @@ app.command(rich_help_panel="Machine")(swarm.stop)
 app.command(rich_help_panel="Machine")(doctor.doctor)
 app.add_typer(key.app, name="key", rich_help_panel="Machine")
 app.command(rich_help_panel="Research")(simulate.simulate)
+app.add_typer(benchmark.app, name="bench", rich_help_panel="Research")
 
 
 def main() -> None:

@@ -22,9 +22,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
+from cli.bench.machine import ROOT, children_cpu_s, describe, lines
 from gossip.sim import simulate
 from gossip.sim.scenario_file import load_scenario, scenario_names
-from tests.bench.machine import ROOT, children_cpu_s, describe, lines
 
 KEPT: Final = ROOT / "docs" / "simulated.json"
 PEERS: Final = 8

@@ -24,7 +24,7 @@ from random import Random
 from time import perf_counter
 from typing import Final
 
-from tests.bench.machine import ROOT
+from cli.bench.machine import ROOT
 from tests.power.cuts import CUT_NOTHING, Kind, Seen, forgetting, mounted_cut
 from tests.power.mounted import why_not
 from tests.power.vfs import is_possible

@@ -18,6 +18,7 @@ ON_DISK = {
 
 # Where event loops are; all else of the program is plain functions (cores are bound by a contract of their own).
 LOOPS = {
+    "cli.bench",  # raw sockets and bare libraries beside ours
     "cli.running", "gossip.training.worker_client", "gossip.transport", "gossip.node.calls", "gossip.node.entering",
     "gossip.node.inviting", "gossip.doctor.answering", "gossip.doctor.examine", "gossip.doctor.itself",
     "gossip.doctor.multicast", "gossip.doctor.talk", "gossip.doctor.way",

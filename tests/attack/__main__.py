@@ -20,9 +20,9 @@ from typing import Final
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: matrices of 32 rows gain nothing by threads
 
+from cli.bench import machine
+from cli.bench.figures import Section, rows_of
 from tests.attack import cost, floods, links, look, setting, table
-from tests.bench import machine
-from tests.bench.figures import Section, rows_of
 
 SECTIONS: Final[Mapping[str, Callable[..., Section]]] = {
     "control": table.control,

@@ -23,6 +23,7 @@ from random import Random
 from time import process_time
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.events import Append, Drop, Effect, LinkDown, Received, Send, Stored, Timer, Train
 from gossip.limits import DEFAULT, GIB, MIB, Limits
 from gossip.wire.codec import encode
@@ -45,7 +46,6 @@ from gossip.wire.frames import (
 )
 from ledger.canonical import encode_entry
 from ledger.entry import Scores, Update
-from tests.bench.figures import Figure, Goal, Section
 from tests.peer.bench import Bench, only
 from tests.peer.test_bad_member import Author, _Seen, data, guest
 

@@ -28,13 +28,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.directory import keys_path, store_path
 from gossip.transport.description import Description
 from gossip.transport.discovery import swarm_tag
 from gossip.transport.signalling import PATH, Offer, Session, seal
 from ledger.keys import PrivateKey
 from ledger.store import Store
-from tests.bench.figures import Figure, Goal, Section
 from tests.e2e.machines import ROOT, Machine, Running, machine_park
 from tests.transport.mdns import announcement, answer
 

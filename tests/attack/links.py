@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.transport.bind import bind
-from tests.bench.figures import Figure, Goal, Section
 from tests.transport.bind_attacks import accepted, unbound
 from tests.transport.sctp_attacks import ATTACKS, Outcome, attack
 

@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
+from cli.bench.figures import Figure, Section, median_s
 from gossip.filterlists.split import DEMO_TABLE
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.training.checks import JUDGED_ROWS, Checks
 from gossip.training.dataset import read_judged
 from gossip.training.protocol import Judge
 from gossip.training.spec import FILTERLIST, ModelSpec
-from tests.bench.figures import Figure, Section, median_s
 
 LOOKS: Final = 5
 

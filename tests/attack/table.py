@@ -19,12 +19,12 @@ from multiprocessing import get_context
 from statistics import mean
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from ledger.entry import GRID_ONE
 from tests.attack import machine, setting
 from tests.attack.hostile import PROGRAMS
 from tests.attack.rounds import Rounds
 from tests.attack.setting import CHANCE, CONTROL_GAP, PEERS, SEEDS, SPLITS, Outcome
-from tests.bench.figures import Figure, Goal, Section
 
 ALLOWED: Final = {"IID": 2.0, "Dirichlet 1.0": 2.0, "Dirichlet 0.3": 6.0}  # points
 UNHARMED: Final = 0.5  # points, when nobody attacks

@@ -18,13 +18,13 @@ from random import Random
 from time import perf_counter, process_time, time
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.config import PeerConfig
 from gossip.events import Keep, LinkUp, Received, Send, SetTimer, Started, Timer
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Book, Peer, restore
 from gossip.sim import Crash, Scenario, SimSwarm
 from gossip.sim.disk import Memory
-from tests.bench.figures import Figure, Goal, Section
 from tests.transport.joining import BACKENDS, joined
 
 UPDATES: Final = 1_000

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any, Final
 
-from tests.bench.figures import Figure, Goal, Section
+from cli.bench.figures import Figure, Goal, Section
 
 RECORDS: Final = 1_000_000
 OPENED: Final = 59

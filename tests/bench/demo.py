@@ -23,10 +23,10 @@ from time import sleep
 from typing import Any, Final
 
 from cli import control
+from cli.bench.figures import Figure, Goal, Section
+from cli.bench.machine import ROOT, children_cpu_s, machine_cpu_s
 from gossip.training.spec import FILTERLIST, ModelSpec
 from ledger.errors import GossipError
-from tests.bench.figures import Figure, Goal, Section
-from tests.bench.machine import ROOT, children_cpu_s, machine_cpu_s
 
 WATCH_EVERY_S: Final = 1.0
 GIVE_UP_S: Final = 240.0

@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.fast.folding import Folding
 from gossip.fast.setting import Setting
 from gossip.filterlists.sighting import Sighting
@@ -33,7 +34,6 @@ from gossip.training.personal import Judges, personal
 from gossip.training.rows import bags_of
 from gossip.training.scoring import Theta, logits_of
 from gossip.training.spec import FILTERLIST, ModelSpec
-from tests.bench.figures import Figure, Goal, Section
 from tests.bench.rules import REQUESTS, requests
 
 TITLE: Final = "the model of filter lists on real requests, split by site"

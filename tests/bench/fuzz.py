@@ -15,9 +15,9 @@ from pathlib import Path
 from time import process_time
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.wire.codec import decode
 from ledger.errors import RemoteError
-from tests.bench.figures import Figure, Goal, Section
 from tests.fuzz.machine import Victim, run
 from tests.fuzz.mutator import Mutator
 from tests.fuzz.of_network import frames

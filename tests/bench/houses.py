@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.figures import Figure, Goal, Section
+from cli.bench.figures import Figure, Goal, Section
 from tests.fold.houses import GUESTS, HONEST, Shows, share
 
 RATES = (0.1, 1, 5)

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from cli.bench.figures import Figure, Goal, Section, median_s
 from ledger.audit import audit
 from ledger.checks import Checking
 from ledger.entry import PeerId
@@ -25,7 +26,6 @@ from ledger.report import Anchors
 from ledger.structure import check_structure
 from ledger.weights import START, Row, Sight, row_hash, weigh
 from tests.bench.busy import PEERS, busy_swarm
-from tests.bench.figures import Figure, Goal, Section, median_s
 from tests.bench.judged import judged_swarm
 from tests.fold.bundles import contents_of
 from tests.fold.toy import constants

@@ -20,12 +20,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from cli.bench import machine
+from cli.bench.figures import Figure, Goal, Section
 from ledger.bundle import BundleContents, BundleLog, write_bundle
 from ledger.delta import Delta, encode
 from ledger.replica import Replica
 from ledger.vouched import final_witnesses
-from tests.bench import machine
-from tests.bench.figures import Figure, Goal, Section
 from tests.fold.toy import POLICY, Peer, Swarm
 
 PEERS: Final = 8

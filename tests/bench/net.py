@@ -27,7 +27,7 @@ from typing import Final
 
 import pytest
 
-from tests.bench.figures import Figure, Goal, Section
+from cli.bench.figures import Figure, Goal, Section
 from tests.e2e.machines import machine_park
 from tests.net.lan import Lan, lan
 from tests.net.nodes import Maker, Node, data, folded, found, join, machines, runs, stop, until

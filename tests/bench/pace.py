@@ -10,10 +10,10 @@ from dataclasses import replace
 from statistics import mean
 from typing import Final, Literal
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.config import PeerConfig
 from gossip.sim import Scenario, SimSwarm
 from tests.attack.digits import Digits
-from tests.bench.figures import Figure, Goal, Section
 
 TARGET: Final = 0.85  # of test rows, on average over the peers' models
 LOOK_S: Final = 0.25

@@ -28,6 +28,7 @@ from statistics import median
 from typing import Final
 from urllib.parse import urlsplit
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.filterlists.engine import Label
 from gossip.filterlists.requests import read_requests
 from gossip.filterlists.split import Share, registrable, write_demo
@@ -41,7 +42,6 @@ from gossip.training.task import FileTask
 from ledger.chain import peer_of
 from ledger.entry import Data, Update, Verdict
 from ledger.policies import shipped
-from tests.bench.figures import Figure, Goal, Section
 
 PEERS: Final = 8
 DOMAINS: Final = 10

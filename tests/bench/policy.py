@@ -25,6 +25,8 @@ from time import perf_counter, sleep
 from typing import Any, Final
 
 from cli import control
+from cli.bench.figures import Figure, Goal, Section
+from cli.bench.machine import ROOT
 from gossip import zones
 from gossip.filterlists.split import Share, write_demo
 from gossip.setup import create_swarm
@@ -32,8 +34,6 @@ from gossip.training.spec import FILTERLIST
 from ledger.errors import GossipError
 from ledger.policies import shipped
 from tests.bench.demo import children_of
-from tests.bench.figures import Figure, Goal, Section
-from tests.bench.machine import ROOT
 
 PEERS: Final = 3
 WARM: Final = 10  # rounds of each peer before the clock starts: all are compiled, linked, and have shown records once

@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.advisor.propose import Proposal, suggest
 from gossip.advisor.scored import Scored
 from gossip.advisor.scorer import Scorer
@@ -34,7 +35,6 @@ from gossip.filterlists.split import site_of
 from gossip.filterlists.trial import trial
 from gossip.training.alone import train_alone
 from gossip.training.spec import FILTERLIST
-from tests.bench.figures import Figure, Goal, Section
 
 DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
 REQUESTS: Final = DATA / "requests-dev.jsonl.gz"

@@ -26,6 +26,7 @@ from typing import Final
 
 import numpy as np
 
+from cli.bench.figures import Figure, Goal, Section
 from cli.scoring import Captures, scored
 from gossip.advisor.groups import Groups
 from gossip.advisor.scorer import Scorer
@@ -39,7 +40,6 @@ from gossip.model_file import ModelFile, Trained, write_model_file
 from gossip.scorers import load_scorer
 from gossip.training.calibration import Calibration
 from gossip.training.spec import BUILTIN, ModelSpec
-from tests.bench.figures import Figure, Goal, Section
 from tests.conftest import SHARED_DATA
 
 TIMES: Final = 3

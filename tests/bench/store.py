@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section, median_s
 from cli.causal import in_causal_order
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer.book import restore
@@ -25,7 +26,6 @@ from ledger.merkle import Tree, leaf_hash
 from ledger.proof import make_proof, print_proof
 from ledger.store import PutCheckpoint, PutEntry, Store
 from tests.bench.busy import busy_swarm
-from tests.bench.figures import Figure, Goal, Section, median_s
 from tests.fold.toy import POLICY
 
 ENTRIES: Final = 1_000_000

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.config import PeerConfig
 from gossip.events import Event, Received
 from gossip.sim import Scenario, SimSwarm
@@ -28,7 +29,6 @@ from gossip.wire.codec import decode, encode
 from gossip.wire.frames import PACKED_TAG, Entries, Lacks, Piece, WantBlob
 from ledger.canonical import decode_entry, encode_entry
 from ledger.entry import Update
-from tests.bench.figures import Figure, Goal, Section
 
 EVERY_S: Final = 10.0  # from update to update, of each peer
 COSIGNING: Final = ("Vouch", "Tally")

@@ -12,8 +12,8 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
+from cli.bench.figures import Figure, Section
 from gossip.transport.link import MAX_MESSAGE_BYTES
-from tests.bench.figures import Figure, Section
 from tests.transport.joining import BACKENDS, joined
 
 SIZE: Final = 5_000_000

@@ -262,6 +262,7 @@ OWN: Final[dict[str, str]] = {
     "new": "what its user typed",
     "run": "a node's lines, events and view: tried below",
     "join": "a node's lines, events and view: tried below",
+    "bench": "nothing but figures of this machine",
     "lists add": "lists of the user's own, tried in tests/cli/test_lists.py",
     "lists show": "lists of the user's own, tried in tests/cli/test_lists.py",
     "lists remove": "lists of the user's own, tried in tests/cli/test_lists.py",

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.bench.machine import ROOT
 from ledger.errors import LocalError
 from ledger.kept import StoredVote
 from ledger.keys import PrivateKey
 from ledger.mark import Signed, SignedMark, WitnessMark
-from tests.bench.machine import ROOT
 from tests.power.cuts import mounted_cut
 from tests.power.mounted import why_not
 

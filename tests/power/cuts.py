@@ -11,8 +11,8 @@ from random import Random
 from shutil import rmtree
 from typing import Final, Literal
 
+from cli.bench.machine import ROOT
 from ledger.store import Store
-from tests.bench.machine import ROOT
 from tests.power.disk import Acknowledged, Disk, Mood, Operation, Sync
 from tests.power.mounted import mounted
 from tests.power.vfs import watching

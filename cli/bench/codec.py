@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.merging.codec import ErrorFeedback
 from ledger.entry import Tensor
-from tests.bench.figures import Figure, Goal, Section
 
 PARAMETERS: Final = 1_000_000
 DENSITY: Final = 0.01

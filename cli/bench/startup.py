@@ -8,8 +8,8 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
-from tests.bench.figures import Figure, Goal, Section
-from tests.bench.machine import ROOT, children_cpu_s
+from cli.bench.figures import Figure, Goal, Section
+from cli.bench.machine import ROOT, children_cpu_s
 
 TIMES: Final = 9
 NOTHING: Final = ("-c", "pass")

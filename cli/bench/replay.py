@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.merging.arithmetic import ArrayDelta, NumpyArithmetic
 from ledger.delta import BLOCK, DENSE, MAGIC
 from ledger.fold import model_hash
-from tests.bench.figures import Figure, Goal, Section
 
 PARAMETERS: Final = 10_000_000
 DELTAS: Final = 8

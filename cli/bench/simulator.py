@@ -12,9 +12,9 @@ from statistics import median
 from time import process_time
 from typing import Final
 
+from cli.bench.figures import Figure, Goal, Section
 from gossip.sim import Cut, Scenario, SimReport, simulate
 from gossip.sim.scenario import Signatures
-from tests.bench.figures import Figure, Goal, Section
 
 PEERS: Final = 20
 MINUTES: Final = 10

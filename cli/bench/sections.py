@@ -1,0 +1,74 @@
+"""Which sections there are, in the order in which they run: what is quick first.
+
+Rule kept here: nothing is imported before it is measured, so that a section weighs no more than itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Final
+
+from cli.bench import machine
+from cli.bench.figures import Section, rows_of
+
+Measure = Callable[[bool], Section]  # asked whether to be quick
+
+
+def _codec(quick: bool) -> Section:
+    from cli.bench import codec
+
+    return codec.measure()
+
+
+def _startup(quick: bool) -> Section:
+    from cli.bench import startup
+
+    return startup.measure()
+
+
+def _replay(quick: bool) -> Section:
+    from cli.bench import replay
+
+    return replay.measure()
+
+
+def _simulator(quick: bool) -> Section:
+    from cli.bench import simulator
+
+    return simulator.measure(quick=quick)
+
+
+SECTIONS: Final[Mapping[str, Measure]] = {
+    "startup": _startup,
+    "codec": _codec,
+    "replay": _replay,
+    "simulator": _simulator,
+}
+
+
+def measured(
+    parts: Mapping[str, Measure], only: Iterable[str], *, quick: bool, command: str
+) -> tuple[list[str], dict[str, Any]]:
+    """The lines to print and the same facts as a document, of the sections named (none: all)."""
+    wanted = set(only) or set(parts)
+    begun, when, about = perf_counter(), datetime.now(UTC), machine.describe()
+    sections: list[Section] = []
+    for name in (name for name in parts if name in wanted):
+        progress(name)
+        sections.append(parts[name](quick))
+    progress("")
+    lines = [f"command   {command}", f"date      {when:%Y-%m-%d %H:%M} UTC", *machine.lines(about)]
+    for section in sections:
+        lines += section.lines()
+    lines += ["", f"{perf_counter() - begun:.0f} s in all, load {machine.load()} after"]
+    head = {"command": command, "date": when.isoformat(timespec="seconds"), "machine": about}
+    return lines, {**head, "figures": rows_of(sections)}
+
+
+def progress(text: str) -> None:
+    """What runs now, on a terminal only, on a line that goes away again."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201
