@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from cli.app import app
+from cli.later import whole
 from gossip.node.report import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,9 +18,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def commands() -> list[str]:
-    group = typer.main.get_command(app)
     names = []
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in whole(app).commands.items():
         below = getattr(command, "commands", {})
         names += [f"{name} {child}" for child in below] or [name]
     return names
