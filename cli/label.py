@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gossip.training.effect import Effect
 
 DIGITS: Final = 6  # of scores in the JSON: a word among thousands of rows moves the fourth
-SAID: Final = {"pr_auc": "PR-AUC", "f1": "F1"}
+SAID: Final = {"pr_auc": "PR-AUC", "f1": "F1", "accuracy": "accuracy"}
 LEAST: Final = 0.0005  # half of the last digit that is printed
 HOW: Final = "gossip label URL|DOMAIN ad|tracker|benign [NAME]"
 

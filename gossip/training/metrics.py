@@ -2,7 +2,8 @@
 
 With a negative class ("benign"), scores are about finding everything else: score = 1 - P(negative), found at
 1/2 or more. Without one each class counts: PR-AUC is the mean over classes, and counts are of right and wrong
-answers (then F1 is the accuracy).
+answers (then F1 is the accuracy). The accuracy is of single classes either way: the share of rows whose most probable
+class is theirs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ class Scored:
     fp: int
     fn: int
     pr_auc: float
+    right: int
+    """Rows whose most probable class is theirs."""
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / max(1, self.examples)
 
     @property
     def f1(self) -> float:
@@ -54,13 +61,13 @@ def area_under_roc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) ->
 
 def judge(probabilities: NDArray[np.floating], labels: NDArray[np.integer], negative: int | None) -> Scored:
     """Score (rows, classes) probabilities against class indices."""
+    right = int((probabilities.argmax(1) == labels).sum())
     if negative is None:
-        right = int((probabilities.argmax(1) == labels).sum())
         areas = [average_precision(probabilities[:, c], labels == c) for c in np.unique(labels)]
         wrong = len(labels) - right
-        return Scored(len(labels), right, wrong, wrong, float(np.mean(areas)) if areas else 0.0)
+        return Scored(len(labels), right, wrong, wrong, float(np.mean(areas)) if areas else 0.0, right)
     score, positive = 1 - probabilities[:, negative], labels != negative
     found = score >= THRESHOLD
     counts = (found & positive, found & ~positive, ~found & positive)
     tp, fp, fn = (int(each.sum()) for each in counts)
-    return Scored(len(labels), tp, fp, fn, average_precision(score, positive))
+    return Scored(len(labels), tp, fp, fn, average_precision(score, positive), right)

@@ -194,14 +194,16 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fn: int
     pr_auc: float
     f1: float
+    accuracy: float
 
     @classmethod
     def of(cls, scored: Scored) -> Result:
-        return cls(scored.examples, scored.tp, scored.fp, scored.fn, scored.pr_auc, scored.f1)
+        return cls(scored.examples, scored.tp, scored.fp, scored.fn, scored.pr_auc, scored.f1, scored.accuracy)
 
     def shown(self, metrics: Sequence[Metric]) -> dict[str, float]:
         """The figures that the model's declaration asks for, in its order."""
-        return {metric: round(self.pr_auc if metric == "pr_auc" else self.f1, 6) for metric in metrics}
+        figures: dict[Metric, float] = {"pr_auc": self.pr_auc, "f1": self.f1, "accuracy": self.accuracy}
+        return {metric: round(figures[metric], 6) for metric in metrics}
 
 
 class Trained(_Message, frozen=True, tag="trained"):

@@ -32,7 +32,7 @@ from ledger.errors import LocalError
 MAX_TEXT_BYTES: Final = 16 * 1024  # it must fit an entry beside the layout
 MAX_PARAMETERS: Final = 1 << 26  # 256 MB as float32: beyond that this trainer is the wrong tool
 
-Metric = Literal["pr_auc", "f1"]
+Metric = Literal["pr_auc", "f1", "accuracy"]
 _Count = Annotated[int, Meta(ge=1, le=1 << 16)]
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 _Share = Annotated[float, Meta(ge=0, lt=1)]

@@ -28,6 +28,14 @@ def test_with_a_negative_class_all_others_are_what_is_looked_for() -> None:
     assert np.isclose(scored.f1, f1_score([0, 1, 0, 1], [0, 1, 1, 0]))
 
 
+def test_accuracy_asks_for_the_very_class_also_where_all_but_one_are_looked_for_together() -> None:
+    probabilities = np.array([[0.9, 0.1, 0], [0.1, 0.3, 0.6], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
+    labels = np.array([0, 2, 2, 1])
+    scored = judge(probabilities, labels, negative=0)
+    assert scored.f1 == 1
+    assert scored.accuracy == 0.5 == judge(probabilities, labels, negative=None).accuracy
+
+
 def test_without_one_f1_is_the_share_of_right_answers() -> None:
     scored = judge(np.eye(4)[[0, 1, 2, 0]], np.array([0, 1, 2, 3]), negative=None)
     assert scored.f1 == 0.75
