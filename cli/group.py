@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from cli import exits
 from cli.render import complain
+from cli.values import absent_is_false, lightened
 from ledger.errors import GossipError
 
 SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to", "--rule")
@@ -67,11 +68,11 @@ class Gossip(TyperGroup):
         return super().parse_args(ctx, args or ["--help"])
 
     def get_help_option(self, ctx: Any) -> Any:
-        """typer's, but absent means False rather than None: typer hands a None to pydantic, 100 ms to import."""
-        option = super().get_help_option(ctx)
-        if option is not None and option.default is None:
-            option.default = False
-        return option
+        return absent_is_false(super().get_help_option(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, lightened(command, ctx), rest
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=self._panel)  # stable: within a panel as assembled

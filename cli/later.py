@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand
 
 from cli.group import Gossip
+from cli.values import lightened
 
 
 class Later(TyperCommand):
@@ -49,7 +50,7 @@ class Lazy(Gossip):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command.real() if isinstance(command, Later) else command, rest
+        return name, lightened(command.real(), ctx) if isinstance(command, Later) else command, rest
 
 
 def whole(app: typer.Typer) -> Any:
