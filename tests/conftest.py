@@ -12,8 +12,11 @@ import pytest
 import typer.main
 from hypothesis import settings
 
+from tests.thorough import THOROUGH
+
 # Speed is for `make bench`: a busy machine must not fail a property. A failure prints how to replay it.
 settings.register_profile("gossip", deadline=None, print_blob=True)
+settings.register_profile(THOROUGH, settings.get_profile("gossip"), max_examples=1000)
 settings.load_profile("gossip")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -30,6 +30,7 @@ from tests.fold.stories import (
     troubled_swarm,
 )
 from tests.fold.toy import Peer, Swarm
+from tests.thorough import times
 
 WAITING = "waiting"
 
@@ -44,10 +45,10 @@ def same(observer: Peer, swarm: Swarm) -> bool:
     )
 
 
-def test_the_same_entries_give_the_same_hash_in_a_thousand_random_orders():
+def test_the_same_entries_give_the_same_hash_in_many_random_orders():
     swarm = troubled_swarm(FORKED, events=24)
     trunks = set()
-    for order in range(1000):
+    for order in range(times(150, thorough=1000)):  # more is found by other swarms than by more orders of one
         observer = shuffled_delivery(swarm, Random(order))
         assert observer.model_hash() == swarm.founder.model_hash(), f"order {order}"
         trunks.add(tuple(sorted(observer.replica.heads())))

@@ -1,0 +1,19 @@
+"""How often a test tries the same thing with other luck.
+
+    make test                                           as often as finds what was broken on purpose, several times over
+    make test ARGS=--hypothesis-profile=thorough        as often as is said in docs/, which takes an hour: for releases
+
+The profile is one of Hypothesis's, so that the same word asks for more examples of its properties.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import settings
+
+THOROUGH: Final = "thorough"
+
+
+def times(usual: int, thorough: int) -> int:
+    return thorough if settings.get_current_profile_name() == THOROUGH else usual
