@@ -11,11 +11,13 @@ starts nothing and knows nothing of what the answers mean.
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger.errors import LinkError, LocalError
+
+if TYPE_CHECKING:
+    import socket
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # everybody of a swarm of 4,096 is 4 MB; a status stays far below
 DEFAULT_TIMEOUT_S: Final = 10.0  # a node that compiles on a busy machine answers late
@@ -26,6 +28,8 @@ def ask(directory: Path, command: str, *, timeout_s: float = DEFAULT_TIMEOUT_S, 
 
     Raises LocalError if the node refuses the command, LinkError if it does not answer in time or in JSON.
     """
+    import socket
+
     from gossip.directory import control_path
 
     if not hasattr(socket, "AF_UNIX"):

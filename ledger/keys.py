@@ -19,13 +19,6 @@ from typing import Final
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError, RemoteError
@@ -52,7 +45,7 @@ class PrivateKey:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
-        self.public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.public = key.public_key().public_bytes_raw()
 
     def __repr__(self) -> str:
         return f"PrivateKey(public={self.public.hex()})"
@@ -73,6 +66,8 @@ class PrivateKey:
 
         A passphrase for a key that is not locked is not looked at.
         """
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
         data = read_private(path)
         locked = is_locked(data)
         if locked and passphrase is None:
@@ -97,6 +92,8 @@ class PrivateKey:
 
     def save(self, path: Path, passphrase: Passphrase | None = None) -> None:
         """Write the key durably, for its owner's eyes only; LocalError if something is there already."""
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
         if passphrase is None:
             data = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         else:
@@ -105,7 +102,7 @@ class PrivateKey:
 
     def seed(self) -> bytes:
         """The 32 bytes that are the key: for a backup, which is locked itself."""
-        return self._key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        return self._key.private_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`. Callers begin messages with a domain label of their own."""
