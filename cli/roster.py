@@ -95,7 +95,7 @@ def of_peer(place: Path) -> Roster:
         from gossip.merging.arithmetic import NumpyArithmetic
         from gossip.peer.book import restore
 
-        replica = restore(swarm, founder, store.history(), store.blob, NumpyArithmetic()).replica
+        replica = restore(swarm, founder, store.history(), store.blob, NumpyArithmetic(), store.base()).replica
         if not replica.has_genesis:
             raise LocalError(
                 "the swarm's first entry is not here yet", next_step="start the peer and let it connect: gossip run"

@@ -71,6 +71,13 @@ class PeerConfig:
     """Seconds between own random links tried in a large swarm. Without rotation two halves that a partition made,
     each with links enough, would never look for one another again."""
 
+    keep_updates: int | None = None
+    """Let go of the deltas that a final snapshot holds (docs/adr/0005-pruning.md), but for those of the newest so many
+    updates. None: of none, which is what audits and newcomers live on."""
+
+    prune_step: int = 256
+    """Updates that can go, at least, before any do: each time a base is written, 8 bytes for each parameter."""
+
     leads: Literal["auto", "yes", "no"] = "auto"
     """Whether this peer bundles for others (docs/bundles.md). "auto": once blobs have come to it at a MiB a second."""
 
@@ -130,6 +137,8 @@ class PeerConfig:
             raise LocalError("a peer cannot wait a negative time", next_step="use seconds above 0")
         if self.lease_s <= 0 or max(len(self.lend_to), len(self.borrow_from)) > MAX_BORROWERS:
             raise LocalError("these leases make no sense", next_step=f"lend to at most {MAX_BORROWERS} peers")
+        if (self.keep_updates or 0) < 0 or self.prune_step < 1:
+            raise LocalError("a peer cannot keep fewer updates than none", next_step="use 0 or more")
         if self.vouch_entries < 1 or min(self.vouch_s, self.vote_s, self.gather_s) <= 0:
             raise LocalError("a peer cannot ask witnesses all the time", next_step="use numbers above 0")
         if min(self.verdict_s, self.judge_s, self.answer_s) <= 0 or self.answer_entries < 1:

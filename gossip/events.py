@@ -366,6 +366,22 @@ class KeepModel:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepBase:
+    """Store the sums of a final snapshot's past in place of those kept before: a restart may begin from them."""
+
+    log: PeerId
+    seq: int  # of the snapshot
+    sums: bytes  # 8 for each parameter, little-endian, not clamped
+
+
+@dataclass(frozen=True, slots=True)
+class DropBlobs:
+    """Let go of these deltas, once the base that was stored before is on disk."""
+
+    hashes: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train from `theta` and answer Trained(round). Training reads its own data; the machine never sees it."""
 
@@ -467,6 +483,8 @@ Effect = (
     | KeepVote
     | KeepCosigned
     | KeepModel
+    | KeepBase
+    | DropBlobs
     | Train
     | OpenRecords
     | CutShards
@@ -491,6 +509,7 @@ __all__ = [
     "DialFailed",
     "Drain",
     "Drop",
+    "DropBlobs",
     "DropRows",
     "Effect",
     "Event",
@@ -501,6 +520,7 @@ __all__ = [
     "Judge",
     "Judged",
     "Keep",
+    "KeepBase",
     "KeepCheckpoint",
     "KeepCosigned",
     "KeepModel",

@@ -85,8 +85,9 @@ def _held(directory: Path) -> tuple[ModelSpec, Theta]:
     arithmetic = NumpyArithmetic()
     with Store.open_readonly(store_path(directory)) as store:
         book = restore(
-            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, arithmetic
-        )
+            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, arithmetic,
+            store.base(),
+        )  # fmt: skip
     if book.fold is None:
         raise NoModel
     spec = ModelSpec.parse(book.replica.genesis.model)

@@ -146,6 +146,20 @@ class Database:
         with self._translated("write"):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def spare_bytes(self) -> tuple[int, int]:
+        """How much of the file is free pages, which new rows fill first, and how long the file is."""
+        free, pages, size = (self._row(f"PRAGMA {name}")[0] for name in ("freelist_count", "page_count", "page_size"))
+        return free * size, pages * size
+
+    def compact(self) -> None:
+        """Write the file anew without its free pages; it happens or does not, like a transaction.
+
+        LocalError if there is no room: for a moment what is kept takes its space three times.
+        """
+        with self._translated("write"):
+            self._db.execute("VACUUM")
+        self.settle()
+
     def _carry_over(self, size_bytes: int) -> None:
         """Before a transaction of about so many bytes. Readers may keep it from going all the way; then it goes on at
         the next one."""

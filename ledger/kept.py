@@ -87,7 +87,26 @@ class PutMeta:
     value: bytes
 
 
-Write = PutEntry | PutBlob | PutCheckpoint | PutWitnessed | PutVote | PutCosigned | PutMeta
+@dataclass(frozen=True, slots=True)
+class PutBase:
+    """Keep the sums of a final snapshot's past (docs/adr/0005-pruning.md) in place of the base kept before.
+
+    `log` and `seq` are the snapshot's, `sums` 8 bytes little-endian for each parameter, not clamped.
+    """
+
+    log: PeerId
+    seq: int
+    sums: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropBlobs:
+    """Let go of these blobs. LocalError where no base is kept: what they add to the model would be lost."""
+
+    hashes: tuple[Hash, ...]
+
+
+Write = PutEntry | PutBlob | PutCheckpoint | PutWitnessed | PutVote | PutCosigned | PutMeta | PutBase | DropBlobs
 
 
 class StoredCheckpoint(NamedTuple):
@@ -105,6 +124,14 @@ class StoredVote(NamedTuple):
     log: PeerId
     size: int
     hash: Hash
+
+
+class StoredBase(NamedTuple):
+    """What PutBase kept."""
+
+    log: PeerId
+    seq: int
+    sums: bytes
 
 
 @dataclass(frozen=True, slots=True)

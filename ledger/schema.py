@@ -3,6 +3,7 @@
     1  log, entry, blob, checkpoint, meta, ticket
     2  checkpoint gets held and proof; tile, witnessed, vote, cosigned are new
     3  ticket gets expires; allowed is new
+    4  base and base_part are new
 
 Rules kept here: a store is upgraded in place, in the transaction that first opens it for writing, so it is of one
 version or of the other; a store of before that is opened for reading only is read as it is, through views of what
@@ -15,7 +16,7 @@ import sqlite3
 from typing import Final
 
 APPLICATION_ID: Final = 0x60551B01  # so that `file peer.db` and we can tell our stores from others' databases
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 OLDEST_VERSION: Final = 1
 
 _NEW_IN_2: Final = """
@@ -34,6 +35,12 @@ _NEW_IN_3: Final = """
 CREATE TABLE allowed (key BLOB PRIMARY KEY, role TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+# In parts: SQLite takes no value of a gigabyte, and a model may have 2^27 parameters.
+_NEW_IN_4: Final = """
+CREATE TABLE base (one INTEGER PRIMARY KEY CHECK (one = 1), log TEXT NOT NULL, seq INTEGER NOT NULL);
+CREATE TABLE base_part (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
+"""
+
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -50,7 +57,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE ticket (
   id BLOB PRIMARY KEY, secret BLOB NOT NULL, role TEXT NOT NULL, uses INTEGER NOT NULL, expires INTEGER NOT NULL
 );
-{_NEW_IN_2}{_NEW_IN_3}"""
+{_NEW_IN_2}{_NEW_IN_3}{_NEW_IN_4}"""
 
 # A checkpoint that signs more than is held has no proof in a store of version 1, so nothing can be served under it.
 _TO_2: Final = """
@@ -65,7 +72,11 @@ DELETE FROM checkpoint WHERE size > (
 _TO_3: Final = f"""
 {_NEW_IN_3}
 ALTER TABLE ticket ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
-PRAGMA user_version = 3;
+"""
+
+_TO_4: Final = f"""
+{_NEW_IN_4}
+PRAGMA user_version = 4;
 """
 
 _READ_1: Final = """
@@ -81,6 +92,11 @@ CREATE TEMP VIEW ticket AS SELECT id, secret, role, uses, 0 AS expires FROM main
 CREATE TEMP TABLE allowed (key, role, expires);
 """
 
+_READ_3: Final = """
+CREATE TEMP TABLE base (one, log, seq);
+CREATE TEMP TABLE base_part (number, data);
+"""
+
 
 def create(database: sqlite3.Connection) -> None:
     """The tables of a new store; within a transaction."""
@@ -89,12 +105,12 @@ def create(database: sqlite3.Connection) -> None:
 
 def upgrade(database: sqlite3.Connection, version: int) -> None:
     """A store of that version becomes one of this, but for its tiles; within a transaction."""
-    _run(database, (_NEW_IN_2 + _TO_2 if version < 2 else "") + _TO_3)
+    _run(database, (_NEW_IN_2 + _TO_2 if version < 2 else "") + (_TO_3 if version < 3 else "") + _TO_4)
 
 
 def read_as_new(database: sqlite3.Connection, version: int) -> None:
     """Let a read-only connection to a store of that version read it as one of this; the file is left as it is."""
-    _run(database, (_READ_1 if version < 2 else "") + _READ_2)
+    _run(database, (_READ_1 if version < 2 else "") + (_READ_2 if version < 3 else "") + _READ_3)
 
 
 def _run(database: sqlite3.Connection, script: str) -> None:

@@ -5,7 +5,7 @@
     tile        log, number, nodes, sum        witnessed   log, size, root (what this peer vouched for)
     cosigned    log, size, note                vote        log, size, hash (of one snapshot)
     meta        key, value                     ticket      id, secret, role, uses (left), expires
-    allowed     key, role, expires
+    allowed     key, role, expires             base        log, seq (of a final snapshot), base_part (its sums)
 
 Why SQLite: a commit either happened or did not, whenever the power goes. WAL lets `gossip status` and an auditor
 read while the node writes. `synchronous=FULL` is not negotiable: NORMAL lost 4,727 of 5,449 acknowledged entries
@@ -15,7 +15,8 @@ Rules kept here: commit() returns after the fsync or raises, and then nothing of
 sync that failed, the next start may find it, as after a power cut, whole or not at all); an entry once at (log, seq)
 is never replaced by other bytes, and no log has a gap; blobs lie under their own SHA-256; checkpoints only grow, and
 what was witnessed never goes back or names a second root; a store of before is upgraded when it is opened, one of a
-later version is refused, not guessed at. It refuses to know what entries mean.
+later version is refused, not guessed at; a blob goes only where a base is kept that holds what it adds, and that
+base is as durable by then. It refuses to know what entries mean.
 
 One thread at a time may use a Store; other processes open their own.
 """
@@ -24,11 +25,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import assert_never
+from typing import Final, assert_never
 
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError
 from ledger.kept import (
+    DropBlobs,
+    PutBase,
     PutBlob,
     PutCheckpoint,
     PutCosigned,
@@ -37,6 +40,7 @@ from ledger.kept import (
     PutVote,
     PutWitnessed,
     StoredAllowed,
+    StoredBase,
     StoredCheckpoint,
     StoredTicket,
     StoredVote,
@@ -47,9 +51,13 @@ from ledger.merkle import HASH_BYTES
 from ledger.stored_logs import StoredLogs
 
 __all__ = [
-    "PutBlob", "PutCheckpoint", "PutCosigned", "PutEntry", "PutMeta", "PutVote", "PutWitnessed", "Signed",
-    "SignedMark", "Store", "StoredAllowed", "StoredCheckpoint", "StoredTicket", "StoredVote", "Write",
+    "DropBlobs", "PutBase", "PutBlob", "PutCheckpoint", "PutCosigned", "PutEntry", "PutMeta", "PutVote",
+    "PutWitnessed", "Signed", "SignedMark", "Store", "StoredAllowed", "StoredBase", "StoredCheckpoint", "StoredTicket",
+    "StoredVote", "Write",
 ]  # fmt: skip
+
+
+PART_BYTES: Final = 4 << 20  # of a base in one row
 
 
 class Store(StoredLogs):
@@ -61,7 +69,8 @@ class Store(StoredLogs):
         """Make all of `writes` durable in one transaction, or raise LocalError and keep none of them."""
         self._sizes.clear()
         writes = tuple(writes)
-        with self._transaction(sum(len(one.data) for one in writes if isinstance(one, PutEntry | PutBlob))):
+        size_bytes = sum(len(one.data) for one in writes if isinstance(one, PutEntry | PutBlob))
+        with self._transaction(size_bytes + sum(len(one.sums) for one in writes if isinstance(one, PutBase))):
             for write in writes:
                 match write:
                     case PutEntry():
@@ -84,6 +93,12 @@ class Store(StoredLogs):
                         )
                     case PutMeta():
                         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (write.key, write.value))
+                    case PutBase():
+                        self._put_base(write)
+                    case DropBlobs(hashes):
+                        if not self._row("SELECT 1 FROM base"):
+                            raise LocalError("will not let go of blobs", why="no base is kept that holds what they add")
+                        self._db.executemany("DELETE FROM blob WHERE hash = ?", ((digest,) for digest in hashes))
                     case _:
                         assert_never(write)
 
@@ -98,7 +113,38 @@ class Store(StoredLogs):
             raise LocalError("a root is 32 bytes", why=f"got {len(write.root)}")
         self._db.execute("INSERT OR REPLACE INTO witnessed VALUES (?, ?, ?)", (write.log, write.size, write.root))
 
+    def _put_base(self, write: PutBase) -> None:
+        self._db.execute("INSERT OR REPLACE INTO base VALUES (1, ?, ?)", (write.log, write.seq))
+        self._db.execute("DELETE FROM base_part")
+        for number, begin in enumerate(range(0, len(write.sums), PART_BYTES)):
+            part = write.sums[begin : begin + PART_BYTES]
+            self._db.execute("INSERT INTO base_part VALUES (?, ?)", (number, part))
+
     # -------------------------------------------------------------- reading
+
+    def base(self) -> StoredBase | None:
+        """What PutBase kept; None: this store holds every blob that it ever held."""
+        row = self._row("SELECT log, seq FROM base")
+        if row is None:
+            return None
+        parts = self._rows("SELECT data FROM base_part ORDER BY number")
+        return StoredBase(row[0], row[1], b"".join(part for (part,) in parts))
+
+    def base_place(self) -> tuple[PeerId, int] | None:
+        """The log and index of the snapshot that the base is of, without reading it."""
+        row = self._row("SELECT log, seq FROM base")
+        return (row[0], row[1]) if row else None
+
+    def blob_sizes(self) -> tuple[int, int]:
+        """How many blobs there are, and their bytes."""
+        count, size = self._row("SELECT count(*), coalesce(sum(length(data)), 0) FROM blob")
+        return int(count), int(size)
+
+    def sizes_of(self, hashes: Iterable[Hash]) -> tuple[int, int]:
+        """How many of these blobs are kept, and their bytes."""
+        rows = (self._row("SELECT length(data) FROM blob WHERE hash = ?", digest) for digest in hashes)
+        found = [int(row[0]) for row in rows if row is not None]
+        return len(found), sum(found)
 
     def blob(self, digest: Hash) -> bytes | None:
         """The blob with this SHA-256, if kept; LocalError if the disk changed it."""

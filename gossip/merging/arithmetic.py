@@ -125,6 +125,10 @@ class NumpyArithmetic:
         """What model_bytes gave: 8 bytes for each parameter."""
         return np.frombuffer(data, dtype="<i8").astype(np.int64, copy=False)
 
+    def sums(self, theta: Model) -> bytes:
+        """The sums as they are, not clamped, int64 little-endian: read_model gives them back."""
+        return theta.astype("<i8").tobytes()
+
     def to_float32(self, theta: Model) -> NDArray[np.float32]:
         """The model as training sees it: clamped, exact in a double, rounded once."""
         out = np.empty(len(theta), dtype=np.float32)

@@ -173,8 +173,9 @@ class _Alone:
             )  # fmt: skip
         self.promise = promise
         self.book: Book = restore(
-            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, NumpyArithmetic()
-        )
+            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob,
+            NumpyArithmetic(), store.base(),
+        )  # fmt: skip
         replica = self.book.replica
         if not offline and any(peer_of(log) != self.own and replica.role_of(peer_of(log)) for log in replica.heads()):
             raise LocalError(

@@ -62,6 +62,9 @@ class NodeConfig:
     pause_on_battery: bool = False
     """Begin no round while the machine is not on the mains."""
 
+    keep_updates: int | None = None
+    """Let go of deltas that a final snapshot holds, but for those of so many updates; None: of none."""
+
     min_round_s: float = 0.0
     """Seconds from round to round, at least."""
 

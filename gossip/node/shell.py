@@ -176,7 +176,7 @@ class Node:
         stack.push_async_callback(self._learning.close)
         await self._learning.warm_up()  # first: jax loads beside all that follows
 
-        self._book = book = restore(swarm, founder, store.history(), reader.blob, NumpyArithmetic())
+        self._book = book = restore(swarm, founder, store.history(), reader.blob, NumpyArithmetic(), store.base())
         self._checking = Checking(
             directory, own_data, self._learning, book.replica, tasks, self._post,
             lambda text: self._tell("trouble", text=text),
@@ -189,7 +189,7 @@ class Node:
                 inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
                 known=known, limits=limits,
                 duty_percent=config.duty_percent, min_round_s=config.min_round_s, lend_to=config.lend_to,
-                borrow_from=config.borrow_from,
+                borrow_from=config.borrow_from, keep_updates=config.keep_updates,
             ),
             luck=secrets.randbits(64),
             mark=(signed.size, signed.root) if (signed := self._mark.read()) is not None else None,
@@ -327,6 +327,8 @@ class Node:
                 self._written.saw(effect)
                 self._writer.put(effect)
             case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned() | ev.KeepModel():
+                self._writer.put(effect)
+            case ev.KeepBase() | ev.DropBlobs():
                 self._writer.put(effect)
             case ev.KeepCheckpoint(log, size):
                 if log == self._meta["self"] and effect.held is None:  # signed just now, not brought back by others

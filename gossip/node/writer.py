@@ -21,11 +21,23 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final
 
-from gossip.events import Append, Keep, KeepCheckpoint, KeepCosigned, KeepModel, KeepVote, KeepWitnessed
+from gossip.events import (
+    Append,
+    DropBlobs,
+    Keep,
+    KeepBase,
+    KeepCheckpoint,
+    KeepCosigned,
+    KeepModel,
+    KeepVote,
+    KeepWitnessed,
+)
 from gossip.node.kept_model import KeptModel
+from ledger import kept as words
 from ledger.entry import Hash, PeerId
 from ledger.mark import WitnessMark
 from ledger.store import (
+    PutBase,
     PutBlob,
     PutCheckpoint,
     PutCosigned,
@@ -38,7 +50,7 @@ from ledger.store import (
     Write,
 )
 
-Kept = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel
+Kept = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel | KeepBase | DropBlobs
 
 MAX_PENDING: Final = 4096  # writes; beyond, the node waits for the disk
 
@@ -89,6 +101,12 @@ class Writer:
             case KeepModel(model, data):
                 self._kept.put(model, data)
                 self._model = data
+            case KeepBase(log, seq, sums):
+                self._pending.append(PutBase(log, seq, sums))
+            case DropBlobs(hashes):
+                self._pending.append(words.DropBlobs(hashes))
+                for digest in hashes:  # (it may be on its way there)
+                    self._blobs.pop(digest, None)
             case Append(seq, entry, blob):
                 self._entry(self._own, seq, entry, blob)
                 self._acknowledge = seq

@@ -200,7 +200,9 @@ class Arrival:
         # Once in an arrival, and nobody but who is held already decides how much it is: no bound.
         theta = shifted(self._book, change, self._blobs.find, terms=MAX_SIZE, size=MAX_SIZE)
         self.borrowed = None
-        if theta is not None and hash_of(self._book, theta) == offer.model:
+        if theta is None and self._book.owed:
+            borrowed.outcome = "false"  # nobody can say yet: a round that began with it is thrown away
+        elif theta is not None and hash_of(self._book, theta) == offer.model:
             self.verified, borrowed.outcome = offer, "true"
             self._finals.verified(offer, borrowed.data)
             self._out.note("verified", peer=offer.log, seq=offer.seq, model=offer.model, updates=offer.updates)

@@ -91,8 +91,9 @@ class Author:
 
     @property
     def may_write(self) -> bool:
-        """Whether the own log is known to be whole, and the only one of its name, we hold its key, and are not out."""
-        return self._home.is_home and self.holds_key and not self.is_out
+        """Whether the own log is known to be whole, and the only one of its name, we hold its key, are not out, and
+        have folded all that we would cite."""
+        return self._home.is_home and self.holds_key and not self.is_out and not self._book.owed
 
     @property
     def is_out(self) -> bool:

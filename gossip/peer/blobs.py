@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gossip.egress import Kind, Released, Withheld, require
 from gossip.events import LinkId
@@ -30,7 +30,11 @@ from ledger.chain import peer_of
 from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
+
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
+MAX_SERVED_BYTES: Final = 4 * 1024 * 1024  # of blobs that go out in several stretches; the newest, however long it is
 BESIDE_BYTES: Final = 256  # that a blob kept takes beside itself: a small model's deltas are smaller than that
 FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
@@ -52,7 +56,12 @@ class Transfer:
     stated: int = 0  # bytes on which these entries, and who offers it, agree, else 0
     total: int = 0  # bytes, 0 while unknown
     alone: bool = False  # what several sent did not add up: from now on all of it from one
-    got: bytearray = field(default_factory=bytearray)
+    parts: list[bytes] = field(default_factory=list)  # what has come, in order ...
+    got: int = 0  # ... so many bytes ...
+    digest: HASH = field(
+        default_factory=sha256
+    )  # ... hashed as they come: at the end of a long one nothing stands still
+    whole: bytes = b""
     sources: list[LinkId] = field(default_factory=list)  # who sent what we have
     link: LinkId | None = None  # who is asked now
     asked_from: int = 0  # offset from which it is asked ...
@@ -62,6 +71,7 @@ class Transfer:
     deadline: float = 0.0
     not_before: float = 0.0
     failed_on: list[LinkId] = field(default_factory=list)
+    lacked_by: set[LinkId] = field(default_factory=set)  # who says not to have it; asked, never iterated
     offered: dict[LinkId, int] = field(default_factory=dict)  # links that offered it, and the bytes they say
 
     def agree(self) -> None:
@@ -75,8 +85,15 @@ class Transfer:
     def forget(self) -> None:
         """Begin again: what has come is not to be trusted."""
         self.total = self.stated
-        self.got.clear()
+        self.parts.clear()
+        self.got = 0
+        self.digest = sha256()
         self.sources.clear()
+
+    def add(self, data: bytes) -> None:
+        self.parts.append(data)
+        self.got += len(data)
+        self.digest.update(data)
 
 
 class Blobs:
@@ -93,6 +110,7 @@ class Blobs:
         self._ready_bytes = 0
         self._recent: dict[Hash, bytes] = {}
         self._recent_bytes = 0
+        self._served: dict[Hash, bytes] = {}  # of which somebody has had a part
         self._missed: dict[LinkId, int] = {}  # marks
         self.lent: dict[Hash, bytes] = {}  # sums of our own making (leading.py)
         self.is_leader: Callable[[LinkId], bool] = lambda link: False  # asked first (following.py)
@@ -106,7 +124,7 @@ class Blobs:
     def find(self, digest: Hash) -> bytes | None:
         """The blob, if it is here in any way."""
         if (whole := self._ready.get(digest)) is not None:
-            return bytes(whole.got)
+            return whole.whole
         return self._recent.get(digest) or self.lent.get(digest) or self._shelf.blob(digest)
 
     def is_kept(self, digest: Hash) -> bool:
@@ -148,8 +166,8 @@ class Blobs:
         transfer = self._ready.pop(digest, None)
         if transfer is None:
             return None
-        self._ready_bytes -= len(transfer.got)
-        return bytes(transfer.got)
+        self._ready_bytes -= transfer.got
+        return transfer.whole
 
     def drop_offered(self, digest: Hash) -> None:
         """An offered blob is of no use any more, whatever has come of it."""
@@ -160,6 +178,13 @@ class Blobs:
 
     def is_coming(self, digest: Hash) -> bool:
         return digest in self._open or digest in self._ready
+
+    def lacking(self) -> int:
+        """How many blobs are wanted that all who hold an entry naming them say not to have: they let go of them."""
+        return sum(bool(t.lacked_by) and self._holders_of(t) <= t.lacked_by for t in self._open.values())
+
+    def _holders_of(self, transfer: Transfer) -> set[LinkId]:
+        return {link for log, seq in transfer.named for link in self._holders(log, seq)} | {*transfer.offered}
 
     def failures(self, digest: Hash) -> int:
         """How often a blob that is coming was asked for since it last came forward, in vain."""
@@ -200,7 +225,7 @@ class Blobs:
             if not transfer.named and not transfer.offered:
                 self._open.pop(transfer.hash, None)
                 if self._ready.pop(transfer.hash, None) is not None:
-                    self._ready_bytes -= len(transfer.got)
+                    self._ready_bytes -= transfer.got
 
     # -------------------------------------------------------------- asking
 
@@ -220,7 +245,7 @@ class Blobs:
                 break  # (looking for holders of each one that waits cost a tenth of catching up)
             if transfer.link is not None or now < transfer.not_before:
                 continue
-            holders = {link for log, seq in transfer.named for link in self._holders(log, seq)} | {*transfer.offered}
+            holders = self._holders_of(transfer)
             links = sorted(link for link in holders if busy.get(link, 0) < self._limits.transfers_link)
             if links:
                 link = min(links, key=lambda n: (transfer.failed_on.count(n), self._rank(n), busy.get(n, 0), n))
@@ -246,7 +271,7 @@ class Blobs:
 
     def _ask(self, transfer: Transfer, link: LinkId, now: float) -> None:
         transfer.link = link
-        offset = len(transfer.got)
+        offset = transfer.got
         end = min(transfer.total or transfer.limit, offset + transfer.window)
         transfer.asked_from, transfer.until = offset, end
         transfer.heard_at = now
@@ -267,6 +292,7 @@ class Blobs:
         for transfer in tuple(self._open.values()):
             if transfer.link == link:
                 self._release(transfer)
+            transfer.lacked_by.discard(link)
             if link in transfer.offered:
                 del transfer.offered[link]
                 transfer.agree()
@@ -287,13 +313,13 @@ class Blobs:
                 transfer.forget()  # one of two senders lies, and nothing tells which
                 transfer.alone = True
             return False
-        if piece.offset != len(transfer.got):
+        if piece.offset != transfer.got:
             return False  # behind a lost piece: asked for again at the deadline
         end = piece.offset + len(piece.data)
         if len(piece.data) < PIECE_BYTES and end not in (piece.total, transfer.until):
             return False  # a crumb: whoever sends those cannot keep us waiting for more
         transfer.total = piece.total
-        transfer.got += piece.data
+        transfer.add(piece.data)
         if link not in transfer.sources:
             transfer.sources.append(link)
         transfer.failed_on.clear()
@@ -302,18 +328,20 @@ class Blobs:
         self._pace.heard(link, now - transfer.heard_at)
         transfer.heard_at = now
         transfer.deadline = max(transfer.deadline, now + self._pace.wait_s(link, 0))
-        if len(transfer.got) == transfer.total:
+        if transfer.got == transfer.total:
             self._finish(transfer)
-        elif len(transfer.got) >= transfer.until:
+        elif transfer.got >= transfer.until:
             transfer.window = min(2 * transfer.window, MAX_WINDOW_BYTES)
             self._ask(transfer, link, now)
         return True
 
     def _finish(self, transfer: Transfer) -> None:
-        if sha256(transfer.got).hexdigest() == transfer.hash:
+        if transfer.digest.hexdigest() == transfer.hash:
             del self._open[transfer.hash]
             self._ready[transfer.hash] = transfer
-            self._ready_bytes += len(transfer.got)
+            transfer.whole = b"".join(transfer.parts)
+            transfer.parts.clear()
+            self._ready_bytes += transfer.got
             if transfer.link is not None:
                 self._missed[transfer.link] = max(0, self._missed.get(transfer.link, 0) - 1)
             return
@@ -326,13 +354,16 @@ class Blobs:
     def on_lacks(self, link: LinkId, frame: Lacks, now: float) -> None:
         transfer = self._open.get(frame.hash)
         if transfer is not None and transfer.link == link:
+            # It may have let go of what is old. One that did is asked after the others for a while.
+            transfer.lacked_by.add(link)
+            self._missed[link] = min(MAX_MISSED, self._missed.get(link, 0) + 1)
             # Somebody else is asked soon, and ever less soon: two that lack it must not be asked in a tight circle.
             transfer.not_before = now + self._pace.wait_s(link, transfer.failed_on.count(link)) / 16
             self._release(transfer)
 
     def on_want(self, link: LinkId, want: WantBlob, gate: Callable[[bytes], Released[Kind] | Withheld]) -> None:
         """Serve a stretch, if the gate gives leave; what may not leave is not here, as far as anybody can tell."""
-        data = self.find(want.hash)
+        data = self._served.pop(want.hash, None) or self.find(want.hash)
         if data is None or isinstance(leave := gate(data), Withheld):
             self._out.send(link, Lacks(want.hash))
             return
@@ -343,3 +374,7 @@ class Blobs:
         for offset in range(want.offset, end, PIECE_BYTES):
             part = data[offset : min(end, offset + PIECE_BYTES)]
             self._out.send(link, Piece(want.hash, len(data), offset, part), bulk=True)
+        if end < len(data):  # the next stretch is asked for in a moment: the store reads and hashes all of it each time
+            self._served[want.hash] = data
+            while len(self._served) > 1 and sum(map(len, self._served.values())) > MAX_SERVED_BYTES:
+                del self._served[next(iter(self._served))]

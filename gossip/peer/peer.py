@@ -77,6 +77,7 @@ from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.presence import Presence
 from gossip.peer.profile import Line, Profile, links_for
+from gossip.peer.pruning import Pruning
 from gossip.peer.quota import Quotas
 from gossip.peer.reception import Reception
 from gossip.peer.rounds import Rounds
@@ -132,6 +133,7 @@ class Peer:
         self._blobs.links = lambda: [live.link for live in self._links]
         book.find = self._blobs.find
         self._finals = Finals(book, shelf, out, self._blobs, self._missing)
+        self._pruning = Pruning(config, book, self._blobs, out, self._missing)
         self._arrival = Arrival(
             config, book, self._links, self._pace, out, self._finals, self._blobs, self._rumour,
             lambda link, error: self._reception.blame(link, error), self._chronicle.name,
@@ -277,6 +279,7 @@ class Peer:
         self._arrival.tick(now)
         if not is_calm:
             self._finals.tick(now)
+            self._pruning.tick(now)
             self._lending.tick(now)
             self._calm.end(now)
         elif asked != self._out.count:
@@ -394,6 +397,7 @@ class Peer:
         self._chronicle.learn(log, entry)
         self._witnessing.learn(log, entry)
         self._finals.learn(log, entry)
+        self._pruning.learn(entry)
         self._forks.learn(entry)
         self._serving.learn(log, entry)
         self._presence.learn(log, seq, entry, self._now)
@@ -515,6 +519,8 @@ class Peer:
             ),
             pace=self._pace_status(),
             refusals=tuple(self._chronicle.refusals),
+            pruned=self._pruning.status,
+            lacking=self._blobs.lacking(),
             lent=self._lending.holdings,
             borrowed=self._borrowing.held,
             sums=replace(self._following.status, leads=self._leading.leads, made=self._leading.made),

@@ -23,10 +23,10 @@ def shifted(book: Book, change: Change, find: Callable[[Hash], bytes | None], *,
     fold = book.require_fold()
     moves = [(fold.arithmetic.subtract, term) for term in change.removed]
     moves += [(fold.arithmetic.add, term) for term in change.added]
+    if book.owed or len(moves) > terms:
+        return None
     if not moves:
         return fold.theta
-    if len(moves) > terms:
-        return None
     theta, read = copy.copy(fold.theta), 0
     for move, (_, _, delta, weight) in moves:
         blob = find(delta)

@@ -108,6 +108,16 @@ class PaceStatus:
     trainers: tuple[TrainerPace, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a peer that lets go of deltas begins from, and which of them it lacks now."""
+
+    peer: PeerId
+    seq: int  # of the final snapshot
+    updates: int  # in it
+    owed: int  # terms that are to be moved and whose deltas are not here
+
+
 @dataclass(slots=True)
 class Looked:
     """How often this peer asked others to show records and judged their entries, and they its own."""
@@ -166,6 +176,8 @@ class PeerStatus:
     paused: str = ""  # why no round begins; "": they do
     absent: tuple[Absent, ...] = ()  # of those who are to publish
     sums: Sums = field(default_factory=Sums)
+    pruned: Pruned | None = None  # None: every delta is here
+    lacking: int = 0  # blobs wanted that everybody linked with us says not to have
     lent: tuple[Holding, ...] = ()
     borrowed: tuple[Held, ...] = ()
     refusals: tuple[str, ...] = ()  # what others have against own entries, newest last, in plain words

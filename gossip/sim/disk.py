@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError
-from ledger.kept import StoredCheckpoint, StoredVote
+from ledger.kept import StoredBase, StoredCheckpoint, StoredVote
 
 Mark = tuple[int, Hash]  # size and root (hex) of the own log
 
@@ -31,11 +31,23 @@ class Memory:
         self.last_vote: StoredVote | None = None
         self.notes: dict[PeerId, tuple[int, bytes]] = {}  # with cosignatures: (size, note)
         self.kept_model: tuple[Hash, bytes] = ("", b"")  # of a final snapshot
+        self.base: StoredBase | None = None
+        self._gone: dict[Hash, bytes] = {}  # blobs that were let go of: nobody asks for these but who checks the rules
         self._meant = b""  # the checksum of the last row, as it was to be
         self._under_way: dict[Hash, bytes] = {}  # blobs that were given to the disk and are not on it yet
 
     def blob(self, digest: Hash, /) -> bytes | None:
         return self.blobs.get(digest) or self._under_way.get(digest)
+
+    def ever(self, digest: Hash, /) -> bytes | None:
+        """The blob, if it was ever on this disk."""
+        return self.blob(digest) or self._gone.get(digest)
+
+    def drop(self, hashes: tuple[Hash, ...]) -> None:
+        """Let go of blobs. LocalError as the store has it."""
+        if self.base is None:
+            raise LocalError("will not let go of blobs", why="no base is kept that holds what they add")
+        self._gone |= {digest: self.blobs.pop(digest) for digest in hashes if digest in self.blobs}
 
     def checkpoint(self, log: PeerId, /) -> StoredCheckpoint | None:
         return self.checkpoints.get(log)
@@ -99,7 +111,7 @@ class Memory:
         other = Memory()
         other.history, other.blobs = list(self.history), dict(self.blobs)
         other._places, other._meant = set(self._places), self._meant
-        other.kept_model = self.kept_model
+        other.kept_model, other.base, other._gone = self.kept_model, self.base, dict(self._gone)
         other.checkpoints, other.mark = dict(self.checkpoints), self.mark
         other.promises, other.last_vote, other.notes = dict(self.promises), self.last_vote, dict(self.notes)
         return other

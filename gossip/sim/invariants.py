@@ -179,6 +179,8 @@ class Invariants:
                 self._break(peer.index, "append", f"log {log[:12]} is gone")
                 del seen.chains[log]
             seen.probe = _probe(book)
+        elif not seen.probe:
+            seen.probe = _probe(book)  # what was owed is here
         elif _probe(book) != seen.probe:
             self._break(peer.index, "model", "it changed, and nothing was admitted")
             seen.probe = _probe(book)
@@ -212,6 +214,8 @@ class Invariants:
             seen, book = self._seen.get(peer.index), peer.book
             if seen is None or book is None or not (peer.is_up and book.replica.has_genesis):
                 continue  # (what a dead machine held in memory is nobody's)
+            if book.owed:
+                continue  # it has no model, and says so
             for log, chain in seen.chains.items():
                 held = [self._look(book.replica.data(log, seq)).hash for seq in range(book.replica.size(log))]
                 if held != chain:
@@ -225,10 +229,10 @@ class Invariants:
 
     def _recompute(self, peer: SimPeer) -> None:
         seen, book = self._seen.get(peer.index), peer.book
-        if seen is None or book is None or not (peer.is_up and book.replica.has_genesis):
+        if seen is None or book is None or not (peer.is_up and book.replica.has_genesis) or book.owed:
             return
         try:
-            again = restore(self._swarm, self._founder, seen.order, peer.memory.blob, self._arithmetic())
+            again = restore(self._swarm, self._founder, seen.order, peer.memory.ever, self._arithmetic())
         except Exception as error:  # whatever it is, these entries should not have been admitted
             self._break(peer.index, "model", f"what it holds cannot be admitted: {error}")
             return
@@ -268,8 +272,8 @@ def _blob(entry: AnyEntry) -> Hash:
 
 
 def _probe(book: Book) -> bytes:
-    """A few places of the model; of a small one all."""
-    if book.fold is None:
+    """A few places of the model; of a small one all. Nothing while it has none."""
+    if book.fold is None or book.owed:
         return b""
     theta = book.fold.theta
     return bytes(theta[:: 1 + len(theta) // _PROBED].tobytes())

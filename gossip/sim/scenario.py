@@ -141,6 +141,8 @@ class Scenario:
     """Peers on slow lines: bytes a second, each way. All others have room for everything."""
     leaders: tuple[int, ...] = ()
     """Peers that bundle for others, whatever their lines (docs/bundles.md)."""
+    prunes: Mapping[int, int] = field(default_factory=dict)
+    """Peers that let go of the deltas which a final snapshot holds, and how many of the newest they keep."""
     observers: tuple[int, ...] = ()
     guests: Mapping[int, int] = field(default_factory=dict)
     """Peers that come in through another one (of a smaller number, and no admin), and which: their house."""
@@ -173,7 +175,7 @@ class Scenario:
     def __post_init__(self) -> None:
         named = [
             *self.late, *self.slow, *self.lines, *self.skew_s, *self.observers, *self.leaders,
-            *self.guests, *self.public, *self.opens, *self.lends,
+            *self.prunes, *self.guests, *self.public, *self.opens, *self.lends,
             *self.flipped, *self.epsilon, *self.faults,
         ]  # fmt: skip
         named += [borrower for borrowers in self.lends.values() for borrower in borrowers]

@@ -33,6 +33,7 @@ from gossip.events import (
     Dial,
     Drain,
     Drop,
+    DropBlobs,
     DropRows,
     Effect,
     Event,
@@ -41,6 +42,7 @@ from gossip.events import (
     Judge,
     Judged,
     Keep,
+    KeepBase,
     KeepCheckpoint,
     KeepCosigned,
     KeepModel,
@@ -71,7 +73,7 @@ from gossip.sim.network import Station
 from gossip.sim.toy import Keeper, Referee, Stepper, Weigher
 from ledger.chain import peer_of
 from ledger.entry import FORMAT_VERSION, Claim, Data, Hash, Measured, PeerId
-from ledger.kept import StoredCheckpoint, StoredVote
+from ledger.kept import StoredBase, StoredCheckpoint, StoredVote
 from ledger.keys import PrivateKey, key_digest
 from ledger.opening import public_salt
 from ledger.provenance import commit_records
@@ -84,7 +86,7 @@ DISK_S: Final = 0.003  # until an own entry is durable
 LOOK_S: Final = 0.05  # until records are opened, or looked at, or models are compared
 
 
-Write = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel
+Write = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel | KeepBase | DropBlobs
 
 
 class SimPeer:
@@ -281,7 +283,7 @@ class SimPeer:
                     self.memory.sign(size, self.book.replica.root(log, size).hex())
                     swarm.signed(self, size)
                 self._write(effect)
-            case KeepWitnessed() | KeepVote() | KeepCosigned() | KeepModel():
+            case KeepWitnessed() | KeepVote() | KeepCosigned() | KeepModel() | KeepBase() | DropBlobs():
                 self._write(effect)
             case Train():
                 self._train(effect)
@@ -345,6 +347,10 @@ class SimPeer:
                 self.memory.last_vote = StoredVote(log, size, digest)
             case KeepModel(model, data):
                 self.memory.kept_model = (model, data)
+            case KeepBase(log, seq, sums):
+                self.memory.base = StoredBase(log, seq, sums)
+            case DropBlobs(hashes):
+                self.memory.drop(hashes)
             case KeepCosigned(log, size, note):
                 self.memory.notes[log] = (size, note)
         self._swarm.stored(self, write)

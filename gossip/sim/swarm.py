@@ -114,7 +114,10 @@ class SimSwarm:
             enrol = self._enrol(index, key, sponsor=peers[sponsor].self_id if peers else "")
             inviter = keys[sponsor].public if index else b""
             leads = "yes" if index in scenario.leaders else scenario.config.leads
-            config = replace(scenario.config, enrol=enrol if index else b"", inviter=inviter, leads=leads)
+            config = replace(
+                scenario.config, enrol=enrol if index else b"", inviter=inviter, leads=leads,
+                keep_updates=scenario.prunes.get(index, scenario.config.keep_updates),
+            )  # fmt: skip
             peer = self.make_peer(index, key, config, entry_hash(enrol))
             if index == 0:
                 peer.memory.put(peer.self_id, 0, genesis, scenario.policy.encode())
@@ -156,7 +159,9 @@ class SimSwarm:
     def book_of(self, peer: SimPeer) -> Book:
         """What a starting peer finds in its store."""
         memory = peer.memory
-        return restore(self.swarm_id, self.peers[0].self_id, memory.history, memory.blobs.get, NumpyArithmetic())
+        return restore(
+            self.swarm_id, self.peers[0].self_id, memory.history, memory.blobs.get, NumpyArithmetic(), memory.base
+        )  # fmt: skip
 
     def introduce(self, newcomer: SimPeer) -> None:
         """Discovery: everybody who is up hears of a newcomer, and it of them (and of the founder, by its ticket)."""
