@@ -44,11 +44,13 @@ class Bags:
         average; shorter ones are filled up with the bucket `padding`, which lies outside the table.
         """
         counts = self.offsets[rows + 1] - self.offsets[rows]
-        shift = luck.random(len(rows), dtype=np.float32) * (counts > width)
+        shift = luck.random(len(rows), dtype=np.float32)
         buckets = np.empty((len(rows), width), np.int32 if padding > UINT16_MAX else np.uint16)
-        for begin in range(0, len(rows), ROWS_AT_ONCE):  # on the way a bucket takes 15 times its room
+        for begin in range(0, len(rows), ROWS_AT_ONCE):  # on the way a bucket takes some times its room
             part = slice(begin, begin + ROWS_AT_ONCE)
-            buckets[part] = self._side_by_side(rows[part], counts[part], shift[part], width, padding)
+            at = self._places(rows[part], counts[part], shift[part], width)
+            buckets[part] = np.take(self.tokens, at, mode="clip")  # what lies beyond a row is overwritten
+            np.copyto(buckets[part], padding, where=np.arange(width) >= counts[part, None])
         scales = np.sqrt(counts) / np.maximum(np.minimum(counts, width), 1)
         return (
             buckets,
@@ -57,17 +59,19 @@ class Bags:
             self.labels[rows].astype(np.int32),
         )
 
-    def _side_by_side(
-        self, rows: NDArray[np.int64], counts: NDArray[np.int64], shift: NDArray[np.float32], width: int, padding: int
-    ) -> NDArray[np.integer]:
-        place = np.arange(width, dtype=np.float32)
-        shown = np.minimum(counts, width)
-        stretch = (np.maximum(counts, width) / width).astype(np.float32)
-        at = ((place + shift[:, None]) * stretch[:, None]).astype(np.int64)
-        at = np.minimum(at, np.maximum(counts - 1, 0)[:, None]) + self.offsets[rows][:, None]
-        # numpy would take a bare 65,536 for a uint16, and so for 0: the first mark of all
-        beyond = np.int32(padding) if padding > UINT16_MAX else np.uint16(padding)
-        return np.where(place < shown[:, None], self.tokens[np.minimum(at, len(self.tokens) - 1)], beyond)
+    def _places(
+        self, rows: NDArray[np.int64], counts: NDArray[np.int64], shift: NDArray[np.float32], width: int
+    ) -> NDArray[np.int64]:
+        """Where in `tokens` the n-grams of rows lie that are shown; of a row of fewer than `width`, and then beyond."""
+        begins = self.offsets[rows]
+        places = begins[:, None] + np.arange(width)
+        long = np.flatnonzero(counts > width)  # few: the rest needs no floating point, which took most of the time
+        if len(long):
+            stretch = (counts[long] / width).astype(np.float32)
+            shown = np.arange(width, dtype=np.float32) + shift[long, None]
+            at = (shown * stretch[:, None]).astype(np.int64)
+            places[long] = np.minimum(at, counts[long, None] - 1) + begins[long, None]
+        return places
 
     @classmethod
     def join(cls, blocks: Sequence[Self]) -> Self:

@@ -2,6 +2,7 @@
 
     Session.load(...)    data, compiled program, starting weights
     .train(theta)        local steps from theta -> delta blob and scores
+    .go_on()             what can wait until that answer is out: the lone model's steps, the next round's batches
     .evaluate(theta)     scores only
     .judged_by           held-out rows to judge others' updates by
 
@@ -11,7 +12,8 @@ It keeps what must live from round to round: the part of earlier changes that wa
 round that was never published, as the next question shows, nothing is kept)
 and the `alone` model, which takes the same batches and the same number of steps from the same start, and never
 sees anybody else's work: the honest answer to "what did the swarm give me?". Both can be kept in a file, so
-that a restart does not begin the comparison anew.
+that a restart does not begin the comparison anew. A round is scored as it began, with the work of all rounds before
+it, the swarm's model and the lone one alike; so the lone one's steps need not be waited for.
 
 Where an epsilon is promised (differential privacy), what is published is made by PrivateLearner (private.py), and each
 round is charged to the peer's account (budget.py), on disk, before it is trained: a process that is killed in between
@@ -41,14 +43,16 @@ from gossip.filterlists.judging import Standing
 from gossip.judgements import read_standing
 from gossip.merging.codec import ErrorFeedback
 from gossip.training import dataset, memory
-from gossip.training.blocks import Block, Sampler
+from gossip.training.blocks import Block, Inputs, Sampler
 from gossip.training.budget import Budget, NothingLeft, Plan, check_installed, make_plan
 from gossip.training.checks import few
 from gossip.training.coverage import coverage_of
 from gossip.training.dataset import DataSet, read_data
 from gossip.training.divergence import check_change
 from gossip.training.judged import Felt
+from gossip.training.metrics import judge
 from gossip.training.protocol import Cut, Evaluated, Loaded, Open, OwnData, Progress, Result, Trained
+from gossip.training.scoring import probabilities
 from gossip.training.spec import ModelSpec
 from ledger.entry import Claim
 from ledger.errors import LocalError
@@ -91,8 +95,11 @@ class Session:
         self._before: tuple[str, NDArray[np.float32]] | None = None  # the newest delta, and what waited before it
         self._alone: Theta = start
         self._alone_rounds = 0
+        self._alone_scored: Evaluated | None = None  # how it does, once that was looked at
+        self._owed: Inputs | None = None  # batches of the newest round, that the lone model has still to take
+        self._next: Inputs | None = None  # batches laid out for the next one
+        self._worked_s = 0.0  # since the newest answer
         self.judged_by: Block | None = None if data.held_out is None else few(data.held_out)
-        self._groups = {name: _rows_of(data.held_out, rows) for name, rows in data.groups.items()}
 
     @classmethod
     def load(
@@ -181,36 +188,70 @@ class Session:
         NothingLeft, and nothing is trained, if a promise would be broken.
         """
         _check_length(self.spec, theta)
+        self.go_on()
         steps = min(steps or self.spec.local_steps, MAX_STEPS)
         self._prepare(theta, steps)
         begun = time.monotonic()
         steps, epsilon = self._charge(spent, steps)
         self._settle(published)
-        batches = self._learner.sample(self._sampler, steps)
+        batches = self._batches(steps)
         change = self._learner.round(theta, batches) - theta
         check_change(change)
         waited = self._feedback.residual
         blob = self._feedback.compress(change, density)
         self._before = (hashlib.sha256(blob).hexdigest(), waited)
-        if self._promise is not None:
-            batches = self._free.sample(self._sampler, steps)
-        self._alone = self._free.round(self._alone, batches)
-        self._alone_rounds += 1
-        if self._alone_rounds % KEEP_EVERY == 0:
-            self.remember()
+        alone, swarm = self._score_alone(), self.evaluate(theta)
+        self._owed = batches
+        seconds, self._worked_s = self._worked_s + time.monotonic() - begun, 0.0
         return Trained(
             round=number,
             steps=steps,
             examples=steps * self.spec.batch,
-            alone=self._score(self._alone),
-            swarm=self._score(theta),
-            groups={
-                name: (Result.of(self._learner.score(self._alone, rows)), Result.of(self._learner.score(theta, rows)))
-                for name, rows in self._groups.items()
-            },
-            seconds=time.monotonic() - begun,
+            alone=alone.swarm,
+            swarm=swarm.swarm,
+            groups={name: (alone.groups[name], result) for name, result in swarm.groups.items()},
+            seconds=seconds,
             epsilon=epsilon,
         ), blob
+
+    def go_on(self) -> None:
+        """What a round leaves to do when its answer is out, while others wait for nothing of it; `train` does it first
+        if nobody has. The next answer's seconds count it."""
+        batches, self._owed = self._owed, None
+        if batches is None:
+            return
+        begun = time.monotonic()
+        steps = len(batches[0])
+        if self._promise is not None:
+            batches = self._free.sample(self._sampler, steps)
+        self._alone = self._free.round(self._alone, batches)
+        self._alone_rounds += 1
+        self._alone_scored = None
+        del batches  # before others take their room
+        if self._promise is None:
+            self._next = self._batches(steps)
+        self._score_alone()
+        if self._alone_rounds % KEEP_EVERY == 0:
+            self.remember()
+        self._worked_s = time.monotonic() - begun
+
+    def _batches(self, steps: int) -> Inputs:
+        """The next so many, those first that are laid out already."""
+        ready, self._next = self._next, None
+        if ready is None:
+            return self._learner.sample(self._sampler, steps)
+        if len(ready[0]) > steps:
+            self._next = tuple(array[steps:] for array in ready)
+            return tuple(array[:steps] for array in ready)
+        if len(ready[0]) < steps:
+            more = self._learner.sample(self._sampler, steps - len(ready[0]))
+            return tuple(map(np.concatenate, zip(ready, more, strict=True)))
+        return ready
+
+    def _score_alone(self) -> Evaluated:
+        if self._alone_scored is None:
+            self._alone_scored = self.evaluate(self._alone)
+        return self._alone_scored
 
     def _settle(self, published: str) -> None:
         """What became of the round before is known now."""
@@ -246,9 +287,19 @@ class Session:
             return declared, budget.charge(self._promise.plan, declared)
 
     def evaluate(self, theta: Theta) -> Evaluated:
+        """How `theta` does on what is held out, and on the marked rows among it: looked at once."""
         _check_length(self.spec, theta)
-        groups = {name: Result.of(self._learner.score(theta, rows)) for name, rows in self._groups.items()}
-        return Evaluated(swarm=self._score(theta), groups=groups)
+        rows = self.data.held_out
+        if rows is None:
+            return Evaluated(swarm=None, groups={})
+        found, negative = probabilities(self.spec, theta, rows), self.spec.negative_class
+        return Evaluated(
+            swarm=Result.of(judge(found, rows.labels, negative)),
+            groups={
+                name: Result.of(judge(found[marked], rows.labels[marked], negative))
+                for name, marked in self.data.groups.items()
+            },
+        )
 
     def fit(self, theta: Theta, rounds: int) -> Evaluated:
         """Train from `theta` for some rounds with nobody else, and score where that ends; for its owner alone."""
@@ -289,7 +340,7 @@ class Session:
         """Go on with what `remember` left. A file that does not fit is ignored: nothing true depends on it."""
         kept = None if self._keep is None else _kept(self._keep, self.spec)
         if kept is not None:
-            self._alone, self._alone_rounds = kept.alone, kept.rounds
+            self._alone, self._alone_rounds, self._alone_scored = kept.alone, kept.rounds, None
             if kept.noisy or self._promise is None:  # what was trained without noise must not be sent under a promise
                 self._feedback.residual, self._before = kept.residual, (kept.delta, kept.before)
 
@@ -302,9 +353,6 @@ class Session:
         begun = time.monotonic()
         self._learner.round(start, self._learner.sample(self._sampler))
         return time.monotonic() - begun
-
-    def _score(self, theta: Theta) -> Result | None:
-        return None if self.data.held_out is None else Result.of(self._learner.score(theta, self.data.held_out))
 
 
 def kept_alone(file: Path, spec: ModelSpec) -> Theta | None:
@@ -404,9 +452,3 @@ def _check_length(spec: ModelSpec, theta: Theta) -> None:
         raise LocalError(
             f"weights of shape {theta.shape} do not fit the model", why=f"it has {spec.parameters} float32 parameters"
         )
-
-
-def _rows_of(block: Block | None, rows: NDArray[np.int64]) -> Block:
-    """Some rows of a block as a block."""
-    assert block is not None
-    return block.only(np.isin(np.arange(len(block)), rows))

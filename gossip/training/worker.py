@@ -61,6 +61,7 @@ class Worker:
         self._answers = answers
         self._session: Session | None = None
         self._checks = Checks()
+        self._failed: Exception | None = None  # after the newest answer
         self._importing: threading.Thread | None = None
         if not trains:
             _be_polite()
@@ -101,16 +102,21 @@ class Worker:
             self._session.close()
 
     def _answer(self, request: protocol.Request, payload: bytes) -> None:
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
         match request:
             case protocol.Load():
                 self._load(request, _theta(payload))
             case protocol.Train():
+                session = self._loaded()
                 self._say(
-                    *self._loaded().train(
+                    *session.train(
                         request.round, _theta(payload), spent=request.spent, steps=request.steps,
                         density=request.density, published=request.published,
                     )
                 )  # fmt: skip
+                self._go_on(session)
             case protocol.Evaluate():
                 self._say(self._loaded().evaluate(_theta(payload)))
             case protocol.Open():
@@ -125,6 +131,13 @@ class Worker:
                 self._say(self._checks.judge(request, _theta(payload), own))
             case _:
                 assert_never(request)
+
+    def _go_on(self, session: Session) -> None:
+        """Once the answer is out. What fails here is said when something is asked again: one question, one answer."""
+        try:
+            session.go_on()
+        except Exception as error:  # as in `serve`, which decides what it means
+            self._failed = error
 
     def _loaded(self) -> Session:
         if self._session is None:

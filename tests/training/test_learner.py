@@ -120,6 +120,31 @@ def test_the_lone_model_sees_nobody_else_and_survives_a_restart(share: Share, ca
         session.close()
 
 
+def test_the_answer_waits_neither_for_the_lone_model_nor_for_the_next_batches(
+    share: Share, cache: Path, tmp_path: Path
+) -> None:
+    """Both are made when it is out, as if they had been before: the same steps from the same rows."""
+    start, steps = begin(SMALL), (4, 2, 7)
+    own = OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT)
+    session, by_hand = (Session.load(own, start, cache=cache)[0] for _ in range(2))
+    alone, learner = start, by_hand._learner
+    for each in (session, by_hand):
+        each._prepare(start, max(steps))  # compiling takes rows, too
+    for number, count in enumerate(steps):
+        trained, _ = session.train(number, start, steps=count)
+        assert trained.alone == by_hand.evaluate(alone).swarm  # as the round began, as is the swarm's
+        assert session._alone_rounds == number
+        session.go_on()
+        batches = learner.sample(by_hand._sampler, count)
+        alone = learner.round(alone, batches)
+        np.testing.assert_array_equal(session._alone, alone)
+    assert session._next is not None
+    np.testing.assert_array_equal(session._next[-1], learner.sample(by_hand._sampler, steps[-1])[-1])
+    assert session.train(3, start)[0].seconds > 0
+    for each in (session, by_hand):
+        each.close()
+
+
 @pytest.mark.parametrize("begun", ["not finite", "beyond what a model can hold"])
 def test_a_round_that_diverges_gives_nothing_and_the_next_goes_on_as_if_it_had_not_been(
     share: Share, cache: Path, begun: str
@@ -129,6 +154,7 @@ def test_a_round_that_diverges_gives_nothing_and_the_next_goes_on_as_if_it_had_n
     own = OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT)
     session = Session.load(own, start, cache=cache)[0]
     _, blob = session.train(1, start)
+    session.go_on()
     published, waited, alone = sha256(blob).hexdigest(), session._feedback.residual, session._alone
     assert waited.any()
     edge = luck.choice(np.array([np.inf, -np.inf] if begun == "not finite" else [3e7, -3e7], np.float32), len(start))
