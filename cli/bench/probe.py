@@ -1,7 +1,7 @@
 """How late an event loop is: a timer that is due again and again, and what it waited beyond its time.
 
 Counted is what a datagram would wait that comes at any moment: while a loop is held up for 100 ms, all the timers
-that would have been due meanwhile are late, too, not only the one that was set. Beside the lateness stands the processor
+that would have been due meanwhile are late, too, not only the one set. Beside the lateness stands the processor
 time that the loop's own thread took meanwhile: a loop that waits for a processor is late, and is not to blame.
 """
 
