@@ -71,6 +71,12 @@ def not_as_declared(genesis: Genesis) -> str:
 def export(store_file: Path, target: Path) -> dict[str, Any]:
     """Write everything that this peer holds under a signature as a bundle. It is audited before it is written."""
     with Store.open_readonly(store_file) as store:
+        if (base := store.base_place()) is not None:
+            raise LocalError(
+                "this peer cannot make a bundle: nobody could replay it",
+                why=f"it has let go of old deltas, and begins from final snapshot {base[0][:8]}/{base[1]}",
+                next_step="ask a member that keeps everything for one: its gossip status says archive",
+            )
         contents = contents_of(store)
         sums, _ = arithmetic()
         options = AuditOptions(parameters=MAX_PARAMETERS)  # it is this peer's own model

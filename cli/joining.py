@@ -50,6 +50,7 @@ def join(
     duty: opt.Duty = None,
     cores: opt.Cores = None,
     pause_on_battery: opt.PauseOnBattery = None,
+    prune: opt.Prune = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
     unlabelled: opt.Unlabelled = None,
@@ -72,7 +73,7 @@ def join(
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
-        unlabelled=unlabelled,
+        unlabelled=unlabelled, prune=prune,
         allowlist=allowlist, limits=limits,
     )  # fmt: skip
     check_record(record)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import anchoring, exits, render, settings
+from cli import anchoring, exits, pruning, render, settings
 from cli.group import Gossip
 from ledger.errors import LocalError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=Gossip, help="Read, export, verify and replay the ledger.")
 app.add_typer(anchoring.app, name="anchor")
+app.command()(pruning.prune)
 
 Source = Annotated[str | None, typer.Argument(metavar="SOURCE", help="A bundle, a peer's directory or a swarm's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

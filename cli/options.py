@@ -76,6 +76,13 @@ PauseOnBattery = Annotated[
         "--pause-on-battery/--train-on-battery", help="Begin no round while this machine is not on the mains."
     ),
 ]
+Prune = Annotated[
+    bool | None,
+    typer.Option(
+        "--prune/--keep-everything",
+        help="Let go of old deltas that a final snapshot holds. Somebody has to keep everything: newcomers and audits.",
+    ),
+]
 Epsilon = Annotated[
     float | None,
     typer.Option(

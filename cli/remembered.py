@@ -50,6 +50,7 @@ class Wishes:
     duty: int | None = None
     cores: int | None = None
     pause_on_battery: bool | None = None
+    prune: bool | None = None
     every: float | None = None
     epsilon: float | None = None
     unlabelled: bool | None = None
@@ -77,6 +78,7 @@ class Remembered(msgspec.Struct, frozen=True):
     cores: int = 0
     """0: never named, half of those that are there."""
     pause_on_battery: bool = False
+    prune: bool = False
     every: float = 10.0
     """Seconds from one round to the next. Faster teaches no more after the first minutes, and every update is kept for
     ever by everybody: 5 KB, so at 10 s a peer costs each machine 40 MB a day."""
@@ -196,6 +198,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
     """What was typed, over what the last run was told; remembered for the next."""
     from gossip.directory import store_path
     from gossip.node import NodeConfig
+    from gossip.node.shed import KEPT_UPDATES
     from gossip.transport.tickets import kept, split_address
     from ledger.store import PutMeta, Store
 
@@ -219,6 +222,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         duty_percent=now.duty,
         cores=now.cores,
         pause_on_battery=now.pause_on_battery,
+        keep_updates=KEPT_UPDATES if now.prune else None,
         min_round_s=now.every,
         epsilon=now.epsilon,
         unlabelled=now.unlabelled,
@@ -273,6 +277,7 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         duty=wanted.duty or before.duty,
         cores=wanted.cores or before.cores,
         pause_on_battery=before.pause_on_battery if wanted.pause_on_battery is None else wanted.pause_on_battery,
+        prune=before.prune if wanted.prune is None else wanted.prune,
         every=before.every if wanted.every is None else wanted.every,
         epsilon=before.epsilon if wanted.epsilon is None else wanted.epsilon,
         unlabelled=before.unlabelled if wanted.unlabelled is None else wanted.unlabelled,
@@ -353,7 +358,23 @@ def stored_status(place: Path) -> dict[str, Any]:
             "state": "stopped",
             "entries": sum(heads.values()),
             "heads": heads,
+            "blobs": _blobs(store),
         }
+
+
+def _blobs(store: Store) -> dict[str, Any]:
+    """As a running node says it (gossip/node/report.py)."""
+    from ledger.canonical import decode_entry
+    from ledger.entry import Snapshot
+
+    count, size = store.blob_sizes()
+    place = store.base_place()
+    data = store.entry(*place) if place is not None else None
+    snapshot = decode_entry(data) if data is not None else None
+    base = None
+    if place is not None and isinstance(snapshot, Snapshot):
+        base = {"peer": place[0].partition("~")[0], "seq": place[1], "updates": snapshot.updates}
+    return {"archive": place is None, "count": count, "bytes": size, "base": base, "owed": 0, "lacking": 0}
 
 
 def _is_out(store: Store, own: str) -> bool:

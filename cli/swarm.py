@@ -18,6 +18,7 @@ import typer
 from cli import control, labelling, lending, passphrase, remembered, render, settings
 from cli import options as opt
 from cli.plain import plain
+from cli.pruning import kept_line
 from ledger.errors import LinkError, LocalError
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def run(
     duty: opt.Duty = None,
     cores: opt.Cores = None,
     pause_on_battery: opt.PauseOnBattery = None,
+    prune: opt.Prune = None,
     every: opt.Every = None,
     epsilon: opt.Epsilon = None,
     unlabelled: opt.Unlabelled = None,
@@ -167,7 +169,7 @@ def run(
     wanted = remembered.Wishes(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
-        unlabelled=unlabelled,
+        unlabelled=unlabelled, prune=prune,
         allowlist=allowlist, limits=limits, lend_to=lending.peers(place, "--lend-to", lend_to),
         borrow_from=lending.peers(place, "--borrow-from", borrow_from),
     )  # fmt: skip
@@ -250,6 +252,8 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
         out = render.console()
         out.print(live.view(board, min(out.width, 100), 40, live.speaks_unicode(out)))
         render.say(f"peer  {ids.checked(str(facts['id']), 'peer')}" if facts.get("id") else "")
+        if facts.get("blobs"):
+            render.say(kept_line(facts["blobs"]))
         if facts["release"]:
             render.say(_released(facts["release"]))
         return
@@ -266,6 +270,7 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
     if facts["release"]:
         render.say(_released(facts["release"]))
     render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
+    render.say(kept_line(facts["blobs"]))
 
 
 def _release_of(place: Path) -> str:

@@ -61,7 +61,12 @@ PART_BYTES: Final = 4 << 20  # of a base in one row
 
 
 class Store(StoredLogs):
-    """The store of one peer. `Store(path)` makes the file if its directory exists; use it with `with`."""
+    """The store of one peer. `Store(path)` makes the file if its directory exists; use it with `with`.
+
+    `grown_by`: how many blobs, and bytes of them, there are more than when this was opened.
+    """
+
+    grown_by: tuple[int, int] = (0, 0)
 
     # -------------------------------------------------------------- writing
 
@@ -69,6 +74,7 @@ class Store(StoredLogs):
         """Make all of `writes` durable in one transaction, or raise LocalError and keep none of them."""
         self._sizes.clear()
         writes = tuple(writes)
+        count = size = 0
         size_bytes = sum(len(one.data) for one in writes if isinstance(one, PutEntry | PutBlob))
         with self._transaction(size_bytes + sum(len(one.sums) for one in writes if isinstance(one, PutBase))):
             for write in writes:
@@ -78,7 +84,8 @@ class Store(StoredLogs):
                     case PutBlob():
                         if sha256(write.data).hexdigest() != write.hash:
                             raise LocalError("a blob does not have the hash it is to be kept under", why=write.hash)
-                        self._db.execute("INSERT OR IGNORE INTO blob VALUES (?, ?)", (write.hash, write.data))
+                        put = self._db.execute("INSERT OR IGNORE INTO blob VALUES (?, ?)", (write.hash, write.data))
+                        count, size = count + put.rowcount, size + put.rowcount * len(write.data)
                     case PutCheckpoint():
                         self._put_checkpoint(write)
                     case PutWitnessed():
@@ -98,9 +105,12 @@ class Store(StoredLogs):
                     case DropBlobs(hashes):
                         if not self._row("SELECT 1 FROM base"):
                             raise LocalError("will not let go of blobs", why="no base is kept that holds what they add")
+                        fewer, less = self.sizes_of(hashes)
+                        count, size = count - fewer, size - less
                         self._db.executemany("DELETE FROM blob WHERE hash = ?", ((digest,) for digest in hashes))
                     case _:
                         assert_never(write)
+        self.grown_by = (self.grown_by[0] + count, self.grown_by[1] + size)
 
     def _put_witnessed(self, write: PutWitnessed) -> None:
         kept = self.witnessed(write.log)

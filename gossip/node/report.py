@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gossip.node.learning import Learning
-from gossip.peer.status import Looked, PaceStatus, PeerStatus, Sums
+from gossip.peer.status import Looked, PaceStatus, PeerStatus, Pruned, Sums
 from gossip.transport.pool import LinkPool
 
 
@@ -21,7 +21,7 @@ def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
     peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
     pins_missing: Sequence[str] = (), lacks_engine: bool = False, seat: Mapping[str, Any] | None = None,
-    machine: Mapping[str, Any] | None = None,
+    machine: Mapping[str, Any] | None = None, blobs: tuple[int, int] = (0, 0),
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
@@ -110,6 +110,7 @@ def report(
             {"peer": one.peer, "name": one.name, "shards": one.shards, "records": one.records}
             for one in (peer.borrowed if peer else ())
         ],
+        "blobs": blobs_of(blobs, peer.pruned if peer else None, peer.lacking if peer else 0),
         "final_at": peer.final_at if peer else None,
         "first_merge_at": peer.first_merge_at if peer else None,
         "started_at": started_at,
@@ -125,6 +126,19 @@ def report(
             {"peer": line.peer, "name": line.name, "seq": line.seq, "kind": line.kind, "text": line.text}
             for line in (peer.tail if peer else ())
         ],
+    }
+
+
+def blobs_of(kept: tuple[int, int], pruned: Pruned | None, lacking: int = 0) -> dict[str, Any]:
+    """What is kept of deltas and other blobs, and whether that is all there ever was."""
+    base = {"peer": pruned.peer, "seq": pruned.seq, "updates": pruned.updates} if pruned is not None else None
+    return {
+        "archive": pruned is None,
+        "count": kept[0],
+        "bytes": kept[1],
+        "base": base,
+        "owed": pruned.owed if pruned is not None else 0,
+        "lacking": lacking,
     }
 
 

@@ -45,6 +45,7 @@ from gossip.node.rekeying import Rekeying
 from gossip.node.report import report
 from gossip.node.ruling import ask_for
 from gossip.node.seating import ask_for_seat
+from gossip.node.shed import compact
 from gossip.node.timers import Timers
 from gossip.node.visitors import Visitors
 from gossip.node.waking import Place, watch
@@ -64,6 +65,10 @@ from ledger.roll import Roll
 from ledger.store import SignedMark, Store
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
+ADMIN_PRUNES: Final = (
+    "this peer is an admin and lets go of old deltas: see to it that another one keeps everything (gossip status says "
+    "who is an archive), or nobody new can fold the past and no audit can replay it"
+)
 NOBODY_AFTER_S: Final = 15.0  # mDNS answers within two
 
 
@@ -92,6 +97,8 @@ class Node:
         # Set in run(), in this order; status() may be asked before.
         self._handle: Callable[[ev.Event, float], tuple[ev.Effect, ...]] = lambda event, now: ()
         self._meta: dict[str, str] = {}
+        self._store: Store | None = None
+        self._blobs_at_start = (0, 0)
         self._learning: Learning | None = None
         self._checking: Checking | None = None
         self._peer: Peer | None = None
@@ -134,8 +141,15 @@ class Node:
             checker=self._checking.pid if self._checking else None,
             pins_missing=self._checking.pins_missing() if self._checking else (),
             lacks_engine=self._checking.lacks_engine() if self._checking else False,
-            seat=self._seat() if self._peer else None, machine=self._power.report(),
+            seat=self._seat() if self._peer else None, machine=self._power.report(), blobs=self._blobs(),
         )  # fmt: skip
+
+    def _blobs(self) -> tuple[int, int]:
+        """How many blobs are on disk, and their bytes."""
+        if self._store is None:
+            return 0, 0
+        (count, size), (more, longer) = self._blobs_at_start, self._store.grown_by
+        return count + more, size + longer
 
     def attendance(self) -> Roll | None:
         """Who took part since this node started, for when run() has ended; None if it never knew its swarm."""
@@ -157,6 +171,8 @@ class Node:
         addresses = self._addresses = addresses_of(config.interface)
         store = stack.enter_context(Store(places.store_path(directory)))
         store.settle()
+        if config.keep_updates is not None:
+            compact(store)
         reader = stack.enter_context(Store.open_readonly(places.store_path(directory)))
         self._meta = {name: store.meta(name).decode() for name in ("swarm", "founder", "self", "swarm_name", "name")}
         swarm, founder, own = (self._meta[name] for name in ("swarm", "founder", "self"))
@@ -166,6 +182,7 @@ class Node:
         key = self._keys.key
         witnessed = WitnessMark(places.witness_path(directory))
         kept = KeptModel(places.model_path(directory))
+        self._store, self._blobs_at_start = store, reader.blob_sizes()
         self._writer = Writer(store, reader, witnessed, own, self._stored, self._witnessed, kept)
         stack.push_async_callback(self._writer.close)
 
@@ -240,6 +257,8 @@ class Node:
         self._phase = ""
         if self._keys.trouble:
             self._tell("trouble", text=self._keys.trouble)
+        if config.keep_updates is not None and book.replica.role_of(own) == "admin":
+            self._tell("trouble", text=ADMIN_PRUNES)
         self._tell("ready", peer=own, address=self._address, transport=self._backend)
         await self._post(ev.Started())
         if self._keys.first is not None:

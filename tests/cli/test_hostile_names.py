@@ -243,6 +243,7 @@ READS: Final[dict[str, Sequence[Sequence[str]]]] = {
     "ledger lineage": [["BUNDLE"]],
     "ledger attendance": [["BUNDLE"], ["PEER"]],
     "ledger without": [["BUNDLE", "NAME"], ["BUNDLE", "WHO"]],
+    "ledger prune": [["--dir", "PEER", "--dry-run"]],
     "ledger state": [["BUNDLE", "SNAPSHOT", "--out", "OUT"]],
     "ledger prove": [["ENTRY", "BUNDLE"], ["ENTRY", "PEER", "--out", "OUT"]],
     "ledger bundle": [["PEER", "--out", "OUT"]],
