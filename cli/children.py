@@ -1,4 +1,4 @@
-"""Processes that the demo starts, and that never outlive it.
+"""Processes that the demo and the bench start, and that never outlive them.
 
 Three ways out, all without orphans: a child ends by itself; we end it (SIGTERM, a bounded wait, then
 kill); or we are killed outright, and then its standard input closes, which it watches
@@ -9,13 +9,15 @@ us alone and we end them in order. What a child prints goes to a log file beside
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final, Self
 
 from cli.plain import plain
@@ -134,3 +136,17 @@ def last_line(log: Path) -> str:
         return "it left no log"
     told = [line for line in lines if line.startswith("gossip:")] or [line for line in lines if line]
     return told[-1].removeprefix("gossip: ")[:300] if told else "it said nothing"
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM ends us as Ctrl-C does: children first."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -16,16 +16,14 @@ It trains nothing and folds nothing itself, and ends every process that it start
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from cli import attendance, control, outcome, remembered, render, settings
-from cli.children import Child, Children, own_program
+from cli.children import Child, Children, own_program, sigterm_interrupts
 from cli.finale import Cast, Peer, audit, compare, pooled_scores, start_pooled
 from cli.screen import Screen
 from ledger.errors import LinkError, LocalError
@@ -51,7 +49,7 @@ def run(
     screen = Screen(quiet=json, plain=plain, started=started, picture=picture)
     screen.say("Nothing leaves this machine: the peers meet on the loopback interface alone.")
     try:
-        with _sigterm_interrupts(), Children() as children:
+        with sigterm_interrupts(), Children() as children:
             cast = _prepare(place, peers, seed)
             result = _play(cast, children, screen, seconds)
     except KeyboardInterrupt:
@@ -180,17 +178,3 @@ def settled(statuses: Sequence[Mapping[str, Any]]) -> bool:
         and all(head == heads[0] for head in heads)
         and bool(heads)
     )
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: children first."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

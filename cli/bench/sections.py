@@ -41,11 +41,18 @@ def _simulator(quick: bool) -> Section:
     return simulator.measure(quick=quick)
 
 
+def _time_to_accuracy(quick: bool) -> Section:
+    from cli.bench import time_to_accuracy
+
+    return time_to_accuracy.measure(quick=quick)
+
+
 SECTIONS: Final[Mapping[str, Measure]] = {
     "startup": _startup,
     "codec": _codec,
     "replay": _replay,
     "simulator": _simulator,
+    "time-to-accuracy": _time_to_accuracy,
 }
 
 
