@@ -46,7 +46,7 @@ class Tensor(_Value, frozen=True):
     bound: int  # starting weights are uniform integers in [-bound, bound], on the 2^-24 grid
 
 
-class FoldConstants(_Value, frozen=True):
+class FoldConstants(_Value, frozen=True, omit_defaults=True):
     """The constants of docs/fold.md, fixed for the life of a swarm. Grid 2^-16 unless said otherwise."""
 
     eta: int  # server step: how much of a full round of deltas is applied
@@ -57,6 +57,7 @@ class FoldConstants(_Value, frozen=True):
     norm0: int  # of a trainer not yet heard, and beside an even number of norms, grid 2^-24
     window: int  # progress T after which a silent trainer no longer counts as active
     snapshot_every: int  # own updates between snapshots, at most (a count)
+    panel: int = 100  # trainers who publish at a time: of more, these are drawn (a count; left out where it is 100)
 
 
 class Source(_Value, frozen=True):

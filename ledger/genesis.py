@@ -31,6 +31,7 @@ LIMITS: Final = {  # inclusive; on the 2^-16 grid, but for norm0 (2^-24) and a c
     "norm0": (1, MAX_NORM),
     "window": (0, 1024 * GRID_ONE),
     "snapshot_every": (1, 4096),
+    "panel": (4, 4096),  # of less nobody would be the third of it that progress asks for, but the publishers alone
 }
 
 _is_tensor_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,63}").fullmatch  # spelled alike by every JSON encoder

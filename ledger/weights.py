@@ -20,6 +20,11 @@ if everybody showed what it saw; but one person who holds all keys of a house de
   and at the end all comes out at once: fifty guests weighed as much as 43 members).
 - a member of a house is never alone in the world, so its quota is spent from its first update on.
 
+In a crowd, which is when as many others are active as a panel has places (`panel` of genesis), only some publish
+(docs/adr/0004). Who has been admitted and published nothing is no publisher there, n is never below `panel`, and
+progress is counted against a panel, not against all who were heard in the last `window` of it: else T would stand still
+for an origin that meets a thousand others of whom a hundred publish, and with it the quota (measured: docs/scale.md).
+
 The clip is against the middle norm of this update and of the active others. An even number has no middle, so norm0
 joins it, and of two neither sets the limit: a zero or tiny norm of the other must not silence an honest peer, and
 an own huge norm must not be its own measure.
@@ -38,7 +43,7 @@ from typing import Final
 from ledger.entry import GRID_ONE, FoldConstants, PeerId
 from ledger.errors import RemoteError
 
-MAX_ACTIVE: Final = 4096  # n above this needs publishers to be sampled, which this version does not do
+MAX_ACTIVE: Final = 4096  # n above this: more publish than a panel can have places
 ROW_DOMAIN: Final = b"gossip/row/1\n"
 
 
@@ -89,15 +94,19 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
     oldest = progress - constants.window
     active = [c > s or g >= oldest for c, s, g in zip(counts, seen, grown_at, strict=True)]
     grown = [a and c > k for a, c, k in zip(active, counts, credited, strict=True)]
-    if sight.houses:
-        others, new, norms = _by_house(sight, active, grown)
-    else:
-        others, new, norms = sum(active), sum(grown), list(compress(sight.norms, active))
+    others, new, norms = _tally(sight, active, grown)
+    rest = constants.panel - 1
+    if others > rest:
+        active = [a and c > 1 for a, c in zip(active, counts, strict=True)]
+        grown = [a and g for a, g in zip(active, grown, strict=True)]
+        others, new, norms = _tally(sight, active, grown)
+        others = max(others, rest)
     if others >= MAX_ACTIVE:
         raise RemoteError("too many trainers are active at once", why=f"{others + 1}, the limit is {MAX_ACTIVE}")
 
-    if new and 3 * new >= others:
-        gained = GRID_ONE * new // others
+    measure = min(others, rest)  # of progress
+    if new and 3 * new >= measure:
+        gained = min(GRID_ONE, GRID_ONE * new // measure)
         progress += gained
         spent = max(0, spent - (constants.leak * gained >> 16))
         credited = counts
@@ -126,6 +135,13 @@ def weigh(constants: FoldConstants, row: Row, sight: Sight, norm: int) -> Weighe
     if sight.house:  # after the minimum, so that fifty times a fiftieth is never more than one
         weight //= 1 + sight.houses.count(sight.house)
     return Weighed(weight, Row(sight.peers, counts, credited, grown_at, progress, spent), 1 + others, quota, staleness)
+
+
+def _tally(sight: Sight, active: list[bool], grown: list[bool]) -> tuple[int, int, list[int]]:
+    """How many others are active, how many of them have grown, and the norm of each."""
+    if sight.houses:
+        return _by_house(sight, active, grown)
+    return sum(active), sum(grown), list(compress(sight.norms, active))
 
 
 def _by_house(sight: Sight, active: list[bool], grown: list[bool]) -> tuple[int, int, list[int]]:

@@ -461,10 +461,15 @@ class History:
         active = {j for j in others if count[j] > seen[j] or T - grown[j] <= c["window"]}
         active -= {j for j in others if group[j] == group[o]}
         n = 1 + len({group[j] for j in active})
+        panel = c.get("panel", 100)
+        if n > panel:
+            active = {j for j in active if count[j] > 1}
+            n = max(panel, 1 + len({group[j] for j in active}))
+        p = min(n, panel) - 1
         m = 1 + sum(group[j] == group[o] for j in others)
         new = {group[j] for j in active if count[j] > credited[j]}
-        if len(new) > 0 and 3 * len(new) >= n - 1:
-            f = ONE * len(new) // (n - 1)
+        if len(new) > 0 and 3 * len(new) >= p:
+            f = min(ONE, ONE * len(new) // p)
             T += f
             x = max(0, x - (c["leak"] * f >> 16))
             credited = dict(count)

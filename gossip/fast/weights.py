@@ -47,10 +47,13 @@ class Weights:
         progress, spent = self._progress[origin], self._spent[origin]
 
         active = ((counts > seen) | (grown_at >= progress - constants.window)) & others
-        known = int(active.sum())
-        new = int((active & (counts > credited)).sum())
-        if new and 3 * new >= known:
-            gained = GRID_ONE * new // known
+        known, rest = int(active.sum()), constants.panel - 1
+        if known > rest:
+            active &= counts > 1
+            known = max(int(active.sum()), rest)
+        new, measure = int((active & (counts > credited)).sum()), min(known, rest)
+        if new and 3 * new >= measure:
+            gained = min(GRID_ONE, GRID_ONE * new // measure)
             progress += gained
             spent = max(0, spent - (constants.leak * gained >> 16))
             credited[:] = counts

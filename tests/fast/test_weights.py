@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,11 +29,11 @@ STEP = st.tuples(
 
 
 @settings(max_examples=80)
-@given(story=st.lists(STEP, max_size=60), eta=st.sampled_from([0.5, 1.0, 3.0]))
+@given(story=st.lists(STEP, max_size=60), eta=st.sampled_from([0.5, 1.0, 3.0]), panel=st.sampled_from([2, 3, 100]))
 def test_rows_as_arrays_give_the_weights_of_the_ledger_to_the_last_bit(
-    story: list[tuple[int, int, int, int, int]], eta: float
+    story: list[tuple[int, int, int, int, int]], eta: float, panel: int
 ) -> None:
-    constants = fold_constants(eta=eta, norm0=VALUE_ONE)
+    constants = msgspec.structs.replace(fold_constants(eta=eta, norm0=VALUE_ONE), panel=panel)
     fast = Weights(constants, PEERS)
     rows = [START] * PEERS
     known = np.zeros((PEERS, PEERS), dtype=np.int64)

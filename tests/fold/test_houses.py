@@ -179,7 +179,10 @@ def test_a_house_of_thousands_stops_nobody():
     origin.meet(A)
     origin.meet(*(name(100 + number) for number in range(MAX_ACTIVE)), house=SPONSOR)
     assert origin.publish().active == 3
-    origin.meet(*(name(100_000 + number) for number in range(MAX_ACTIVE)))
+    many = [name(100_000 + number) for number in range(MAX_ACTIVE)]
+    origin.meet(*many)
+    assert origin.publish().active == origin.fold.panel  # (they were admitted; whether any of them publishes is open)
+    origin.hear(*many)
     with pytest.raises(RemoteError, match="too many"):
         origin.publish()
 

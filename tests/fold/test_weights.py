@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.delta import Delta, encode
+from ledger.canonical import encode
+from ledger.delta import Delta
+from ledger.delta import encode as encode_delta
 from ledger.entry import GRID_ONE, FoldConstants
 from ledger.errors import RemoteError
 from ledger.weights import MAX_ACTIVE, START, Row, Sight, Weighed, row_hash, weigh
+from tests.fold.stories import history_of, named_weights, random_blob
 from tests.fold.toy import Swarm, constants
 
 NORM = 1 << 20
@@ -111,7 +116,7 @@ def test_of_two_a_huge_delta_does_not_set_its_own_limit():
 
 def test_a_zero_update_in_a_real_log_leaves_the_other_trainer_its_weight():
     swarm = Swarm(["ann"])
-    swarm["ann"].publish_blob(encode(Delta(16, (), (), ())))
+    swarm["ann"].publish_blob(encode_delta(Delta(16, (), (), ())))
     swarm.exchange()
     after = swarm.founder.publish(np.full(16, 0.5))
     fold = swarm.founder.replica.genesis.fold
@@ -244,9 +249,10 @@ def test_progress_is_never_more_than_the_others_published(story: list[int]):
     assert origin.row.progress <= most * GRID_ONE
 
 
-def test_more_active_trainers_than_this_version_samples_are_refused():
+def test_more_publishers_than_a_panel_can_have_places_are_refused():
     origin = Origin()
     origin.meet(*map(name, range(MAX_ACTIVE)))
+    origin.hear(*map(name, range(MAX_ACTIVE)))
     with pytest.raises(RemoteError, match="too many"):
         origin.publish()
 
@@ -269,3 +275,97 @@ def test_a_row_is_named_by_all_it_holds():
         Row((A, B), (1, 2), (1, 1), (0, 5), 8, 9), Row((A, B), (1, 2), (1, 1), (0, 5), 7, 8),
     ]  # fmt: skip
     assert len({row_hash(each) for each in [row, *others]}) == 7
+
+
+# ------------------------------------------------------------------ crowds: a panel publishes, and the others do not
+
+
+def crowd(panel: int = 10, members: int = 100) -> Origin:
+    origin = Origin(constants(panel=panel))
+    origin.meet(*map(name, range(members)))
+    return origin
+
+
+def test_in_a_crowd_of_whom_a_panel_publishes_n_is_the_panel_from_the_first_update_on():
+    origin = crowd()
+    for turn in range(40):
+        assert origin.publish().active == 10
+        origin.hear(*map(name, range(9)))
+        assert origin.row.progress == turn * GRID_ONE  # a panel has moved, so everybody has
+    assert origin.publish().quota == GRID_ONE
+
+
+def test_without_panels_an_origin_that_meets_a_crowd_would_weigh_a_tenth_and_lose_its_quota():
+    """Why there is a rule for crowds at all: the one for smaller swarms, by a panel as large as the crowd."""
+    origin = crowd(panel=4096)
+    for _ in range(40):
+        origin.publish()
+        origin.hear(*map(name, range(9)))
+    last = origin.publish()
+    assert last.active == 101
+    assert origin.row.progress == GRID_ONE
+    assert last.quota < GRID_ONE // 5
+
+
+def test_who_comes_back_to_the_panel_weighs_as_much_as_the_others_after_a_window_of_progress():
+    origin = crowd()
+    origin.publish()
+    origin.hear(*map(name, range(100)))  # while it rested each of them published
+    found = []
+    for turn in range(12):
+        found.append(origin.publish().active)
+        origin.hear(*map(name, range(9)))
+        assert origin.row.progress == (turn + 1) * GRID_ONE
+    assert found[0] == 101
+    assert found[-1] == 10
+
+
+def test_in_a_crowd_who_hides_all_others_weighs_as_a_publisher_and_spends_its_quota():
+    hidden, honest = crowd(), crowd()
+    for _ in range(200):
+        honest.hear(*map(name, range(9)))
+        fair, mine = honest.publish(), hidden.publish()
+        assert mine.weight <= fair.weight
+    one = crowd()
+    one.hear(name(0))
+    for _ in range(50):
+        one.publish()
+    assert one.publish().quota < GRID_ONE // 4
+
+
+@given(
+    panel=st.integers(4, 12), larger=st.integers(0, 50),
+    story=st.lists(st.lists(st.integers(0, 8), max_size=5), max_size=40),
+)  # fmt: skip
+def test_a_panel_that_nobody_fills_changes_nothing(panel: int, larger: int, story: list[list[int]]):
+    """Swarms of at most `panel` trainers: bit for bit the same, whatever their panel is."""
+    members = min(panel - 1, 9)
+    one, other = crowd(panel, members), crowd(panel + larger, members)
+    for heard in story:
+        for origin in (one, other):
+            origin.hear(*(name(peer) for peer in heard if peer < members))
+        assert one.publish() == other.publish()
+
+
+def test_a_genesis_without_a_panel_is_spelt_as_it_always_was():
+    fold = constants()
+    assert fold.panel == 100
+    assert b"panel" not in encode(fold)
+    assert b'"panel":12' in encode(msgspec.structs.replace(fold, panel=12))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_a_crowd_a_second_implementation_finds_the_same_weights(seed: int):
+    luck = Random(seed)
+    swarm = Swarm([f"peer-{number}" for number in range(9)], fold=constants(panel=4))
+    panel: list[str] = []
+    for turn in range(60):
+        if turn % 15 == 0:
+            panel = luck.sample(sorted(swarm.peers), 4)
+        peer = swarm[luck.choice(panel)]
+        peer.fetch(swarm[luck.choice(sorted(swarm.peers))])
+        peer.publish_blob(random_blob(luck, 16, exponent=-10), view=peer.replica.heads())
+    swarm.exchange()
+    history = history_of(swarm)
+    assert history.weight == named_weights(swarm.founder.replica)
+    assert max(history.active.values()) > 4
