@@ -60,6 +60,7 @@ WORDS: Final = {
     "compiling": "Compiling the training step.",
     "joining": "Joining: peers find one another by mDNS and open WebRTC links.",
     "training": "Training: each peer learns from its own data; only weight changes travel.",
+    "undrawn": "Resting: more would train than publish at a time, and this peer is not drawn now.",
     "observing": "Observing: without data this peer keeps and checks the ledger.",
     "draining": "Finishing: no new rounds; the last updates travel to everybody.",
     "drained": "Finished: every update made has arrived.",

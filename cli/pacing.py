@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ def pacing(own: Mapping[str, Any]) -> list[str]:
     pace = own.get("pace")
     if not pace:
         return []
+    if (panel := own.get("panel")) and not panel["drawn"]:
+        left = max(0.0, panel["until"] - time.time())
+        share = f"{panel['places']:,} of {panel['trainers']:,}"
+        return [f"not drawn: {share} publish at a time, next draw in {left / 60:.0f} min"]
     said = [f"pace {plain(pace['tempo'], 8)}"]
     if pace["declared"]:
         speed = f", {pace['steps_s']:,.3g} steps/s" if pace["steps_s"] else ""

@@ -7,12 +7,14 @@ the same. The shell builds one PeerConfig and never changes it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from gossip.limits import DEFAULT, Limits
 from gossip.wire.frames import MAX_BORROWERS
 from ledger.entry import PeerId
 from ledger.errors import LocalError
+
+MAX_WINDOW_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class PeerConfig:
 
     min_round_s: float = 0.0
     """Seconds from the start of one round to the start of the next, at least. 0: as fast as training goes."""
+
+    window_s: float = 600.0
+    """Seconds for which a trainer publishes, or does not, where more would than the swarm has places for
+    (docs/adr/0004): everybody's alike, or others count us as not drawn. Of some hundred rounds, for the first eight or
+    so after a rest weigh little."""
 
     adapts: bool = True
     """Local steps, the share of the model published and the number of links follow what machines and lines can do
@@ -135,6 +142,8 @@ class PeerConfig:
             raise LocalError("the inviter's public key is not 32 bytes")
         if min(self.min_round_s, self.relay_s) < 0 or min(self.rotate_s, self.digest_s, self.request_s) <= 0:
             raise LocalError("a peer cannot wait a negative time", next_step="use seconds above 0")
+        if not 1 <= self.window_s <= MAX_WINDOW_S:
+            raise LocalError("nobody can publish by turns like that", next_step="use windows of 1 s to a day")
         if self.lease_s <= 0 or max(len(self.lend_to), len(self.borrow_from)) > MAX_BORROWERS:
             raise LocalError("these leases make no sense", next_step=f"lend to at most {MAX_BORROWERS} peers")
         if (self.keep_updates or 0) < 0 or self.prune_step < 1:

@@ -9,11 +9,12 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gossip.node.learning import Learning
-from gossip.peer.status import Looked, PaceStatus, PeerStatus, Pruned, Sums
+from gossip.peer.status import Looked, PaceStatus, PanelStatus, PeerStatus, Pruned, Sums
 from gossip.transport.pool import LinkPool
 
 
@@ -50,6 +51,7 @@ def report(
         "machine": dict(machine or {}),
         "paused": peer.paused if peer else "",
         "absent": [{"peer": one.peer, "name": one.name, "since": one.since} for one in (peer.absent if peer else ())],
+        "panel": _panel(peer.panel if peer else None),
         "pace": _pace(peer.pace if peer else None),
         "profile": _profile(peer.pace if peer else None),
         "links": [
@@ -127,6 +129,10 @@ def report(
             for line in (peer.tail if peer else ())
         ],
     }
+
+
+def _panel(panel: PanelStatus | None) -> dict[str, Any] | None:
+    return asdict(panel) if panel is not None else None
 
 
 def blobs_of(kept: tuple[int, int], pruned: Pruned | None, lacking: int = 0) -> dict[str, Any]:

@@ -75,6 +75,7 @@ from gossip.peer.links import Links
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.panel import Panel
 from gossip.peer.presence import Presence
 from gossip.peer.profile import Line, Profile, links_for
 from gossip.peer.pruning import Pruning
@@ -83,7 +84,7 @@ from gossip.peer.reception import Reception
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
-from gossip.peer.status import Absent, LinkStatus, PaceStatus, PeerStatus, State, TrainerPace
+from gossip.peer.status import Absent, LinkStatus, OutOfTurn, PaceStatus, PanelStatus, PeerStatus, State, TrainerPace
 from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.welcome import Welcome
@@ -158,8 +159,9 @@ class Peer:
         self._admission.branches = self._strands
         self._profile = Profile()
         self._presence = Presence(self_id, replica)
+        self._panel = Panel(self_id, replica, config.window_s, out)
         self._rounds = Rounds(
-            config, book, self._author, out, self._expected, self._profile, self._line
+            config, book, self._author, out, self._expected, self._profile, self._line, self._panel
         )  # fmt: skip
         self._witnessing = Witnessing(
             config, self._author, book, self._links, shelf, out, self._blobs.find, luck, lambda: self._members,
@@ -308,6 +310,7 @@ class Peer:
         self._following.tick(now)
         self._leading.tick(now)
         self._borrowing.tick(now)
+        self._panel.look(now)
         self._author.attempt(
             lambda: self._author.change_key(now),
             lambda: self._rounds.come_in(now),
@@ -366,6 +369,7 @@ class Peer:
         if checked.log != self._author.own:
             self._profile.held(peer_of(checked.log), checked.seq, self._now)
         self._chronicle.refuse(checked)
+        self._panel.saw(checked)
         self._heard(checked)
 
     def _heard(self, checked: Checked) -> None:
@@ -451,6 +455,8 @@ class Peer:
             return "joining"
         if self._rounds.training:
             return "training"
+        if self._rounds.can_train and self._panel.rests:
+            return "undrawn"
         return "resting" if self._rounds.can_train else "observing"
 
     def _pace_status(self) -> PaceStatus:
@@ -474,6 +480,16 @@ class Peer:
                 )
                 for peer, trainer in profile.trainers()
             ),
+        )  # fmt: skip
+
+    def _panel_status(self) -> PanelStatus | None:
+        turn = self._panel.turn
+        if turn is None or not turn.is_sampled:
+            return None
+        undrawn = sorted(self._panel.undrawn.items())
+        return PanelStatus(
+            turn.is_drawn, turn.places, turn.trainers, turn.until,
+            tuple(OutOfTurn(peer, self._chronicle.name(peer), updates) for peer, updates in undrawn),
         )  # fmt: skip
 
     def status(self) -> PeerStatus:
@@ -515,8 +531,11 @@ class Peer:
             looked=replace(self._chronicle.looked),
             paused=rounds.paused,
             absent=tuple(
-                Absent(peer, self._chronicle.name(peer), since) for peer, since in self._presence.absent(self._now)
+                Absent(peer, self._chronicle.name(peer), since)
+                for peer, since in self._presence.absent(self._now)
+                if self._panel.is_due(peer, self._now)
             ),
+            panel=self._panel_status(),
             pace=self._pace_status(),
             refusals=tuple(self._chronicle.refusals),
             pruned=self._pruning.status,

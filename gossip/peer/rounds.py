@@ -33,6 +33,7 @@ from gossip.peer.arrival import Arrival, Borrowed
 from gossip.peer.author import Author, chain
 from gossip.peer.book import Book
 from gossip.peer.outbox import Outbox
+from gossip.peer.panel import Panel
 from gossip.peer.profile import Line, Profile
 from gossip.peer.tempo import Tempo
 from ledger.chain import LogId, peer_of
@@ -55,7 +56,7 @@ class Rounds:
 
     def __init__(
         self, config: PeerConfig, book: Book, author: Author, out: Outbox, missing: Callable[[], int], profile: Profile,
-        line: Callable[[], Line],
+        line: Callable[[], Line], panel: Panel,
     ) -> None:  # fmt: skip
         self._config = config
         self._book = book
@@ -64,6 +65,7 @@ class Rounds:
         self._missing = missing
         self._profile = profile
         self._line = line
+        self._panel = panel
         self.tempo = Tempo(config.tempo, out)
         self.density = 0  # of the newest round, thousandths of the declared share; 0: all of it
         self._blob_bytes = 0  # of the newest own update
@@ -384,7 +386,10 @@ class Rounds:
             return  # train once it is stored
         if self.paused or self._finished is not None:
             return
-        if now < self._rest_until:
+        if (look_at := self._panel.rests_until(now)) is not None:
+            self._profile.rested()
+            self._out.timer(TIMER, look_at)
+        elif now < self._rest_until:
             self._out.timer(TIMER, self._rest_until)
         elif now < self._wait_until and self._missing():
             self._out.heed(now)  # what is missing may come, or be given up

@@ -43,7 +43,9 @@ from ledger.entry import (
 from ledger.policy_words import say_judged
 from ledger.replica import Checked
 
-State = Literal["joining", "revoked", "expired", "observing", "training", "resting", "draining", "drained"]
+State = Literal[
+    "joining", "revoked", "expired", "observing", "training", "resting", "undrawn", "draining", "drained"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,24 @@ class Pruned:
     owed: int  # terms that are to be moved and whose deltas are not here
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfTurn:
+    peer: PeerId
+    name: str
+    updates: int
+
+
+@dataclass(frozen=True, slots=True)
+class PanelStatus:
+    """Who publishes now, in a swarm where not everybody does (panel.py)."""
+
+    drawn: bool  # whether this peer does
+    places: int
+    trainers: int
+    until: float  # the end of this peer's window, by its own clock
+    undrawn: tuple[OutOfTurn, ...]  # who published though it was not drawn, since the start
+
+
 @dataclass(slots=True)
 class Looked:
     """How often this peer asked others to show records and judged their entries, and they its own."""
@@ -175,6 +195,7 @@ class PeerStatus:
     pace: PaceStatus | None = None
     paused: str = ""  # why no round begins; "": they do
     absent: tuple[Absent, ...] = ()  # of those who are to publish
+    panel: PanelStatus | None = None  # None: all of them do
     sums: Sums = field(default_factory=Sums)
     pruned: Pruned | None = None  # None: every delta is here
     lacking: int = 0  # blobs wanted that everybody linked with us says not to have

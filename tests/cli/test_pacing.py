@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from cli.pacing import pacing
 from tests.cli.test_live import board, drawn, status
 
@@ -25,3 +27,9 @@ def test_what_holds_a_peer_back_is_said() -> None:
     assert "line full at 90" in line
     assert "line full" not in pacing({"pace": PACE})[0]
     assert "publishes" not in pacing({"pace": PACE})[0]
+
+
+def test_who_is_not_drawn_to_publish_is_said_to_rest_and_until_when() -> None:
+    panel = {"drawn": False, "places": 100, "trainers": 1204, "until": time.time() + 345, "undrawn": []}
+    assert pacing({"pace": PACE, "panel": panel}) == ["not drawn: 100 of 1,204 publish at a time, next draw in 6 min"]
+    assert pacing({"pace": PACE, "panel": {**panel, "drawn": True}}) == pacing({"pace": PACE})

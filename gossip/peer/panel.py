@@ -1,0 +1,126 @@
+"""Who publishes now, where more would than a swarm has use for: each trainer draws for itself, and anybody can check.
+
+    trainers <= places: everybody publishes
+    else, in window w of a peer:  SHA-256("gossip/panel/1\\n" | swarm | u64be w | peer) / 2^256 < places / trainers
+                                  --> it is drawn
+
+    swarm 00..00, peer 11..11: its windows of 600 s begin 68 s before the clock's; w = 1 at 750 s (a test reads this)
+
+Bytes received grow with the number of publishers, and accuracy does not (docs/scale.md), so at most about `places` of
+genesis publish at a time. A panel stays for a window of many rounds: a weight is eta / n with n those who were heard of
+lately, so drawing anew for each round would leave n near all trainers, and learning as much slower. Each peer's windows
+begin at a moment of its own, so that of a panel a little changes at a time.
+
+Rules kept here: values in, values out; a ticket depends on nothing that anybody can choose after it enrolled (before
+that it can be chosen: docs/adr/0004). More trainers never draw who was not drawn with fewer, nor more places fewer.
+Nobody is kept from publishing by force: who does so undrawn is one more among n, and is counted (Panel.saw). It refuses
+to know rounds, and what is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from gossip.peer.outbox import Outbox
+from ledger.chain import peer_of
+from ledger.entry import Hash, PeerId, Update
+from ledger.replica import Checked, Replica
+
+DOMAIN: Final = b"gossip/panel/1\n"
+PHASE_DOMAIN: Final = b"gossip/panel/phase/1\n"
+LOOK_S: Final = 1.0  # between looks how many trainers there are
+LEAST_S: Final = 0.01  # until the next look, whatever rounding makes of the end of a window
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a peer has drawn."""
+
+    is_drawn: bool
+    places: int
+    trainers: int
+    until: float  # the end of the window, by the clock that was asked with
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether not everybody publishes."""
+        return self.trainers > self.places
+
+
+def phase_s(swarm: Hash, peer: PeerId, window_s: float) -> float:
+    """How much sooner than the clock's a peer's windows begin, 0 to `window_s`."""
+    drawn = sha256(PHASE_DOMAIN + bytes.fromhex(swarm) + bytes.fromhex(peer)).digest()
+    return int.from_bytes(drawn[:4], "big") / (1 << 32) * window_s
+
+
+def window_of(swarm: Hash, peer: PeerId, at: float, window_s: float) -> int:
+    """The number of a peer's window at a time."""
+    return int((at + phase_s(swarm, peer, window_s)) // window_s)
+
+
+def is_drawn(swarm: Hash, peer: PeerId, window: int, places: int, trainers: int) -> bool:
+    """Whether a peer publishes in a window of its own, where `trainers` could."""
+    if trainers <= places:
+        return True
+    ticket = sha256(DOMAIN + bytes.fromhex(swarm) + (window % (1 << 64)).to_bytes(8, "big") + bytes.fromhex(peer))
+    return int.from_bytes(ticket.digest(), "big") * trainers < places << 256
+
+
+def turn_of(swarm: Hash, peer: PeerId, at: float, window_s: float, places: int, trainers: int) -> Turn:
+    """What a peer has drawn for now, and until when."""
+    window = window_of(swarm, peer, at, window_s)
+    until = (window + 1) * window_s - phase_s(swarm, peer, window_s)
+    return Turn(is_drawn(swarm, peer, window, places, trainers), places, trainers, max(until, at))
+
+
+class Panel:
+    """The draws of one peer, and what it saw of the others'."""
+
+    def __init__(self, own: PeerId, replica: Replica, window_s: float, out: Outbox) -> None:
+        self._own, self._replica, self._window_s, self._out = own, replica, window_s, out
+        self._look_at = 0.0
+        self._has_told = True  # that this peer is drawn, as everybody is at first
+        self.turn: Turn | None = None  # None: before genesis is here
+        self.undrawn: dict[
+            PeerId, int
+        ] = {}  # updates that others published though they were not drawn, since the start
+
+    def look(self, now: float) -> None:
+        """See what was drawn for now, and among how many."""
+        replica, turn = self._replica, self.turn
+        if replica.has_genesis and (turn is None or now >= min(self._look_at, turn.until)):
+            places, trainers = replica.constants.panel, len(replica.trainers())
+            self.turn = turn_of(replica.swarm, self._own, now, self._window_s, places, trainers)
+            self._look_at = now + LOOK_S
+
+    @property
+    def rests(self) -> bool:
+        """Whether others publish now, and this peer does not."""
+        return self.turn is not None and not self.turn.is_drawn
+
+    def rests_until(self, now: float) -> float | None:
+        """When a trainer that is not drawn looks again; None: it publishes. What changed is told."""
+        turn = self.turn
+        if turn is not None and turn.is_drawn is not self._has_told:
+            self._has_told = turn.is_drawn
+            self._out.note("panel", drawn=turn.is_drawn, places=turn.places, trainers=turn.trainers, until=turn.until)
+        return max(min(turn.until, self._look_at), now + LEAST_S) if turn is not None and self.rests else None
+
+    def is_due(self, peer: PeerId, now: float) -> bool:
+        """Whether that peer is to publish now, as far as we know."""
+        turn, swarm = self.turn, self._replica.swarm
+        window = window_of(swarm, peer, now, self._window_s)
+        return turn is None or is_drawn(swarm, peer, window, turn.places, turn.trainers)
+
+    def saw(self, checked: Checked) -> None:
+        """An update was admitted. Its author says when it was made, and its past how many trainers there were; a round
+        that was begun in the window before may end in this one."""
+        trainers, places = len(checked.outcome.tip.trainers), self._replica.constants.panel
+        if trainers <= places or not isinstance(checked.entry, Update) or checked.log == self._own:
+            return
+        swarm, peer = self._replica.swarm, peer_of(checked.log)
+        window = window_of(swarm, peer, checked.entry.time, self._window_s)
+        if not any(is_drawn(swarm, peer, one, places, trainers) for one in (window, window - 1)):
+            self.undrawn[peer] = self.undrawn.get(peer, 0) + 1
