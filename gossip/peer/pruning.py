@@ -3,6 +3,7 @@
     a `final` is admitted --enough more than before?--> sums of its past, right by its hash --KeepBase--> disk
                                                                                              `DropBlobs, behind it
     a term in the base moves --owed--> its delta is asked for --here--> moved, kept again --> the sum is a model again
+    a delta is wanted that all others have let go of --for SAY_S--> its owner is told
 
 Rules kept here: the base is on its way to the disk before the first delta is let go of, in the order of effects;
 bounded work, and never while we are catching up ourselves. Which deltas may go is shedding.py's business; entries never
@@ -28,6 +29,7 @@ from ledger.entry import AnyEntry, Finality, Hash, Update
 AT_ONCE: Final = 1024  # deltas let go of in one write, so that no entry waits long for the disk
 FEW: Final = 64  # entries missing: who lacks more is catching up
 LOOK_S: Final = 1.0
+SAY_S: Final = 10.0  # that nobody linked has what is wanted: somebody who does may be on the way
 MAX_TERMS: Final = 4096  # moved to get from the fold to the base: a second or so
 MAX_BYTES: Final = 64 * 1024 * 1024  # of deltas read for it
 TIMER: Final = "pruning"
@@ -48,6 +50,8 @@ class Pruning:
         self._going: list[Hash] = []
         self._look_at = 0.0
         self._is_told = False
+        self._lacking_since: float | None = None
+        self._is_said = False
 
     def learn(self, entry: AnyEntry) -> None:
         """An entry was admitted, or read back from the store."""
@@ -61,6 +65,7 @@ class Pruning:
     def tick(self, now: float) -> None:
         """Move what is owed and here, ask for the rest, and let go of what may go."""
         self._pay()
+        self._say(now)
         if not self._is_new and not self._going:
             return
         if now < self._look_at or self._missing() > FEW:
@@ -74,6 +79,22 @@ class Pruning:
             going, self._going = self._going[:AT_ONCE], self._going[AT_ONCE:]
             self._out.put(DropBlobs(tuple(going)))
             self._out.timer(TIMER, self._look_at)
+
+    def _say(self, now: float) -> None:
+        """Tell that nobody has what is wanted, instead of waiting without a word."""
+        lacking = self._blobs.lacking()
+        if not lacking:
+            self._lacking_since, self._is_said = None, False
+        elif self._lacking_since is None:
+            self._lacking_since = now
+            self._out.timer(TIMER, now + SAY_S)
+        elif not self._is_said and now >= self._lacking_since + SAY_S:
+            self._is_said = True
+            self._out.note(
+                "trouble",
+                text=f"{lacking} deltas are wanted that nobody linked with this peer has any more: it cannot fold what "
+                "comes after them, and publishes nothing, until a member that keeps everything is online",
+            )  # fmt: skip
 
     def _begin(self) -> None:
         """Move the base up to the newest final, if that is worth it."""

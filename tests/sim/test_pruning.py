@@ -8,6 +8,7 @@ import pytest
 
 from gossip.config import PeerConfig
 from gossip.events import Revoking
+from gossip.peer import arrival
 from gossip.sim import Crash, Scenario, SimReport, SimSwarm
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
@@ -106,6 +107,27 @@ def test_where_nobody_keeps_everything_it_says_what_it_lacks_and_gives_no_model_
         assert status.pruned.owed > 0
         assert status.lacking > 0
     assert swarm.invariants.broken == []
+
+
+def test_a_newcomer_whom_nobody_can_give_the_past_says_so_and_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the model of a final snapshot to show meanwhile, for as long as that takes."""
+    monkeypatch.setattr(arrival, "LONGEST_S", 5.0)
+    crashes = tuple(Crash(peer, 8.0, 0.5) for peer in (0, 1, 2))
+    config = replace(PRUNING.config, far_entries=30)
+    swarm = SimSwarm(
+        replace(PRUNING, late={3: 9.5}, prunes={0: 0, 1: 0, 2: 0}, crashes=crashes, config=config, settle_s=18.0)
+    )
+    swarm.run()
+    machine = swarm.peers[3].machine
+    assert machine is not None
+    status = machine.status()
+    assert status.lacking > 0
+    assert status.missing > 0
+    assert status.model == "from a snapshot, being verified"
+    told = [fields["text"] for _, peer, kind, fields in swarm.notes if (peer, kind) == (3, "trouble")]
+    assert len(told) == 1
+    assert "nobody linked with this peer has any more" in told[0]
+    assert all(peer.book is not None and peer.book.model_hash() for peer in swarm.peers[:3])
 
 
 def test_a_newcomer_gets_what_the_others_let_go_of_from_the_one_who_keeps_everything() -> None:
