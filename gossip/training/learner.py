@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gossip.training import sparse
 from gossip.training.blocks import Block, Inputs, Sampler
 from gossip.training.coverage import Coverage
 from gossip.training.metrics import Scored
@@ -46,19 +47,30 @@ class Learner:
             settings.update("jax_compilation_cache_dir", str(cache))
             settings.update("jax_persistent_cache_min_compile_time_secs", 0.0)
             settings.update("jax_persistent_cache_min_entry_size_bytes", 0)
-        self._use(step_of(spec, coverage))
+            settings.update("jax_persistent_cache_enable_xla_caches", "")  # (of GPUs) would put the path into each key
+        if sparse.allows(spec):
+            self._use_run(sparse.run_of(spec, mean_of(coverage)))
+        else:
+            self._use(step_of(spec, coverage))
 
     def _use(self, step: Step) -> None:
         """Make rounds of this step."""
+
+        def run(state: State, batches: tuple[jax.Array, ...]) -> State:
+            return jax.lax.scan(step, state, batches)[0]
+
+        self._use_run(run)
+
+    def _use_run(self, run: sparse.Run) -> None:
+        """Make rounds that run so through their batches."""
         optimiser = optimiser_of(self.spec)
 
         def whole(theta: jax.Array, *batches: jax.Array) -> jax.Array:
-            (theta, _), _ = jax.lax.scan(step, (theta, optimiser.init(theta)), batches)
+            theta, _ = run((theta, optimiser.init(theta)), batches)
             return theta
 
         def stretch(state: State, *batches: jax.Array) -> State:
-            state, _ = jax.lax.scan(step, state, batches)
-            return state
+            return cast(State, run(state, batches))
 
         self._jitted = jax.jit(whole)
         self._round: Callable[..., jax.Array] = self._jitted
@@ -138,7 +150,8 @@ def optimiser_of(spec: ModelSpec) -> optax.GradientTransformation:
 def loss_of(
     spec: ModelSpec, coverage: Coverage | None = None
 ) -> Callable[[jax.Array, tuple[jax.Array, ...]], jax.Array]:
-    """The mean loss of a batch as Sampler.take gives it. With `coverage` a label beyond the classes says: none."""
+    """The mean loss of a batch as Sampler.take gives it."""
+    mean_loss = mean_of(coverage)
 
     def loss(theta: jax.Array, batch: tuple[jax.Array, ...]) -> jax.Array:
         tensors = split(theta, spec)
@@ -149,7 +162,15 @@ def loss_of(
             first = grams.sum(1) * scales[:, None] + MARK_SCALE * tensors[0][marks].sum(1)
         else:
             (first,) = inputs
-        logits = forward(jnp, spec, tensors, first)
+        return mean_loss(forward(jnp, spec, tensors, first), labels)
+
+    return loss
+
+
+def mean_of(coverage: Coverage | None) -> sparse.MeanLoss:
+    """The mean loss of logits and labels; with `coverage` a label beyond the classes says: none."""
+
+    def mean_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
         mean: jax.Array
         if coverage is None:
             mean = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
@@ -159,7 +180,7 @@ def loss_of(
             mean = -jnp.take_along_axis(jnp.concatenate([known, silent], axis=1), labels[:, None], axis=1).mean()
         return mean
 
-    return loss
+    return mean_loss
 
 
 def step_of(spec: ModelSpec, coverage: Coverage | None = None) -> Step:

@@ -14,9 +14,10 @@ from sklearn.datasets import load_digits
 
 from gossip.filterlists.split import Share, write_demo
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.training import sparse
 from gossip.training.blocks import Bags
 from gossip.training.divergence import Diverged
-from gossip.training.learner import padding_of
+from gossip.training.learner import Learner, padding_of, step_of, width_of
 from gossip.training.protocol import OwnData
 from gossip.training.scoring import forward, probabilities, split
 from gossip.training.session import Session
@@ -254,3 +255,38 @@ def test_four_unequal_peers_close_most_of_the_gap_to_pooled_data(cache: Path, tm
     assert gap.closed > 0.8
     assert gap.closed_on_average > 0.7
     assert gap.largest_update * 50 <= 4 * ModelSpec.parse(FILTERLIST).parameters
+
+
+@pytest.mark.parametrize("units", [3, 8])
+def test_touching_only_the_rows_of_a_batch_is_the_dense_step(units: int) -> None:
+    """Plain SGD: with momentum, decay or Adam rows move that no batch names, and rounds are dense."""
+    layers = [{"kind": "embedding_bag", "buckets": 1024, "units": units}]
+    if units != 3:
+        layers += [{"kind": "relu"}, {"kind": "dense", "units": 3}]
+    features = {"kind": "url-grams/1", "buckets": 1024, "grams_per_row": 16}
+    plain = ModelSpec.parse(
+        changed(SMALL, layers=layers, features=features, optimiser={"kind": "sgd", "rate": 0.3}, batch=4, local_steps=6)
+    )
+    luck, counts = np.random.default_rng(0), np.arange(40) % 30
+    bags = Bags(
+        luck.integers(0, 500, counts.sum()).astype(np.uint16), np.concatenate(([0], np.cumsum(counts))),
+        luck.integers(0, 500, (40, 5)).astype(np.uint16), (np.arange(40) % 3).astype(np.uint8),
+    )  # fmt: skip
+    touching, dense = Learner(plain), Learner(plain)
+    dense._use(step_of(plain))
+    start = luck.normal(0, 0.1, plain.parameters).astype(np.float32)
+    for steps in (6, 5):  # as declared, and in stretches
+        rows = luck.permutation(40)[: 4 * steps].astype(np.int64)
+        batches = tuple(
+            array.reshape(steps, 4, *array.shape[1:])
+            for array in bags.take(rows, width_of(plain), padding_of(plain), luck)
+        )
+        moved = touching.round(start, batches)
+        np.testing.assert_allclose(moved, dense.round(start, batches), rtol=1e-5, atol=1e-6)
+        named = np.unique(np.concatenate([batches[0].ravel(), batches[2].ravel()]))
+        rows_moved = np.flatnonzero((moved != start)[: 1024 * units].reshape(1024, units).any(1))
+        assert set(rows_moved) <= set(named.tolist())
+        assert len(rows_moved) > 10
+    for declared in ({"kind": "sgd", "rate": 0.3, "momentum": 0.5}, {"kind": "adam", "rate": 0.3}):
+        assert not sparse.allows(ModelSpec.parse(changed(plain.text, optimiser=declared)))
+    assert not sparse.allows(ModelSpec.parse(changed(plain.text, optimiser={"kind": "sgd", "rate": 1, "decay": 0.1})))
