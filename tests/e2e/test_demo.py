@@ -180,8 +180,11 @@ def test_cut_short_it_leaves_no_process_behind(machine: Callable[..., Machine], 
     newcomer = machine("newcomer")
     demo = newcomer.start("demo", "--peers", 2, "--seconds", 600, "--json")
     until(lambda: len(nodes(newcomer)) == 2, "both peers run", running=[demo])
-    trainers = [command for command in newcomer.processes().values() if "gossip.training" in command]
-    assert len(trainers) == 2
+
+    def trainers() -> list[str]:
+        return [command for command in newcomer.processes().values() if "gossip.training" in command]
+
+    until(lambda: len(trainers()) == 2, "both peers have started a training process", running=[demo])  # or later
     assert len(newcomer.processes()) == 5  # the demo, two peers, a training process each
     code = demo.end(number)
     assert code == (exits.INTERRUPTED if number is signal.SIGINT else -number)

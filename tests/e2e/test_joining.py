@@ -38,6 +38,7 @@ class Founder:
         assert self.node.event("guest")["words"] == guest.event("knocked")["words"]
         told = self.node.event("guest")
         assert (told["role"], told["how"]) == (role, how)
+        self.node.event("admitted", peer=own)
         kinds = [event["event"] for event in self.node.events]
         assert kinds.index("guest") < kinds.index("admitted")
         with Store.open_readonly(places.store_path(self.place)) as store:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli import control, exits
-from tests.e2e.machines import Machine, Network, networks, requests, status, until
+from tests.e2e.machines import PATIENCE_S, Machine, Network, networks, requests, status, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 
@@ -42,7 +42,7 @@ def test_a_laptop_that_naps_and_then_moves_is_back_by_itself_each_time(
     assert anna.gossip("new", "my-swarm", "--name", "anna").code == exits.OK
     desk = anna.start("run", "--json", "--interface", DESK[0])
     desk.event("ready")
-    invite = (control.ask(here, "invite", role="observer") or {})["ticket"]
+    invite = (control.ask(here, "invite", timeout_s=PATIENCE_S, role="observer") or {})["ticket"]
     lap = berta.start("join", invite, "--name", "berta", "--json", "--dir", there, "--interface", LAP[0])
     assert lap.event("ready")["address"].startswith("10.77.0.1:")
     peer = lap.event("admitted", name="berta")["peer"]
@@ -53,7 +53,7 @@ def test_a_laptop_that_naps_and_then_moves_is_back_by_itself_each_time(
     lap.process.send_signal(signal.SIGCONT)
     nap = lap.event("woke", moved=False)
     assert nap["slept_s"] >= 4
-    control.ask(here, "renew", peer=peer, role="auditor")
+    control.ask(here, "renew", timeout_s=PATIENCE_S, peer=peer, role="auditor")
     lap.event("admitted", role="auditor")  # news arrive
 
     air.ip("address", "del", LAP[1], "dev", LAP[0])
@@ -68,7 +68,7 @@ def test_a_laptop_that_naps_and_then_moves_is_back_by_itself_each_time(
     print(f"linked again {back[0]['time'] - woke['time']:.1f} s after the address was there")
     assert "our address changed" in [e["reason"] for e in lap.events if e["event"] == "link_down"]
     assert status(there)["address"] == woke["address"]
-    control.ask(here, "renew", peer=peer, role="trainer")
+    control.ask(here, "renew", timeout_s=PATIENCE_S, peer=peer, role="trainer")
     lap.event("admitted", role="trainer")
     assert lap.end(signal.SIGTERM) == desk.end(signal.SIGTERM) == exits.OK
 

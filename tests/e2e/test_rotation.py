@@ -39,8 +39,10 @@ def traces(text: str, machines: Iterable[Machine], said: Iterable[Running], but:
                 with suppress(OSError):
                     if text.encode() in Path(f"/proc/{pid}/{name}").read_bytes():
                         found.append(f"{name} of {pid}")
-        files = [path for path in machine.home.rglob("*") if path != but and path.is_file()]
-        found += [str(path) for path in files if text.encode() in path.read_bytes()]
+        for path in machine.home.rglob("*"):
+            with suppress(FileNotFoundError):  # what a node writes under another name first may be gone by now
+                if path != but and path.is_file() and text.encode() in path.read_bytes():
+                    found.append(str(path))
     return found + [line for running in said for line in (*running.out, *running.err) if text in line]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from cli import control, exits
-from tests.e2e.machines import Machine, Running, status, until
+from tests.e2e.machines import PATIENCE_S, Machine, Running, status, until
 from tests.net.lan import ETH, Lan
 from tests.training.small import MODEL, table
 
@@ -32,7 +32,7 @@ class Node:
         return status(self.place)
 
     def ask(self, command: str, **more: Any) -> dict[str, Any]:
-        return dict(control.ask(self.place, command, **more) or {})
+        return dict(control.ask(self.place, command, timeout_s=PATIENCE_S, **more) or {})
 
     def again(self) -> None:
         """Start it again, with what it was given before."""
