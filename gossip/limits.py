@@ -82,7 +82,7 @@ class Limits:
     )  # fmt: skip
     outbox_bytes: int = _limit(
         8 * MIB, "bytes a link", MIB, GIB,
-        "that wait for a peer to take them, before its link ends; an honest one has asked for 3 MiB at most",
+        "that wait for a peer to take them, before its link ends; an honest one has asked for 4 MiB at most",
     )  # fmt: skip
     held_log_bytes: int = _limit(
         256 * KIB, "bytes a log", 128 * KIB, GIB,
@@ -103,7 +103,7 @@ class Limits:
         64, "blobs in all", 8, 4096, "fetched side by side; each holds what has come of it",
     )  # fmt: skip
     transfers_link: int = _limit(
-        8, "blobs a link", 1, 1024, "fetched from one link side by side: 2 MiB in flight fill a fast one",
+        8, "blobs a link", 1, 1024, "fetched from one link side by side: 2 to 3 MiB in flight fill a fast one",
     )  # fmt: skip
     blobs_waiting_bytes: int = _limit(
         64 * MIB, "bytes in all", MIB, 64 * GIB,

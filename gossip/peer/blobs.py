@@ -278,6 +278,14 @@ class Blobs:
         transfer.deadline = now + self._pace.wait_s(link, transfer.failed_on.count(link))
         self._out.send(link, WantBlob(transfer.hash, offset, end - offset))
 
+    def _ask_on(self, transfer: Transfer, link: LinkId) -> None:
+        """The next stretch, while half of the last one is still on its way: so the line never waits for us."""
+        begin = transfer.until
+        transfer.window = min(2 * transfer.window, MAX_WINDOW_BYTES)
+        transfer.until = min(transfer.total, begin + transfer.window)
+        if transfer.until > begin:
+            self._out.send(link, WantBlob(transfer.hash, begin, transfer.until - begin))
+
     def _release(self, transfer: Transfer) -> None:
         """Whoever was asked did not answer: the next one may."""
         if transfer.link is not None:
@@ -333,6 +341,8 @@ class Blobs:
         elif transfer.got >= transfer.until:
             transfer.window = min(2 * transfer.window, MAX_WINDOW_BYTES)
             self._ask(transfer, link, now)
+        elif link == transfer.link and transfer.until - transfer.got <= transfer.window // 2:
+            self._ask_on(transfer, link)
         return True
 
     def _finish(self, transfer: Transfer) -> None:

@@ -8,11 +8,11 @@ What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; each was measur
 - A police: it enforces neither message size nor its receive window, and more (police.py). `_guard` shows every
   packet to the police first, and turns an assertion that a packet trips all the same into RemoteError.
 - A limit to its own sender, which does not look at the far end's window either, and to its acknowledgements.
-- Less patience with a lost packet (`_hurry`), and more with an acknowledgement that waits to be read.
+- Less patience with a lost packet, less in flight than it likes, fewer acknowledgements (aiortc_pace.py).
 - Silence after the end: timers and flush tasks that find the transport closed raise in tasks nobody awaits.
 
-`_limit`, `_guard` and `_hurry` replace methods on this one connection's objects, never on the library's classes. They
-touch names without a promise, so the constructor fails loudly on a release that has moved them.
+`_limit`, `_guard` and aiortc_pace.py replace methods on this one connection's objects, never on the library's classes.
+They touch names without a promise, so the constructor fails loudly on a release that has moved them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from aiortc.rtcsctptransport import SackChunk
 from google_crc32c import value as crc32c
 from OpenSSL import SSL
 
+from gossip.transport.aiortc_pace import acknowledge_less, hurry
 from gossip.transport.description import Description, read_sdp, write_sdp
 from gossip.transport.police import MAX_PACKET_BYTES, WINDOW_BYTES, Police
 from gossip.transport.rawpeer import LABELS, Ears
@@ -35,11 +36,7 @@ from ledger.errors import LinkError, LocalError, RemoteError
 MAX_DATAGRAMS = 2048
 # Of an acknowledgement: aiortc sends 1,500 bytes of a longer one, and the rest in front of the next, for ever behind.
 MAX_GAPS, MAX_DUPLICATES = 200, 50
-# How long an acknowledgement is waited for before all is sent again. aiortc waits 3 s at first, then 1 s or more (RFC
-# 9260), and a swarm says little at a time: each loss costs such a wait. libdatachannel waits 1 s, then 0.2 s or more.
-# At 10% loss and 50 ms each way, 19 of 20 answers were there after 0.6 s in place of 1.1 to 2 s.
-WAIT_FIRST_S, WAIT_LEAST_S, WAIT_MOST_S = 1.0, 0.4, 10.0
-GRACE_S = 0.05  # for what came meanwhile and was not yet read: a busy process is late for everything
+RECORD_KINDS, RECORD_HEADER_BYTES = (20, 63), 13  # first bytes that aiortc hands to OpenSSL
 MAX_DATAGRAM_BYTES = 2048  # aiortc reads 1,500 bytes of a record, and a record adds less than 50
 
 
@@ -59,9 +56,11 @@ class AiortcPeer:
         try:
             sctp: Any = self._pc.sctp
             self._ice = sctp.transport.transport._connection
-            _limit(self._ice, addresses)
-            _guard(sctp, self._broke)
-            _hurry(sctp)
+            records = _Records()
+            _limit(self._ice, addresses, records)
+            _guard(sctp, self._broke, records)
+            hurry(sctp)
+            acknowledge_less(sctp)
         except AttributeError as error:
             raise LocalError(
                 "this release of aiortc is not known to us", why=str(error), next_step="install aiortc 1.16"
@@ -146,7 +145,19 @@ class AiortcPeer:
             self._opened.exception()  # nobody need be waiting
 
 
-def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
+class _Records:
+    """Whether a datagram of this connection ever held anything but one whole DTLS record (RFC 6347): then there may
+    be more to read than aiortc does, and looking costs an exception for each packet."""
+
+    def __init__(self) -> None:
+        self.may_be_several = False
+
+    def saw(self, datagram: bytes) -> None:
+        if RECORD_KINDS[0] <= datagram[0] <= RECORD_KINDS[1]:
+            self.may_be_several |= RECORD_HEADER_BYTES + int.from_bytes(datagram[11:13], "big") != len(datagram)
+
+
+def _limit(ice: Any, addresses: tuple[str, ...], records: _Records) -> None:
     """Host candidates on our addresses only; floods, giants and empty datagrams (they end its receive task) dropped."""
     gather, receive, queue = ice.get_component_candidates, ice.data_received, ice._queue
 
@@ -155,30 +166,14 @@ def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
 
     def receive_some(data: bytes, component: int) -> None:
         if 0 < len(data) <= MAX_DATAGRAM_BYTES and queue.qsize() < MAX_DATAGRAMS:
+            records.saw(data)
             receive(data, component)
 
     ice.get_component_candidates = gather_ours
     ice.data_received = receive_some
 
 
-def _hurry(sctp: Any) -> None:
-    """Send again sooner what was probably lost."""
-    loop, update, expired = asyncio.get_running_loop(), sctp._update_rto, sctp._t3_expired
-
-    def update_sooner(round_trip_s: float) -> None:
-        update(round_trip_s)
-        sctp._rto = min(max(sctp._srtt + 4 * sctp._rttvar, WAIT_LEAST_S), WAIT_MOST_S)
-
-    def expired_after_grace() -> None:
-        sctp._t3_handle = loop.call_later(
-            GRACE_S, expired
-        )  # an acknowledgement cancels it, as it does the timer itself
-
-    sctp._rto = WAIT_FIRST_S
-    sctp._update_rto, sctp._t3_expired = update_sooner, expired_after_grace
-
-
-def _guard(sctp: Any, broke: Callable[[RemoteError], None]) -> None:
+def _guard(sctp: Any, broke: Callable[[RemoteError], None], records: _Records) -> None:
     """Let the police see every packet both ways, and keep a far end's bytes from ending anything but this link."""
     dtls, clock = sctp.transport, asyncio.get_running_loop().time
     handle, send, send_chunk = sctp._handle_data, dtls._send_data, sctp._send_chunk
@@ -203,7 +198,7 @@ def _guard(sctp: Any, broke: Callable[[RemoteError], None]) -> None:
             except Exception as error:  # any other: an assertion or a parser of aiortc's, tripped by these bytes
                 over = True
                 broke(RemoteError("bytes that SCTP does not allow", why=type(error).__name__))
-            data = _more(dtls)
+            data = _more(dtls) if records.may_be_several else b""
 
     async def send_chunk_short(chunk: Any) -> None:
         if isinstance(chunk, SackChunk):  # what does not fit will be told later; the earliest gaps matter

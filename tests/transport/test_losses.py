@@ -1,4 +1,5 @@
-"""What a link of aiortc does about a lost packet: it waits less than the library alone, and looks before it sends."""
+"""What a link of aiortc does about its pace: it waits less for a lost packet than the library alone and looks before it
+sends, it keeps queues short, acknowledges less, and reads all that a datagram holds."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gossip.transport import aiortc_backend
+from gossip.transport.aiortc_pace import PROBE_LEAST_S, PROBES, QUEUE_BYTES, WAIT_LEAST_S, WAIT_MOST_S
+from gossip.transport.police import WINDOW_BYTES
 from tests.transport.joining import joined
 
 pytestmark = pytest.mark.e2e
@@ -37,10 +39,10 @@ async def test_on_a_way_of_a_tenth_of_a_second_a_loss_costs_less_than_half_a_sec
         sctp = sctp_of(one)
         for _ in range(100):
             sctp._update_rto(0.1)
-        assert sctp._rto == aiortc_backend.WAIT_LEAST_S < 0.5
+        assert PROBE_LEAST_S < sctp._rto <= WAIT_LEAST_S < 0.5
         for _ in range(100):
             sctp._update_rto(60.0)
-        assert sctp._rto == aiortc_backend.WAIT_MOST_S
+        assert sctp._rto == WAIT_MOST_S
 
 
 async def test_what_is_lost_is_sent_again_but_not_before_what_has_come_was_read() -> None:
@@ -59,3 +61,87 @@ async def test_what_is_lost_is_sent_again_but_not_before_what_has_come_was_read(
         assert sctp._t3_handle is not None
         assert await two.receive() == b"second"
         assert waiting._sent_count == 2
+
+
+async def test_a_small_blob_whose_end_is_lost_is_whole_after_two_round_trips_and_no_window_shrinks() -> None:
+    async with joined(AIORTC) as (one, two):
+        await one.send(b"first")
+        assert await two.receive() == b"first"
+        sctp = sctp_of(one)
+        window = sctp._cwnd
+        lost = lose(sctp, 2)
+        await one.send(bytes(2_000), bulk=True)  # two packets, and nothing behind them
+        assert await two.receive() == bytes(2_000)
+        assert len(lost) == 2
+        assert sctp._cwnd >= window
+
+
+async def test_who_stays_silent_is_not_probed_for_ever() -> None:
+    async with joined(AIORTC) as (one, two):
+        await one.send(b"first")
+        assert await two.receive() == b"first"
+        sctp = sctp_of(one)
+        window = sctp._cwnd
+        lose(sctp, 1 + PROBES)
+        await one.send(b"second")
+        assert await two.receive() == b"second"
+        assert sctp._cwnd < window  # as after any silence: what comes next comes slowly
+
+
+async def test_what_waits_in_queues_is_bounded_and_a_long_way_is_filled() -> None:
+    async with joined(AIORTC) as (one, _):
+        sctp = sctp_of(one)
+        sctp._cwnd = WINDOW_BYTES
+        for _ in range(100):
+            sctp._update_rto(0.1)
+        assert sctp._cwnd == WINDOW_BYTES  # a tenth of a second is how long the way is: all of that is on it
+        for _ in range(100):
+            sctp._update_rto(1.0)
+        assert sctp._cwnd < 2 * QUEUE_BYTES
+        sctp._update_rto(-5.0)  # the clock was set back
+        sctp._update_rto(0.0)
+
+
+async def test_one_acknowledgement_for_two_packets_while_all_is_well() -> None:
+    async with joined(AIORTC) as (one, two):
+        sent = [record_of(sctp_of(end)) for end in (one, two)]
+        for _ in range(20):
+            await one.send(bytes(65_536), bulk=True)
+            await two.receive()
+        data = sum(packet[12] == 0 for packet in sent[0])
+        acknowledged = sum(packet[12] == 3 for packet in sent[1])
+        assert data > 20 * 65_536 / 1_200
+        assert acknowledged < 0.8 * data
+
+
+async def test_two_records_in_one_datagram_are_both_read() -> None:
+    """No library sends them so, but any may."""
+    async with joined(AIORTC) as (one, two):
+        carrier = sctp_of(one).transport.transport
+        sctp_of(one)._rto = 30.0
+        send, held = carrier._send, list[bytes]()
+
+        async def send_two_as_one(data: bytes) -> None:
+            held.append(data)
+            if len(held) == 2:
+                await send(held[0] + held[1])
+                carrier._send = send
+
+        carrier._send = send_two_as_one
+        await one.send(b"first")
+        await one.send(b"second")
+        counted = record_of(sctp_of(one))
+        assert [await two.receive(), await two.receive()] == [b"first", b"second"]
+        assert sum(packet[12] == 0 for packet in counted) == 2  # neither was sent again
+
+
+def record_of(sctp: Any) -> list[bytes]:
+    """Every packet that this end sends from now on."""
+    send, sent = sctp.transport._send_data, list[bytes]()
+
+    async def send_and_tell(data: bytes) -> None:
+        sent.append(data)
+        await send(data)
+
+    sctp.transport._send_data = send_and_tell
+    return sent
