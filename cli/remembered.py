@@ -196,7 +196,8 @@ def remember_addresses(place: Path, addresses: tuple[str, ...]) -> None:
 
 def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passphrase | None = None) -> NodeConfig:
     """What was typed, over what the last run was told; remembered for the next."""
-    from gossip.directory import store_path
+    from cli.settings import settings
+    from gossip.directory import shared_cache, store_path
     from gossip.node import NodeConfig
     from gossip.node.shed import KEPT_UPDATES
     from gossip.transport.tickets import kept, split_address
@@ -231,6 +232,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         lend_to=tuple(now.lend_to),
         borrow_from=tuple(now.borrow_from),
         ticket=ticket or invited,
+        cache=shared_cache(settings().home),
         passphrase=passphrase,
     )
 

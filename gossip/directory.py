@@ -6,7 +6,7 @@
     DIR/witnessed    and what it has cosigned of others' logs
     DIR/lock         held by the running node; holds its pid
     DIR/final.model  the model of a final snapshot, for those who come late; safe to delete while no node runs
-    DIR/compiled/    XLA's cache, safe to delete
+    DIR/compiled/    XLA's cache, safe to delete; where the command runs the node, HOME/.compiled for all its swarms
     DIR/privacy.json what was promised and spent of it (epsilon): without it nothing more is published
     DIR/personal.json  how its own scorer is made of two models, and how good that is; safe to delete
     DIR/labelled/    tables made of captures (gossip/labelling.py); safe to delete while no node runs
@@ -94,10 +94,29 @@ def private_runtime_directory() -> Path:
     folder = Path(os.path.realpath(tempfile.gettempdir())) / f"gossip-{user}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    found = folder.lstat()  # somebody else may have been faster, with a link, a file or a folder of their own
-    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and (found.st_uid != user or found.st_mode & 0o077)):
+    if not _is_ours_alone(folder):  # somebody else may have been faster, with a link, a file or a folder of their own
         raise LocalError(f"{folder} is not yours alone", next_step="remove it, or set TMPDIR to a private directory")
     return folder
+
+
+def shared_cache(home: Path) -> Path | None:
+    """HOME/.compiled: what was compiled for any swarm of this user's, so that entering another one compiles nothing.
+
+    It is run as it is: None, and every peer keeps its own, if others could have written there or it cannot be made.
+    """
+    folder = home / ".compiled"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder if _is_ours_alone(folder) else None
+
+
+def _is_ours_alone(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    is_ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    return stat.S_ISDIR(found.st_mode) and is_ours
 
 
 def make(directory: Path) -> None:

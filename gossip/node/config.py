@@ -80,6 +80,9 @@ class NodeConfig:
     limits: Path | None = None
     """A file of limits on what others may cost this peer (docs/limits.md); none: the defaults."""
 
+    cache: Path | None = None
+    """Where compiled programs are kept, beside those of other swarms; None: in `directory`."""
+
     passphrase: Passphrase | None = None
     """What opens this peer's key files, if they are locked. It stays in this process."""
 

@@ -157,10 +157,12 @@ class Learning:
                 raise
             self._tell("trouble", text=f"own judgements cannot be read, and stay as they were: {error}")
         own = await self._own.data(genesis.model)
-        arithmetic = NumpyArithmetic()
+        # A million draws take 0.1 s of hashing: not on the loop.
+        start = await asyncio.to_thread(_start_of, genesis)
         loaded, sketch = await self._trainer.load(
-            own, arithmetic.to_float32(arithmetic.start(genesis.layout, genesis.seed)),
-            cache=places.cache_path(self._config.directory), keep=self._config.directory / "training.npz",
+            own, start,
+            cache=self._config.cache or places.cache_path(self._config.directory),
+            keep=self._config.directory / "training.npz",
             licence=self._config.licence, lists=self._config.lists,
             epsilon=self._config.epsilon, account=places.account_path(self._config.directory),
         )  # fmt: skip
@@ -235,3 +237,8 @@ class Learning:
         if progress.state != self.state:
             self.state = progress.state
             self._tell("starting", text=progress.state)
+
+
+def _start_of(genesis: Genesis) -> NDArray[np.float32]:
+    arithmetic = NumpyArithmetic()
+    return arithmetic.to_float32(arithmetic.start(genesis.layout, genesis.seed))

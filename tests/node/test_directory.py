@@ -43,3 +43,18 @@ def test_a_folder_that_somebody_else_prepared_is_refused(shared: Path, tmp_path:
     shared.write_text("in the way")
     with pytest.raises(LocalError, match="not yours alone"):
         places.control_path(DEEP)
+
+
+def test_programs_are_kept_for_all_swarms_of_a_user_while_nobody_else_may_write_there(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    kept = places.shared_cache(home)
+    assert kept is not None
+    assert (kept.parent, kept.stat().st_mode & 0o777) == (home, 0o700)
+    kept.chmod(0o777)
+    assert places.shared_cache(home) is None
+    kept.rmdir()
+    (tmp_path / "trap").mkdir(mode=0o700)
+    kept.symlink_to(tmp_path / "trap")
+    assert places.shared_cache(home) is None
+    (tmp_path / "file").write_text("in the way")
+    assert places.shared_cache(tmp_path / "file") is None
