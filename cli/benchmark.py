@@ -84,5 +84,5 @@ def time_to_accuracy(
         setting = prepared(
             place / "rows", text, rows, peers=peers, seed=seed, system=system, slow=slow, kill=kill, bound_s=bound_s
         )
-        race = raced(setting, place)
+        race = raced(setting, keep and place)
     say(line(race) if as_json else "\n".join(Section(f"time to accuracy: {system}", tuple(figures(race))).lines()))

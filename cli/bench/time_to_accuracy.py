@@ -38,7 +38,7 @@ from cli.bench.figures import Figure, Goal, Section
 from cli.bench.race import Moment, Race, Setting, run
 from cli.bench.told import METRIC, Told, first, last_accuracy, mean, reached
 from gossip.training.spec import ModelSpec, Numbers
-from ledger.errors import GossipError, LocalError
+from ledger.errors import GossipError, LinkError, LocalError
 
 PEERS: Final = 4
 BOUND_S: Final = 60.0
@@ -80,7 +80,12 @@ def raced(setting: Setting, keep: Path | None = None) -> Race:
     with ExitStack() as stack:
         place = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gossip-bench-")))
         place.mkdir(parents=True, exist_ok=True)
-        return run(setting, place)
+        try:
+            return run(setting, place)
+        except LinkError as error:
+            if keep is not None:
+                raise
+            raise LinkError(error.what, why=error.why, next_step="--keep FOLDER keeps what it said") from error
 
 
 def facts(race: Race) -> dict[str, Any]:
