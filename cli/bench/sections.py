@@ -41,6 +41,12 @@ def _simulator(quick: bool) -> Section:
     return simulator.measure(quick=quick)
 
 
+def _size(quick: bool) -> Section:
+    from cli.bench import size
+
+    return size.measure()
+
+
 def _time_to_accuracy(quick: bool) -> Section:
     from cli.bench import time_to_accuracy
 
@@ -48,6 +54,7 @@ def _time_to_accuracy(quick: bool) -> Section:
 
 
 SECTIONS: Final[Mapping[str, Measure]] = {
+    "size": _size,
     "startup": _startup,
     "codec": _codec,
     "replay": _replay,
