@@ -47,6 +47,12 @@ def _size(quick: bool) -> Section:
     return size.measure()
 
 
+def _dataplane(quick: bool) -> Section:
+    from cli.bench import dataplane
+
+    return dataplane.measure(quick=quick)
+
+
 def _time_to_accuracy(quick: bool) -> Section:
     from cli.bench import time_to_accuracy
 
@@ -59,6 +65,7 @@ SECTIONS: Final[Mapping[str, Measure]] = {
     "codec": _codec,
     "replay": _replay,
     "simulator": _simulator,
+    "dataplane": _dataplane,
     "time-to-accuracy": _time_to_accuracy,
 }
 

@@ -15,28 +15,22 @@ is given without the gate's leave (gossip/egress.py). It refuses to know what bl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from gossip.egress import Kind, Released, Withheld, require
 from gossip.events import LinkId
 from gossip.limits import DEFAULT, Limits
-from gossip.peer.book import Shelf
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
+from gossip.peer.transfer import FIRST_WINDOW_BYTES, Transfer
 from gossip.wire.frames import MAX_WINDOW_BYTES, PIECE_BYTES, Lacks, Piece, WantBlob
 from ledger.chain import peer_of
 from ledger.entry import Hash, PeerId
 from ledger.errors import RemoteError
 
-if TYPE_CHECKING:
-    from hashlib import _Hash as HASH
-
 MAX_RECENT_BYTES: Final = 4 * 1024 * 1024  # of blobs just used, so that passing them on reads no disk
 MAX_SERVED_BYTES: Final = 4 * 1024 * 1024  # of blobs that go out in several stretches; the newest, however long it is
 BESIDE_BYTES: Final = 256  # that a blob kept takes beside itself: a small model's deltas are smaller than that
-FIRST_WINDOW_BYTES: Final = 2 * PIECE_BYTES  # doubled with each that came whole: a slow line is not flooded
 MAX_FAILURES: Final = 64  # remembered for each transfer
 MAX_NAMED: Final = 64  # entries remembered that name one blob
 MISSED: Final = 4  # marks for a request that ran out; a blob that came whole takes one away
@@ -46,54 +40,10 @@ TIMER: Final = "blobs"
 Holders = Callable[[PeerId, int], list[LinkId]]  # links that say they hold entry `seq` of a log
 
 
-@dataclass(slots=True)
-class Transfer:
-    """One blob on its way."""
+class Shelf(Protocol):
+    """Of what is kept, all that is asked here."""
 
-    hash: Hash
-    limit: int  # bytes at most
-    named: dict[tuple[PeerId, int], int]  # the entries (log, seq) that name it, and the bytes they say; 0: no word
-    stated: int = 0  # bytes on which these entries, and who offers it, agree, else 0
-    total: int = 0  # bytes, 0 while unknown
-    alone: bool = False  # what several sent did not add up: from now on all of it from one
-    parts: list[bytes] = field(default_factory=list)  # what has come, in order ...
-    got: int = 0  # ... so many bytes ...
-    digest: HASH = field(
-        default_factory=sha256
-    )  # ... hashed as they come: at the end of a long one nothing stands still
-    whole: bytes = b""
-    sources: list[LinkId] = field(default_factory=list)  # who sent what we have
-    link: LinkId | None = None  # who is asked now
-    asked_from: int = 0  # offset from which it is asked ...
-    until: int = 0  # ... and up to which
-    window: int = FIRST_WINDOW_BYTES
-    heard_at: float = 0.0  # when it last came forward, or was asked for
-    deadline: float = 0.0
-    not_before: float = 0.0
-    failed_on: list[LinkId] = field(default_factory=list)
-    lacked_by: set[LinkId] = field(default_factory=set)  # who says not to have it; asked, never iterated
-    offered: dict[LinkId, int] = field(default_factory=dict)  # links that offered it, and the bytes they say
-
-    def agree(self) -> None:
-        """How long it is, as far as all agree who have a word on it: entries that name it, and links that offer it. If
-        they do not, whoever sends the blob says it, and its hash tells who was right."""
-        said = {*self.named.values(), *self.offered.values()}
-        self.stated = said.pop() if len(said) == 1 else 0
-        if not self.got:
-            self.total = self.stated
-
-    def forget(self) -> None:
-        """Begin again: what has come is not to be trusted."""
-        self.total = self.stated
-        self.parts.clear()
-        self.got = 0
-        self.digest = sha256()
-        self.sources.clear()
-
-    def add(self, data: bytes) -> None:
-        self.parts.append(data)
-        self.got += len(data)
-        self.digest.update(data)
+    def blob(self, digest: Hash, /) -> bytes | None: ...
 
 
 class Blobs:

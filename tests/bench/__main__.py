@@ -32,7 +32,6 @@ from tests.bench import (
     score,
     store,
     traffic,
-    transport,
 )
 
 SEEDS: Final = 5
@@ -44,7 +43,6 @@ OURS: Final[Mapping[str, Measure]] = {
     "store": lambda quick: store.measure(),
     "catchup": lambda quick: catchup.measure(quick=quick),
     "traffic": lambda quick: traffic.measure(quick=quick),
-    "transport": lambda quick: transport.measure(),
     "policy": lambda quick: policy.measure(quick=quick),
     "houses": lambda quick: houses.measure(quick=quick),
     "poison": lambda quick: poison.measure(quick=quick),
