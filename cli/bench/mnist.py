@@ -31,13 +31,13 @@ MODEL: Final = """{
   "classes": ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
   "layers": [{"kind": "dense", "units": 128}, {"kind": "relu"}, {"kind": "dense", "units": 10}],
   "loss": "softmax",
-  "optimiser": {"kind": "sgd", "rate": 0.1},
+  "optimiser": {"kind": "sgd", "rate": 0.4},
   "batch": 32,
-  "local_steps": 32,
+  "local_steps": 62,
   "metrics": ["accuracy"],
   "density": 0.03,
   "eta": 2.0,
-  "norm0": 1.0
+  "norm0": 3.5
 }
 """
 
