@@ -82,6 +82,27 @@ def test_a_sender_stops_at_the_window_and_goes_on_when_credits_come() -> None:
     assert len(sender.outgoing()) == 1
 
 
+def test_a_sender_with_enough_to_say_has_between_one_and_four_mebibytes_under_way() -> None:
+    """In pieces of 16 KiB, each in a frame of its own. Beyond, a browser's buffer fills up; below, the line idles."""
+    sender, receiver = Flow(), Flow()
+    for _ in range(400):
+        sender.offer(b"m" * MAX_MESSAGE_BYTES)
+    wire = sender.outgoing()
+    under_way = []
+    while wire:
+        assert len(wire[0]) <= 16 * 1024 + 5
+        receiver.arrived(wire.pop(0))
+        while receiver.take() is not None:
+            pass
+        for credit_frame in receiver.outgoing():
+            sender.arrived(credit_frame)
+        wire += sender.outgoing()
+        if sender.out < 400:
+            under_way.append(len(wire) * PIECE_BYTES)
+    assert 1 << 20 <= min(under_way) <= max(under_way) <= 4 << 20
+    assert sender.out == 400
+
+
 def test_a_withdrawn_message_is_never_sent_and_one_begun_is_finished() -> None:
     flow = Flow()
     for _ in range(WINDOW_PIECES - 1):
