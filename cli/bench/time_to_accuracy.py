@@ -151,6 +151,8 @@ def figures(race: Race, name: str = "") -> Iterator[Figure]:
         f"{name}memory of the largest peer", said["rss_mb"], "MB", RESIDENT, 0, "bare mesh 275, rivals 242 to 415"
     )
     yield Figure(f"{name}accuracy at the end, mean", said["acc"], "%")
+    if race.setting.slow > 1:
+        yield Figure(f"{name}90% on all but the slow one", others_t90(race), "s", note="beside a run without --slow")
     if (stalls := race.stalls()) is not None:
         note = f"before: {stalls[1]:.2f}; within {race.setting.around_s:g} s each; bare mesh 0.05, best rival 0.7"
         yield Figure(f"{name}one killed: longest stall of another", stalls[0], "s", STALL, 2, note)
