@@ -60,17 +60,14 @@ def run_node(config: NodeConfig, mode: Mode, *, until_stdin_closes: bool) -> int
 
     if mode != "json":
         render.say(f"peer in {config.directory}: starting (importing takes a moment)")
-    from gossip.node import Node
-
     shown = _Shown(mode)
-    node = Node(config, shown.note)
     if until_stdin_closes:
         watch_stdin()
     try:
-        return asyncio.run(_run(node, shown))
+        return asyncio.run(_begun(config, shown))
     finally:  # also when it failed: what had been reached, and with whom
         with suppress(GossipError, OSError):  # (a store that cannot be read is the other error's business)
-            shown.attended(node)
+            shown.attended()
 
 
 def watch_stdin() -> None:
@@ -85,6 +82,20 @@ def watch_stdin() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="stdin", daemon=True).start()
+
+
+async def _begun(config: NodeConfig, shown: _Shown) -> int:
+    """The training process first: it imports jax while the node is imported here."""
+    from gossip.node.ahead import Ahead
+
+    ahead = await Ahead.begin(config)
+    try:
+        from gossip.node import Node
+
+        shown.node = Node(config, shown.note, ahead=ahead)
+        return await _run(shown.node, shown)
+    finally:
+        await ahead.end()
 
 
 async def _run(node: Node, shown: _Shown) -> int:
@@ -134,6 +145,7 @@ class _Shown:
         self._started = time.monotonic()
         self._history = live.History()
         self._last_line: tuple[str, str] = ("", "")
+        self.node: Node | None = None  # once it is imported
         self.status: dict[str, Any] = {}  # the newest: a node whose loop has ended has no clock to ask
 
     def note(self, note: Note) -> None:
@@ -149,9 +161,9 @@ class _Shown:
             self.words, self._words_until = text, time.monotonic() + WORDS_STAY_S
             self._is_weighty = note.kind in WEIGHTY
 
-    def attended(self, node: Node) -> None:
+    def attended(self) -> None:
         """The last words: of whom all the figures were."""
-        roll = node.attendance()
+        roll = self.node.attendance() if self.node is not None else None
         if roll is None:
             return
         if self.mode == "json":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gossip.training.task import Task
-from gossip.transport.tickets import Ticket
-from gossip.transport.webrtc import Backend
-from ledger.entry import PeerId
-from ledger.private_files import Passphrase
+if TYPE_CHECKING:
+    from gossip.training.task import Task
+    from gossip.transport.tickets import Ticket
+    from gossip.transport.webrtc import Backend
+    from ledger.entry import PeerId
+    from ledger.private_files import Passphrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +89,8 @@ class NodeConfig:
     """What opens this peer's key files, if they are locked. It stays in this process."""
 
     backend: Backend = "auto"
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to train on: otherwise this peer observes."""
+        return bool(self.data) or self.task is not None

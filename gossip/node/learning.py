@@ -50,14 +50,16 @@ class Learning:
 
     def __init__(
         self, config: NodeConfig, own: Own, tasks: asyncio.TaskGroup, post: Post, tell: Tell,
-        cores: Sequence[int] = (),
+        cores: Sequence[int] = (), begun: TrainerProcess | None = None,
     ) -> None:  # fmt: skip
+        """`begun`: the first process, if it was started ahead."""
         self._config = config
         self._own = own
         self._tasks = tasks
         self._post = post
         self._tell = tell
         self.cores = tuple(cores)  # that both processes of this node keep to; none: any
+        self._begun = begun
         self._trainer: TrainerProcess | None = None
         self._genesis: Genesis | None = None
         self._metrics: Sequence[Metric] = ()
@@ -75,7 +77,7 @@ class Learning:
 
     @property
     def wanted(self) -> bool:
-        return bool(self._config.data) or self._config.task is not None
+        return self._config.trains
 
     @property
     def detail(self) -> str:
@@ -96,6 +98,10 @@ class Learning:
         """Start the process, if there is anything to train on."""
         if self.wanted:
             self._progress(Progress(state="importing jax"))
+            if self._begun is not None:
+                self._trainer = self._begun
+                self._trainer.tell(self._progress)
+                return
             self._trainer = self._process()
             await self._trainer.spawn()
 

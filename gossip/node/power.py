@@ -16,8 +16,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psutil
-
 LOOK_EVERY_S: Final = 5.0
 
 
@@ -31,6 +29,8 @@ class Battery:
 
 def battery() -> Battery | None:
     """None: there is none, or the system does not tell."""
+    import psutil  # 20 ms, and a node begins without
+
     sensors = getattr(psutil, "sensors_battery", None)  # not on every system
     try:
         found = sensors() if sensors is not None else None
@@ -80,6 +80,8 @@ class Power:
 
     def report(self) -> dict[str, Any]:
         """For people: docs/status.md, `machine`."""
+        import psutil
+
         found, frequency = battery(), _frequency()
         return {
             "cpu_mhz": frequency,
@@ -92,6 +94,8 @@ class Power:
 
 
 def _frequency() -> int | None:
+    import psutil
+
     try:
         found = psutil.cpu_freq()
     except (OSError, RuntimeError, ValueError, NotImplementedError, psutil.Error):  # not told in every machine

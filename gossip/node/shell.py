@@ -28,6 +28,7 @@ from gossip import events as ev
 from gossip.config import PeerConfig
 from gossip.limits import DEFAULT, Limits
 from gossip.merging.arithmetic import NumpyArithmetic
+from gossip.node.ahead import Ahead
 from gossip.node.anchoring import anchor
 from gossip.node.attending import attended
 from gossip.node.calls import Calls
@@ -79,7 +80,11 @@ class _Stopped(Exception):
 class Node:
     """One peer, running. `on_note` is called on the event loop with everything a person may want to see."""
 
-    def __init__(self, config: NodeConfig, on_note: Callable[[ev.Note], None] = lambda note: None) -> None:
+    def __init__(
+        self, config: NodeConfig, on_note: Callable[[ev.Note], None] = lambda note: None, *,
+        ahead: Ahead | None = None,
+    ) -> None:  # fmt: skip
+        """`ahead`: what began before (ahead.py)."""
         self._config = config
         self._on_note = on_note
         self._started_at = time.time()
@@ -93,7 +98,8 @@ class Node:
         self._port = 0
         self._written = Written(self._post)
         self._visitors = Visitors()
-        self._power = Power(config.cores, random.SystemRandom())
+        self._power = ahead.power if ahead else Power(config.cores, random.SystemRandom())
+        self._begun = ahead.trainer if ahead else None
         # Set in run(), in this order; status() may be asked before.
         self._handle: Callable[[ev.Event, float], tuple[ev.Effect, ...]] = lambda event, now: ()
         self._meta: dict[str, str] = {}
@@ -305,7 +311,7 @@ class Node:
 
     def _learner(self, own: Own, tasks: asyncio.TaskGroup) -> Learning:
         """What trains here. A hostile node has another (tests/attack/node.py)."""
-        return Learning(self._config, own, tasks, self._post, self._tell, self._power.cores)
+        return Learning(self._config, own, tasks, self._post, self._tell, self._power.cores, self._begun)
 
     # -------------------------------------------------------------- the loop
 

@@ -97,6 +97,10 @@ class TrainerProcess:
         """Of the running process, for its memory; None if there is none."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
+    def tell(self, on_progress: Callable[[Progress], None]) -> None:
+        """From now on, say there how it goes on."""
+        self._on_progress = on_progress
+
     async def spawn(self) -> None:
         """Start the process; it begins to import jax."""
         if self._process is not None:
