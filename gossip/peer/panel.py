@@ -117,8 +117,10 @@ class Panel:
     def saw(self, checked: Checked) -> None:
         """An update was admitted. Its author says when it was made, and its past how many trainers there were; a round
         that was begun in the window before may end in this one."""
+        if not isinstance(checked.entry, Update) or checked.log == self._own:
+            return  # (an enrolment may come before genesis, which says how many places there are)
         trainers, places = len(checked.outcome.tip.trainers), self._replica.constants.panel
-        if trainers <= places or not isinstance(checked.entry, Update) or checked.log == self._own:
+        if trainers <= places:
             return
         swarm, peer = self._replica.swarm, peer_of(checked.log)
         window = window_of(swarm, peer, checked.entry.time, self._window_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +18,16 @@ from tests.e2e.machines import Machine, Running, status
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 
+NAME = f"lists-{os.getpid()}"  # whoever runs these tests at the same time hears our multicast, too
+
 
 class Founder:
-    """Anna's machine, with the founder of "lists" running."""
+    """Anna's machine, with the founder of a swarm running."""
 
     def __init__(self, machine: Machine, *words: str) -> None:
         self.machine = machine
-        assert machine.gossip("new", "lists", "--name", "anna", *words).code == exits.OK
-        self.place = machine.swarms / "lists"
+        assert machine.gossip("new", NAME, "--name", "anna", *words).code == exits.OK
+        self.place = machine.swarms / NAME
         self.node = machine.start("run", "--json")
         self.address = self.node.event("ready")["address"]
 
@@ -87,4 +90,4 @@ def test_by_a_key_that_is_allowed(anna: Callable[..., Founder], bert: Machine) -
 
 def test_by_the_name_of_an_open_swarm(anna: Callable[..., Founder], bert: Machine) -> None:
     founder = anna("--open")
-    founder.admitted(bert.start("join", "--open", "lists", "--dir", bert.home / "peer", "--json"), "trainer", "open")
+    founder.admitted(bert.start("join", "--open", NAME, "--dir", bert.home / "peer", "--json"), "trainer", "open")
