@@ -74,7 +74,10 @@ def lines(found: Shed, keep: int, *, dry_run: bool) -> list[str]:
     """The same for people."""
     snapshot = f"final snapshot {found.peer[:8]}/{found.seq} ({render.many(found.updates, 'update')})"
     if not found.deltas:
-        return [f"nothing to let go of: {snapshot} holds no delta here beyond the newest {keep:,} updates"]
+        return [
+            f"nothing to let go of: beyond the newest {keep:,} updates {snapshot} holds no deltas here that take more "
+            "than its sums would"
+        ]
     said = [
         f"{'would let' if dry_run else 'let'} go of {render.many(found.deltas, 'delta')}, {render.size(found.bytes)}: "
         f"all that {snapshot} holds, but for the newest {keep:,} updates",

@@ -85,8 +85,11 @@ def _prune(store: Store, book: Book, keep: int, *, dry_run: bool) -> Shed:
     going = Shedding(book.replica, keep).next(ground)
     (count, size), (all_count, all_size) = store.sizes_of(going), store.blob_sizes()
     before = after = store.spare_bytes()[1]
+    sums = book.arithmetic.sums(theta)
+    if book.base is None and size <= len(sums):
+        count = size = 0  # the base would take more than goes
     if count and not dry_run:
-        store.commit([PutBase(ground.log, ground.seq, book.arithmetic.sums(theta)), DropBlobs(going)])
+        store.commit([PutBase(ground.log, ground.seq, sums), DropBlobs(going)])
         store.compact()
         after = store.spare_bytes()[1]
     return Shed(

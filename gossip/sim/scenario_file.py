@@ -70,6 +70,10 @@ class _Line(_Table):
     bytes_s: Annotated[float, Meta(gt=0)]
 
 
+class _Pruner(_Table):
+    keep: Annotated[int, Meta(ge=0)]
+
+
 class _Skew(_Table):
     seconds: float
 
@@ -125,6 +129,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     skew: list[_Skew] = []
     observer: list[_Table] = []
     leader: list[_Table] = []
+    pruner: list[_Pruner] = []
     public: list[_Table] = []
     flipped: list[_Flipped] = []
     cheat: list[_Cheat] = []
@@ -254,6 +259,7 @@ def _scenario(file: _File) -> Scenario:
         skew_s={peer: row.seconds for row in file.skew for peer in row.numbers(count)},
         observers=tuple(peer for row in file.observer for peer in row.numbers(count)),
         leaders=tuple(peer for row in file.leader for peer in row.numbers(count)),
+        prunes={peer: row.keep for row in file.pruner for peer in row.numbers(count)},
         public=tuple(peer for row in file.public for peer in row.numbers(count)),
         flipped={peer: row.labels for row in file.flipped for peer in row.numbers(count)},
         faults={peer: row.fault for row in file.cheat for peer in row.numbers(count)},

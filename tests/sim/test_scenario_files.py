@@ -29,6 +29,9 @@ peers = [3]
 seconds = -3600.0
 [[observer]]
 peers = [5]
+[[pruner]]
+peers = [6]
+keep = 20
 [[public]]
 peers = [4]
 [[flipped]]
@@ -69,7 +72,7 @@ def test_a_file_says_all_of_a_scenario(tmp_path: Path) -> None:
     path = written(tmp_path, EVERYTHING)
     assert load_scenario(path, seed=9) == Scenario(
         peers=8, seconds=12.5, seed=9, loss=0.1, signatures="checked", late={6: 3, 7: 3}, slow={1: 5.0, 2: 5.0},
-        skew_s={3: -3600.0}, observers=(5,), public=(4,), flipped={4: 0.5}, faults={4: "copies"},
+        skew_s={3: -3600.0}, observers=(5,), prunes={6: 20}, public=(4,), flipped={4: 0.5}, faults={4: "copies"},
         crashes=(Crash(6, 4.0, 2.0), Crash(7, 4.0, 2.0)), cuts=(Cut(5.0, 6.0, (4, 5, 6, 7)),), twins=(Twin(3, 7.0),),
         disk_full=(BadDisk(1, 1.0, 2.0),), disk_error=(BadDisk(2, 1.0, 2.0),),
     )  # fmt: skip
