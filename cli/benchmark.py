@@ -52,6 +52,7 @@ def time_to_accuracy(
         float, typer.Option("--slow", metavar="FACTOR", min=1, max=100, help="One peer runs so many times slower.")
     ] = 1.0,
     kill: Annotated[bool, typer.Option("--kill", help="Kill one after 85%, and say how others stalled.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="As if this user had never compiled the model.")] = False,
     system: Annotated[
         str, typer.Option("--system", metavar="SYSTEM", help="gossip, or jax: one process, all rows.")
     ] = "gossip",
@@ -82,7 +83,16 @@ def time_to_accuracy(
     with sigterm_interrupts(), tempfile.TemporaryDirectory(prefix="gossip-bench-") as folder:
         place = Path(folder) if keep is None else keep.resolve()
         setting = prepared(
-            place / "rows", text, rows, peers=peers, seed=seed, system=system, slow=slow, kill=kill, bound_s=bound_s
+            place / "rows",
+            text,
+            rows,
+            peers=peers,
+            seed=seed,
+            system=system,
+            slow=slow,
+            kill=kill,
+            bound_s=bound_s,
+            cold=cold,
         )
         race = raced(setting, keep and place)
     say(line(race) if as_json else "\n".join(Section(f"time to accuracy: {system}", tuple(figures(race))).lines()))

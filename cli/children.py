@@ -40,13 +40,16 @@ def own_program(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "cli", *arguments]
 
 
-def own_environment() -> dict[str, str]:
-    """Ours, plus where this program was loaded from, so that a checkout runs its own code and no other."""
+def own_environment(home: Path | None = None) -> dict[str, str]:
+    """Ours, plus where this program was loaded from, so that a checkout runs its own code and no other; and the folder
+    of all swarms, if that is to be another one."""
     import cli
 
     root = str(Path(cli.__file__).resolve().parent.parent)
     before = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{before}" if before else root, "PYTHONUNBUFFERED": "1"}
+    path = f"{root}{os.pathsep}{before}" if before else root
+    elsewhere = {} if home is None else {"GOSSIP_HOME": str(home)}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **elsewhere}
 
 
 class Children:
@@ -67,7 +70,9 @@ class Children:
             self.kill()
             raise
 
-    def start(self, name: str, command: Sequence[str], log: Path, *, ends: bool = False) -> Child:
+    def start(
+        self, name: str, command: Sequence[str], log: Path, *, ends: bool = False, home: Path | None = None
+    ) -> Child:  # fmt: skip
         """Run `command`, its output in `log`, its standard input open for as long as we live.
 
         A child that `ends` by itself does its work behind the others: they are being watched, it is not.
@@ -78,7 +83,7 @@ class Children:
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=own_environment(),
+                env=own_environment(home),
                 start_new_session=True,
             )
         if ends and hasattr(os, "setpriority"):

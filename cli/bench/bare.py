@@ -1,6 +1,8 @@
 """The same model on the same rows in one process, with nothing but JAX: what a swarm of processes is measured against.
 
-    python -m cli.bench.bare model.json test.npz peer1.npz peer2.npz ...
+    python -m cli.bench.bare ROUNDS CACHE model.json test.npz peer1.npz peer2.npz ...
+
+0 rounds: until it is ended. CACHE is where compiled programs are kept ("": nowhere).
 
 All rows in one place, in memory; the declared steps, batches and optimiser, as one compiled scan a round; after each
 round the accuracy on the test rows, told as a peer tells it. No ledger, no signatures, no network, no process beside.
@@ -28,15 +30,16 @@ def main(arguments: Sequence[str]) -> None:
     from gossip.merging.arithmetic import NumpyArithmetic
     from gossip.training.learner import Learner
 
-    model, test, *shares = map(Path, arguments)
+    rounds, cache = int(arguments[0]), Path(arguments[1]) if arguments[1] else None
+    model, test, *shares = map(Path, arguments[2:])
     spec = ModelSpec.parse(model.read_text("utf-8"))
     held, rows = _rows(spec, [test]), _rows(spec, shares)
-    learner, arithmetic = Learner(spec), NumpyArithmetic()
+    learner, arithmetic = Learner(spec, cache=cache), NumpyArithmetic()
     theta = arithmetic.to_float32(arithmetic.start(spec.layout(), "0" * 64))
     luck, taken = np.random.default_rng(0), spec.local_steps * spec.batch
     order = np.empty(0, np.int64)
-    parent = os.getppid()
-    while os.getppid() == parent:  # whoever measures is there
+    parent, done = os.getppid(), 0
+    while os.getppid() == parent and not done == rounds > 0:  # as long as whoever measures is there
         while len(order) < taken:
             order = np.concatenate([order, luck.permutation(len(rows))])
         now, order = order[:taken], order[taken:]
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
             rows.inputs[now].reshape(spec.local_steps, spec.batch, -1),
             rows.labels[now].astype(np.int32).reshape(spec.local_steps, spec.batch),
         )
-        theta = learner.round(theta, batches)
+        theta, done = learner.round(theta, batches), done + 1
         told = {"swarm": {"accuracy": round(learner.score(theta, held).accuracy, 6)}}
         print(json.dumps({"event": "scores", "time": round(time.time(), 3), **told}), flush=True)  # noqa: T201
 

@@ -1,6 +1,7 @@
 """A few peers as processes of this machine, from the start of their commands until all are good enough.
 
     found     `gossip new`, `gossip invite --ticket`: one person, once, before anybody starts        (not counted)
+    warm up   one round by itself, so that its program is compiled and kept, unless it is to be cold  (not counted)
     start     `gossip run` and for each other peer `gossip join`, one right after the other          (time begins)
     watch     their events, from their logs; their processes, from outside; their status, when a target is reached
     end       everybody at the last target, or the time is up: all are asked to stop
@@ -31,9 +32,10 @@ from cli.bench.processes import Watched
 from cli.bench.told import Event, first, longest_gap, reached, read_events
 from cli.children import Child, Children, own_environment, own_program
 from cli.plain import plain
-from gossip.directory import control_path
+from gossip.directory import control_path, shared_cache
 from ledger.errors import GossipError, LinkError
 
+HOME: Final = "home"  # of all swarms of this user: where what is compiled is kept
 TARGETS: Final = (0.85, 0.90)
 LOOK_EVERY_S: Final = 0.05  # at what peers say
 WEIGH_EVERY_S: Final = 0.25  # their processes, which takes longer
@@ -51,6 +53,7 @@ class Setting:
     bound_s: float
     slow: float = 1.0  # so many times slower is the second peer
     kill: bool = False  # the last one, some seconds after all have reached the first target
+    cold: bool = False  # nobody has compiled this model before
     around_s: float = 4.0  # before and after that the others are looked at
     system: str = "gossip"
 
@@ -121,6 +124,9 @@ class Race:
 def run(setting: Setting, place: Path) -> Race:
     """One race, in a folder of its own. LinkError if a peer ends before it should."""
     runners: list[Runner] = []
+    (place / "model.json").write_text(setting.model, encoding="utf-8")
+    if not setting.cold:
+        _ended(place, _bare_command(setting, place, rounds=1), "the round to warm up with")
     try:
         with Children() as children:
             (_start_bare if setting.system == "jax" else _start_swarm)(setting, place, children, runners)
@@ -141,43 +147,49 @@ def run(setting: Setting, place: Path) -> Race:
 
 def _start_swarm(setting: Setting, place: Path, children: Children, runners: list[Runner]) -> None:
     model = place / "model.json"
-    model.write_text(setting.model, encoding="utf-8")
     folders = [place / f"peer{number}" for number in range(1, len(setting.shares.training) + 1)]
-    _step("new", "bench", "--dir", folders[0], "--task", "table", "--model", model, "--seed", setting.seed)
+    _step(place, "new", "bench", "--dir", folders[0], "--task", "table", "--model", model, "--seed", setting.seed)
     uses = max(1, len(folders) - 1)
-    ticket = _step("invite", "--ticket", "--uses", uses, "--dir", folders[0], "--json")["ticket"]
+    ticket = _step(place, "invite", "--ticket", "--uses", uses, "--dir", folders[0], "--json")["ticket"]
     for folder, data in zip(folders, setting.shares.training, strict=True):
         words = ["run"] if folder == folders[0] else ["join", ticket, "--name", folder.name]
         words += ["--dir", str(folder), "--data", str(data), "--validation", str(setting.shares.test)]
         words += ["--interface", "lo", "--every", "0", "--json", "--until-stdin-closes"]
         words += ["--cores", str(os.cpu_count() or 1)]  # they share this machine, and the system shares it out
-        runners.append(_start(children, folder, own_program(*words)))
+        runners.append(_start(children, place, folder.name, own_program(*words)))
 
 
 def _start_bare(setting: Setting, place: Path, children: Children, runners: list[Runner]) -> None:
-    model = place / "model.json"
-    model.write_text(setting.model, encoding="utf-8")
-    words = [str(model), str(setting.shares.test), *map(str, setting.shares.training)]
-    runners.append(_start(children, place / "jax", [sys.executable, "-P", "-m", "cli.bench.bare", *words]))
+    runners.append(_start(children, place, "jax", _bare_command(setting, place)))
 
 
-def _start(children: Children, place: Path, command: Sequence[str]) -> Runner:
+def _start(children: Children, place: Path, name: str, command: Sequence[str]) -> Runner:
     begun = time.time()
-    child = children.start(place.name, command, place.with_suffix(".log"))
-    return Runner(place, child, begun, Watched(child.process.pid))
+    child = children.start(name, command, place / f"{name}.log", home=place / HOME)
+    return Runner(place / name, child, begun, Watched(child.process.pid))
 
 
-def _step(*words: object) -> dict[str, Any]:
+def _bare_command(setting: Setting, place: Path, *, rounds: int = 0) -> list[str]:
+    cache = shared_cache(place / HOME)
+    files = [place / "model.json", setting.shares.test, *setting.shares.training]
+    return [sys.executable, "-P", "-m", "cli.bench.bare", str(rounds), str(cache or ""), *map(str, files)]
+
+
+def _step(place: Path, *words: object) -> dict[str, Any]:
     """One command of ours to its end, with what it says in JSON; without --json nothing."""
+    done = _ended(place, own_program(*map(str, words)), f"gossip {words[0]}")
+    return dict(json.loads(done)) if "--json" in words else {}
+
+
+def _ended(place: Path, command: Sequence[str], name: str) -> bytes:
+    """What a command printed, when it has ended. LinkError if it failed."""
     done = subprocess.run(
-        own_program(*map(str, words)), capture_output=True, stdin=subprocess.DEVNULL, timeout=STEP_WITHIN_S,
-        env=own_environment(), check=False,
+        command, capture_output=True, stdin=subprocess.DEVNULL, timeout=STEP_WITHIN_S,
+        env=own_environment(place / HOME), check=False,
     )  # fmt: skip
     if done.returncode != exits.OK:
-        raise LinkError(
-            f"gossip {words[0]} failed", why=plain(done.stderr.decode(errors="replace")).removeprefix("gossip: ")
-        )
-    return dict(json.loads(done.stdout)) if "--json" in words else {}
+        raise LinkError(f"{name} failed", why=plain(done.stderr.decode(errors="replace")).removeprefix("gossip: "))
+    return done.stdout
 
 
 # ------------------------------------------------------------------ watch

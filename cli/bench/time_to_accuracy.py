@@ -8,9 +8,9 @@ Another system's runner prints the same line, and stands beside it. What each fi
 
     start          the moment before the first peer's command is started; all others follow at once, some milliseconds
                    apart. Not counted is what is done once and before: writing each peer's rows to its file, and one
-                   person's `gossip new` and `gossip invite --ticket`. Counted is all that follows: starting Python,
-                   imports, compiling (every folder is new, so no peer finds anything compiled by itself before),
-                   reading rows, finding one another, joining, training, scoring
+                   person's `gossip new` and `gossip invite --ticket`; and compiling this model once, as this user had
+                   it done in an earlier swarm (`--cold`: nobody had, and every peer compiles). Counted is all that
+                   follows: starting Python, imports, reading rows, finding one another, joining, training, scoring
     first_merge_s  of each peer from the start of its own command until it has merged an update of another: the last
     t85_s, t90_s   from the start until every peer's newest score of the shared model on the test rows is as high. A
                    peer scores the model that a round began from once that round is trained: it had it earlier
@@ -56,7 +56,7 @@ SLOWDOWN: Final = Goal(1.6)
 
 def prepared(
     place: Path, model: str, rows: Path | None, *, peers: int, seed: int, system: str, slow: float, kill: bool,
-    bound_s: float,
+    bound_s: float, cold: bool,
 ) -> Setting:  # fmt: skip
     """What is asked for, with every peer's rows on disk. LocalError if a race could not be run or measured."""
     spec = ModelSpec.parse(model)
@@ -72,7 +72,7 @@ def prepared(
     inputs, labels = mnist.digits() if rows is None else mnist.table(rows)
     test_rows = min(mnist.TEST_ROWS, len(labels) // 5)
     shares = mnist.write_shares(place, inputs, labels, peers=peers, seed=seed, test_rows=test_rows)
-    return Setting(shares, model, seed, bound_s, slow=slow, kill=kill, system=system)
+    return Setting(shares, model, seed, bound_s, slow=slow, kill=kill, system=system, cold=cold)
 
 
 def raced(setting: Setting, keep: Path | None = None) -> Race:
@@ -159,8 +159,8 @@ def figures(race: Race, name: str = "") -> Iterator[Figure]:
 
 
 def measure(*, quick: bool = False) -> Section:
-    """One plain race; unless quick also with one peer slowed, with one killed, and JAX in one process. What cannot be
-    measured is a row, too."""
+    """One plain race; unless quick also with nothing compiled before, with one peer slowed, with one killed, and JAX in
+    one process. What cannot be measured is a row, too."""
     rows: list[Figure] = []
     try:
         rows.extend(_measured(quick))  # one by one: those before a failure stay
@@ -179,9 +179,16 @@ def _measured(quick: bool) -> Iterator[Figure]:
         yield from figures(race)
         if quick:
             return
+        yield from _cold(raced(replace(plain, cold=True)))
         yield from _slowed(race, raced(replace(plain, slow=SLOW)))
         yield from (row for row in figures(raced(replace(plain, kill=True))) if row.name.startswith("one killed"))
         yield from _alone(raced(replace(plain, system="jax")))
+
+
+def _cold(race: Race) -> Iterator[Figure]:
+    said = facts(race)
+    note = f"90% on all after {said['t90_s'] or '-'} s, {said['cpu_s']} s of a core"
+    yield Figure("nothing compiled before: first merge, last", said["first_merge_s"], "s", note=note)
 
 
 def _slowed(plain: Race, slowed: Race) -> Iterator[Figure]:

@@ -108,7 +108,15 @@ def test_a_stall_is_of_those_who_stay() -> None:
 
 
 def ask(place: Path, model: str = mnist.MODEL, rows: Path | None = None, **other: object) -> Setting:
-    asked: dict[str, object] = {"peers": 2, "seed": 1, "system": "gossip", "slow": 1.0, "kill": False, "bound_s": 9.0}
+    asked: dict[str, object] = {
+        "cold": False,
+        "peers": 2,
+        "seed": 1,
+        "system": "gossip",
+        "slow": 1.0,
+        "kill": False,
+        "bound_s": 9.0,
+    }
     return prepared(place, model, rows, **{**asked, **other})  # type: ignore[arg-type]
 
 
