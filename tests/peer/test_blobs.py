@@ -12,7 +12,7 @@ from gossip.peer.blobs import Blobs
 from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.wire.codec import decode
-from gossip.wire.frames import PIECE_BYTES, Piece, WantBlob
+from gossip.wire.frames import PIECE_BYTES, Lacks, Piece, WantBlob
 from ledger.errors import RemoteError
 
 LIAR, HONEST = 1, 2  # where all else is equal, the lower link is asked first
@@ -199,3 +199,35 @@ def test_an_entry_that_allows_less_takes_no_room_from_one_that_allows_more(fetch
     fetching.blobs.want(digest, limit=1, total=1, log=THEIRS, seq=3, urgent=True)
     fetching.claims[OURS, 5] = [HONEST]
     assert fetching.seconds_until_whole(digest) < 10
+
+
+def test_who_has_let_go_of_old_deltas_is_asked_after_the_others_and_wanted_in_vain_is_counted(
+    fetching: Fetching,
+) -> None:
+    """The first link holds every entry, and has pruned; it is told apart after a few requests, not at each of them."""
+    blobs = [bytes([number]) * 900 for number in range(12)]
+    wasted = 0
+    for number, blob in enumerate(blobs):
+        digest = fetching.want(blob, OURS, number)
+        while fetching.blobs.find(digest) is None:
+            fetching.pump()
+            for want in fetching.asked[LIAR]:
+                wasted += 1
+                fetching.blobs.on_lacks(LIAR, Lacks(want.hash), fetching.now)
+            fetching.asked[LIAR].clear()
+            assert fetching.blobs.lacking() == 0, "the other one may have it"
+            fetching.serve()
+            fetching.now += 0.5
+    assert 1 <= wasted <= 4
+
+    digest = fetching.want(b"nobody has this", OURS, 13)
+    for _ in range(40):
+        fetching.pump()
+        for link in (LIAR, HONEST):
+            for want in fetching.asked[link]:
+                fetching.blobs.on_lacks(link, Lacks(want.hash), fetching.now)
+            fetching.asked[link].clear()
+        fetching.now += 0.5
+    assert fetching.blobs.lacking() == 1
+    fetching.claims[OURS, 13] = [LIAR, HONEST, 3]  # somebody comes who holds that entry, too
+    assert fetching.blobs.lacking() == 0
