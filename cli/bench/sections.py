@@ -26,7 +26,7 @@ def _codec(quick: bool) -> Section:
 def _startup(quick: bool) -> Section:
     from cli.bench import startup
 
-    return startup.measure()
+    return startup.measure(quick=quick)
 
 
 def _replay(quick: bool) -> Section:
