@@ -40,7 +40,7 @@ def test_own_rule_without_its_data_ends_in_one_line() -> None:
     hidden = "import runpy, sys; sys.modules['sklearn'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", hidden, str(EXAMPLES / "own_rule.py")],
-        capture_output=True, text=True, timeout=60, check=False, env={"PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True, text=True, timeout=240, check=False, env={"PYTHONPATH": str(EXAMPLES.parent)},
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines() == [

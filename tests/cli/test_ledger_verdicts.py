@@ -238,6 +238,6 @@ def test_verify_without_lists_loads_no_engine(bundle: Path):
         f"try: app(['ledger', 'verify', {str(bundle)!r}, '--json'], standalone_mode=False)\nexcept SystemExit: pass\n"
         "print([name for name in ('adblock', 'jax', 'gossip.peer') if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False)
     assert json.loads(done.stdout)["verdicts"]["judgements"] == 10
     assert done.stderr.strip().endswith("[]")

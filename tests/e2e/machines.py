@@ -31,7 +31,7 @@ from ledger.store import Store
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TABLE: Final = ROOT / "gossip" / "data" / "sitelist-2015.jsonl.gz"
-PATIENCE_S: Final = 90.0  # importing JAX takes 3 s on a quiet machine; on a crowded one everything may take this long
+PATIENCE_S: Final = 240.0  # importing JAX takes 3 s on a quiet machine; on a crowded one all takes many times as long
 LOOK_EVERY_S: Final = 0.1
 
 T = TypeVar("T")

@@ -36,7 +36,7 @@ from ledger.store import Store
 from tests.training.test_checks import LIST, SIGNATURE, records, row, write
 
 CANARY = [row(number) for number in range(50)]
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 SALT = b"\x07" * 32
 
 

@@ -24,7 +24,7 @@ from ledger.errors import LocalError
 from ledger.policy import Policy
 from ledger.store import Store
 
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 LIST = b"||ads.example^\n"
 POLICY = "policy = 1\n[data.records]\nmin = 500\n"
 

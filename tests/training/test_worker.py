@@ -131,7 +131,7 @@ async def test_without_a_process_there_is_no_answer() -> None:
 )
 def test_a_pipe_that_closes_or_carries_something_else_ends_the_process(said: bytes) -> None:
     command = [sys.executable, "-c", "from gossip.training.worker import main; main()"]
-    done = subprocess.run(command, input=said, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(command, input=said, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0
     assert done.stdout == b""
 
@@ -157,7 +157,7 @@ def test_the_comparison_prints_one_json_object(table: Path, tmp_path: Path) -> N
     model = tmp_path / "model.json"
     model.write_text(OWN)
     command = [sys.executable, "-m", "gossip.training.pooled", str(model), "--data", str(table), "--rounds", "3"]
-    done = subprocess.run([*command, "--validation", str(table)], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([*command, "--validation", str(table)], capture_output=True, timeout=240, check=True)
     said = json.loads(done.stdout)
     assert said["rounds"] == 3
     assert 0 < said["sites"]["pr_auc"] <= 1
