@@ -118,7 +118,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     metrics: Annotated[list[Metric], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["pr_auc", "f1"])
     """What a peer shows of its held-out rows; the first is the one in tables."""
     density: Annotated[float, Meta(gt=0, le=1)] | None = None
-    eta: Annotated[float, Meta(ge=1 / 16, le=64)] = 1.0  # a genesis allows no other (ledger/genesis.py), nor norm0
+    eta: Annotated[float, Meta(ge=1 / 16, le=64)] = 1.5  # a genesis allows no other (ledger/genesis.py), nor norm0
+    """By default what was never worse than 1, of sparse and of dense deltas (docs/adr/0006-defaults-of-the-fold.md)."""
     norm0_units: Annotated[float, Meta(ge=1 / VALUE_ONE, le=1 << 17)] = msgspec.field(default=1.0, name="norm0")
 
     @classmethod

@@ -31,6 +31,15 @@ def test_every_shipped_declaration_has_one_spelling(text: str) -> None:
     assert "\n" not in spec.text
 
 
+def test_who_declares_no_eta_gets_the_measured_one_and_genesis_says_so() -> None:
+    """Measured in docs/adr/0006-defaults-of-the-fold.md; of what is already in a genesis nothing changes."""
+    silent = json.dumps({name: value for name, value in json.loads(OWN).items() if name != "eta"})
+    spec = ModelSpec.parse(silent)
+    assert spec.eta == 1.5
+    assert json.loads(spec.text)["eta"] == 1.5
+    assert ModelSpec.parse(changed(OWN, eta=1.0)).eta == 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
