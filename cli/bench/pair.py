@@ -38,7 +38,8 @@ class Plan:
 
     model: str
     data: Path
-    joins_when: str = ""  # the second starts when the first has told this; "": as soon as it listens
+    joins_when: str = ""  # the second starts when the first has told this so many times; "": as soon as it listens
+    joins_after: int = 1
     min_round_s: float = 0.0
     seed: int = 1
 
@@ -117,7 +118,7 @@ class Pair:
             first = self._begin(ann, "", "")
             address = first.wait("ready")["address"]
             if plan.joins_when:
-                first.wait(plan.joins_when)
+                first.wait(plan.joins_when, plan.joins_after)
             return first, self._begin(bob, ticket.text, address)
         except BaseException:
             self._stack.close()

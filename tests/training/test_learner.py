@@ -273,7 +273,7 @@ def test_touching_only_the_rows_of_a_batch_is_the_dense_step(units: int) -> None
         luck.integers(0, 500, (40, 5)).astype(np.uint16), (np.arange(40) % 3).astype(np.uint8),
     )  # fmt: skip
     touching, dense = Learner(plain), Learner(plain)
-    dense._use(step_of(plain))
+    dense._use_apart(step_of(plain))
     start = luck.normal(0, 0.1, plain.parameters).astype(np.float32)
     for steps in (6, 5):  # as declared, and in stretches
         rows = luck.permutation(40)[: 4 * steps].astype(np.int64)
