@@ -60,30 +60,33 @@ def draft(held: Branches, swarm: Hash, admitted: int, own: Log) -> ChainFields:
         raise LocalError(
             "the own log was signed twice: two branches of it are held", next_step="join again as a new peer"
         )
-    branches = list(zip(tip.roster, tip.sizes, strict=True))
+    branches: dict[PeerId, list[tuple[int, Log, int]]] = {}  # that are cited: slot, and how much; nearly always one
+    for place, (seen, upto) in enumerate(zip(tip.roster, tip.sizes, strict=True)):
+        branches.setdefault(seen.peer, []).append((place, seen, upto))
     fresh: list[tuple[int, bool, Log, int]] = []  # position of the first entry to cite, ..., and what is seen of it
     for log in held.logs.values():
         if log.peer == own.peer:
             continue
-        known = max((min(common(log, seen), size) for seen, size in branches if seen.peer == log.peer), default=0)
+        cited = branches.get(log.peer, ())
+        known = max((min(common(log, seen), upto) for _, seen, upto in cited), default=0)
         known = max(known, log.fork)
         if log.tip.size > known:
-            fresh.append((log.positions[known], all(log is not seen for seen in tip.roster), log, known))
+            fresh.append((log.positions[known], all(log is not seen for _, seen, _ in cited), log, known))
     horizon = _horizon(fresh, admitted, lambda log: _meanings(held, tip, log))
     grown = [(log, bisect_right(log.positions, horizon), known) for _, _, log, known in fresh]
     grown = [(log, size, known) for log, size, known in grown if size > known]
     slots: dict[int, tuple[Log, int]] = {}
     met: list[tuple[Log, int]] = []
-    taken: list[tuple[Log, int]] = []
+    taken: dict[PeerId, list[Log]] = {}
     # (A trunk first: what it shares with a strand was there before the strand was.)
     for log, size, _ in sorted(grown, key=lambda item: (item[0].peer, -item[1], item[0].id)):
-        if any(common(log, other) >= size for other, _ in taken if other.peer == log.peer):
+        if any(common(log, other) >= size for other in taken.get(log.peer, ())):
             continue  # contained in a branch that is cited
         slot = next(
             (
-                slot
-                for slot, (seen, upto) in enumerate(branches)
-                if seen.peer == log.peer and slot not in slots and common(log, seen) >= upto
+                place
+                for place, seen, upto in branches.get(log.peer, ())
+                if place not in slots and common(log, seen) >= upto
             ),
             None,
         )
@@ -91,9 +94,9 @@ def draft(held: Branches, swarm: Hash, admitted: int, own: Log) -> ChainFields:
             met.append((log, size))
         else:
             slots[slot] = (log, size)
-        taken.append((log, size))
+        taken.setdefault(log.peer, []).append(log)
     met.sort(key=lambda item: item[0].head_at(item[1]))
-    slots.update((len(branches) + at, item) for at, item in enumerate(met))
+    slots.update((len(tip.roster) + at, item) for at, item in enumerate(met))
     heads = [*tip.heads, *(b"" for _ in met)]
     for slot, (log, size) in slots.items():
         heads[slot] = log.head_at(size)

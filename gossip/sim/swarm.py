@@ -74,7 +74,7 @@ class SimSwarm:
         self.notes: list[tuple[float, int, str, dict[str, Any]]] = []
         self._on_event = on_event
         self._trace = sha256()
-        self._events = 0
+        self.events = 0
         self._refusals: list[str] = []
         self._cuts: list[tuple[int, ...]] = []
         self.parameters = parameters(self.trainer.layout)
@@ -172,7 +172,7 @@ class SimSwarm:
                     self.clock.after(self.luck.uniform(0.05, 0.5), partial(a.deliver, event))
 
     def saw(self, peer: SimPeer, event: Event) -> None:
-        self._events += 1
+        self.events += 1
         spelled = repr((event.link, event.message)) if isinstance(event, Received) else repr(event)
         self._trace.update(f"{self.clock.now!r} {peer.index} {spelled}\n".encode())
         if self._on_event is not None:
@@ -314,7 +314,7 @@ class SimSwarm:
         return SimReport(
             seed=self.scenario.seed,
             trace=self._trace.hexdigest(),
-            events=self._events,
+            events=self.events,
             peers=tuple(peer.self_id for peer in self.peers),
             honest=tuple(peer.self_id for peer in self.honest),
             tips={peer.self_id: tips(peer.book) for peer in self.peers if peer.book is not None},
