@@ -18,6 +18,7 @@ from ledger.checkpoint import Checkpoint, open_note, origin
 from ledger.cosignature import cosignatures, verify_cosignature
 from ledger.entry import Finality, PeerId, Snapshot
 from ledger.witness import witnesses_of
+from tests.thorough import times
 
 BUSY = Scenario(peers=5, seconds=50, round_s=1.5, seed=2)
 SHARED = pytest.mark.xdist_group("sim-busy")  # what looks at one and the same swarm: it lives once, in one worker
@@ -186,7 +187,8 @@ def test_cosigning_costs_at_most_150_bytes_per_update_and_peer() -> None:
             kind = type(decode(event.message))
             spent[kind] = spent.get(kind, 0) + len(event.message)
 
-    report = SimSwarm(Scenario(peers=20, seconds=66, seed=2, round_s=10), None, watch).run()
+    peers = times(12, thorough=20)
+    report = SimSwarm(Scenario(peers=peers, seconds=66, seed=2, round_s=10), None, watch).run()
     shares = sum(report.updates.values()) * len(report.peers)
     print({kind.__name__: round(total / shares, 1) for kind, total in spent.items()}, "bytes per update and peer")
     assert 0 < (spent[Vouch] + spent[Tally]) / shares <= 150
