@@ -10,7 +10,7 @@ PIP := install --quiet --disable-pip-version-check
 
 help:
 	@echo "make demo    four peers co-train on this machine, then an auditor recomputes their model"
-	@echo "make test    the test suite"
+	@echo "make test    the test suite (ARGS=--hypothesis-profile=thorough: far more orders and seeds, for a release)"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make scenarios  every scenario of the simulator once, and what changed since the figures in docs/simulated.json"
 	@echo "make bench   figures and ratios, printed"
