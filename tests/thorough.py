@@ -1,7 +1,7 @@
 """How often a test tries the same thing with other luck.
 
-    make test                                           as often as finds what was broken on purpose, several times over
-    make test ARGS=--hypothesis-profile=thorough        as often as is said in docs/, which takes much longer: for releases
+    make test                                        a few times, or a hundred where that takes seconds
+    make test ARGS=--hypothesis-profile=thorough     as often as docs/ say, which takes much longer: for releases
 
 The profile is one of Hypothesis's, so that the same word asks for more examples of its properties.
 """
