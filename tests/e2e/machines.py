@@ -241,15 +241,19 @@ def history(place: Path) -> dict[str, list[bytes]]:
         return {log: list(store.entries(log)) for log in store.logs()}
 
 
-def but_finality(entries: dict[str, list[bytes]]) -> dict[str, list[bytes]]:
-    """Without `final` entries at the end of a log: the last snapshot of a node that has drained becomes final when its
-    witnesses have signed, and one of them may hear of it after the other has been told to stop."""
-    kept = {}
-    for log, held in entries.items():
-        while held and json.loads(held[-1])["kind"] == "final":
-            held = held[:-1]
-        kept[log] = held
-    return kept
+def apart(one: dict[str, list[bytes]], other: dict[str, list[bytes]]) -> list[str]:
+    """Logs of which two stores do not hold the same, one line each.
+
+    Of two nodes that have drained, one may still write, or hear, a `final` (its witnesses have signed) or a `verdict`
+    (a judge has measured the last updates) after the other was told to stop: those may be lacking at an end.
+    """
+    found = []
+    for log in sorted({*one, *other}):
+        short, long = sorted((one.get(log, []), other.get(log, [])), key=len)
+        more = {json.loads(data)["kind"] for data in long[len(short) :]}
+        if long[: len(short)] != short or not more <= {"final", "verdict"}:
+            found.append(f"{log}: {len(short)} and {len(long)} entries, the longer with {more or 'others'}")
+    return found
 
 
 def requests(path: Path, first: int, count: int) -> Path:

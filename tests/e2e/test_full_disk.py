@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli import exits
-from tests.e2e.machines import Machine, but_finality, history, own_size, requests, settle, until
+from tests.e2e.machines import Machine, apart, history, own_size, requests, settle, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-one")]
 
@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_ends_the_node_in_one_line_and_it_goes_on_when_ther
     now = history(there)
     for log, entries in kept.items():
         assert now[log][: len(entries)] == entries
-    assert but_finality(now) == but_finality(history(here))
+    assert apart(now, history(here)) == []
     assert not [event for event in witness.events + again.events if event["event"] == "refused"]
 
 

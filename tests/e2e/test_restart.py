@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cli import exits
-from tests.e2e.machines import Machine, but_finality, history, own_size, requests, settle, status, until
+from tests.e2e.machines import Machine, apart, history, own_size, requests, settle, status, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
 
@@ -45,5 +45,5 @@ def test_killed_outright_it_goes_on_in_its_own_chain(machine: Callable[..., Mach
     assert len(now[peer]) > len(kept[peer])
     for log, entries in kept.items():  # nothing that was on disk was lost or written anew
         assert now[log][: len(entries)] == entries
-    assert but_finality(now) == but_finality(history(here))
+    assert apart(now, history(here)) == []
     assert not [event for event in first.events + again.events if event["event"] == "refused"]
