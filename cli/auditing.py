@@ -126,6 +126,7 @@ def contents_of(store: Store) -> BundleContents:
         logs=tuple(sorted(logs, key=lambda log: log.peer)),
         blobs=lambda: blobs_of(((log.peer, log.entries) for log in logs), store.blob),
         blob=lambda name, limit=0: store.blob(name),
+        base=store.base,
     )
 
 

@@ -6,10 +6,12 @@ says of itself is `ledger.export`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
 from cli import auditing
@@ -17,11 +19,12 @@ from cli.opened import Opened, opened, require, stored
 from cli.plain import plain
 from cli.sources import is_bundle
 from ledger.audit import Anchors, examine
-from ledger.chain import peer_of
+from ledger.chain import LogId, peer_of
 from ledger.entry import Hash, Snapshot
 from ledger.errors import LocalError
 from ledger.export import float32_bytes, make_header, write_model
-from ledger.fold import parameters
+from ledger.fold import Fold, parameters
+from ledger.kept import StoredBase
 
 if TYPE_CHECKING:
     from gossip.exports.outgoing import Outgoing
@@ -137,9 +140,14 @@ def release(place: Path, name: str, snapshot: str | None, now: int) -> Release:
 def _folded(read: Opened, log: str, seq: int) -> Folded:
     fold, entry = read.fold(), read.replica.entry(log, seq)
     assert isinstance(entry, Snapshot)
-    terms = read.terms(read.replica.past(log, seq + 1))
-    for _, _, delta, weight in terms:
-        fold.add(read.delta(delta), weight)
+    past = read.replica.past(log, seq + 1)
+    terms = read.terms(past)
+    base = read.contents.base()
+    if base is None:
+        for _, _, delta, weight in terms:
+            fold.add(read.delta(delta), weight)
+    else:
+        _fold_from(read, fold, base, past)
     found = fold.model_hash()
     if found != entry.model:
         raise LocalError(
@@ -149,6 +157,26 @@ def _folded(read: Opened, log: str, seq: int) -> Folded:
         )
     values = float32_bytes(fold.arithmetic.model_bytes(fold.theta))
     return Folded(log, seq, found, len(terms), values, read.replica.genesis.model)
+
+
+def _fold_from(read: Opened, fold: Fold[Any, Any], base: StoredBase, past: Mapping[LogId, int]) -> None:
+    """The sums of a past, of a peer that has let go of deltas: from its base on. LocalError if that is too far back."""
+    sums = array("q")
+    sums.frombytes(base.sums)
+    if byteorder == "big":
+        sums.byteswap()
+    fold.theta[:] = sums
+    change = read.replica.change(read.replica.past(base.log, base.seq + 1), past)
+    if any(read.contents.blob(delta, 0) is None for _, _, delta, _ in (*change.removed, *change.added)):
+        raise LocalError(
+            "the model of that snapshot cannot be made here",
+            why=f"this peer has let go of deltas, and begins from final snapshot {base.log[:8]}/{base.seq}",
+            next_step="name that one or a later one, or ask a member that keeps everything",
+        )
+    for _, _, delta, weight in change.removed:
+        fold.remove(read.delta(delta), weight)
+    for _, _, delta, weight in change.added:
+        fold.add(read.delta(delta), weight)
 
 
 def _newest(read: Opened) -> tuple[str, int]:

@@ -37,6 +37,7 @@ from ledger.chain import LogId, fork_of, peer_of
 from ledger.checkpoint import open_note, origin, parse_checkpoint
 from ledger.entry import Enrol, Hash, PeerId, Recover, Rotate
 from ledger.errors import LocalError, RemoteError
+from ledger.kept import StoredBase
 from ledger.keys import public_pem
 from ledger.merkle import Tree, leaf_hash
 from ledger.proof import make_proof, parse_proof, print_proof, verify_prefix
@@ -128,6 +129,7 @@ class BundleContents:
     blob: Blob
     witnesses: bytes = b""  # policy.tlog; b"" if there is none
     inspect: Callable[[], Iterator[BundleError]] = _nothing  # problems of files that hold neither entries nor blobs
+    base: Callable[[], StoredBase | None] = lambda: None  # of a peer that has let go of deltas: what it begins from
 
 
 class ManifestLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -120,6 +120,24 @@ def test_no_bundle_is_made_without_the_past_and_status_says_why(place: Path, tmp
     assert book_of(place).model_hash()[:12] in replayed
 
 
+def test_the_models_of_its_base_and_of_later_snapshots_are_exported_as_before(place: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.gm", tmp_path / "other.gm"
+    gossip("model", "export", str(place), "--out", str(one))
+    own = past().peers[1].self_id
+    book = book_of(place)
+    snapshots = [s for s in range(book.replica.size(own)) if isinstance(book.replica.entry(own, s), Snapshot)]
+    gossip("model", "export", str(place), "--snapshot", f"{own}/{snapshots[-1]}", "--out", str(tmp_path / "last.gm"))
+    shed.prune(place, 0)
+    gossip("model", "export", str(place), "--out", str(other))
+    assert one.read_bytes() == other.read_bytes()
+    gossip("model", "export", str(place), "--snapshot", f"{own}/{snapshots[-1]}", "--out", str(tmp_path / "late.gm"))
+    assert (tmp_path / "last.gm").read_bytes() == (tmp_path / "late.gm").read_bytes()
+    words = ("model", "export", str(place), "--snapshot", f"{own}/{snapshots[0]}", "--out", str(tmp_path / "old.gm"))
+    said = gossip(*words, fails=True)
+    assert "has let go of deltas" in said
+    assert not (tmp_path / "old.gm").exists()
+
+
 def test_nothing_goes_where_nothing_is_final(tmp_path: Path) -> None:
     place = write(tmp_path / "peer", past(witnesses=0))
     had = blobs(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from random import Random
 
 import pytest
@@ -150,3 +151,23 @@ def test_a_base_of_a_snapshot_that_is_not_held_is_damage() -> None:
     keeper.base = StoredBase(base.log, 10_000, base.sums)
     with pytest.raises(LocalError, match="the store is damaged"):
         keeper._restored()
+
+
+def test_a_delta_that_a_later_update_names_too_stays() -> None:
+    """Somebody publishes the very bytes again that the base holds: the second time they are needed."""
+    swarm = Swarm(["ann", "bob"], witnesses=["founder", "ann", "bob"])
+    ann, bob, luck = swarm["ann"], swarm["bob"], Random(1)
+    twice, once = random_blob(luck, 16, exponent=-10), random_blob(luck, 16, exponent=-10)
+    ann.publish_blob(twice)
+    ann.publish_blob(once)
+    snapshot = ann.snapshot().seq
+    swarm.exchange()
+    ann.final(snapshot, [swarm.founder, bob])
+    swarm.exchange()
+    ground = newest_ground(ann.replica)
+    assert ground is not None
+    names = {sha256(twice).hexdigest(), sha256(once).hexdigest()}
+    assert set(Shedding(ann.replica, 0).next(ground)) == names
+    bob.publish_blob(twice)
+    swarm.exchange()
+    assert Shedding(ann.replica, 0).next(ground) == (sha256(once).hexdigest(),)
