@@ -59,13 +59,41 @@ def _time_to_accuracy(quick: bool) -> Section:
     return time_to_accuracy.measure(quick=quick)
 
 
+def _entries(quick: bool) -> Section:
+    from cli.bench import logbook
+
+    return logbook.measure(quick=quick)
+
+
+def _training(quick: bool) -> Section:
+    from cli.bench import training
+
+    return training.measure(quick=quick)
+
+
+def _stall(quick: bool) -> Section:
+    from cli.bench import stall
+
+    return stall.measure(quick=quick)
+
+
+def _large(quick: bool) -> Section:
+    from cli.bench import large
+
+    return large.measure(quick=quick)
+
+
 SECTIONS: Final[Mapping[str, Measure]] = {
     "size": _size,
     "startup": _startup,
     "codec": _codec,
+    "entries": _entries,
     "replay": _replay,
+    "training": _training,
     "simulator": _simulator,
     "dataplane": _dataplane,
+    "stall": _stall,
+    "large": _large,
     "time-to-accuracy": _time_to_accuracy,
 }
 
