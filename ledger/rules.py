@@ -280,10 +280,11 @@ def _check_member(charter: Charter, tip: Tip, own: Log, entry: Member) -> Member
 
     if charter.founder not in tip.admitted:
         raise wrong("its author has not seen the founder enrol")
-    keys = _known_keys(tip, own)
-    if entry.peer not in keys:
+    past = branches_of(tip, own)
+    keys = {held.key for log, size in past if log.peer == entry.peer for held in log.keys if held.size <= size}
+    if not keys:
         raise wrong("its author has not seen that peer enrol")
-    if any(not keys[entry.peer].isdisjoint(keys.get(peer, ())) for peer in tip.admitted if peer != entry.peer):
+    if any(_has_had(log, size, keys) for log, size in past if log.peer != entry.peer and log.peer in tip.admitted):
         raise wrong("another member has that key")
     if tip.revoked_from(entry.peer) is not None:
         raise wrong("its author has seen admins revoke that peer")
@@ -382,6 +383,11 @@ def _holders(charter: Charter, tip: Tip, own: Log) -> dict[str, set[PeerId]]:
         if log.keys and log.peer in tip.admitted:
             found.setdefault(log.enrol_key.hex(), set()).add(log.peer)
     return {key: peers & others or peers for key, peers in found.items()}
+
+
+def _has_had(log: Log, size: int, keys: set[bytes]) -> bool:
+    """Whether one of these was a key of a log's author, as far as that log is seen."""
+    return any(held.key in keys for held in log.keys if held.size <= size)
 
 
 def _known_keys(tip: Tip, own: Log) -> dict[PeerId, set[bytes]]:

@@ -207,8 +207,7 @@ class Admission:
         moved = True
         while moved:
             moved = False
-            # (As is_ready says, without a call for each log at each event.)
-            for log in sorted([log for log, tape in self._tapes.items() if tape.held and tape.admitted < tape.sure]):
+            for log in self._tapes.ready():
                 tape = self._tapes.get(log)
                 while tape is not None and tape.is_ready and self._step(tape, now):
                     moved = True

@@ -49,12 +49,27 @@ class Tapes(dict[LogId, "Tape"]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.holding: dict[LogId, None] = {}  # logs of which something was held back, those long done included
         self._strands: dict[PeerId, list[LogId]] = {}
 
     def __setitem__(self, log: LogId, tape: Tape) -> None:
         if log not in self and peer_of(log) != log:
             self._strands.setdefault(peer_of(log), []).append(log)
+        tape.holding = self.holding
+        if tape.held:
+            self.holding[log] = None
         super().__setitem__(log, tape)
+
+    def ready(self) -> list[LogId]:
+        """Whose first held entry may be admitted, if its past is here; in a fixed order."""
+        found = []
+        for log in sorted(self.holding):
+            tape = self.get(log)
+            if tape is None or not tape.held:
+                del self.holding[log]
+            elif tape.is_ready:
+                found.append(log)
+        return found
 
     def drop(self, tape: Tape) -> None:
         """Forget a strand of which nothing is here but what its parent has."""
@@ -72,8 +87,8 @@ class Tape:
     """The log `log`, of which the first `admitted` entries are in the replica."""
 
     __slots__ = (
-        "admitted", "bad", "closed", "cover", "fork", "held", "held_bytes", "is_cited", "log", "parent", "promises",
-        "stopped", "sure", "tree",
+        "admitted", "bad", "closed", "cover", "fork", "held", "held_bytes", "holding", "is_cited", "log", "parent",
+        "promises", "stopped", "sure", "tree",
     )  # fmt: skip
 
     def __init__(self, log: LogId, leaves: Iterable[bytes] = ()) -> None:
@@ -87,6 +102,7 @@ class Tape:
         self.admitted = self.tree.size
         self.held: deque[Held] = deque()
         self.held_bytes = 0
+        self.holding: dict[LogId, None] = {}  # of all tapes (Tapes)
         self.cover = Cover()
         self.promises: list[Promise] = []  # whose keys, as of every entry we know; the last is in force
         self.closed: list[tuple[int, Cover]] = []  # (r, the last cover by the key before entry r), rising
@@ -216,6 +232,7 @@ class Tape:
             self.tree.append(leaf)
             self.held.append(Held(data, link))
             self.held_bytes += len(data)
+            self.holding[self.log] = None
         # Even if it signs less than the last one: this one agrees with every leaf we hold now.
         self.cover = cover(checkpoint.size, checkpoint.root, frame.note, end, frame.proof)
         return len(fresh)

@@ -8,7 +8,7 @@ It decides nothing but whether this peer may speak at all: a member that receive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,7 @@ from gossip.egress import Receiver
 from gossip.peer.author import Author
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Book
-from gossip.peer.inspection.receivers import RECEIVING, receivers
+from gossip.peer.inspection.receivers import RECEIVING, is_receiver
 from gossip.peer.luck import Luck
 from gossip.peer.outbox import Outbox
 from ledger.chain import LogId, peer_of
@@ -84,8 +84,10 @@ class Office:
         return self.is_receiver(self.own, log, seq)
 
     def is_receiver(self, peer: PeerId, log: LogId, seq: int) -> bool:
-        able = [one for one in self.members() if self._is_able(one)]
-        return peer in receivers(peer_of(log), seq, able, self._houses((*able, peer_of(log))))
+        members = self.members()
+        if peer not in members or not self._is_able(peer):
+            return False
+        return is_receiver(peer, peer_of(log), seq, members, self._is_able, self._house_of)
 
     def _is_able(self, peer: PeerId) -> bool:
         """Whether it looks at entries at all. Whose time is over by our clock does not: nobody has a link to it."""
@@ -93,12 +95,10 @@ class Office:
         is_here = seat is not None and seat.role in RECEIVING and not seat.has_expired(int(self.author.now))
         return is_here and not self.is_forked(peer)
 
-    def _houses(self, peers: Iterable[PeerId]) -> dict[PeerId, PeerId]:
-        """Of those who are guests of a member."""
-        if not self.replica.genesis.guests:
-            return {}
-        seats = {peer: self.replica.membership(peer) for peer in peers}
-        return {peer: seat.house for peer, seat in seats.items() if seat is not None and seat.house}
+    def _house_of(self, peer: PeerId) -> PeerId:
+        """The member whose guest it is; else itself."""
+        seat = self.replica.membership(peer) if self.replica.genesis.guests else None
+        return (seat.house if seat is not None else "") or peer
 
     def is_alien(self, log: LogId) -> bool:
         """Whether a log is another peer's, and not known to have two histories: of those proofs speak."""
