@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.uint8]  # index of the class; at most 256 classes
 Inputs = tuple[NDArray[np.generic], ...]  # what one call of the model takes: leading axis rows
 UINT16_MAX: Final = (1 << 16) - 1
+MAX_INT32: Final = (1 << 31) - 1
 ROWS_AT_ONCE: Final = 512
 
 
@@ -50,7 +51,8 @@ class Bags:
             part = slice(begin, begin + ROWS_AT_ONCE)
             at = self._places(rows[part], counts[part], shift[part], width)
             buckets[part] = np.take(self.tokens, at, mode="clip")  # what lies beyond a row is overwritten
-            np.copyto(buckets[part], padding, where=np.arange(width) >= counts[part, None])
+            beyond = np.arange(width, dtype=np.int32) >= counts[part, None].astype(np.int32)
+            np.copyto(buckets[part], padding, where=beyond)
         scales = np.sqrt(counts) / np.maximum(np.minimum(counts, width), 1)
         return (
             buckets,
@@ -61,16 +63,17 @@ class Bags:
 
     def _places(
         self, rows: NDArray[np.int64], counts: NDArray[np.int64], shift: NDArray[np.float32], width: int
-    ) -> NDArray[np.int64]:
+    ) -> NDArray[np.integer]:
         """Where in `tokens` the n-grams of rows lie that are shown; of a row of fewer than `width`, and then beyond."""
-        begins = self.offsets[rows]
-        places = begins[:, None] + np.arange(width)
-        long = np.flatnonzero(counts > width)  # few: the rest needs no floating point, which took most of the time
+        kind: Any = np.int32 if len(self.tokens) < MAX_INT32 - width else np.int64  # the half of memory to go through
+        begins: NDArray[Any] = self.offsets[rows].astype(kind)
+        places = begins[:, None] + np.arange(width, dtype=kind)
+        long = np.flatnonzero(counts > width)  # the rest needs no floating point, which took most of the time
         if len(long):
             stretch = (counts[long] / width).astype(np.float32)
             shown = np.arange(width, dtype=np.float32) + shift[long, None]
-            at = (shown * stretch[:, None]).astype(np.int64)
-            places[long] = np.minimum(at, counts[long, None] - 1) + begins[long, None]
+            at = (shown * stretch[:, None]).astype(kind)
+            places[long] = np.minimum(at, (counts[long, None] - 1).astype(kind)) + begins[long, None]
         return places
 
     @classmethod
