@@ -52,9 +52,8 @@ class Cost:
         return 1e6 * self.seconds / self.up / max(1, self.updates)
 
 
-def measure(*, quick: bool = False) -> Section:
-    sizes = SIZES[:3] if quick else SIZES
-    found = [cost(members) for members in sizes]
+def measure(*, quick: bool = False, sizes: Sequence[int] = SIZES) -> Section:
+    found = [cost(members) for members in (sizes[:3] if quick else sizes)]
     first, last = found[0], found[-1]
     figures = [
         figure

@@ -83,6 +83,12 @@ def _large(quick: bool) -> Section:
     return large.measure(quick=quick)
 
 
+def _scale(quick: bool) -> Section:
+    from cli.bench import scale
+
+    return scale.measure(quick=quick)
+
+
 SECTIONS: Final[Mapping[str, Measure]] = {
     "size": _size,
     "startup": _startup,
@@ -91,6 +97,7 @@ SECTIONS: Final[Mapping[str, Measure]] = {
     "replay": _replay,
     "training": _training,
     "simulator": _simulator,
+    "scale": _scale,
     "dataplane": _dataplane,
     "stall": _stall,
     "large": _large,
