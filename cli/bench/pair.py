@@ -30,6 +30,7 @@ from gossip.events import Note
 
 PATIENCE_S: Final = 180.0
 Told = Mapping[str, Any]
+ENDED: Final[Told] = {"kind": "process ended"}  # the last line of every node
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Side:
             found = self.all(kind, **fields)
             if len(found) >= times:
                 return found[times - 1]
+            if self.told and self.told[-1] is ENDED:
+                raise RuntimeError(f"a node ended before it told `{kind}`; last: {self.told[-3:-1]}")
             try:
                 self.told.append(self._lines.get(timeout=max(0.0, until - time.monotonic())))
             except Empty:
@@ -97,6 +100,7 @@ class Side:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._lines.put(json.loads(line))
+        self._lines.put(ENDED)
 
 
 class Pair:
