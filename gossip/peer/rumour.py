@@ -90,6 +90,7 @@ class Rumour:
         self._relay_at: float | None = None
         self._digests: dict[LinkId, tuple[float, float]] = {}  # when the next one goes out, and the pause after it
         self._vector: Hash = ""
+        self._rows: dict[LogId, tuple[int, bytes]] = {}  # of that, for so many admitted entries
 
     # -------------------------------------------------------------- what we have
 
@@ -104,13 +105,19 @@ class Rumour:
     def vector(self) -> Hash:
         """One hash of everything we can give: equal hashes, equal logs."""
         if not self._vector:
-            rows = [
-                bytes.fromhex(peer_of(tape.log)) + size.to_bytes(4, "big") + bytes.fromhex(self._hash(tape, size - 1))
-                for tape in self._tapes.values()
-                if (size := tape.servable) > tape.fork
-            ]
+            rows = [self._row(tape, size) for tape in self._tapes.values() if (size := tape.servable) > tape.fork]
             self._vector = sha256(VECTOR_DOMAIN + b"".join(sorted(rows))).hexdigest()
         return self._vector
+
+    def _row(self, tape: Tape, size: int) -> bytes:
+        """Of the vector. Of most logs it is that of the last time."""
+        known = self._rows.get(tape.log)
+        if known is not None and known[0] == size:
+            return known[1]
+        row = bytes.fromhex(peer_of(tape.log)) + size.to_bytes(4, "big") + bytes.fromhex(self._hash(tape, size - 1))
+        if size <= tape.admitted:
+            self._rows[tape.log] = (size, row)
+        return row
 
     def entry(self, tape: Tape, seq: int) -> bytes | None:
         """An entry that is here, admitted or not."""
@@ -355,7 +362,7 @@ class Rumour:
         total = 0
         for log in self._behind:
             total += self._claimed(log) - self._known(log)
-        waiting = (tape for tape in self._tapes.values() if tape.held)
+        waiting = self._tapes.waiting()
         # (An update whose author went before anybody had its delta never comes: nobody we know has it.)
         return total + sum(len(tape.held) for tape in waiting if self.holders(tape.log, tape.admitted))
 
@@ -363,9 +370,8 @@ class Rumour:
         """Of what is missing, what is worth waiting for: there is so much by the word of a link to its author, or of
         two links, or of the only one. Whoever else announces what nobody has written makes nobody wait."""
         ways = sum(not live.is_guest for live in self._links)
-        total = sum(
-            len(tape.held) for tape in self._tapes.values() if tape.held and self.holders(tape.log, tape.admitted)
-        )
+        waiting = self._tapes.waiting()
+        total = sum(len(tape.held) for tape in waiting if self.holders(tape.log, tape.admitted))
         for log in self._behind:
             sizes = sorted(self._words(log))
             if sizes and (len(sizes) > 1 or ways == 1):

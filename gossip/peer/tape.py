@@ -60,6 +60,10 @@ class Tapes(dict[LogId, "Tape"]):
             self.holding[log] = None
         super().__setitem__(log, tape)
 
+    def waiting(self) -> list[Tape]:
+        """Of which something is held back."""
+        return [tape for log in self.holding if (tape := self.get(log)) is not None and tape.held]
+
     def ready(self) -> list[LogId]:
         """Whose first held entry may be admitted, if its past is here; in a fixed order."""
         found = []
