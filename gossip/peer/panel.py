@@ -25,12 +25,12 @@ from typing import Final
 
 from gossip.peer.outbox import Outbox
 from ledger.chain import peer_of
-from ledger.entry import Hash, PeerId, Update
+from ledger.entry import Hash, Member, PeerId, Revoke, Update
 from ledger.replica import Checked, Replica
 
 DOMAIN: Final = b"gossip/panel/1\n"
 PHASE_DOMAIN: Final = b"gossip/panel/phase/1\n"
-LOOK_S: Final = 1.0  # between looks how many trainers there are
+LOOK_S: Final = 10.0  # between looks how many trainers there are, unless somebody was let in or put out
 LEAST_S: Final = 0.01  # until the next look, whatever rounding makes of the end of a window
 
 
@@ -115,8 +115,10 @@ class Panel:
         return turn is None or is_drawn(swarm, peer, window, turn.places, turn.trainers)
 
     def saw(self, checked: Checked) -> None:
-        """An update was admitted. Its author says when it was made, and its past how many trainers there were; a round
-        that was begun in the window before may end in this one."""
+        """An entry of another was admitted. Of an update its author says when it was made, and its past how many
+        trainers there were; a round that was begun in the window before may end in this one."""
+        if isinstance(checked.entry, Member | Revoke):
+            self._look_at = 0.0
         if not isinstance(checked.entry, Update) or checked.log == self._own:
             return  # (an enrolment may come before genesis, which says how many places there are)
         trainers, places = len(checked.outcome.tip.trainers), self._replica.constants.panel
