@@ -320,7 +320,7 @@ class Session:
     def remember(self) -> None:
         """Put what the next process should go on with into the `keep` file, whole or not at all, for its owner alone:
         the model of one's own data only and what was not sent yet say more about these data than any update."""
-        if self._keep is None or not self._alone_rounds:
+        if self._keep is None or not (self._alone_rounds or self._before):  # nothing was trained
             return
         new = self._keep.with_suffix(".new")
         new.unlink(missing_ok=True)
