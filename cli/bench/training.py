@@ -202,7 +202,7 @@ def _in_turn(runs: list[Callable[[], object]], times: int) -> list[float]:
 
 
 def compiled(cache: Path) -> Iterator[float]:
-    """Seconds of processor for the declared round, and for one of another length (its begin, its stretches)."""
+    """Seconds of processor for the declared round, and for one of another length (its begin, its stretch)."""
     from gossip.training.learner import Learner
 
     spec, block = ModelSpec.parse(FILTERLIST), bags()

@@ -3,9 +3,9 @@
     theta (float32, flat) --split--> tensors --[forward, gradient, optimiser] x local_steps--> theta
 
 One `lax.scan` over the batches of a round, compiled once for the declared number of steps; its arguments are the only
-thing that changes. A round of any other length is made of stretches of 1, 4, 16, ... steps, each compiled when it is
-first needed, between which the optimiser's memory is handed on: 43 steps are 16 + 16 + 4 + 4 + 1 + 1 + 1. The forward
-pass and the scores are scoring.py's.
+thing that changes. A round of any other length is made of stretches of at most as many steps, between which the
+optimiser's memory is handed on, by a second program that is told how many of its batches count: 87 of 62 declared are
+62 + 25. The forward pass and the scores are scoring.py's.
 
 Nothing that comes out of here is bit-exact between machines, and nothing needs to be: what is published is a
 delta, and everybody folds the same bytes. This file refuses to know files, peers and the fold.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +28,10 @@ from gossip.training.coverage import Coverage
 from gossip.training.metrics import Scored
 from gossip.training.scoring import MARK_SCALE, Theta, forward, score, split
 from gossip.training.spec import Adam, ModelSpec, UrlGrams
+from gossip.training.stepping import Batches, over
 
 State = tuple[Any, optax.OptState]  # weights, in one piece or as tensors, and the optimiser's memory
 Step = Callable[[State, tuple[jax.Array, ...]], tuple[State, None]]
-
-GROWTH: Final = 4  # from one compiled length to the next: at most three stretches of each
-MAX_STRETCH: Final = 4096
 
 
 class Learner:
@@ -56,16 +54,16 @@ class Learner:
     def _use(self, step: Step) -> None:
         """Make rounds of this step over weights in one piece."""
 
-        def run(state: State, batches: tuple[jax.Array, ...]) -> State:
-            return jax.lax.scan(step, state, batches)[0]
+        def run(state: State, batches: Batches, count: Any = None) -> State:
+            return over(step, state, batches, count)
 
         self._use_run(run)
 
     def _use_apart(self, step: Step) -> None:
         """The same of a step over tensors: to cut weights and to join slopes in each step took a fifth of a round."""
 
-        def run(state: State, batches: tuple[jax.Array, ...]) -> State:
-            (tensors, memory), _ = jax.lax.scan(step, (split(state[0], self.spec), state[1]), batches)
+        def run(state: State, batches: Batches, count: Any = None) -> State:
+            tensors, memory = over(step, (split(state[0], self.spec), state[1]), batches, count)
             return jnp.concatenate([tensor.reshape(-1) for tensor in tensors]), memory
 
         self._use_run(run, lambda theta: split(theta, self.spec))
@@ -81,14 +79,14 @@ class Learner:
             theta, _ = run((theta, begin(theta)), batches)
             return theta
 
-        def stretch(state: State, *batches: jax.Array) -> State:
-            return cast(State, run(state, batches))
+        def stretch(state: State, count: int, *batches: jax.Array) -> State:
+            return cast(State, run(state, batches, count))
 
         self._jitted = jax.jit(whole)
         self._round: Callable[..., jax.Array] = self._jitted
         self._begin = jax.jit(begin)
         self._stretch = jax.jit(stretch)
-        self._ready: set[int] = set()  # lengths of stretches that are compiled
+        self._has_stretch = False  # whether that is compiled
 
     def sample(self, sampler: Sampler, steps: int = 0) -> Inputs:
         """The batches of one round: every array (steps, batch, ...); 0 steps: as many as declared."""
@@ -104,23 +102,22 @@ class Learner:
 
     def is_ready(self, steps: int) -> bool:
         """Whether a round of so many steps has nothing to compile."""
-        return steps == self.spec.local_steps or self._ready.issuperset(stretches(steps))
+        return steps == self.spec.local_steps or self._has_stretch
 
     def prepare(self, theta: Theta, batches: Inputs) -> None:
-        """Compile what a round over batches of this shape needs; the next ones are as fast as they get."""
+        """Compile what a round over batches of this shape needs. One of another length than declared serves for all."""
         self.round(theta, batches)
-        self._ready.update(stretches(len(batches[0])))
+        self._has_stretch |= len(batches[0]) != self.spec.local_steps
 
     def round(self, theta: Theta, batches: Inputs) -> Theta:
         """The weights after one optimiser step from `theta` for each of the batches."""
-        steps = len(batches[0])
-        if steps == self.spec.local_steps:
+        steps, most = len(batches[0]), self.spec.local_steps
+        if steps == most:
             return np.asarray(self._round(theta, *batches))
         state: State = (jnp.asarray(theta), self._begin(theta))
-        done = 0
-        for length in stretches(steps):
-            state = self._stretch(state, *(array[done : done + length] for array in batches))
-            done += length
+        for done in range(0, steps, most):
+            count = min(most, steps - done)
+            state = self._stretch(state, count, *(_filled(array[done : done + count], most) for array in batches))
         return np.asarray(state[0])
 
     def score(self, theta: Theta, rows: Block) -> Scored:
@@ -128,15 +125,13 @@ class Learner:
         return score(self.spec, theta, rows)
 
 
-def stretches(steps: int) -> list[int]:
-    """The lengths that make up so many steps, longest first: few different ones, and few of each."""
-    found, length = list[int](), 1
-    while length * GROWTH <= min(steps, MAX_STRETCH):
-        length *= GROWTH
-    while steps:
-        found += [length] * (steps // length)
-        steps, length = steps % length, length // GROWTH
-    return found
+def _filled(array: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
+    """As long as the program wants it; nobody looks at what fills it up."""
+    if len(array) == length:
+        return array
+    filled = np.zeros((length, *array.shape[1:]), array.dtype)
+    filled[: len(array)] = array
+    return filled
 
 
 def padding_of(spec: ModelSpec) -> int:

@@ -20,9 +20,10 @@ import jax.numpy as jnp
 
 from gossip.training.scoring import MARK_SCALE, forward
 from gossip.training.spec import EmbeddingBag, ModelSpec, Sgd
+from gossip.training.stepping import Batches, over
 
 MeanLoss = Callable[[jax.Array, jax.Array], jax.Array]  # logits (rows, classes), labels (rows,)
-Run = Callable[..., Any]  # (weights, memory), arrays of batches... -> (weights, memory)
+Run = Callable[..., Any]  # (weights, memory), arrays of batches, how many of them -> (weights, memory)
 
 
 def allows(spec: ModelSpec) -> bool:
@@ -58,10 +59,10 @@ def run_of(spec: ModelSpec, mean_loss: MeanLoss) -> Run:
         table = table.at[marks].add((MARK_SCALE * moves)[:, None, :])
         return [table, *(tensor - rate * slope for tensor, slope in zip(rest, of_rest, strict=True))], None
 
-    def run(state: tuple[jax.Array, Any], batches: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
+    def run(state: tuple[jax.Array, Any], batches: Batches, count: Any = None) -> tuple[jax.Array, Any]:
         weights, memory = state
         tensors = [weights[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
-        tensors, _ = jax.lax.scan(step, tensors, batches)
+        tensors = over(step, tensors, batches, count)
         return jnp.concatenate([tensor.reshape(-1) for tensor in tensors]), memory
 
     return run

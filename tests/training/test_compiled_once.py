@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.training.small import MODEL
 
-# What a training process does from its start to rounds of two lengths, and what jax counts meanwhile.
+# What a training process does from its start to rounds of several lengths, and what jax counts meanwhile.
 STARTS = """
 import json, sys
 from collections import Counter
@@ -30,7 +30,7 @@ spool.append(Numbers(np.ones((64, 4), np.float32), np.zeros(64, np.uint8)))
 sampler = Sampler(spool, width=0, padding=0, seed=1)
 learner.compile(sampler)
 theta = np.zeros(spec.parameters, np.float32)
-for steps in (4, 7, 4, 7):
+for steps in (4, 7, 3, 4, 19, 1):
     if not learner.is_ready(steps):
         learner.prepare(theta, learner.sample(sampler, steps))
     before = counted["/jax/compilation_cache/compile_requests_use_cache"]
@@ -53,6 +53,6 @@ def test_the_second_start_finds_all_on_disk(tmp_path: Path) -> None:
     first, second = started(tmp_path), started(tmp_path)
     asked = first["compile_requests_use_cache"]
     assert first["cache_hits"] == 0
-    assert asked >= 4  # the round; of another length its beginning and two stretches
+    assert 3 <= asked <= 4  # the round; its beginning and a stretch, whatever the lengths are; maybe a copy
     assert (second["compile_requests_use_cache"], second["cache_hits"]) == (asked, asked)
     assert second["cache_misses"] == 0
