@@ -264,6 +264,7 @@ OWN: Final[dict[str, str]] = {
     "run": "a node's lines, events and view: tried below",
     "join": "a node's lines, events and view: tried below",
     "bench": "nothing but figures of this machine",
+    "bench time-to-accuracy": "its own peers, of which nothing but figures is shown",
     "lists add": "lists of the user's own, tried in tests/cli/test_lists.py",
     "lists show": "lists of the user's own, tried in tests/cli/test_lists.py",
     "lists remove": "lists of the user's own, tried in tests/cli/test_lists.py",

@@ -30,6 +30,7 @@ DECODERS: Final = (
 # Readers that are no door: what they are given has come through one that is tried.
 INSIDE: Final[dict[str, str]] = {
     "cli.anchoring": "files of time stamps, through timestamp, which is tried",
+    "cli.bench.told.read_events": "lines of peers that this process started",
     "cli.damaged.reading": "a guard around a command that reads a store",
     "cli.roster.read": "a bundle or a store, through sources, which are tried",
     "cli.group.Gossip.parse_args": "words of a command line, which typer reads",
@@ -38,6 +39,7 @@ INSIDE: Final[dict[str, str]] = {
     "gossip.filterlists.requests.read_requests": "rows of scan_requests, the first bad one raised",
     "gossip.merging.arithmetic.NumpyArithmetic.decode": "tried with delta",
     "gossip.merging.arithmetic.NumpyArithmetic.read_model": "bytes that have the hash that witnesses signed",
+    "gossip.peer.book.Book.readmit": "what the own store holds: entries that were checked before they were kept",
     "gossip.peer.book.PeerArithmetic.read_model": "a declaration",
     "gossip.wire.models.read": "tried with frame",
     "gossip.fast.data.load": "rows that come with libraries, or a file of requests, which is tried",
@@ -71,6 +73,13 @@ INSIDE: Final[dict[str, str]] = {
 # Modules that call a decoder, and what tries them if they hold no target of their own.
 TRIED_WITH: Final[dict[str, str]] = {
     "cli.anchoring": "own store: nonces that this peer asked for",
+    "cli.bench.bare": "rows that cli.bench.mnist wrote",
+    "cli.bench.mnist": "rows that come with a library, or the user's own",
+    "cli.bench.pair": "lines of a process of ours",
+    "cli.bench.race": "the answer of a command of ours",
+    "cli.bench.startup": "lines of a process of ours",
+    "cli.bench.told": "lines of peers that this process started",
+    "cli.bench.training": "lines of a process of ours",
     "cli.control": "the answer of the own node",
     "cli.entries": "entries that were decoded before",
     "cli.finale": "the last line of a process of ours",
