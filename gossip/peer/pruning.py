@@ -13,6 +13,7 @@ go. It refuses to know links.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from gossip.config import PeerConfig
@@ -20,7 +21,7 @@ from gossip.events import DropBlobs, Keep, KeepBase
 from gossip.peer.blobs import Blobs
 from gossip.peer.book import Base, Book
 from gossip.peer.outbox import Outbox
-from gossip.peer.shedding import Shedding, newest_ground, sums_of
+from gossip.peer.shedding import Shedding, blob_named, newest_ground, sums_of
 from gossip.peer.status import Pruned
 from ledger.chain import peer_of
 from ledger.delta import max_blob_bytes
@@ -47,7 +48,7 @@ class Pruning:
         self._shedding = Shedding(book.replica, self._keep or 0)
         self._gone = max(0, book.base.updates - (self._keep or 0)) if book.base is not None else 0
         self._is_new = False  # a final came
-        self._going: list[Hash] = []
+        self._going: dict[Hash, None] = {}
         self._look_at = 0.0
         self._is_told = False
         self._lacking_since: float | None = None
@@ -56,6 +57,7 @@ class Pruning:
     def learn(self, entry: AnyEntry) -> None:
         """An entry was admitted, or read back from the store."""
         self._is_new = self._is_new or (self._keep is not None and isinstance(entry, Finality))
+        self._going.pop(blob_named(entry), None)  # the same bytes are wanted again
 
     @property
     def status(self) -> Pruned | None:
@@ -76,8 +78,10 @@ class Pruning:
             self._is_new = False
             self._begin()
         if self._going:
-            going, self._going = self._going[:AT_ONCE], self._going[AT_ONCE:]
-            self._out.put(DropBlobs(tuple(going)))
+            going = tuple(islice(self._going, AT_ONCE))
+            for digest in going:
+                del self._going[digest]
+            self._out.put(DropBlobs(going))
             self._out.timer(TIMER, self._look_at)
 
     def _say(self, now: float) -> None:
@@ -109,7 +113,7 @@ class Pruning:
         self._gone = ground.updates - keep
         book.base = Base(ground.log, ground.seq, ground.updates)
         self._out.put(KeepBase(ground.log, ground.seq, book.arithmetic.sums(theta)))
-        self._going += going
+        self._going |= dict.fromkeys(going)
         self._out.note(
             "pruned", peer=peer_of(ground.log), seq=ground.seq, updates=ground.updates, deltas=len(going), keeps=keep
         )  # fmt: skip

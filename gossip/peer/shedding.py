@@ -7,7 +7,8 @@ Why a final: what counted in its snapshot's past counts for everybody from then 
 that is learned later takes it out again, but that who wrote the final is shown out from before it; then terms are owed
 (book.py) until their deltas have come back from somebody who keeps everything.
 
-Rules kept here: a delta goes only if its term is in the base, and if no update that stays names the same bytes; what is
+Rules kept here: a delta goes only if its term is in the base, and if nothing that stays names the same bytes: neither
+an update nor an entry of another kind, whose blob each start opens (anybody may call a delta a time stamp). What is
 condemned or void may come back under another final, and is kept. It refuses to know disks and links.
 """
 
@@ -22,7 +23,7 @@ from gossip.peer.book import Book
 from gossip.peer.shifted import hash_of, shifted
 from ledger import standing
 from ledger.chain import FinalPast, Log, LogId
-from ledger.entry import Hash, Snapshot
+from ledger.entry import Accuse, Anchor, AnyEntry, Data, Hash, Opening, PolicyChange, Snapshot, Update
 from ledger.ranges import within
 from ledger.replica import Replica
 
@@ -75,13 +76,15 @@ class Shedding:
         self._replica = replica
         self._keep = keep
         self._passed: dict[LogId, int] = {}  # updates of each log that are decided about
-        self._spared: set[Hash] = set()  # deltas of those that stay; asked, never iterated
+        self._spared: set[Hash] = set()  # deltas of those that stay, and what other entries name; asked, never iterated
+        self._looked: dict[LogId, int] = {}  # entries of each log that are no updates are known so far
 
     def next(self, ground: Ground) -> tuple[Hash, ...]:
         """The deltas that may go now, and were not named before."""
         logs = [log for log in self._replica.branches.logs.values() if log.tip.size]
         border, going = self._border(logs), list[Hash]()
         for log in logs:
+            self._look(log)
             held = standing.held_by([(ground.author, ground.final)], log)
             number, end = self._passed.get(log.id, log.folded[log.fork]), log.folded[-1]
             while number < end and log.positions[log.folded_at[number]] < border:
@@ -97,6 +100,15 @@ class Shedding:
         staying = self._spared.union(*(_deltas(log, self._passed[log.id]) for log in logs))
         return tuple(dict.fromkeys(digest for digest in going if digest not in staying))
 
+    def _look(self, log: Log) -> None:
+        """What entries that are no updates name stays."""
+        begin = self._looked.get(log.id, log.fork)
+        updates = {log.folded_at[number] for number in range(log.folded[begin], log.folded[-1])}
+        for seq in range(begin, log.tip.size):
+            if seq not in updates and (name := blob_named(self._replica.entry(log.id, seq))):
+                self._spared.add(name)
+        self._looked[log.id] = log.tip.size
+
     def _border(self, logs: list[Log]) -> int:
         """Where, in our order of admission, the updates begin that stay."""
         if not self._keep:
@@ -109,6 +121,17 @@ class Shedding:
         end = log.folded[-1]
         for number in range(max(log.folded[log.fork], end - self._keep), end):
             yield log.positions[log.folded_at[number]]
+
+
+def blob_named(entry: AnyEntry) -> Hash:
+    """The blob that an entry names; "" if none (the policy of genesis is never a delta: it is a text)."""
+    match entry:
+        case Update(delta=name) | Accuse(evidence=name) | Anchor(token=name) | PolicyChange(policy=name):
+            return name
+        case Data(sketch=name) | Opening(opened=name):
+            return name
+        case _:
+            return ""
 
 
 def _deltas(log: Log, begin: int) -> Iterator[Hash]:

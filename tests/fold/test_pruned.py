@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer.book import Book, restore
 from gossip.peer.shedding import Shedding, newest_ground, sums_of
-from ledger.entry import Hash
+from ledger.entry import Anchor, Hash
 from ledger.errors import LocalError
 from ledger.kept import StoredBase
 from ledger.replica import Checked, InvalidEntry, LogId
 from tests.fold.stories import random_blob, troubled_swarm
-from tests.fold.toy import POLICY, Swarm
+from tests.fold.toy import CHAIN, POLICY, Swarm
 from tests.thorough import times
 
 
@@ -172,6 +173,27 @@ def test_a_delta_that_a_later_update_names_too_stays() -> None:
     bob.publish_blob(twice)
     swarm.exchange()
     assert Shedding(ann.replica, 0).next(ground) == (sha256(once).hexdigest(),)
+
+
+def test_a_delta_that_somebody_calls_a_time_stamp_stays() -> None:
+    """Nobody looks into time stamps, and a start reads all of them: without those bytes no start works again."""
+    swarm = Swarm(["ann", "bob"], witnesses=["founder", "ann", "bob"])
+    founder, ann, bob, luck = swarm.founder, swarm["ann"], swarm["bob"], Random(1)
+    delta = random_blob(luck, 16, exponent=-10)
+    ann.publish_blob(random_blob(luck, 16, exponent=-10))
+    ann.publish_blob(delta)
+    snapshot = ann.snapshot().seq
+    swarm.exchange()
+    chain: dict[str, Any] = {**CHAIN}
+    bob.write(Anchor(**chain, size=1, token=sha256(delta).hexdigest(), bytes=len(delta)))
+    swarm.exchange()
+    ann.final(snapshot, [founder, bob])
+    swarm.exchange()
+    keeper = Keeper(swarm, 0)
+    keeper.hear(None)
+    keeper.prune()
+    assert keeper.let_go == 1
+    assert sha256(delta).hexdigest() in keeper.kept
 
 
 def test_a_term_that_leaves_and_comes_back_before_its_delta_did_is_not_moved_twice() -> None:
