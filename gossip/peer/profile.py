@@ -9,7 +9,7 @@ are aimed at:
 
     T       = the middle of what a round of the declared length takes, of all active trainers, us included
     steps   = declared x T / what it takes us, within a quarter (for who is slow: 1) and 4 times the declared ones;
-              changed when it is off by a quarter
+              changed when it is off by three quarters
     density = so that sending an update to all who fetch it of us takes a quarter of T at most, a tenth at the least
     links   = half as many on a slow line that is full
 
@@ -36,9 +36,12 @@ LEAST_HEARD: Final = 3  # updates, until a trainer's pace counts
 ABSENT_AFTER: Final = 4  # of its own intervals without a word ...
 ABSENT_S: Final = 10.0  # ... and so long
 MOST_STEPS: Final = 4  # x declared: longer rounds drift apart where data differ (docs/pace.md)
-DEAD_BAND: Final = 1.25  # steps are left as they are within this factor: every change is a round of another length
+DEAD_BAND: Final = (
+    1.75  # steps are left as they are within this factor: four peers on two cores differ by half by chance
+)
 FIRST_S: Final = 2.0  # of a round before others' pace is known: who is ten times slower finds that out at once
 SENDING_SHARE: Final = 0.25  # of the time between two updates may be spent on sending one
+ROOM_BAND: Final = 1.25  # a line must have so much more room than the whole update takes before all of it is sent again
 LEAST_DENSITY: Final = 100  # thousandths: error feedback makes less than a tenth very late
 SLOW_LINE: Final = 64_000  # bytes a second, below which fewer links are aimed at
 
@@ -243,7 +246,7 @@ class Profile:
             return 0
         whole = size_bytes * 1000 / (density or 1000)
         room = SENDING_SHARE * interval * bandwidth / (whole * fetchers)
-        if room >= (1.0 if not density else DEAD_BAND):
+        if room >= (1.0 if not density else ROOM_BAND):
             return 0
         return max(LEAST_DENSITY, min(1000, round(1000 * min(1.0, room))))
 
