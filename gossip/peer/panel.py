@@ -68,6 +68,13 @@ def is_drawn(swarm: Hash, peer: PeerId, window: int, places: int, trainers: int)
     return int.from_bytes(ticket.digest(), "big") * trainers < places << 256
 
 
+def is_out_of_turn(swarm: Hash, peer: PeerId, made: float, window_s: float, places: int, trainers: int) -> bool:
+    """Whether an update is of somebody who was not drawn, made at `made` by its author's clock. A round that was begun
+    in the window before may end in this one."""
+    window = window_of(swarm, peer, made, window_s)
+    return not any(is_drawn(swarm, peer, one, places, trainers) for one in (window, window - 1))
+
+
 def turn_of(swarm: Hash, peer: PeerId, at: float, window_s: float, places: int, trainers: int) -> Turn:
     """What a peer has drawn for now, and until when."""
     window = window_of(swarm, peer, at, window_s)
@@ -83,9 +90,7 @@ class Panel:
         self._look_at = 0.0
         self._has_told = True  # that this peer is drawn, as everybody is at first
         self.turn: Turn | None = None  # None: before genesis is here
-        self.undrawn: dict[
-            PeerId, int
-        ] = {}  # updates that others published though they were not drawn, since the start
+        self.undrawn: dict[PeerId, int] = {}  # updates that others published out of turn, since the start
 
     def look(self, now: float) -> None:
         """See what was drawn for now, and among how many."""
@@ -115,16 +120,13 @@ class Panel:
         return turn is None or is_drawn(swarm, peer, window, turn.places, turn.trainers)
 
     def saw(self, checked: Checked) -> None:
-        """An entry of another was admitted. Of an update its author says when it was made, and its past how many
-        trainers there were; a round that was begun in the window before may end in this one."""
+        """An entry was admitted. Of an update its author says when it was made, and its past how many trainers there
+        were."""
         if isinstance(checked.entry, Member | Revoke):
             self._look_at = 0.0
         if not isinstance(checked.entry, Update) or checked.log == self._own:
             return  # (an enrolment may come before genesis, which says how many places there are)
         trainers, places = len(checked.outcome.tip.trainers), self._replica.constants.panel
-        if trainers <= places:
-            return
-        swarm, peer = self._replica.swarm, peer_of(checked.log)
-        window = window_of(swarm, peer, checked.entry.time, self._window_s)
-        if not any(is_drawn(swarm, peer, one, places, trainers) for one in (window, window - 1)):
+        peer = peer_of(checked.log)
+        if is_out_of_turn(self._replica.swarm, peer, checked.entry.time, self._window_s, places, trainers):
             self.undrawn[peer] = self.undrawn.get(peer, 0) + 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
+from hashlib import sha256
+from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.config import PeerConfig
-from gossip.peer.panel import is_drawn, phase_s, turn_of, window_of
+from gossip.peer.panel import is_drawn, is_out_of_turn, phase_s, turn_of, window_of
 from gossip.sim import Scenario, SimReport
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
@@ -64,6 +67,27 @@ def test_the_example_of_the_page() -> None:
     assert window_of(swarm, peer, 750, 600) == 1
 
 
+@given(swarm=hashes, peer=hashes, window=windows, places=st.integers(4, 99), trainers=st.integers(100, 5000))
+def test_the_draw_is_what_the_page_says(swarm: str, peer: str, window: int, places: int, trainers: int) -> None:
+    """In other words than the program's: everybody who checks has to find the same."""
+    said = b"gossip/panel/1\n" + bytes.fromhex(swarm) + window.to_bytes(8, "big") + bytes.fromhex(peer)
+    ticket = int(sha256(said).hexdigest(), 16)
+    assert is_drawn(swarm, peer, window, places, trainers) == (Fraction(ticket, 2**256) < Fraction(places, trainers))
+
+
+def test_a_round_of_the_window_before_may_end_in_this_one_and_no_later() -> None:
+    drawn = [is_drawn(SWARM, name(1), window, 4, 8) for window in range(200)]
+    begun = next(at for at in count() if drawn[at : at + 3] == [True, False, False])
+    made = [(begun + at) * 600.0 - phase_s(SWARM, name(1), 600) for at in (0.5, 1.5, 2.5)]
+    assert [is_out_of_turn(SWARM, name(1), at, 600, 4, 8) for at in made] == [False, False, True]
+    assert not is_out_of_turn(SWARM, name(1), made[2], 600, 8, 8), "where all have places nobody is out of turn"
+
+
+def test_where_all_have_places_there_is_no_panel_to_speak_of() -> None:
+    assert not turn_of(SWARM, name(1), 1e6, 600, 8, 8).is_sampled
+    assert turn_of(SWARM, name(1), 1e6, 600, 8, 9).is_sampled
+
+
 @pytest.mark.parametrize("window_s", [0.0, -5.0, 1e6])
 def test_windows_of_no_length_are_refused(window_s: float) -> None:
     with pytest.raises(LocalError, match="turns"):
@@ -99,6 +123,8 @@ def test_of_nine_trainers_four_publish_at_a_time_and_in_the_end_most_have() -> N
     assert sum(count > 0 for count in each) > 6
     turns = [fields for _, _, kind, fields in swarm.notes if kind == "panel"]
     assert {turn["drawn"] for turn in turns} == {True, False}
+    first = {peer: fields["drawn"] for _, peer, kind, fields in reversed(swarm.notes) if kind == "panel"}
+    assert not any(first.values()), "that one publishes is no news before one did not"
     assert {turn["places"] for turn in turns} == {4}
     assert report.accuracy_mean is not None
     assert report.accuracy_mean > 0.85

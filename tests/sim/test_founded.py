@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cli.bench.scale import cost, exponent
@@ -29,6 +31,23 @@ def test_of_twenty_members_six_are_up_four_publish_and_what_they_publish_is_ever
         assert status.panel.trainers == 20
         assert not status.panel.undrawn
         assert (status.state == "undrawn") is (not status.panel.drawn) or status.drained
+
+
+def test_nobody_misses_who_is_not_drawn_and_who_only_observes_says_that() -> None:
+    """Fourteen of twenty are not even up: of those who have no place, nobody can tell."""
+    swarm = FoundedSwarm(replace(scenario(6), seconds=70, round_s=10, observers=(5,)), 20)
+    found: list[tuple[str, int]] = []
+
+    def look() -> None:
+        found.extend(
+            (peer.machine.status().state, len(peer.machine.status().absent)) for peer in swarm.peers if peer.machine
+        )
+
+    swarm.clock.after(69, look)
+    swarm.run()
+    assert [absent for _, absent in found] == [0] * 6
+    assert found[5][0] == "observing"
+    assert sorted(state for state, _ in found).count("undrawn") == 1
 
 
 def test_a_panel_that_is_not_up_is_refused() -> None:
