@@ -65,7 +65,8 @@ class Gossip(TyperGroup):
             return exits.OK
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args or ["--help"])
+        """Without a word a group shows what there is, unless it does something by itself."""
+        return super().parse_args(ctx, args or ([] if self.invoke_without_command else ["--help"]))
 
     def get_help_option(self, ctx: Any) -> Any:
         return absent_is_false(super().get_help_option(ctx))
