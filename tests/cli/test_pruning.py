@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import pruning
 from cli.app import app
+from gossip import directory as places
 from gossip.config import PeerConfig
 from gossip.directory import store_path
 from gossip.merging.arithmetic import NumpyArithmetic
@@ -166,6 +168,29 @@ def test_no_blob_goes_without_a_base(place: Path) -> None:
         with pytest.raises(LocalError, match="no base is kept"):
             store.commit([DropBlobs((digest,))])
         assert store.blob(digest) is not None
+
+
+def test_where_the_sums_take_more_than_the_deltas_that_could_go_nothing_goes(place: Path) -> None:
+    had = blobs(place)
+    some = next(keep for keep in range(200, 0, -1) if shed.prune(place, keep, dry_run=True).deltas)
+    assert shed.prune(place, some, dry_run=True).deltas > 1, "one or two deltas of this toy are shorter than its sums"
+    found = shed.prune(place, some + 1)
+    assert (found.deltas, found.bytes, found.kept) == (0, 0, had)
+    assert blobs(place) == had
+    with Store.open_readonly(store_path(place)) as store:
+        assert store.base() is None
+
+
+def test_while_the_node_runs_nothing_goes_but_what_would_is_said(place: Path) -> None:
+    with places.lock(place):
+        assert shed.prune(place, 0, dry_run=True).deltas > 0
+        with pytest.raises(LocalError):
+            shed.prune(place, 0)
+    assert shed.prune(place, 0).deltas > 0
+
+
+def test_a_command_and_a_running_node_keep_as_many_updates() -> None:
+    assert pruning.KEEP == shed.KEPT_UPDATES
 
 
 def test_the_file_gets_smaller(place: Path) -> None:

@@ -118,6 +118,7 @@ def test_a_false_beginning_from_one_link_does_not_spoil_what_another_sends_for_e
                 )
         fetching.asked[LIAR].clear()
         fetching.serve()
+    assert fetching.blobs.find(digest) == BLOB
 
 
 def test_crumbs_do_not_keep_a_request_alive(fetching: Fetching) -> None:
