@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer.book import Book, restore
 from gossip.peer.shedding import Shedding, newest_ground, sums_of
-from ledger.entry import Anchor, Hash
+from ledger.entry import Anchor, Hash, Snapshot
 from ledger.errors import LocalError
 from ledger.kept import StoredBase
 from ledger.replica import Checked, InvalidEntry, LogId
@@ -173,6 +173,25 @@ def test_a_delta_that_a_later_update_names_too_stays() -> None:
     bob.publish_blob(twice)
     swarm.exchange()
     assert Shedding(ann.replica, 0).next(ground) == (sha256(once).hexdigest(),)
+
+
+def test_nothing_is_built_on_a_final_whose_author_folds_wrongly() -> None:
+    """Witnesses may sign it without a look; who prunes has made the sums itself, and they are others."""
+    swarm = Swarm(["ann", "bob"], witnesses=["founder", "ann", "bob"])
+    founder, ann, bob = swarm.founder, swarm["ann"], swarm["bob"]
+    ann.publish_blob(random_blob(Random(1), 16, exponent=-10))
+    state, updates = ann.replica.snapshot_facts(ann.id, ann.replica.draft(ann.id))
+    chain: dict[str, Any] = {**CHAIN}
+    wrong = ann.write(Snapshot(**chain, model="ab" * 32, state=state, updates=updates)).seq
+    swarm.exchange()
+    ann.final(wrong, [founder, bob])
+    swarm.exchange()
+    keeper = Keeper(swarm, 0)
+    keeper.hear(None)
+    ground = newest_ground(keeper.book.replica)
+    assert ground is not None
+    assert (ground.log, ground.seq) == (ann.id, wrong)
+    assert sums_of(keeper.book, ground) is None
 
 
 def test_a_delta_that_somebody_calls_a_time_stamp_stays() -> None:
