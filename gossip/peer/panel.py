@@ -4,6 +4,8 @@
     else, in window w of a peer:  SHA-256("gossip/panel/1\\n" | swarm | u64be w | peer) / 2^256 < places / trainers
                                   --> it is drawn
 
+    of a house with k guests each draws as one of groups * k: a house has one place, as it has one weight
+
     swarm 00..00, peer 11..11: its windows of 600 s begin 68 s before the clock's; w = 1 at 750 s (a test reads this)
 
 Bytes received grow with the number of publishers, and accuracy does not (docs/scale.md), so at most about `places` of
@@ -19,6 +21,8 @@ to know rounds, and what is published.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -60,6 +64,17 @@ def window_of(swarm: Hash, peer: PeerId, at: float, window_s: float) -> int:
     return int((at + phase_s(swarm, peer, window_s)) // window_s)
 
 
+def among(places: int, houses: Sequence[PeerId], house: PeerId) -> int:
+    """Among how many one of a house draws ("": who stands alone), if these are the houses of all trainers. A house
+    counts as one, and its guests share that place: else one trainer's silent guests would keep others from publishing.
+    """
+    trainers = len(houses)
+    if trainers <= places or not any(houses):
+        return trainers
+    sizes = Counter(houses)
+    return (sizes.pop("", 0) + len(sizes)) * (sizes[house] if house else 1)
+
+
 def is_drawn(swarm: Hash, peer: PeerId, window: int, places: int, trainers: int) -> bool:
     """Whether a peer publishes in a window of its own, where `trainers` could."""
     if trainers <= places:
@@ -89,6 +104,7 @@ class Panel:
         self._own, self._replica, self._window_s, self._out = own, replica, window_s, out
         self._look_at = 0.0
         self._has_told = True  # that this peer is drawn, as everybody is at first
+        self._houses: list[PeerId] = []  # of all trainers, at the last look
         self.turn: Turn | None = None  # None: before genesis is here
         self.undrawn: dict[PeerId, int] = {}  # updates that others published out of turn, since the start
 
@@ -96,7 +112,9 @@ class Panel:
         """See what was drawn for now, and among how many."""
         replica, turn = self._replica, self.turn
         if replica.has_genesis and (turn is None or now >= min(self._look_at, turn.until)):
-            places, trainers = replica.constants.panel, len(replica.trainers())
+            able, places = replica.trainers(), replica.constants.panel
+            self._houses = [self._house_of(peer) for peer in able] if replica.genesis.guests else [""] * len(able)
+            trainers = among(places, self._houses, self._house_of(self._own))
             self.turn = turn_of(replica.swarm, self._own, now, self._window_s, places, trainers)
             self._look_at = now + LOOK_S
 
@@ -116,8 +134,14 @@ class Panel:
     def is_due(self, peer: PeerId, now: float) -> bool:
         """Whether that peer is to publish now, as far as we know."""
         turn, swarm = self.turn, self._replica.swarm
+        if turn is None:
+            return True
         window = window_of(swarm, peer, now, self._window_s)
-        return turn is None or is_drawn(swarm, peer, window, turn.places, turn.trainers)
+        return is_drawn(swarm, peer, window, turn.places, among(turn.places, self._houses, self._house_of(peer)))
+
+    def _house_of(self, peer: PeerId) -> PeerId:
+        seat = self._replica.membership(peer)
+        return seat.house if seat is not None else ""
 
     def saw(self, checked: Checked) -> None:
         """An entry was admitted. Of an update its author says when it was made, and its past how many trainers there
@@ -126,7 +150,8 @@ class Panel:
             self._look_at = 0.0
         if not isinstance(checked.entry, Update) or checked.log == self._own:
             return  # (an enrolment may come before genesis, which says how many places there are)
-        trainers, places = len(checked.outcome.tip.trainers), self._replica.constants.panel
-        peer = peer_of(checked.log)
+        tip, places, peer = checked.outcome.tip, self._replica.constants.panel, peer_of(checked.log)
+        seat = tip.admitted.get(peer)
+        trainers = among(places, tip.houses or [""] * len(tip.trainers), seat.house if seat is not None else "")
         if is_out_of_turn(self._replica.swarm, peer, checked.entry.time, self._window_s, places, trainers):
             self.undrawn[peer] = self.undrawn.get(peer, 0) + 1

@@ -7,18 +7,22 @@ from fractions import Fraction
 from functools import cache
 from hashlib import sha256
 from itertools import count
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.config import PeerConfig
-from gossip.peer.panel import is_drawn, is_out_of_turn, phase_s, turn_of, window_of
+from gossip.peer.outbox import Outbox
+from gossip.peer.panel import Panel, among, is_drawn, is_out_of_turn, phase_s, turn_of, window_of
 from gossip.sim import Scenario, SimReport
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
 from gossip.sim.swarm import SimSwarm
 from ledger.errors import LocalError
+from tests.fold.stories import random_blob
+from tests.fold.toy import Swarm, constants
 
 SWARM = "ab" * 32
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -81,6 +85,39 @@ def test_a_round_of_the_window_before_may_end_in_this_one_and_no_later() -> None
     made = [(begun + at) * 600.0 - phase_s(SWARM, name(1), 600) for at in (0.5, 1.5, 2.5)]
     assert [is_out_of_turn(SWARM, name(1), at, 600, 4, 8) for at in made] == [False, False, True]
     assert not is_out_of_turn(SWARM, name(1), made[2], 600, 8, 8), "where all have places nobody is out of turn"
+
+
+def test_silent_guests_keep_nobody_from_publishing_and_a_house_has_one_place() -> None:
+    """One trainer of 120 brings a thousand guests: the others publish as often as with one guest more."""
+    houses = [""] * 120 + [name(0)] * 1000
+    assert among(100, houses, "") == 121
+    assert among(100, houses, name(0)) == 121 * 1000
+    assert among(100, houses[:99], "") == 99
+    few = [""] * 50 + [name(0)] * 1000
+    assert is_drawn(SWARM, name(1), 7, 100, among(100, few, "")), "fifty-one have places"
+    drawn = [is_drawn(SWARM, name(peer), 7, 100, among(100, houses, name(0))) for peer in range(1000)]
+    assert sum(drawn) < 10
+
+
+def test_in_real_logs_a_members_guests_share_a_place_and_those_who_check_know_it() -> None:
+    """Places for four; ann, bob, and nine guests of ann's: the two of them and the founder never rest."""
+    swarm = Swarm(["ann", "bob"], guests=9, fold=constants(panel=4))
+    guests = [swarm.join(f"guest{number}", by="ann") for number in range(9)]
+    swarm.exchange("founder", "bob", "ann")
+    at = [number * 600.0 for number in range(100)]
+    published: dict[str, int] = {}
+    for peer in (swarm["bob"], guests[-1]):
+        panel = Panel(peer.id, swarm.founder.replica, 600, Outbox())
+        for now in at:
+            panel.look(now)
+            published[peer.id] = published.get(peer.id, 0) + (not panel.rests)
+    assert published[swarm["bob"].id] == 100
+    assert 0 < published[guests[-1].id] < 40, "four of thirty-six"
+    assert sum(panel.is_due(guests[0].id, now) for now in at) < 40
+    watching = Panel(swarm.founder_id, swarm.founder.replica, 600, Outbox())
+    for _ in range(3):
+        watching.saw(swarm["bob"].publish_blob(random_blob(Random(1), 16, exponent=-10)))
+    assert watching.undrawn == {}
 
 
 def test_where_all_have_places_there_is_no_panel_to_speak_of() -> None:
