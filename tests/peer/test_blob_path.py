@@ -113,6 +113,15 @@ def test_what_is_kept_at_hand_of_blobs_that_go_out_is_bounded() -> None:
     assert sum(map(len, holder.blobs._served.values())) <= 4 << 20
 
 
+def test_of_small_blobs_that_are_asked_for_by_the_byte_none_is_kept_at_hand() -> None:
+    """40,000 of them within the bytes allowed, all looked through at each request, took 0.7 ms each time."""
+    small = bytes(60)
+    holder = Holder(small)
+    for _ in range(2):
+        holder.asked(WantBlob(sha256(small).hexdigest(), 0, 1))
+    assert holder.store.reads == 2
+
+
 def test_over_a_link_that_breaks_nothing_that_came_is_sent_again() -> None:
     holder, fetcher = Holder(LONG), Fetcher(1)
     digest = fetcher.want(LONG)
