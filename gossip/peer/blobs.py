@@ -334,8 +334,8 @@ class Blobs:
         for offset in range(want.offset, end, PIECE_BYTES):
             part = data[offset : min(end, offset + PIECE_BYTES)]
             self._out.send(link, Piece(want.hash, len(data), offset, part), bulk=True)
-        # The next stretch is asked for in a moment, and the store reads and hashes all of it each time; but for small ones,
-        # of which thousands would be looked through each time.
+        # The next stretch is asked for in a moment, and the store reads and hashes all of it each time. Not small ones:
+        # thousands would be looked through each time.
         if end < len(data) and len(data) > PIECE_BYTES:
             self._served[want.hash] = data
             while len(self._served) > 1 and sum(map(len, self._served.values())) > MAX_SERVED_BYTES:
