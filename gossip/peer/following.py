@@ -201,15 +201,20 @@ class Following:
         for loan in tuple(self._lent.values()):
             if now >= loan.since + (LOAN_S if self._rumour.missing() else CAUGHT_UP_S):
                 self._end(loan, "unknown", "what it names has not come in time")
-        if self._has_news and now >= self._look_at and self._book.fold is not None:
+        if self.has_news and now >= self._look_at:
             self._has_news, self._look_at = False, now + LOOK_S
             self._choose(now)
         due = [coming.until for coming in self._coming.values()]
         due += [loan.since + limit for loan in self._lent.values() for limit in (CAUGHT_UP_S, LOAN_S)]
-        if self._has_news and self._book.fold is not None:
+        if self.has_news:
             due.append(self._look_at)
         if later := [at for at in due if at > now]:
             self._out.timer(TIMER, min(later))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to look at, now or when a look is due again: until then the machine does not rest."""
+        return self._has_news and self._book.fold is not None
 
     def _choose(self, now: float) -> None:
         """Fetch what is worth it, the longest first: of one leader, and of the next what the first does not have."""

@@ -266,7 +266,8 @@ class Peer:
                 self._rounds.drain()
             case _:
                 assert_never(event)
-        self._settle(is_calm=self._calm.lasts(event, now) and not (self._reception.replan or self._rumour.odd))
+        is_news = self._reception.replan or self._rumour.odd or self._following.has_news
+        self._settle(is_calm=self._calm.lasts(event, now) and not is_news)
         return self._out.take()
 
     def _settle(self, *, is_calm: bool) -> None:
