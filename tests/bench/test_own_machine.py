@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import thread_time
+
 import pytest
 
 from cli.bench import codec, large, logbook, stall, training
 from cli.bench.figures import Section
 from cli.bench.made_up import mlp
-from cli.bench.probe import spread
+from cli.bench.probe import Probe, spread
 
 
 def values(section: Section) -> dict[str, float]:
@@ -22,6 +25,19 @@ def test_what_a_loop_keeps_waiting_is_more_than_the_timer_that_was_set() -> None
     assert (middle, worst) == (0.0, 100.0)
     assert 80 < rare < 100
     assert spread([]) == [0.0, 0.0, 0.0]
+
+
+async def test_work_that_holds_a_loop_up_is_late_and_its_own() -> None:
+    probe = Probe()
+    probe.start()
+    until = thread_time() + 0.2
+    while thread_time() < until:  # nothing else of this loop runs meanwhile
+        pass
+    while not probe.report()["looks"]:
+        await asyncio.sleep(0)
+    told = probe.report()
+    assert told["late_ms"][2] >= 190
+    assert told["held_ms"][2] >= 190, "all of it was this loop's own work"
 
 
 def test_an_update_is_made_signed_and_folded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,19 @@ def test_one_member_is_asked_for_what_the_list_of_all_says(
         assert found == (member in chosen)
 
 
+def test_of_a_house_one_is_asked_however_many_it_is() -> None:
+    alone, author = name(1), name(99)
+    members = list(map(name, range(12)))
+
+    def house_of(peer: str) -> str:
+        return peer if peer in (alone, author) else name(0)
+
+    for seq in range(20):
+        asked = [one for one in members if is_receiver(one, author, seq, members, house_of=house_of)]
+        assert len(asked) == 2
+        assert alone in asked, "eleven are one house"
+
+
 def test_of_a_thousand_members_few_are_looked_at() -> None:
     looked: list[str] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from hashlib import sha256
@@ -109,6 +110,7 @@ def test_the_lone_model_sees_nobody_else_and_survives_a_restart(share: Share, ca
         b, _ = disturbed.train(number, luck.normal(0, 1, len(start)).astype(np.float32))
     assert a.alone == b.alone
     assert a.swarm != b.swarm
+    assert not keep.exists()
     calm.remember()
 
     again = load()
@@ -142,8 +144,30 @@ def test_the_answer_waits_neither_for_the_lone_model_nor_for_the_next_batches(
     assert session._next is not None
     np.testing.assert_array_equal(session._next[-1], learner.sample(by_hand._sampler, steps[-1])[-1])
     assert session.train(3, start)[0].seconds > 0
+    session.go_on()
+    session._worked_s = 1e6  # so long it took: it is part of what a round costs, and others are told
+    assert session.train(4, start)[0].seconds > 1e6 > session.train(5, start)[0].seconds
     for each in (session, by_hand):
         each.close()
+
+
+def test_what_waits_of_a_first_round_is_kept_though_the_lone_model_has_not_taken_it(
+    share: Share, cache: Path, tmp_path: Path
+) -> None:
+    """A process that ends at once after its first answer."""
+    start, keep = begin(SMALL), tmp_path / "keep.npz"
+    own = OwnData.private(SMALL, [share.peers[3][0]], share.validation, SALT)
+    first = Session.load(own, start, cache=cache, keep=keep)[0]
+    first.remember()
+    assert not keep.exists(), "nothing was trained"
+    _, blob = first.train(0, start)
+    first.remember()
+    again = Session.load(own, start, cache=cache, keep=keep)[0]
+    again._settle(hashlib.sha256(blob).hexdigest())
+    assert np.any(again._feedback.residual)
+    np.testing.assert_array_equal(again._feedback.residual, first._feedback.residual)
+    for session in (first, again):
+        session.close()
 
 
 @pytest.mark.parametrize("begun", ["not finite", "beyond what a model can hold"])
