@@ -213,7 +213,7 @@ class Following:
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something to look at, now or when a look is due again: until then the machine does not rest."""
+        """Whether there is something to look at, now or when a look is due: until then the machine does not rest."""
         return self._has_news and self._book.fold is not None
 
     def _choose(self, now: float) -> None:
