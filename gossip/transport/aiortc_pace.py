@@ -3,7 +3,7 @@
     sent --timer--> GRACE_S --few under way?--> those again (a probe, twice at most) --timer--> all again, one by one
     acknowledged --> round trip --> how much stands in queues --> window
 
-Measured on aiortc 1.16 (docs/wire.md has the figures):
+Measured on aiortc 1.16 (docs/adr/0007 has the figures):
 
 - It fills its window of 1 MiB until packets are lost, on loopback and in a quick network, too, and then walks through
   all that is under way for each gap of each acknowledgement. Bounded is what waits in queues, as in TCP Vegas.
@@ -30,7 +30,7 @@ PROBE_LEAST_S = 0.1  # before a few packets are sent again; two round trips, whe
 PROBED_PACKETS = 8  # at most under way: an update of 4.5 KB is four, and what is more fills gaps by itself
 PROBES = 2  # of the same packet, before the far end counts as silent
 # What of ours may wait on the way, in the far end's socket above all: Linux gives that 208 KiB, of which a packet takes
-# 2.3 to 4.3. 4 MB over loopback took 262 ms of processor time a MB without this bound, 153 with it.
+# 2.3 to 4.3. 4 MB over loopback took 271 ms of processor time a MB without this bound, 156 with it.
 QUEUE_BYTES = 48 * 1024
 # Each of so many packets in order is acknowledged at once, so that the far end learns soon how wide the way is, and
 # what was lost; then one of two, the last one after so long.
