@@ -36,7 +36,6 @@ from ledger.errors import LinkError, LocalError, RemoteError
 MAX_DATAGRAMS = 2048
 # Of an acknowledgement: aiortc sends 1,500 bytes of a longer one, and the rest in front of the next, for ever behind.
 MAX_GAPS, MAX_DUPLICATES = 200, 50
-RECORD_KINDS, RECORD_HEADER_BYTES = (20, 63), 13  # first bytes that aiortc hands to OpenSSL
 MAX_DATAGRAM_BYTES = 2048  # aiortc reads 1,500 bytes of a record, and a record adds less than 50
 
 
@@ -56,9 +55,8 @@ class AiortcPeer:
         try:
             sctp: Any = self._pc.sctp
             self._ice = sctp.transport.transport._connection
-            records = _Records()
-            _limit(self._ice, addresses, records)
-            _guard(sctp, self._broke, records)
+            _limit(self._ice, addresses)
+            _guard(sctp, self._broke)
             hurry(sctp)
             acknowledge_less(sctp)
         except AttributeError as error:
@@ -145,19 +143,7 @@ class AiortcPeer:
             self._opened.exception()  # nobody need be waiting
 
 
-class _Records:
-    """Whether a datagram of this connection ever held anything but one whole DTLS record (RFC 6347): then there may
-    be more to read than aiortc does, and looking costs an exception for each packet."""
-
-    def __init__(self) -> None:
-        self.may_be_several = False
-
-    def saw(self, datagram: bytes) -> None:
-        if RECORD_KINDS[0] <= datagram[0] <= RECORD_KINDS[1]:
-            self.may_be_several |= RECORD_HEADER_BYTES + int.from_bytes(datagram[11:13], "big") != len(datagram)
-
-
-def _limit(ice: Any, addresses: tuple[str, ...], records: _Records) -> None:
+def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
     """Host candidates on our addresses only; floods, giants and empty datagrams (they end its receive task) dropped."""
     gather, receive, queue = ice.get_component_candidates, ice.data_received, ice._queue
 
@@ -166,14 +152,13 @@ def _limit(ice: Any, addresses: tuple[str, ...], records: _Records) -> None:
 
     def receive_some(data: bytes, component: int) -> None:
         if 0 < len(data) <= MAX_DATAGRAM_BYTES and queue.qsize() < MAX_DATAGRAMS:
-            records.saw(data)
             receive(data, component)
 
     ice.get_component_candidates = gather_ours
     ice.data_received = receive_some
 
 
-def _guard(sctp: Any, broke: Callable[[RemoteError], None], records: _Records) -> None:
+def _guard(sctp: Any, broke: Callable[[RemoteError], None]) -> None:
     """Let the police see every packet both ways, and keep a far end's bytes from ending anything but this link."""
     dtls, clock = sctp.transport, asyncio.get_running_loop().time
     handle, send, send_chunk = sctp._handle_data, dtls._send_data, sctp._send_chunk
@@ -198,7 +183,7 @@ def _guard(sctp: Any, broke: Callable[[RemoteError], None], records: _Records) -
             except Exception as error:  # any other: an assertion or a parser of aiortc's, tripped by these bytes
                 over = True
                 broke(RemoteError("bytes that SCTP does not allow", why=type(error).__name__))
-            data = _more(dtls) if records.may_be_several else b""
+            data = _more(dtls)
 
     async def send_chunk_short(chunk: Any) -> None:
         if isinstance(chunk, SackChunk):  # what does not fit will be told later; the earliest gaps matter
@@ -216,7 +201,9 @@ def _guard(sctp: Any, broke: Callable[[RemoteError], None], records: _Records) -
 
 
 def _more(dtls: Any) -> bytes:
-    """The next record: aiortc reads one of each datagram, and would keep the others of a hostile one for ever."""
+    """The next record: aiortc reads one of each datagram, and would keep the others of a hostile one for ever, or be a
+    packet behind for ever once data overtook the end of a handshake, which OpenSSL keeps until then. (To look only
+    after datagrams of several records saved nothing that could be measured.)"""
     try:
         return bytes(dtls._ssl.recv(MAX_PACKET_BYTES))
     except SSL.Error:

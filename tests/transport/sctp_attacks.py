@@ -39,7 +39,7 @@ MAX_HELD_CHUNKS = 4_500
 def unpoliced() -> Iterator[None]:
     """Adapters made meanwhile believe their far end, as aiortc does. They only keep silent after the end."""
 
-    def leave_out(sctp: Any, broke: object, records: object) -> None:
+    def leave_out(sctp: Any, broke: object) -> None:
         dtls = sctp.transport
         send = dtls._send_data
 
