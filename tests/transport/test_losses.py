@@ -10,9 +10,7 @@ import pytest
 
 from gossip.transport import aiortc_backend
 from gossip.transport.aiortc_pace import (
-    EACH_PACKETS,
     PROBE_LEAST_S,
-    PROBED_PACKETS,
     PROBES,
     QUEUE_BYTES,
     WAIT_LEAST_S,
@@ -96,76 +94,6 @@ async def test_who_stays_silent_is_not_probed_for_ever() -> None:
         await one.send(b"second")
         assert await two.receive() == b"second"
         assert sctp._cwnd < window  # as after any silence: what comes next comes slowly
-
-
-def probe(sctp: Any) -> None:
-    """What happens when nothing was acknowledged in time, and nothing was read meanwhile either."""
-    sctp._t3_expired()
-    sctp._t3_handle.cancel()
-    sctp._t3_handle._callback()
-
-
-async def test_each_packet_has_its_own_two_probes_and_after_one_the_rest_of_the_wait_is_waited_for() -> None:
-    async with joined(AIORTC) as (one, two):
-        await one.send(b"first")
-        assert await two.receive() == b"first"
-        sctp = sctp_of(one)
-        for _ in range(100):
-            sctp._update_rto(0.1)
-        lose(sctp, 1_000)
-        for text in (b"second", b"third"):
-            await one.send(text)
-            while not sctp._sent_queue:
-                await asyncio.sleep(0)
-            (waiting,) = sctp._sent_queue
-            again = []
-            for _ in range(PROBES + 2):
-                before, waiting._retransmit = sctp._flight_size, False
-                probe(sctp)
-                again.append((waiting._retransmit, sctp._flight_size < before))
-                left_s = sctp._t3_handle.when() - asyncio.get_running_loop().time()
-                assert sctp._rto + left_s > 0.9 * WAIT_LEAST_S
-                sctp._t3_handle.cancel()
-                await asyncio.sleep(0)  # it is sent again, and counted as under way again
-                await asyncio.sleep(0)
-            assert again == [(True, True)] * PROBES + [(False, False)] * 2
-            sctp._sent_queue.clear()  # as if it had been acknowledged
-
-
-async def test_many_packets_are_not_probed() -> None:
-    """Those behind a gap show it."""
-    async with joined(AIORTC) as (one, two):
-        await one.send(b"first")
-        assert await two.receive() == b"first"
-        sctp = sctp_of(one)
-        sctp._cwnd = WINDOW_BYTES
-        lose(sctp, 1_000)
-        await one.send(bytes(30_000), bulk=True)
-        while len(sctp._sent_queue) <= PROBED_PACKETS:
-            await asyncio.sleep(0)
-        probe(sctp)
-        assert not any(chunk._retransmit for chunk in sctp._sent_queue)
-
-
-async def test_the_first_packets_and_those_beside_a_gap_are_acknowledged_at_once() -> None:
-    async with joined(AIORTC) as (one, _):
-        sctp = sctp_of(one)
-        sent = record_of(sctp)
-        for number in range(10):
-            await sctp._send_sack()
-            assert len(sent) == number + 1
-        for _ in range(EACH_PACKETS):
-            await sctp._send_sack()
-        sent.clear()
-        for _ in range(10):
-            await sctp._send_sack()
-        assert len(sent) == 5
-        sctp._sack_misordered.add(1)
-        sent.clear()
-        for _ in range(10):
-            await sctp._send_sack()
-        assert len(sent) == 10
-        sctp._sack_misordered.clear()
 
 
 async def test_what_waits_in_queues_is_bounded_and_a_long_way_is_filled() -> None:
