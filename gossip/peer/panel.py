@@ -1,5 +1,6 @@
 """Who publishes now, where more would than a swarm has use for: each trainer draws for itself, and anybody can check.
 
+    trainers: of all that are enrolled those who wrote anything in the last HERE_WINDOWS windows
     trainers <= places: everybody publishes
     else, in window w of a peer:  SHA-256("gossip/panel/1\\n" | swarm | u64be w | peer) / 2^256 < places / trainers
                                   --> it is drawn
@@ -11,7 +12,8 @@
 Bytes received grow with the number of publishers, and accuracy does not (docs/scale.md), so at most about `places` of
 genesis publish at a time. A panel stays for a window of many rounds: a weight is eta / n with n those who were heard of
 lately, so drawing anew for each round would leave n near all trainers, and learning as much slower. Each peer's windows
-begin at a moment of its own, so that of a panel a little changes at a time.
+begin at a moment of its own, so that of a panel a little changes at a time. Who has not been heard of for a day is not
+drawn among: of a hundred enrolled, thirty there and twenty places six would publish, and the model hardly moved.
 
 Rules kept here: values in, values out; a ticket depends on nothing that anybody can choose after it enrolled (before
 that it can be chosen: docs/adr/0004). More trainers never draw who was not drawn with fewer, nor more places fewer.
@@ -35,6 +37,7 @@ from ledger.replica import Checked, Replica
 DOMAIN: Final = b"gossip/panel/1\n"
 PHASE_DOMAIN: Final = b"gossip/panel/phase/1\n"
 LOOK_S: Final = 10.0  # between looks how many trainers there are, unless somebody was let in or put out
+HERE_WINDOWS: Final = 144  # a day of the usual ones: fourteen turns of each of a thousand
 LEAST_S: Final = 0.01  # until the next look, whatever rounding makes of the end of a window
 
 
@@ -112,11 +115,20 @@ class Panel:
         """See what was drawn for now, and among how many."""
         replica, turn = self._replica, self.turn
         if replica.has_genesis and (turn is None or now >= min(self._look_at, turn.until)):
-            able, places = replica.trainers(), replica.constants.panel
+            places = replica.constants.panel
+            able = self._here(replica.trainers(), now) if len(replica.trainers()) > places else replica.trainers()
             self._houses = [self._house_of(peer) for peer in able] if replica.genesis.guests else [""] * len(able)
             trainers = among(places, self._houses, self._house_of(self._own))
             self.turn = turn_of(replica.swarm, self._own, now, self._window_s, places, trainers)
             self._look_at = now + LOOK_S
+
+    def _here(self, trainers: Sequence[PeerId], now: float) -> list[PeerId]:
+        """Those of whom there is an entry of the last day, by their own clocks; and this peer."""
+        replica, since = self._replica, now - HERE_WINDOWS * self._window_s
+        here = {
+            peer_of(log) for log, size in replica.heads().items() if size and replica.entry(log, size - 1).time >= since
+        }
+        return [peer for peer in trainers if peer == self._own or peer in here]
 
     @property
     def rests(self) -> bool:
@@ -137,7 +149,11 @@ class Panel:
         if turn is None:
             return True
         window = window_of(swarm, peer, now, self._window_s)
-        return is_drawn(swarm, peer, window, turn.places, among(turn.places, self._houses, self._house_of(peer)))
+        return is_drawn(swarm, peer, window, turn.places, self._among_here(peer))
+
+    def _among_here(self, peer: PeerId) -> int:
+        """Among how many that peer draws, as far as we know."""
+        return among(self._replica.constants.panel, self._houses, self._house_of(peer))
 
     def _house_of(self, peer: PeerId) -> PeerId:
         seat = self._replica.membership(peer)
@@ -153,5 +169,7 @@ class Panel:
         tip, places, peer = checked.outcome.tip, self._replica.constants.panel, peer_of(checked.log)
         seat = tip.admitted.get(peer)
         trainers = among(places, tip.houses or [""] * len(tip.trainers), seat.house if seat is not None else "")
+        if self._houses and self.turn is not None:  # who was away for it, too, was not drawn among
+            trainers = min(trainers, self._among_here(peer))
         if is_out_of_turn(self._replica.swarm, peer, checked.entry.time, self._window_s, places, trainers):
             self.undrawn[peer] = self.undrawn.get(peer, 0) + 1

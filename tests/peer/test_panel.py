@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gossip.config import PeerConfig
 from gossip.peer.outbox import Outbox
-from gossip.peer.panel import Panel, among, is_drawn, is_out_of_turn, phase_s, turn_of, window_of
+from gossip.peer.panel import HERE_WINDOWS, Panel, among, is_drawn, is_out_of_turn, phase_s, turn_of, window_of
 from gossip.sim import Scenario, SimReport
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
@@ -118,6 +118,20 @@ def test_in_real_logs_a_members_guests_share_a_place_and_those_who_check_know_it
     for _ in range(3):
         watching.saw(swarm["bob"].publish_blob(random_blob(Random(1), 16, exponent=-10)))
     assert watching.undrawn == {}
+
+
+def test_who_has_been_silent_for_a_day_is_not_drawn_among() -> None:
+    """Six trainers and four places, by turns; a day later, when only two of them have written, these two publish."""
+    swarm = Swarm(["ann", "bob", "cat", "dan", "eve"], fold=constants(panel=4))
+    founder = swarm.founder
+    panel = Panel(swarm.founder_id, founder.replica, 600, Outbox())
+    start = max(founder.replica.entry(log, size - 1).time for log, size in founder.replica.heads().items())
+    panel.look(start)
+    assert panel.turn is not None
+    assert (panel.turn.trainers, panel.turn.is_sampled) == (6, True)
+    panel.look(start + HERE_WINDOWS * 600 + 1.0)
+    assert (panel.turn.trainers, panel.turn.is_drawn) == (1, True), "all are away, but for itself"
+    assert panel.is_due(swarm["bob"].id, start), "who comes back has a place"
 
 
 def test_where_all_have_places_there_is_no_panel_to_speak_of() -> None:
