@@ -21,7 +21,8 @@ app = typer.Typer(cls=Gossip, help="How fast this machine is at what a swarm doe
 def bench(
     context: typer.Context,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="SECTION", help="This section, and others so named.")
+        list[str] | None,
+        typer.Option("--only", metavar="SECTION", help="This section; may be repeated. A wrong name lists them."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions and smaller sizes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same facts as one JSON document.")] = False,

@@ -76,7 +76,7 @@ def lines(found: Shed, keep: int, *, dry_run: bool) -> list[str]:
     if not found.deltas:
         return [
             f"nothing to let go of: beyond the newest {keep:,} updates {snapshot} holds no deltas here that take more "
-            "than its sums would"
+            "room than its sums (what a start begins from) would; --keep N keeps fewer"
         ]
     said = [
         f"{'would let' if dry_run else 'let'} go of {render.many(found.deltas, 'delta')}, {render.size(found.bytes)}: "

@@ -269,7 +269,7 @@ def status(name: opt.Name = None, directory: opt.Dir = None, json: opt.Json = Fa
         render.say("open  anybody near may enter by the swarm's name, while the node runs")
     if facts["release"]:
         render.say(_released(facts["release"]))
-    render.say(f"store {facts['entries']} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
+    render.say(f"store {facts['entries']:,} entries in {render.many(len(facts['heads']), 'log')}, in {place}")
     render.say(kept_line(facts["blobs"]))
 
 

@@ -100,7 +100,7 @@ def _figure(row: Row, rows: Mapping[str, Row], size: int) -> Figure:
     """A rate, with what it is of the bare library's and of TCP's."""
     mb = size / 1e6
     there, back = (mb / median(walls) for walls in row.walls)
-    note = f"there {there:.1f}, back {back:.1f}; {row.cpu_s / mb * 1000:.1f} ms of a core a MB"
+    note = f"there {there:.1f}, back {back:.1f} MB/s; {row.cpu_s / mb * 1000:.1f} ms of a core a MB"
     note += f"; {rows['bare TCP'].wall_s / row.wall_s:.3f} x TCP"
     library = row.name.removeprefix("link, ").removeprefix("blob, ")
     bare, goal = rows.get(f"bare {library}"), None
