@@ -10,8 +10,9 @@ of the URL that gossip/filterlists/mask.py hides stay hidden unless `--raw`; not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ledger.entry import Hash
 
 MAX_URL_CHARS: Final = 16_384
+TRIES: Final = 5  # to see one model of a peer that trains meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Subject:
     ledger: str | None = None  # None: a model in a file, of which nobody knows here who taught it what
     alone: Theta | None = None
     share: float = 0.0
+    peer: Path | None = None  # whose ledger it is, if it is no bundle
     snapshot: str | None = None  # what was folded: of a release PEER/SEQ; None: everything
 
 
@@ -63,11 +66,21 @@ def why(
 
     row = sighting_of(url, page, kind)
     with damaged.reading(source, json=json):
-        found = explain(row, subject_of(source, model, directory), lists or [], raw=raw)
+        found = _settled(lambda: explain(row, subject_of(source, model, directory), lists or [], raw=raw))
     if json:
         render.document(facts(found))
     else:
         show(found)
+
+
+def _settled(find: Callable[[], Why]) -> Why:
+    """What is found of one and the same model: that of a peer that trains moves on between two looks at its ledger."""
+    from gossip.training.attribution import DoesNotAddUp
+
+    for _ in range(TRIES - 1):
+        with suppress(DoesNotAddUp):
+            return find()
+    return find()
 
 
 def sighting_of(url: str, page: str, kind: str) -> Sighting:
@@ -141,11 +154,11 @@ def _of_peer(swarm: Scorer, place: Path) -> Subject:
         scorer, found = own_scorer(swarm, place, own_data(place))
     except LocalError as error:
         render.complain(f"{error}; so the swarm's model is explained as it is, uncalibrated")
-        return Subject(swarm, str(place), snapshot=snapshot)
+        return Subject(swarm, str(place), peer=place, snapshot=snapshot)
     alone = kept_alone(place / "training.npz", swarm.spec)
     if found is None or alone is None or not is_linear(swarm.spec):
-        return Subject(scorer, str(place), snapshot=snapshot)
-    return Subject(scorer, str(place), alone, found.share, snapshot)
+        return Subject(scorer, str(place), peer=place, snapshot=snapshot)
+    return Subject(scorer, str(place), alone, found.share, place, snapshot)
 
 
 def explain(row: Sighting, subject: Subject, lists: Sequence[Path], *, raw: bool) -> Why:
@@ -187,6 +200,7 @@ def _authors(
 
     from cli.opened import ruled
     from gossip.merging.arithmetic import NumpyArithmetic
+    from gossip.scorers import held
     from gossip.training import attribution
     from ledger.chain import peer_of
 
@@ -198,6 +212,8 @@ def _authors(
         return Author(peer, name, updates, float(values[toward] - values[0]), float(left) if peer else None)
 
     with ruled(subject.ledger) as read:
+        if subject.peer is not None:  # its scorer's model has what it wrote last, which no checkpoint covers yet
+            read = replace(read, replica=held(subject.peer).replica)
         past = read.past(subject.snapshot)
         if not read.terms(past):  # it scores with a model that it was given on arriving
             return (), ()

@@ -13,7 +13,7 @@ were admitted when they came, and are folded again here as at the start of a nod
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from gossip.training.calibration import UNCALIBRATED
 from gossip.training.scoring import Theta
 from gossip.training.spec import ModelSpec
 from ledger.errors import LocalError
+
+if TYPE_CHECKING:
+    from gossip.peer.book import Book
 from ledger.export import read_model
 
 NO_MODEL: Final = "No model yet. Start a swarm: gossip new NAME. Or alone: gossip train FILE --out m.gossip"
@@ -75,19 +78,25 @@ def scorer_of_peer(directory: Path) -> Scorer:
     return Scorer(spec, theta, UNCALIBRATED, directory.name)
 
 
+def held(directory: Path) -> Book:
+    """All that a peer holds, its own newest entries included, which no checkpoint covers before they are on disk."""
+    from gossip.merging.arithmetic import NumpyArithmetic
+    from gossip.peer.book import restore
+    from ledger.store import Store
+
+    with Store.open_readonly(store_path(directory)) as store:
+        return restore(
+            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob,
+            NumpyArithmetic(), store.base(),
+        )  # fmt: skip
+
+
 def _held(directory: Path) -> tuple[ModelSpec, Theta]:
     """The declaration of the swarm, and the newest weights. NoModel before its genesis, or its first update."""
     from gossip.merging.arithmetic import NumpyArithmetic
-    from gossip.peer.book import restore
     from ledger.fold import model_header
-    from ledger.store import Store
 
-    arithmetic = NumpyArithmetic()
-    with Store.open_readonly(store_path(directory)) as store:
-        book = restore(
-            store.meta("swarm").decode(), store.meta("founder").decode(), store.history(), store.blob, arithmetic,
-            store.base(),
-        )  # fmt: skip
+    arithmetic, book = NumpyArithmetic(), held(directory)
     if book.fold is None:
         raise NoModel
     spec = ModelSpec.parse(book.replica.genesis.model)

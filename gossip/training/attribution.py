@@ -162,12 +162,16 @@ def sources(
     return (begun, *(Source(*source, counts[source], values(total)) for source, total in sorted(sums.items())))
 
 
+class DoesNotAddUp(AssertionError):
+    """Parts are not those of this whole: a bug, or the model was another one when it was read again."""
+
+
 def check_sum(whole: Values, parts_of_it: Values) -> None:
-    """AssertionError unless the rows of `parts_of_it` add up to `whole`, to rounding."""
+    """DoesNotAddUp unless the rows of `parts_of_it` add up to `whole`, to rounding."""
     total = parts_of_it.sum(0)
     slack = ROUNDING * (1 + np.abs(parts_of_it).sum(0))
     if not np.all(np.abs(total - whole) <= slack):
-        raise AssertionError(f"the parts of a score add up to {total}, and it is {whole}")
+        raise DoesNotAddUp(f"the parts of a score add up to {total}, and it is {whole}")
 
 
 def _mark(names: Sequence[tuple[int, str]], bucket: int) -> str:

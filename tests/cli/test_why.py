@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,21 @@ def test_characters_and_peers_both_add_up_to_the_score(peer: OwnPeer) -> None:
         assert words in told
     for words in ("towards ad, against benign", "/banner", "whose work", "P(block) without it", "birch"):
         assert words in told
+
+
+def test_what_a_peer_wrote_last_and_no_checkpoint_covers_yet_counts_as_in_its_score(
+    peer: OwnPeer, tmp_path: Path
+) -> None:
+    """A node that is stopped leaves such entries: in its scorer's model they are."""
+    usual = why("--dir", peer.place)
+    place = shutil.copytree(peer.place, tmp_path / "stopped", ignore=shutil.ignore_patterns("*.sock"))
+    with closing(sqlite3.connect(place / "peer.db")) as store, store:
+        own = "SELECT CAST(value AS TEXT) FROM meta WHERE key = 'self'"
+        other = f"SELECT max(peer) FROM checkpoint WHERE peer NOT IN ({own})"  # ours is the founder's
+        assert store.execute(f"DELETE FROM checkpoint WHERE peer = ({other})").rowcount == 1
+    said = why("--dir", place)
+    assert said["push"] == usual["push"]
+    assert said["peers"] == usual["peers"]
 
 
 def test_what_is_masked_stays_masked_and_adds_up_all_the_same(peer: OwnPeer) -> None:
