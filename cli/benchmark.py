@@ -35,10 +35,12 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from cli.bench.sections import SECTIONS, measured
+    from cli.children import sigterm_interrupts
 
     if wrong := sorted(set(only or ()) - set(SECTIONS)):
         raise LocalError(f"no section is called {wrong[0]}", next_step=f"choose from {', '.join(SECTIONS)}")
-    lines, document = measured(SECTIONS, only or (), quick=quick, command=" ".join(["gossip", *sys.argv[1:]]))
+    with sigterm_interrupts():
+        lines, document = measured(SECTIONS, only or (), quick=quick, command=" ".join(["gossip", *sys.argv[1:]]))
     text = json.dumps(document, indent=2)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
