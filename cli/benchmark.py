@@ -40,11 +40,14 @@ def bench(
     if wrong := sorted(set(only or ()) - set(SECTIONS)):
         raise LocalError(f"no section is called {wrong[0]}", next_step=f"choose from {', '.join(SECTIONS)}")
     with sigterm_interrupts():
-        lines, document = measured(SECTIONS, only or (), quick=quick, command=" ".join(["gossip", *sys.argv[1:]]))
+        command = " ".join(["gossip", *sys.argv[1:]])
+        tell = (lambda text: None) if as_json else say
+        document = measured(SECTIONS, only or (), quick=quick, command=command, tell=tell)
     text = json.dumps(document, indent=2)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
-    say(text if as_json else "\n".join(lines))
+    if as_json:
+        say(text)
 
 
 @app.command("time-to-accuracy")

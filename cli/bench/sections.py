@@ -106,22 +106,22 @@ SECTIONS: Final[Mapping[str, Measure]] = {
 
 
 def measured(
-    parts: Mapping[str, Measure], only: Iterable[str], *, quick: bool, command: str
-) -> tuple[list[str], dict[str, Any]]:
-    """The lines to print and the same facts as a document, of the sections named (none: all)."""
+    parts: Mapping[str, Measure], only: Iterable[str], *, quick: bool, command: str, tell: Callable[[str], object]
+) -> dict[str, Any]:
+    """Measure the sections named (none: all). Each is told when it is there, so that who ends this keeps what came
+    before; the same facts come back as a document."""
     wanted = set(only) or set(parts)
     begun, when, about = perf_counter(), datetime.now(UTC), machine.describe()
+    tell("\n".join([f"command   {command}", f"date      {when:%Y-%m-%d %H:%M} UTC", *machine.lines(about)]))
     sections: list[Section] = []
     for name in (name for name in parts if name in wanted):
         progress(name)
         sections.append(parts[name](quick))
-    progress("")
-    lines = [f"command   {command}", f"date      {when:%Y-%m-%d %H:%M} UTC", *machine.lines(about)]
-    for section in sections:
-        lines += section.lines()
-    lines += ["", f"{perf_counter() - begun:.0f} s in all, load {machine.load()} after"]
+        progress("")
+        tell("\n".join(sections[-1].lines()))
+    tell(f"\n{perf_counter() - begun:.0f} s in all, load {machine.load()} after")
     head = {"command": command, "date": when.isoformat(timespec="seconds"), "machine": about}
-    return lines, {**head, "figures": rows_of(sections)}
+    return {**head, "figures": rows_of(sections)}
 
 
 def progress(text: str) -> None:

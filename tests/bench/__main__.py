@@ -64,8 +64,9 @@ def main() -> None:
     seeds = 1 if given.quick else given.seeds
     parts = {**SECTIONS, **OURS, "demo": lambda quick: demo.measure(seeds, progress)}
     command = " ".join(["python -m tests.bench", *sys.argv[1:]])
-    lines, document = measured(parts, given.only, quick=given.quick, command=command)
-    print("\n".join(lines))
+    document = measured(
+        parts, given.only, quick=given.quick, command=command, tell=lambda text: print(text, flush=True)
+    )
     if given.json is not None:
         given.json.write_text(json.dumps(document, indent=2) + "\n")
 
