@@ -68,6 +68,7 @@ def test_what_is_not_installed_is_named_and_nothing_is_claimed(installed: Path) 
 
 
 def test_the_section_is_one_of_those_of_the_command(installed: Path) -> None:
-    lines, document = measured(SECTIONS, ["size"], quick=True, command="gossip bench --only size")
+    lines: list[str] = []
+    document = measured(SECTIONS, ["size"], quick=True, command="gossip bench --only size", tell=lines.append)
     assert [row["goal"] for row in document["figures"]] == [{"at_most": 60}, {"at_most": 860}]
     assert any("auditor (gossip-swarm)" in line for line in lines)

@@ -74,6 +74,7 @@ INSIDE: Final[dict[str, str]] = {
 TRIED_WITH: Final[dict[str, str]] = {
     "cli.anchoring": "own store: nonces that this peer asked for",
     "cli.bench.bare": "rows that cli.bench.mnist wrote",
+    "cli.bench.growth": "a file of gossip bench, of the user's own; tried in tests/bench/test_growth.py",
     "cli.bench.mnist": "rows that come with a library, or the user's own",
     "cli.bench.pair": "lines of a process of ours",
     "cli.bench.race": "the answer of a command of ours",
