@@ -55,6 +55,20 @@ class NodeConfig:
     dial: tuple[tuple[str, int], ...] = ()
     """Addresses of peers, for networks without mDNS."""
 
+    bootstrap: tuple[str, ...] = ()
+    """Multiaddresses of libp2p nodes through which peers of other networks are found; with `relays` empty too, libp2p
+    is not even loaded."""
+
+    relays: tuple[str, ...] = ()
+    """Multiaddresses of libp2p relays through which this peer can be reached where no address of its own can."""
+
+    ice: tuple[str, ...] = ()
+    """STUN and TURN servers for data channels, as `--ice` names them (gossip/transport/ice.py); none: host addresses
+    only."""
+
+    wide_port: int = 0
+    """Where libp2p listens; 0: any free one."""
+
     duty_percent: int = 100
     """Share of the time spent training."""
 
