@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 10000
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup dev demo test check scenarios bench attack fuzz soak clean
+.PHONY: setup dev wide demo test check scenarios bench attack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,16 +20,21 @@ help:
 	@echo "             10,000 updates of a machine that is killed now and then, minutes; then simulated"
 	@echo "             swarms with random troubles, SEEDS=10000 of them: a day (SEEDS=20: minutes)"
 	@echo "make setup   only make $(VENV)"
-	@echo "make dev     the same with what tests need"
+	@echo "make dev     the same with what tests need; libp2p (the extra named wide) where it can be had or built"
+	@echo "make wide    try to install libp2p again, and say why not: it may want a C compiler and GMP's headers"
 
 setup: $(VENV)/.peer
 
 dev: $(VENV)/.dev
+	@.ci/wide $(VENV)
+
+wide: $(VENV)/.dev
+	@.ci/wide $(VENV) again
 
 demo: $(VENV)/.peer
 	@$(BIN)/gossip demo $(ARGS)
 
-test: $(VENV)/.dev
+test: dev
 	@.ci/test $(ARGS)
 
 check: $(VENV)/.dev
