@@ -15,14 +15,16 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
 from gossip import directory as places
 from gossip import ids
 from gossip.identity import KeyFiles, stored_promise
-from gossip.transport.tickets import MAX_USES, SECRET_BYTES, Ticket
+from gossip.transport.multiaddresses import Multiaddress
+from gossip.transport.tickets import MAX_MULTIADDRESSES, MAX_TEXT_CHARS, MAX_USES, SECRET_BYTES, Ticket
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, peer_of
 from ledger.entry import Enrol, Genesis, Hash, Member, PeerId, Revoke
@@ -36,6 +38,23 @@ ADMIN_GIVES: Final = ("trainer", "observer", "auditor", "relay")  # who is an ad
 SPONSOR_GIVES: Final = ("trainer", "observer", "relay")
 MAX_TTL_S: Final = 366 * 86_400
 OPEN: Final = "open"  # store meta: b"1" if anybody may enter
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """How a peer is found from other networks; nothing at all if it is not. Multiaddresses as the node was told."""
+
+    bootstrap: tuple[str, ...] = ()
+    relays: tuple[str, ...] = ()
+    rendezvous: bytes = field(default=b"", repr=False)  # of members only: a card does not tell it
+
+    def addresses(self) -> tuple[str, ...]:
+        """As tickets have them: of each kind the first, then the second ..., relays first, for behind them the inviter
+        itself answers; as many as fit."""
+        circuits = [Multiaddress.parse(text).circuit for text in self.relays]
+        nodes = [Multiaddress.parse(text).node for text in self.bootstrap]
+        both = [one for pair in zip_longest(circuits, nodes) for one in pair if one is not None]
+        return tuple(dict.fromkeys(both))[:MAX_MULTIADDRESSES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +142,35 @@ def _enrol_key(store: Store, log: LogId) -> str:
 
 
 def new_ticket(
-    store: Store, key: PrivateKey, inviter: Inviter, *, role: str, uses: int, expires: int, addresses: tuple[str, ...]
-) -> Ticket:
-    """A ticket, in the store and signed. LocalError: `uses` is no number up to MAX_USES, or the role not to give."""
+    store: Store, key: PrivateKey, inviter: Inviter, *, role: str, uses: int, expires: int,
+    addresses: tuple[str, ...], beyond: Beyond = Beyond(), longest: int = MAX_TEXT_CHARS,
+) -> Ticket:  # fmt: skip
+    """A ticket, in the store and signed; of ways from other networks it leaves out the last where its text would be
+    longer than `longest`. LocalError: `uses` is no number up to MAX_USES, or the role not to give."""
     if not isinstance(uses, int) or isinstance(uses, bool) or not 1 <= uses <= MAX_USES:
         raise LocalError(f"an invite for {uses} peers", next_step=f"choose 1 to {MAX_USES}")
-    ticket = Ticket(
-        swarm=inviter.swarm, founder=inviter.founder, key=key.public, addresses=addresses,
-        secret=secrets.token_bytes(SECRET_BYTES), role=inviter.give(role), uses=uses, expires=expires,
-        inviter=inviter.peer,
-    ).signed(key)  # fmt: skip
+    wide, secret = beyond.addresses(), secrets.token_bytes(SECRET_BYTES)
+    while True:
+        ticket = Ticket(
+            swarm=inviter.swarm, founder=inviter.founder, key=key.public, addresses=(*addresses, *wide), secret=secret,
+            role=inviter.give(role), uses=uses, expires=expires, inviter=inviter.peer, rendezvous=beyond.rendezvous,
+        ).signed(key)  # fmt: skip
+        if not wide or ticket.is_within(longest):
+            break
+        wide = wide[:-1]
     store.add_ticket(ticket.ticket_id, ticket.secret, role, uses, expires)
     return ticket
 
 
-def new_card(key: PrivateKey, inviter: Inviter, *, role: str, addresses: tuple[str, ...]) -> Ticket:
-    """A ticket without a secret."""
+def new_card(
+    key: PrivateKey, inviter: Inviter, *, role: str, addresses: tuple[str, ...], beyond: Beyond = Beyond()
+) -> Ticket:
+    """A ticket without a secret, and without the secret of the rendezvous."""
     return Ticket(
         swarm=inviter.swarm,
         founder=inviter.founder,
         key=key.public,
-        addresses=addresses,
+        addresses=(*addresses, *beyond.addresses()),
         secret=b"",
         role=role,
         inviter=inviter.peer,
@@ -183,9 +210,11 @@ def checked_key(text: object) -> bytes:
 
 def make_ticket(
     directory: Path, *, role: str = "trainer", uses: int = 1, ttl_s: float = 0, addresses: tuple[str, ...] = (),
-    passphrase: Passphrase | None = None,
+    bootstrap: tuple[str, ...] = (), relays: tuple[str, ...] = (), passphrase: Passphrase | None = None,
 ) -> Ticket:  # fmt: skip
-    """Open an invitation in this peer's store, for `ttl_s` seconds (0: for ever). LocalError if it may not."""
+    """Open an invitation in this peer's store, for `ttl_s` seconds (0: for ever). LocalError if it may not.
+
+    `bootstrap` and `relays` are multiaddresses by which the bearer finds the swarm from another network."""
     now = time.time()
     with Store(places.store_path(directory)) as store:
         inviter = inviter_in(store, now)
@@ -193,18 +222,22 @@ def make_ticket(
         uses = uses if left is None else min(uses, left)
         key = _signing(directory, store, passphrase)
         return new_ticket(
-            store, key, inviter, role=role, uses=uses, expires=until(ttl_s, now), addresses=addresses
+            store, key, inviter, role=role, uses=uses, expires=until(ttl_s, now), addresses=addresses,
+            beyond=Beyond(bootstrap, relays),
         )  # fmt: skip
 
 
 def make_card(
-    directory: Path, *, role: str = "trainer", addresses: tuple[str, ...] = (), passphrase: Passphrase | None = None
-) -> Ticket:
+    directory: Path, *, role: str = "trainer", addresses: tuple[str, ...] = (), bootstrap: tuple[str, ...] = (),
+    relays: tuple[str, ...] = (), passphrase: Passphrase | None = None,
+) -> Ticket:  # fmt: skip
     """What tells the holder of an allowed key where to knock."""
     with Store(places.store_path(directory)) as store:
         inviter = inviter_in(store, time.time())
         _left_in(store, inviter)
-        return new_card(_signing(directory, store, passphrase), inviter, role=inviter.give(role), addresses=addresses)
+        key = _signing(directory, store, passphrase)
+        beyond = Beyond(bootstrap, relays)
+        return new_card(key, inviter, role=inviter.give(role), addresses=addresses, beyond=beyond)
 
 
 def allow(directory: Path, key: str, role: str = "trainer", expires: int = 0) -> None:

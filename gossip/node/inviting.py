@@ -22,11 +22,11 @@ from gossip.node.allowlist import AllowFile
 from gossip.node.door import Door
 from gossip.node.visitors import name_of
 from gossip.transport import card
-from gossip.transport.code import ASK_PATH, CONFIRM_PATH, Code
+from gossip.transport.code import ASK_PATH, CONFIRM_PATH, MAX_SEALED_CHARS, Code
 from gossip.transport.discovery import Discovery
 from gossip.transport.open_codes import Ended, OpenCodes, Wrong
 from gossip.transport.signalling import Hatch
-from gossip.transport.tickets import MAX_TIME, Ticket
+from gossip.transport.tickets import MAX_TEXT_CHARS, MAX_TIME, Ticket
 from ledger.entry import PeerId
 from ledger.errors import GossipError, LocalError
 from ledger.keys import PrivateKey
@@ -46,10 +46,11 @@ class Inviting:
     def __init__(
         self, store: Store, replica: Replica, own: PeerId, door: Door, *, allowlist: Path | None,
         key: Callable[[], PrivateKey], now: Callable[[], float], tell: Callable[..., None],
-        online: Callable[[], set[str]],
+        online: Callable[[], set[str]], beyond: Callable[[], invites.Beyond] = invites.Beyond,
     ) -> None:  # fmt: skip
         self._store, self._replica, self._own, self._door = store, replica, own, door
         self._key, self._now, self._tell, self._online = key, now, tell, online
+        self._beyond = beyond  # how this node is found from other networks, as of now
         self._file = AllowFile(allowlist) if allowlist is not None else None
         self._codes = OpenCodes()
         self._tickets: dict[Code, bytes] = {}  # the ids of open codes' tickets; two may have one number, one by one
@@ -134,7 +135,9 @@ class Inviting:
         key = self._key()
         if self._card is None or (self._card.key, self._card.role) != (key.public, role):
             inviter = self._inviter()
-            self._card = invites.new_card(key, inviter, role=inviter.give(role), addresses=(self._address,))
+            self._card = invites.new_card(
+                key, inviter, role=inviter.give(role), addresses=(self._address,), beyond=self._beyond()
+            )
         return self._card
 
     # -------------------------------------------------------------- the owner
@@ -163,10 +166,14 @@ class Inviting:
         left = invites.places_left(self._replica.genesis, inviter, self._let_in())
         uses = uses if left is None or not isinstance(uses, int) else min(uses, left)
         ticket = invites.new_ticket(
-            self._store, self._key(), inviter, role=role, uses=uses, addresses=(self._address,),
+            self._store, self._key(), inviter, role=role, uses=uses, addresses=(self._address,), beyond=self._beyond(),
             expires=until + int(GRACE_S) if with_code else until,
+            longest=MAX_SEALED_CHARS if with_code else MAX_TEXT_CHARS,
         )  # fmt: skip
-        told = {"ticket": ticket.text, "address": self._address, "role": role, "uses": uses, "expires": until}
+        told = {
+            "ticket": ticket.text, "address": self._address, "role": role, "uses": uses, "expires": until,
+            "bootstrap": list(ticket.bootstraps()), "relays": list(ticket.relays()),
+        }  # fmt: skip
         if not with_code:
             return told
         try:

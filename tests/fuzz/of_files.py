@@ -25,6 +25,7 @@ from gossip.filterlists.judging import Said, Skip, Undo, judgement_of, rows_for
 from gossip.filterlists.requests import parse_record, scan_requests
 from gossip.filterlists.sighting import Sighting
 from gossip.model_file import is_model_file, read_model_file
+from gossip.peer_ids import peer_id_of
 from gossip.recording.records import MAGIC as RECORDING
 from gossip.recording.records import (
     BlobSought,
@@ -50,6 +51,7 @@ from gossip.training import budget, protocol, session
 from gossip.training.spec import BUILTIN, ModelSpec
 from gossip.training.tables import read_table
 from gossip.transport import control
+from gossip.transport.multiaddresses import Multiaddress
 from gossip.transport.tickets import Ticket, split_address
 from gossip.transport.words import read as read_words
 from gossip.transport.words import say
@@ -327,6 +329,15 @@ def _stores() -> list[bytes]:
 def _ticket(data: bytes) -> None:
     ticket = Ticket.parse(data.decode("utf-8", "replace"), now=5.0)
     ticket.endpoints()
+    assert len(ticket.endpoints()) + len(ticket.bootstraps()) + len(ticket.relays()) == len(ticket.addresses)
+    assert all(Multiaddress.parse(text).text == text for text in (*ticket.bootstraps(), *ticket.relays()))
+
+
+def _multiaddress(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    found = Multiaddress.parse(text)
+    assert found.text == text
+    assert Multiaddress.parse(found.node).circuit == found.circuit
 
 
 def _signed_ticket(data: bytes) -> None:
@@ -336,16 +347,35 @@ def _signed_ticket(data: bytes) -> None:
 
     from gossip.transport import tickets
 
-    bare = Ticket._from_bytes(data + bytes(64)) if len(data) > 100 else None
-    if bare is not None:
-        whole = data + KEY.sign(replace(bare, signature=bytes(64))._transcript())
-        _ticket((tickets.PREFIX + urlsafe_b64encode(whole).decode().rstrip("=")).encode())
+    try:
+        bare = Ticket._from_bytes(data + bytes(64))
+    except (IndexError, UnicodeDecodeError):  # as Ticket.parse does
+        raise LocalError("no ticket") from None
+    whole = data + KEY.sign(replace(bare, signature=bytes(64))._transcript())
+    prefix = tickets.PREFIX if data[0] == 2 else tickets.WIDE_PREFIX
+    _ticket((prefix + urlsafe_b64encode(whole).decode().rstrip("=")).encode())
+
+
+def _unsigned() -> list[bytes]:
+    from base64 import urlsafe_b64decode
+
+    bodies = [ticket.text[len("gossip2-") :] for ticket in (_invite(), _wide_invite())]
+    return [urlsafe_b64decode(body + "=" * (-len(body) % 4))[:-64] for body in bodies]
 
 
 def _invite() -> Ticket:
     return Ticket(
         swarm=SWARM, founder="66" * 32, key=KEY.public, addresses=("127.0.0.1:4100", "gossip.example:1"),
         secret=bytes(16), role="trainer", uses=3, expires=1 << 40,
+    ).signed(KEY)  # fmt: skip
+
+
+def _wide_invite() -> Ticket:
+    node = "/dns4/boot.example.org/tcp/4001/p2p/QmachM8DDVoj4HfSH9irLcyypBog7nP7MPwcJ6X43y88hL"
+    relay = f"/ip4/203.0.113.7/tcp/4001/p2p/{peer_id_of(KEY.public)}/p2p-circuit"
+    return Ticket(
+        swarm=SWARM, founder="66" * 32, key=KEY.public, addresses=("127.0.0.1:4100", node, relay), secret=bytes(16),
+        role="trainer", uses=3, expires=1 << 40, rendezvous=bytes(range(32)),
     ).signed(KEY)  # fmt: skip
 
 
@@ -517,7 +547,12 @@ TARGETS: Final = (
     Target("kept", _kept, _kept_arrays, ("gossip.training.session",), own=True, slow=True),
     Target("lock", _lock, lambda: [b"4711\n", b""], ("gossip.directory.running_pid",), own=True, slow=True),
     Target("store", _store, _stores, ("ledger.database.Database.open_readonly",), own=True, slow=True, limit=1 << 20),
-    Target("ticket", _ticket, lambda: [_invite().text.encode()], ("gossip.transport.tickets.Ticket.parse",), own=True),
+    Target("ticket", _ticket, lambda: [_invite().text.encode(), _wide_invite().text.encode()],
+           ("gossip.transport.tickets.Ticket.parse",), own=True),
+    Target("ticket-signed", _signed_ticket, _unsigned, ("gossip.transport.tickets.Ticket.parse",), own=True, slow=True),
+    Target("multiaddress", _multiaddress, lambda: [text.encode() for text in _wide_invite().addresses[1:]],
+           ("gossip.transport.multiaddresses.Multiaddress.parse",), own=True,
+           words=(b"/ip6/2001:db8::1", b"/dns4/", b"/udp/4001/quic-v1", b"/p2p-circuit", b"/ws", b"/p2p/Qm")),
     Target("address", _address, lambda: [b"192.168.1.7:4100"], ("gossip.transport.tickets.split_address",), own=True),
     Target("words", _words, lambda: [say(bytes(range(4))).encode()], ("gossip.transport.words.read",), own=True),
     Target("control", _request, lambda: [b'{"command":"status"}', b'{"command":"anchor","size":3,"token":"AAAA"}'],
