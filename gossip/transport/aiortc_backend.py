@@ -2,7 +2,7 @@
 
 What it needs from us (aiortc 1.14 to 1.16, aioice 0.10 to 0.13; each was measured):
 
-- An empty list of ICE servers: by default it asks a public STUN server.
+- An empty list of ICE servers: by default it asks a public STUN server. Those of the user we ask (aiortc_servers.py).
 - The addresses to offer: by itself it takes every interface and leaves 127.0.0.1 out. `_limit` gives the
   gatherer ours, per connection, so the sockets themselves are bound to these addresses.
 - A police: it enforces neither message size nor its receive window, and more (police.py). `_guard` shows every
@@ -27,7 +27,9 @@ from google_crc32c import value as crc32c
 from OpenSSL import SSL
 
 from gossip.transport.aiortc_pace import acknowledge_less, hurry
+from gossip.transport.aiortc_servers import ask_servers
 from gossip.transport.description import Description, read_sdp, write_sdp
+from gossip.transport.ice import IceServer, offered
 from gossip.transport.police import MAX_PACKET_BYTES, WINDOW_BYTES, Police
 from gossip.transport.rawpeer import LABELS, Ears
 from ledger.errors import LinkError, LocalError, RemoteError
@@ -40,11 +42,11 @@ MAX_DATAGRAM_BYTES = 2048  # aiortc reads 1,500 bytes of a record, and a record 
 
 
 class AiortcPeer:
-    """One aiortc connection, offering host candidates on `addresses` only."""
+    """One aiortc connection, offering host candidates on `addresses` only, and what `servers` add to them."""
 
     backend = "aiortc"
 
-    def __init__(self, addresses: tuple[str, ...]) -> None:
+    def __init__(self, addresses: tuple[str, ...], servers: tuple[IceServer, ...] = ()) -> None:
         self._ears: Ears | None = None
         self._closing: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -55,7 +57,7 @@ class AiortcPeer:
         try:
             sctp: Any = self._pc.sctp
             self._ice = sctp.transport.transport._connection
-            _limit(self._ice, addresses)
+            _limit(self._ice, addresses, servers)
             _guard(sctp, self._broke)
             hurry(sctp)
             acknowledge_less(sctp)
@@ -105,10 +107,11 @@ class AiortcPeer:
         await self._pc.close()
 
     def _local(self) -> Description:
-        candidates = [(c.host, c.port) for c in self._ice.local_candidates if c.type == "host"]
-        if not candidates:
+        found = self._ice.local_candidates
+        kinds = [[(c.host, c.port) for c in found if c.type == kind] for kind in ("host", "srflx", "relay")]
+        if not kinds[0]:
             raise LinkError("no UDP port could be opened on the interface", next_step="check --interface")
-        return read_sdp(self._pc.localDescription.sdp, candidates)
+        return read_sdp(self._pc.localDescription.sdp, offered(*kinds))
 
     def _message(self, channel: int, data: object) -> None:
         if not isinstance(data, bytes):
@@ -143,12 +146,14 @@ class AiortcPeer:
             self._opened.exception()  # nobody need be waiting
 
 
-def _limit(ice: Any, addresses: tuple[str, ...]) -> None:
-    """Host candidates on our addresses only; floods, giants and empty datagrams (they end its receive task) dropped."""
+def _limit(ice: Any, addresses: tuple[str, ...], servers: tuple[IceServer, ...]) -> None:
+    """Sockets on our addresses only, servers of the user's only; dropped are floods, giants and empty datagrams (which
+    end its receive task)."""
     gather, receive, queue = ice.get_component_candidates, ice.data_received, ice._queue
 
-    def gather_ours(component: int, addresses_found: Any = None, timeout: int = 5, **_: Any) -> Any:
-        return gather(component=component, addresses=list(addresses), timeout=timeout)
+    async def gather_ours(component: int, **_: Any) -> Any:
+        hosts = await gather(component=component, addresses=list(addresses))
+        return [*hosts, *(await ask_servers(ice, hosts, servers) if servers else ())]
 
     def receive_some(data: bytes, component: int) -> None:
         if 0 < len(data) <= MAX_DATAGRAM_BYTES and queue.qsize() < MAX_DATAGRAMS:

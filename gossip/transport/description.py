@@ -5,8 +5,9 @@ would read it. So no SDP travels between peers: each side reads these fields out
 library made, sends them signed (signalling.py), checks the fields it got, and writes the remote's SDP itself.
 A browser can do the same in a few lines.
 
-Rules: one SHA-256 fingerprint, host candidates only, IPv4 literals only (a `.local` name cannot be
-spelled: aioice loses a second on each), at most MAX_CANDIDATES. Data channels only, `mid` 0.
+Rules: one SHA-256 fingerprint, IPv4 literals only (a `.local` name cannot be spelled: aioice loses a second on
+each), at most MAX_CANDIDATES, the sender's own addresses first (what the user's STUN and TURN servers said behind them,
+ice.py). Where a candidate comes from is not said. Data channels only, `mid` 0.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from ledger.errors import LinkError, LocalError, RemoteError
 
-MAX_CANDIDATES = 8  # interfaces of one machine; each costs the far end connectivity checks
+MAX_CANDIDATES = 8  # interfaces of one machine, and servers; each costs the far end connectivity checks
 _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,32}", re.ASCII)
 _PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,64}", re.ASCII)
 _SDP = """v=0
@@ -60,7 +61,7 @@ def checked(ufrag: str, password: str, fingerprint: bytes, candidates: Sequence[
     if not 1 <= len(candidates) <= MAX_CANDIDATES or len(set(candidates)) != len(candidates):
         raise RemoteError(f"{len(candidates)} candidates", why=f"1 to {MAX_CANDIDATES} different ones are allowed")
     for host, port in candidates:
-        if not _is_unicast(host) or not 1 <= port <= 65_535:
+        if not is_candidate(host, port):
             raise RemoteError("a candidate that is no IPv4 address and port")
     return Description(ufrag, password, fingerprint, tuple(candidates))
 
@@ -119,9 +120,11 @@ def write_sdp(remote: Description, *, kind: str) -> str:
     ).replace("\n", "\r\n")
 
 
-def _is_unicast(host: str) -> bool:
+def is_candidate(host: str, port: int) -> bool:
+    """Whether that can be a candidate: one spelling of a unicast IPv4 address, and a UDP port."""
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError:
         return False
-    return str(address) == host and not (address.is_multicast or address.is_unspecified or address.is_reserved)
+    is_unicast = not (address.is_multicast or address.is_unspecified or address.is_reserved)
+    return str(address) == host and is_unicast and 1 <= port <= 65_535

@@ -7,12 +7,17 @@ addresses with that port ourselves. Measured: open in 10 ms on a machine with no
 is still bound to every address (unlike aiortc's); nobody is told of the others, and checks without
 the ICE password, which only the offer's receiver knows, are dropped unread.
 
+STUN and TURN servers of the user's it asks itself, of several STUN servers a random one. It would wait for a dead one
+as long as it likes, so then its candidates are taken as they come, for SERVERS_S; they say of that same port how the
+servers see it.
+
 Its receive queue holds 1,024 messages and silently drops the oldest beyond: flow.py's credits keep it below.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 from aiolibdatachannel import (
@@ -20,14 +25,18 @@ from aiolibdatachannel import (
     DataChannel,
     DataChannelEvent,
     DataChannelOptions,
+    LocalDescription,
     PeerConnection,
     RTCConfiguration,
     RTCError,
     RTCState,
+    SdpType,
     StateChangeEvent,
 )
+from aiolibdatachannel import IceServer as Server
 
 from gossip.transport.description import Description, read_sdp, write_sdp
+from gossip.transport.ice import SERVERS_S, IceServer, Place, offered, said_by_servers
 from gossip.transport.rawpeer import LABELS, Ears
 from gossip.wire.frames import MAX_MESSAGE_BYTES
 from ledger.errors import LinkError, RemoteError
@@ -37,12 +46,13 @@ GATHER_S = 2.0
 
 
 class LibdatachannelPeer:
-    """One libdatachannel connection, offering host candidates on `addresses` only."""
+    """One libdatachannel connection, offering host candidates on `addresses` only, and what `servers` add to them."""
 
     backend = "aiolibdatachannel"
 
-    def __init__(self, addresses: tuple[str, ...]) -> None:
+    def __init__(self, addresses: tuple[str, ...], servers: tuple[IceServer, ...] = ()) -> None:
         self._addresses = addresses
+        self._servers = servers
         self._ears: Ears | None = None
         self._pc: PeerConnection | None = None
         self._channels: list[DataChannel] = []
@@ -115,21 +125,33 @@ class LibdatachannelPeer:
     async def _try_port(self, port: int, remote: Description | None) -> Description:
         pc = self._pc = PeerConnection(
             RTCConfiguration(
-                ice_servers=[], port_range_begin=port, port_range_end=port, max_message_size=MAX_MESSAGE_BYTES
+                ice_servers=[_as_library(server) for server in self._servers],
+                port_range_begin=port, port_range_end=port, max_message_size=MAX_MESSAGE_BYTES,
             )
-        )
+        )  # fmt: skip
         self._channels = [
             await pc.create_data_channel(label, DataChannelOptions(negotiated=True, stream_id=number))
             for number, label in enumerate(LABELS)
         ]
-        if remote is None:
-            local = await asyncio.wait_for(pc.create_offer(), GATHER_S)
-        else:
+        if remote is not None:
             await pc.set_remote_description(write_sdp(remote, kind="offer"), "offer")
-            local = await asyncio.wait_for(pc.create_answer(), GATHER_S)
+        local, reflexive, relayed = await self._gather(pc, "offer" if remote is None else "answer")
         self._tasks = [asyncio.create_task(self._pump(n, channel)) for n, channel in enumerate(self._channels)]
         self._tasks.append(asyncio.create_task(self._watch(pc)))
-        return read_sdp(local.sdp, [(address, port) for address in self._addresses])
+        return read_sdp(local.sdp, offered([(address, port) for address in self._addresses], reflexive, relayed))
+
+    async def _gather(self, pc: PeerConnection, kind: SdpType) -> tuple[LocalDescription, list[Place], list[Place]]:
+        """Our side of it, and what servers added to our addresses."""
+        if not self._servers:
+            gathering = pc.create_offer() if kind == "offer" else pc.create_answer()
+            return await asyncio.wait_for(gathering, GATHER_S), [], []
+        local = await asyncio.wait_for(pc.set_local_description(kind), GATHER_S)
+        lines: list[str] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SERVERS_S):
+                async for candidate in pc.ice_candidates():
+                    lines.append(candidate.candidate)  # noqa: PERF401 (what came before the time is over is kept)
+        return local, *said_by_servers(lines)
 
     async def _pump(self, number: int, channel: DataChannel) -> None:
         async for data in channel:
@@ -154,6 +176,11 @@ class LibdatachannelPeer:
                         channel.close()
                     if self._ears is not None:
                         self._ears.gone(f"the connection {event.state.name.lower()}")
+
+
+def _as_library(server: IceServer) -> Server:
+    url = f"{server.kind}:{server.host}:{server.port}"
+    return Server(url=url, username=server.user, credential=server.password) if server.user else Server(url=url)
 
 
 def _free_port() -> int:

@@ -31,6 +31,7 @@ from gossip.limits import DEFAULT, Limits
 from gossip.transport.bind import NONCE_BYTES, Meeting, Party, Side, bind
 from gossip.transport.channels import ChannelLink
 from gossip.transport.description import reachable
+from gossip.transport.ice import IceServer
 from gossip.transport.link import Link
 from gossip.transport.rawpeer import WebRTCPeer
 from gossip.transport.signalling import (
@@ -110,7 +111,7 @@ class WebRTCTransport:
 
     def __init__(
         self, key: PrivateKey, swarm: Hash, gate: Gate, addresses: tuple[str, ...], backend: Backend = "auto",
-        hatches: Mapping[str, Hatch] | None = None, *, limits: Limits = DEFAULT,
+        hatches: Mapping[str, Hatch] | None = None, *, limits: Limits = DEFAULT, ice: tuple[IceServer, ...] = (),
     ) -> None:  # fmt: skip
         if not addresses:
             raise LocalError("no address to offer", next_step="name an --interface that has one")
@@ -120,6 +121,7 @@ class WebRTCTransport:
         self._swarm = swarm
         self._gate = gate
         self._addresses = addresses
+        self._ice = ice
         self._limits = limits
         self._server = SignallingServer(self._answer, hatches, limits=limits, is_known=self._is_known)
         self._budget = Buckets(limits.handshakes_burst, limits.handshakes_per_min / 60, KEYS_REMEMBERED)
@@ -165,7 +167,7 @@ class WebRTCTransport:
         """
         expected = key if key is not None or ticket is None else ticket.key
         self._require_trust(expected, ticket)
-        raw = make_peer(self.backend, self._addresses)
+        raw = make_peer(self.backend, self._addresses, self._ice)
         try:
             return await self._dial(raw, host, port, expected, ticket)
         except BaseException:
@@ -281,7 +283,7 @@ class WebRTCTransport:
         self, offer: Offer, data: bytes, key: bytes, admitted: _Admitted, answered: asyncio.Future[bytes]
     ) -> None:
         """The rest of a handshake that the gate let in. It ends in `incoming` or in nothing."""
-        raw, own = make_peer(self.backend, self._addresses), self._key
+        raw, own = make_peer(self.backend, self._addresses, self._ice), self._key
         try:
             remote = offer.description()
             nonce = secrets.token_bytes(NONCE_BYTES)
@@ -341,15 +343,15 @@ def choose_backend(wanted: Backend) -> str:
     return "aiortc" if wanted == "aiortc" or not installed else "aiolibdatachannel"
 
 
-def make_peer(backend: str, addresses: tuple[str, ...]) -> WebRTCPeer:
+def make_peer(backend: str, addresses: tuple[str, ...], servers: tuple[IceServer, ...] = ()) -> WebRTCPeer:
     """One unopened connection. Libraries load here, at first use: each takes a while."""
     if backend == "aiolibdatachannel":
         from gossip.transport.libdatachannel_backend import LibdatachannelPeer
 
-        return LibdatachannelPeer(addresses)
+        return LibdatachannelPeer(addresses, servers)
     from gossip.transport.aiortc_backend import AiortcPeer
 
-    return AiortcPeer(addresses)
+    return AiortcPeer(addresses, servers)
 
 
 def _with_proof(offer: Offer, secret: bytes) -> Offer:

@@ -29,6 +29,7 @@ from gossip.transport.description import Description, checked, read_sdp, write_s
 from gossip.transport.discovery import SERVICE, read_record, swarm_tag
 from gossip.transport.flow import Flow
 from gossip.transport.hearing import read_datagram
+from gossip.transport.ice import IceServer
 from gossip.transport.police import Police
 from gossip.transport.signalling import Answer, Offer, Session, open_answer, open_offer, seal
 from gossip.wire import codec
@@ -202,6 +203,13 @@ def _description(data: bytes) -> None:
     checked(found.ufrag, found.password, found.fingerprint, found.candidates)
 
 
+def _ice_server(data: bytes) -> None:
+    """What a user types. A password is in nothing that is shown."""
+    server = IceServer.parse(data.decode("utf-8", "replace"))
+    assert "password" not in repr(server)
+    assert str(server) == f"{server.kind}:{server.host}:{server.port}"
+
+
 def _record(data: bytes) -> None:
     """Port, address and the raw bytes of a TXT record. A false one is none: never an error."""
     port, address, text = int.from_bytes(data[:2], "big"), data[2:6], data[6:]
@@ -359,6 +367,10 @@ TARGETS: Final = (
         "description", _description, lambda: [write_sdp(WHERE, kind=kind).encode() for kind in ("offer", "answer")],
         ("gossip.transport.description.read_sdp",), words=(b"\r\n", b"a=fingerprint:sha-256 ", b"a=ice-ufrag:"),
         own=True,
+    ),
+    Target(
+        "ice-server", _ice_server, lambda: [b"stun:stun.example.org:3478", b"turn:anna:se%3Acret@192.0.2.1:3478"],
+        ("gossip.transport.ice.IceServer.parse",), words=(b"%", b"%ff", b":", b"@", b"turn:", b"\n"), own=True,
     ),
     Target(
         "datagram", _datagram, _datagrams, ("gossip.transport.hearing.read_datagram",), limit=9_000,
