@@ -24,7 +24,7 @@ LOOPS = {
     "gossip.doctor.multicast", "gossip.doctor.talk", "gossip.doctor.way",
     "gossip.node.checking", "gossip.node.learning", "gossip.node.own_data", "gossip.node.rekeying", "gossip.node.shell",
     "gossip.node.timers", "gossip.node.waking", "gossip.node.power", "gossip.node.writer", "gossip.node.written",
-    "gossip.node.ahead",
+    "gossip.node.ahead", "gossip.node.wide",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ class NodeConfig:
     relays: tuple[str, ...] = ()
     """Multiaddresses of libp2p relays through which this peer can be reached where no address of its own can."""
 
-    ice: tuple[str, ...] = ()
+    ice: tuple[str, ...] = field(default=(), repr=False)
     """STUN and TURN servers for data channels, as `--ice` names them (gossip/transport/ice.py); none: host addresses
     only."""
 

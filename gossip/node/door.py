@@ -86,6 +86,21 @@ class Door:
     def seeks(self) -> bool:
         return self.is_seeking
 
+    def members(self) -> frozenset[bytes]:
+        """The keys in force of all who are members now, and those that a backup names."""
+        replica, today, found = self._replica, int(self._today()), set()
+        for peer in replica.heads():
+            seat = replica.membership(peer) if peer == peer_of(peer) and replica.enrolled(peer) else None
+            if seat is not None and not seat.has_expired(today):
+                found.add(replica.key_of(peer))
+        return frozenset(found | {key for key in self._known if self.admits(key)})
+
+    def awaits(self) -> bool:
+        """Whether somebody who is no member yet may come in: with a ticket, as a key on the list, or as anybody."""
+        if self.is_open or any(not self._is_over(one.expires) for one in self._allowed.values()):
+            return True
+        return self._store.open_tickets(self._today()) > 0
+
     def allow(self, allowed: Iterable[StoredAllowed]) -> None:
         """The keys that may enter from now on; of two words on one key the last counts."""
         self._allowed = {one.key: one for one in allowed}
