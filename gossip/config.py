@@ -6,7 +6,7 @@ the same. The shell builds one PeerConfig and never changes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gossip.limits import DEFAULT, Limits
@@ -34,6 +34,9 @@ class PeerConfig:
 
     known: tuple[bytes, ...] = ()
     """Public keys of members as that backup names them. They may speak to us before we know any member."""
+
+    rendezvous: bytes = field(default=b"", repr=False)
+    """Where members meet beyond the LAN, as KeepRendezvous kept it in an earlier run, or empty."""
 
     duty_percent: int = 100
     """Share of time spent training, 1..100. Below 100 each round is followed by a rest; for laptops."""

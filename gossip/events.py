@@ -212,6 +212,16 @@ class Revoking:
 
 
 @dataclass(frozen=True, slots=True)
+class NewRendezvous:
+    """The owner, an admin, has the members meet elsewhere from now on: sign this secret and tell them.
+
+    Sent when Peer.wants_rendezvous says so; the machine draws no luck that others must not guess.
+    """
+
+    secret: bytes = field(repr=False)  # 32, as random as this machine can make them
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     name: str
 
@@ -261,6 +271,7 @@ Event = (
     | NewPolicy
     | Admit
     | Revoking
+    | NewRendezvous
     | Timer
     | Pause
     | Woke
@@ -375,6 +386,13 @@ class KeepBase:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepRendezvous:
+    """Store where members meet, in place of what was kept before: PeerConfig.rendezvous of the next run."""
+
+    data: bytes = field(repr=False)  # a message of wire/meeting.py, secret and signature and all
+
+
+@dataclass(frozen=True, slots=True)
 class DropBlobs:
     """Let go of these deltas, once the base that was stored before is on disk."""
 
@@ -484,6 +502,7 @@ Effect = (
     | KeepCosigned
     | KeepModel
     | KeepBase
+    | KeepRendezvous
     | DropBlobs
     | Train
     | OpenRecords
@@ -524,6 +543,7 @@ __all__ = [
     "KeepCheckpoint",
     "KeepCosigned",
     "KeepModel",
+    "KeepRendezvous",
     "KeepRows",
     "KeepVote",
     "KeepWitnessed",
@@ -532,6 +552,7 @@ __all__ = [
     "LinkUp",
     "NewKey",
     "NewPolicy",
+    "NewRendezvous",
     "Note",
     "OpenRecords",
     "Pause",

@@ -50,7 +50,7 @@ from gossip.node.shed import compact
 from gossip.node.timers import Timers
 from gossip.node.visitors import Visitors
 from gossip.node.waking import Place, watch
-from gossip.node.writer import Writer
+from gossip.node.writer import RENDEZVOUS, Writer
 from gossip.node.written import Written
 from gossip.peer.book import restore
 from gossip.peer.peer import Peer
@@ -210,7 +210,7 @@ class Node:
             PeerConfig(
                 enrol=b"" if book.replica.enrolled(own) else (store.entry(own, 0) or b""),
                 inviter=config.ticket.key if config.ticket else b"", restored=backup.is_restored(store),
-                known=known, limits=limits,
+                known=known, rendezvous=store.find_meta(RENDEZVOUS) or b"", limits=limits,
                 duty_percent=config.duty_percent, min_round_s=config.min_round_s, lend_to=config.lend_to,
                 borrow_from=config.borrow_from, keep_updates=config.keep_updates,
             ),
@@ -353,7 +353,7 @@ class Node:
                 self._writer.put(effect)
             case ev.Keep() | ev.KeepWitnessed() | ev.KeepVote() | ev.KeepCosigned() | ev.KeepModel():
                 self._writer.put(effect)
-            case ev.KeepBase() | ev.DropBlobs():
+            case ev.KeepBase() | ev.KeepRendezvous() | ev.DropBlobs():
                 self._writer.put(effect)
             case ev.KeepCheckpoint(log, size):
                 if log == self._meta["self"] and effect.held is None:  # signed just now, not brought back by others

@@ -29,6 +29,7 @@ from gossip.events import (
     KeepCheckpoint,
     KeepCosigned,
     KeepModel,
+    KeepRendezvous,
     KeepVote,
     KeepWitnessed,
 )
@@ -42,6 +43,7 @@ from ledger.store import (
     PutCheckpoint,
     PutCosigned,
     PutEntry,
+    PutMeta,
     PutVote,
     PutWitnessed,
     Store,
@@ -50,8 +52,12 @@ from ledger.store import (
     Write,
 )
 
-Kept = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel | KeepBase | DropBlobs
+Kept = (
+    Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel | KeepBase | KeepRendezvous
+    | DropBlobs
+)  # fmt: skip
 
+RENDEZVOUS: Final = "rendezvous"  # the key in the store: where members meet, as the machine kept it
 MAX_PENDING: Final = 4096  # writes; beyond, the node waits for the disk
 
 
@@ -103,6 +109,8 @@ class Writer:
                 self._model = data
             case KeepBase(log, seq, sums):
                 self._pending.append(PutBase(log, seq, sums))
+            case KeepRendezvous(data):
+                self._pending.append(PutMeta(RENDEZVOUS, data))
             case DropBlobs(hashes):
                 self._pending.append(words.DropBlobs(hashes))
                 for digest in hashes:  # (it may be on its way there)

@@ -38,6 +38,7 @@ from gossip.events import (
     LinkUp,
     NewKey,
     NewPolicy,
+    NewRendezvous,
     Pause,
     Received,
     RecordsOpened,
@@ -81,6 +82,7 @@ from gossip.peer.profile import Line, Profile, links_for
 from gossip.peer.pruning import Pruning
 from gossip.peer.quota import Quotas
 from gossip.peer.reception import Reception
+from gossip.peer.rendezvous import Rendezvousing
 from gossip.peer.rounds import Rounds
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
@@ -89,6 +91,7 @@ from gossip.peer.strands import Strands
 from gossip.peer.tape import Tape, Tapes
 from gossip.peer.welcome import Welcome
 from gossip.peer.witnessing import Witnessing
+from gossip.wire.frames import Rendezvous
 from ledger.canonical import decode_entry
 from ledger.chain import LogId, peer_of
 from ledger.entry import AnyEntry, Enrol, Hash, Member, PeerId, Recover, Revoke, Rotate, Verdict
@@ -193,10 +196,15 @@ class Peer:
             book, self._tapes, self._links, self._rumour, self._admission, self._author, self._chronicle, self._disk,
             out,
         )  # fmt: skip
+        self._rendezvous = Rendezvousing(
+            config, replica, self._links, self._author, self._departures, out,
+            lambda link, error: self._reception.blame(link, error), lambda peer: peer in self._rumour.forked,
+        )  # fmt: skip
         self._reception = Reception(
             self._links, self._pace, self._rumour, self._admission, self._strands, self._blobs, self._finals,
             self._arrival, self._serving, self._witnessing, self._inspection, self._chronicle, self._departures,
-            self._leading, self._following, self._lending, self._borrowing, self._quotas, self._profile, out,
+            self._leading, self._following, self._lending, self._borrowing, self._rendezvous, self._quotas,
+            self._profile, out,
         )  # fmt: skip
         for log, tape in self._tapes.items():
             for seq in range(tape.fork, replica.size(log)):
@@ -254,6 +262,8 @@ class Peer:
                 self._author.attempt(lambda: self._inspection.judged(event, now))
             case NewPolicy() | Admit() | Revoking():
                 self._lawmaking.asked(event)
+            case NewRendezvous():
+                self._rendezvous.asked(event, now)
             case Timer(name):
                 self._out.rang(name)
                 self._reception.replan = self._reception.replan or name == LINKS_TIMER
@@ -324,6 +334,7 @@ class Peer:
         )
         self._strands.tick(now)
         self._author.attempt(lambda: self._forks.tick(now))
+        self._rendezvous.tick(now)
 
     def _line(self) -> Line:
         """What our way to all others has shown."""
@@ -392,6 +403,7 @@ class Peer:
                 self._quotas.admit(live.key.hex(), live.peer or "", self._now)
                 self._leading.recognised(live)
                 self._lending.known(live)
+            self._rendezvous.link_up()
             self._reception.replan = True
         if isinstance(entry, Member | Revoke):
             self._departures.has_news = True
@@ -408,6 +420,7 @@ class Peer:
         self._presence.learn(log, seq, entry, self._now)
         self._borrowing.learn(log, entry)
         self._inspection.learn(log, seq, entry)
+        self._rendezvous.learn(log, seq, entry)
 
     # -------------------------------------------------------------- for the shell
 
@@ -431,6 +444,16 @@ class Peer:
     def may_write(self) -> bool:
         """Whether the own log is known to be whole, and its key is here."""
         return self._author.may_write
+
+    @property
+    def rendezvous(self) -> Rendezvous | None:
+        """Where members meet beyond the LAN, as far as we know."""
+        return self._rendezvous.held
+
+    @property
+    def wants_rendezvous(self) -> bool:
+        """Whether a NewRendezvous would be signed now. For a node that goes beyond its LAN; others need none."""
+        return self._rendezvous.wants
 
     def theta(self) -> NDArray[np.float32]:
         """The best model here, to be shown and served, rounded once: the fold's and what leaders lend beside it, or a

@@ -32,6 +32,7 @@ from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.profile import Profile
 from gossip.peer.quota import Quota, Quotas
+from gossip.peer.rendezvous import Rendezvousing
 from gossip.peer.rights import UNKNOWN, Right, called, right
 from gossip.peer.rumour import Rumour
 from gossip.peer.serving import Serving
@@ -52,6 +53,7 @@ from gossip.wire.frames import (
     Lease,
     Parts,
     Piece,
+    Rendezvous,
     Rows,
     Tally,
     Trace,
@@ -85,6 +87,7 @@ class Reception:
     following: Following
     lending: Lending
     borrowing: Borrowing
+    rendezvous: Rendezvousing
     quotas: Quotas
     profile: Profile
     out: Outbox
@@ -99,6 +102,7 @@ class Reception:
             self.witnessing.link_up(live)
             self.leading.link_up(live)
             self.lending.known(live)
+            self.rendezvous.link_up()
             name = self.chronicle.name(live.peer)
             self.out.note("link_up", peer=live.peer or "", name=name, dialled=live.dialled)
 
@@ -117,6 +121,7 @@ class Reception:
         self.witnessing.link_down(live.link)
         self.leading.link_down(live.link)
         self.following.link_down(live.link)
+        self.rendezvous.link_down(live.link)
         if live.peer is not None:
             self.profile.left(live.peer)
         self.out.note("link_down", peer=live.peer or "", name=self.chronicle.name(live.peer), reason=reason)
@@ -231,5 +236,7 @@ class Reception:
                 self.following.on_bundled(live, frame)
             case Lease():
                 self.borrowing.on_lease(live, frame)
+            case Rendezvous():
+                self.rendezvous.on_rendezvous(live, frame, quota)
             case _:
                 assert_never(frame)

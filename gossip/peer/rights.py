@@ -1,11 +1,11 @@
 """Who may send which frame: one table, asked by a frame's first byte before anything of it is read.
 
-        Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled Lease
-stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x     x
-out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x     x
-guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .     .
-inviter    +     +    +      +       +       +     +     .      +      +    +     .     +        +       +    +      +     .
-members    +     +    +      +       +       +     +     +      +      +    +     +     +        +       +    +      +     +
+        Digest Have Want Entries WantBlob Piece Lacks Vouch Differs Trace Rows Tally Latest WantParts Parts Lead Bundled Lease Rendezvous
+stranger   x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x     x       x
+out        x     x    x      x       x       x     x     x      x      x    x     x     x        x       x    x      x     x       x
+guest      +     +    +      +       +       x     x     .      x      +    x     .     x        +       x    .      .     .       .
+inviter    +     +    +      +       +       +     +     .      +      +    +     .     +        +       +    +      +     .       +
+members    +     +    +      +       +       +     +     +      +      +    +     +     +        +       +    +      +     +       +
 
     stranger: its link ends    out: revoked, or expired    guest: let in, no member yet
     inviter: dialled, and unknown    members: of any role
@@ -16,8 +16,8 @@ A guest fetches what it needs to become a member: what there is (Digest, Have), 
 blobs that everybody may have, the model of a final snapshot (WantParts); and it gives its own enrol entry. It is never
 asked for others' entries, blobs and models, so it has no Piece, Lacks, Differs, Rows, Latest or Parts to answer with.
 What it may already know of itself and we do not yet, that it was let in elsewhere, makes a member's Vouch, Tally, Lead,
-Bundled and Lease come early: these are passed over, as are an inviter's Vouch, Tally and Lease, which mean nothing
-before we know who is a member.
+Bundled, Lease and Rendezvous come early: these are passed over, as are an inviter's Vouch, Tally and Lease, which mean
+nothing before we know who is a member; its Rendezvous, which it sends once, waits until we do.
 
 Members of every role hold the ledger, pass it on and are drawn as witnesses, so all of them send all frames; what a
 role may *write* is another table (ledger/roles.py). Rules kept here: denied unless listed, also of standings and tags
@@ -42,6 +42,7 @@ from gossip.wire.frames import (
     PACKED_TAG,
     PARTS_TAG,
     PIECE_TAG,
+    RENDEZVOUS_TAG,
     ROWS_TAG,
     TALLY_TAG,
     TRACE_TAG,
@@ -68,6 +69,7 @@ TAGS: Final[dict[str, tuple[bytes, ...]]] = {
     "Differs": (DIFFERS_TAG,), "Trace": (TRACE_TAG,), "Rows": (ROWS_TAG,), "Tally": (TALLY_TAG,),
     "Latest": (LATEST_TAG,), "WantParts": (WANT_PARTS_TAG,), "Parts": (PARTS_TAG,),
     "Lead": (LEAD_TAG,), "Bundled": (BUNDLED_TAG,), "Lease": (LEASE_TAG,),
+    "Rendezvous": (RENDEZVOUS_TAG,),
 }  # fmt: skip
 """The columns. A Packed message is an Entries message and nothing else (codec.py)."""
 
@@ -78,19 +80,23 @@ _ANSWER: Final = "Piece Lacks Differs Rows Latest Parts"
 _COSIGN: Final = "Vouch Tally"
 _LEAD: Final = "Lead Bundled"
 _LEND: Final = "Lease"
+_MEET: Final = "Rendezvous"
 
 _HEARD: Final[dict[Standing, str]] = {
     "stranger": "",
     "out": "",
     "guest": _ASK,
-    "inviter": f"{_ASK} {_ANSWER} {_LEAD}",
-    "observer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
-    "relay": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
-    "trainer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
-    "auditor": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
-    "admin": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND}",
+    "inviter": f"{_ASK} {_ANSWER} {_LEAD} {_MEET}",
+    "observer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND} {_MEET}",
+    "relay": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND} {_MEET}",
+    "trainer": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND} {_MEET}",
+    "auditor": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND} {_MEET}",
+    "admin": f"{_ASK} {_ANSWER} {_COSIGN} {_LEAD} {_LEND} {_MEET}",
 }
-_PASSED_OVER: Final[dict[Standing, str]] = {"guest": f"{_COSIGN} {_LEAD} {_LEND}", "inviter": f"{_COSIGN} {_LEND}"}
+_PASSED_OVER: Final[dict[Standing, str]] = {
+    "guest": f"{_COSIGN} {_LEAD} {_LEND} {_MEET}",
+    "inviter": f"{_COSIGN} {_LEND}",
+}
 
 
 def called(message: bytes) -> str:

@@ -32,6 +32,7 @@ class Memory:
         self.notes: dict[PeerId, tuple[int, bytes]] = {}  # with cosignatures: (size, note)
         self.kept_model: tuple[Hash, bytes] = ("", b"")  # of a final snapshot
         self.base: StoredBase | None = None
+        self.rendezvous = b""  # where members meet, as the machine kept it
         self._gone: dict[Hash, bytes] = {}  # blobs that were let go of: nobody asks for these but who checks the rules
         self._meant = b""  # the checksum of the last row, as it was to be
         self._under_way: dict[Hash, bytes] = {}  # blobs that were given to the disk and are not on it yet

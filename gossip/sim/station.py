@@ -46,6 +46,7 @@ from gossip.events import (
     KeepCheckpoint,
     KeepCosigned,
     KeepModel,
+    KeepRendezvous,
     KeepRows,
     KeepVote,
     KeepWitnessed,
@@ -86,7 +87,10 @@ DISK_S: Final = 0.003  # until an own entry is durable
 LOOK_S: Final = 0.05  # until records are opened, or looked at, or models are compared
 
 
-Write = Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel | KeepBase | DropBlobs
+Write = (
+    Append | Keep | KeepCheckpoint | KeepWitnessed | KeepVote | KeepCosigned | KeepModel | KeepBase | KeepRendezvous
+    | DropBlobs
+)  # fmt: skip
 
 
 class SimPeer:
@@ -146,7 +150,7 @@ class SimPeer:
         self._feedback = ErrorFeedback(swarm.parameters, swarm.scenario.density)
         self.book = swarm.book_of(self)
         luck = Random(f"{swarm.scenario.seed}/{self.index}/{self._life}")
-        config = replace(self._config, restored=self.restored)
+        config = replace(self._config, restored=self.restored, rendezvous=self.memory.rendezvous)
         if config.inviter:  # an invite of today: older ones name a key that the founder may have left behind
             config = replace(config, inviter=swarm.peers[swarm.scenario.guests.get(self.alike, 0)].public)
         self.machine = Peer(
@@ -285,6 +289,8 @@ class SimPeer:
                 self._write(effect)
             case KeepWitnessed() | KeepVote() | KeepCosigned() | KeepModel() | KeepBase() | DropBlobs():
                 self._write(effect)
+            case KeepRendezvous():
+                self._write(effect)
             case Train():
                 self._train(effect)
             case OpenRecords(challenger, seq):
@@ -349,6 +355,8 @@ class SimPeer:
                 self.memory.kept_model = (model, data)
             case KeepBase(log, seq, sums):
                 self.memory.base = StoredBase(log, seq, sums)
+            case KeepRendezvous(data):
+                self.memory.rendezvous = data
             case DropBlobs(hashes):
                 self.memory.drop(hashes)
             case KeepCosigned(log, size, note):

@@ -18,6 +18,7 @@
    14 to 16      Latest, WantParts, Parts: a late joiner's (models.py)
    17, 18        Lead, Bundled: leaders' (leaders.py)
    19 Lease      a lender's (leases.py)
+   20 Rendezvous an admin's (meeting.py)
 
 A real Digest, that of a peer that holds nothing and wants to hear what the other holds:
 
@@ -34,7 +35,7 @@ import struct
 import zlib
 from typing import Final, assert_never
 
-from gossip.wire import leaders, leases, models
+from gossip.wire import leaders, leases, meeting, models
 from gossip.wire.frames import (
     ENTRIES_TAG,
     HEAD_BYTES,
@@ -65,6 +66,7 @@ from gossip.wire.frames import (
     Lease,
     Parts,
     Piece,
+    Rendezvous,
     Rows,
     Tally,
     Trace,
@@ -150,6 +152,8 @@ def _encode(frame: Frame) -> bytes:
             return leaders.spelled(frame)
         case Lease():
             return leases.spelled(frame)
+        case Rendezvous():
+            return meeting.spelled(frame)
         case _:
             assert_never(frame)
 
@@ -215,6 +219,8 @@ def decode(message: bytes) -> Frame:
         frame = leaders.read(tag, reader)
     elif tag == leases.TAG:
         frame = leases.read(reader)
+    elif tag == meeting.TAG:
+        frame = meeting.read(reader)
     else:
         raise malformed(f"message type {tag} does not exist")
     require(reader.left == 0, f"{reader.left} bytes behind the last field")

@@ -9,7 +9,7 @@ proven who the sender is; this file refuses to know, and refuses to know what th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.entry import Hash, PeerId
@@ -56,6 +56,9 @@ MAX_BUNDLED: Final = 1024  # updates in one sum, as in gossip/merging/bundled_su
 MAX_BUNDLED_BYTES: Final = 1 << 20  # more than any sum that is allowed there
 LEASE_TAG: Final = b"\x13"
 MAX_BORROWERS: Final = 64  # named by one lender: a lease, which lists them, is one message
+RENDEZVOUS_TAG: Final = b"\x14"
+SECRET_BYTES: Final = 32
+MAX_SPEAKERS: Final = 64  # logs that a rendezvous names: as many as genesis can have admins
 MAX_TIME: Final = (1 << 63) - 1  # as in ledger/cosignature.py
 
 SHORT_BYTES: Final = 8
@@ -247,9 +250,22 @@ class Lease:
     shards: tuple[tuple[int, Hash, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rendezvous:
+    """Where members meet beyond the LAN: a secret that namespaces are made of. The `author`, an admin, held `heads` of
+    the logs in which admins put members out, its own among them, rows (log, size), strictly rising: whoever holds less
+    takes it later, so that nobody passes it on to somebody whom its author knew to be out."""
+
+    epoch: int  # >= 1
+    secret: bytes = field(repr=False)  # 32
+    author: PeerId
+    heads: tuple[tuple[PeerId, int], ...]
+    signature: bytes = field(repr=False)  # 64
+
+
 Frame = (
     Digest | Have | Want | Entries | Differs | Trace | Rows | WantBlob | Piece | Lacks | Vouch | Tally
-    | Latest | WantParts | Parts | Lead | Bundled | Lease
+    | Latest | WantParts | Parts | Lead | Bundled | Lease | Rendezvous
 )  # fmt: skip
 
 

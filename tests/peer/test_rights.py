@@ -21,6 +21,7 @@ from gossip.wire.frames import (
     Lease,
     Parts,
     Piece,
+    Rendezvous,
     Rows,
     Tally,
     Trace,
@@ -44,6 +45,7 @@ FRAMES: dict[str, Frame] = {
     "Latest": Latest(A, b"note\n", (), b"entry"), "WantParts": WantParts(A, 0), "Parts": Parts(A, 0, (bytes(32),)),
     "Lead": Lead(20, bundles=True), "Bundled": Bundled(A, 99, 3, (("ab" * 8, 4, 9),)),
     "Lease": Lease(A, 7, (A, B), ((3, B, 99),)),
+    "Rendezvous": Rendezvous(1, bytes(32), A, ((A, 3), (B, 1)), bytes(64)),
 }  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def cells() -> dict[tuple[str, str], str]:
 def test_the_table_has_every_standing_and_every_frame_there_is() -> None:
     assert {standing for standing, _ in cells()} == set(RIGHTS) == set(rights.Standing.__args__)  # type: ignore[attr-defined]
     assert {kind for _, kind in cells()} == set(TAGS) == {kind.__name__ for kind in Frame.__args__}
-    assert len(cells()) == 9 * 18
+    assert len(cells()) == 9 * 19
     for kind, frame in FRAMES.items():
         assert encode(frame)[:1] in TAGS[kind]
 
