@@ -10,13 +10,23 @@ there is a line for people and another try, never the end of the node.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from importlib import metadata
 from typing import Any, Protocol
 
 from gossip.peer_ids import peer_id_of
 from gossip.transport.road import Stream
-from gossip.wide.config import WideConfig
-from ledger.errors import LinkError
+from gossip.wide.bridge import Bridge
+from gossip.wide.config import FLOOR, WideConfig
+from gossip.wide.quiet import keep_off_the_root, quieten
+from gossip.wide.state import State, told_of
+from gossip.wide.streams import LinkStream
+from gossip.wide.wanted import Wanted
+from ledger.errors import LinkError, LocalError
 from ledger.keys import PrivateKey
+
+MAX_ANNOUNCEMENT_BYTES = 512
 
 
 class Listener(Protocol):
@@ -48,35 +58,108 @@ class Wide:
 
     def __init__(self, key: PrivateKey, config: WideConfig, listener: Listener) -> None:
         self._key, self._config, self._listener = key, config, listener
+        self._state = State(told_of(config))
+        self._wanted = Wanted()
+        self._engine: Any = None  # of the thread; None until libp2p is imported
+        self._bridge: Bridge | None = None
+        self._closed = False
 
     async def start(self) -> None:
         """Begin the thread and return at once. LocalError: libp2p is missing or too old."""
+        check()
+        self._bridge = Bridge(self._life, self._failed)
+        self._bridge.start()
 
     async def close(self) -> None:
         """End everything, within a bounded time. Safe in any state, and twice."""
+        self._closed = True
+        if self._bridge is not None:
+            await self._bridge.close()
 
     def allow(self, members: frozenset[bytes], strangers: bool) -> None:
         """Whose connections are kept. Strangers only while an invite is open here."""
+        self._want(replace(self._wanted, members=members, strangers=strangers))
 
     def meet(self, namespaces: tuple[bytes, ...], publish: int) -> None:
         """Namespaces of 32 bytes to look up; the first `publish` of them (0 or 1) are published in as well."""
+        self._want(replace(self._wanted, namespaces=namespaces, publish=publish))
 
     def announce(self, data: bytes) -> None:
         """To all members that are connected, at most 512 bytes; the newest wins."""
+        if len(data) > MAX_ANNOUNCEMENT_BYTES:
+            raise ValueError("an announcement has at most 512 bytes")
+        self._want(replace(self._wanted, announcement=data))
 
     async def exchange(self, key: bytes, offer: bytes) -> bytes:
-        raise LinkError("no way to the peer over libp2p yet", why="it is starting")
+        """See gossip/transport/road.py."""
+        answer: bytes = await self._running().call(self._over_there("exchange"), key, offer)
+        return answer
 
     async def open(self, key: bytes) -> Stream:
-        raise LinkError("no way to the peer over libp2p yet", why="it is starting")
+        """See gossip/transport/road.py."""
+        bridge = self._running()
+        link = LinkStream(bridge, key)
+        await bridge.call(self._over_there("open"), key, link)
+        return link
 
     def report(self) -> dict[str, Any]:
         """For the status: docs/status.md, `wide`."""
-        config = self._config
-        return {
-            "peer_id": peer_id_of(self._key.public),
-            "state": "starting",
-            "bootstrap": [{"address": each, "connected": False, "text": "starting"} for each in config.bootstrap],
-            "relays": [{"address": each, "reserved": False, "until": None, "text": ""} for each in config.relays],
-            "found": 0, "connected": 0, "announced": 0, "heard": 0, "bytes_sent": 0, "bytes_received": 0,
-        }  # fmt: skip
+        return {"peer_id": peer_id_of(self._key.public)} | self._state.report(self._config)
+
+    def _running(self) -> Bridge:
+        if self._bridge is None or self._closed:
+            raise LinkError("libp2p is not running", why="it was not started" if self._bridge is None else "it ended")
+        return self._bridge
+
+    def _over_there(self, name: str) -> Any:
+        if self._engine is None:
+            raise LinkError("no way to the peer over libp2p yet", why="it is starting")
+        return getattr(self._engine, name)
+
+    def _want(self, wanted: Wanted) -> None:
+        if wanted != self._wanted:
+            self._wanted = wanted
+            if self._bridge is not None and self._engine is not None:
+                self._bridge.wake(self._engine.apply)
+
+    async def _life(self, ending: Any) -> None:
+        """In the thread: import libp2p, the first time, and run the host."""
+        if self._engine is None:
+            quieten()
+            from gossip.wide.engine import Engine
+
+            quieten()
+            keep_off_the_root()
+            engine = Engine(self._key.seed(), self._config, self._state, lambda: self._wanted, self._listener)
+            assert self._bridge is not None
+            engine.bridge = self._bridge
+            self._engine = engine
+        await self._engine.life(ending)
+
+    def _failed(self, error: BaseException, again_s: float) -> None:
+        name = type(error).__name__
+        while isinstance(error, BaseExceptionGroup) and error.exceptions:
+            error = error.exceptions[0]
+            name = type(error).__name__
+        why = f"{name}: {error}"[:200].replace("\n", " ")
+        self._state.stopped()
+        self._listener.tell(f"libp2p failed: {why}; it is started again in {again_s:.0f} s, and the LAN goes on")
+
+
+def check() -> None:
+    """LocalError unless libp2p is there, and new enough."""
+    floor = ".".join(map(str, FLOOR))
+    next_step = "pip install 'gossip-swarm[wide]' (where no wheel fits it needs a C compiler and GMP)"
+    try:
+        found = metadata.version("libp2p")
+        metadata.version("trio")
+    except metadata.PackageNotFoundError:
+        raise LocalError(
+            "peers beyond this network need libp2p", why="it is not installed", next_step=next_step
+        ) from None
+    if _numbers(found) < FLOOR:
+        raise LocalError(f"libp2p {found} is too old", why=f"{floor} or newer is needed", next_step=next_step)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
