@@ -5,9 +5,10 @@
     loop   <--ask(function, *args)---  trio     a coroutine of the loop, awaited from trio
 
 One *life* after another runs in the thread: a coroutine function that ends only by trouble, or when the scope it is
-given is cancelled (which leaves it CLOSE_S / 2 to close sockets). Trouble is told, and another life begins, after 1 s, doubling to 60 s. A life that lasted makes the next wait short again. Neither side ever
-waits for the other without a bound: close() gives the thread CLOSE_S and then leaves it behind, which it can, being
-a daemon. It refuses to know libp2p; trio is imported in the thread, as it costs a tenth of a second.
+given is cancelled (which leaves it CLOSE_S / 2 to close sockets). Trouble is told, and another life begins after 1 s,
+doubling to 60 s; a life that lasted makes the next wait short again. Neither side ever waits for the other without a
+bound: close() gives the thread CLOSE_S and then leaves it behind, which it can, being a daemon. It refuses to know
+libp2p; trio is imported in the thread, as it costs a tenth of a second.
 """
 
 from __future__ import annotations
