@@ -2,7 +2,7 @@
 
     NewRendezvous (an admin's shell, when `wants`) --signed--> held --KeepRendezvous--> disk
     link: Rendezvous --> told, one for each link --its heads are here? by an admin in force? newer?--> held --> members
-    held changed, a link to a member came up, a guest became one --> each such member, once
+    held changed, a link to a member came up, a guest became one --> each such member, and again until it says the same
 
 Why it exists: a swarm's namespace is made of a secret, so that nobody else can ask a DHT who is in it. A member that is
 put out knows the secret; so the admin that put it out makes another. That one must not reach it through a member who
@@ -19,6 +19,8 @@ Rules kept here:
 - A record that is old, or of nobody whom we know to be an admin, is nobody's fault; a wrong signature is. What a link
   said last waits, with what every other link said, and is looked at again when members or admins' logs changed.
 - At most one change in PACE_S comes from others: each is written, and goes to every link.
+- Both ends of a link say what they hold, once for each link and change; who has not heard the same back says it again,
+  REPEATS times, each twice as long after the last. Links lose nothing as a rule: then nothing is said twice.
 - Never to guests, nor to who is out. The secret is in no note.
 It refuses to know what is made of the secret, and whether anybody looks for anybody there (gossip/wide).
 """
@@ -26,7 +28,7 @@ It refuses to know what is made of the secret, and whether anybody looks for any
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
@@ -46,9 +48,20 @@ from ledger.keys import SIGNATURE_BYTES, verify
 from ledger.replica import Replica
 
 PACE_S: Final = 1.0  # between two changes that others tell of
+AGAIN_S: Final = 5.0  # until it is said again for the first time
+REPEATS: Final = 4
 TIMER: Final = "rendezvous"
 
 Blame = Callable[[LinkId, RemoteError], object]
+
+
+@dataclass(slots=True)
+class _Said:
+    """What we said last over a link."""
+
+    frame: Rendezvous
+    times: int
+    again_at: float
 
 
 class Rendezvousing:
@@ -69,10 +82,11 @@ class Rendezvousing:
         self._kept = _kept(config.rendezvous)  # of an earlier run, not looked at yet
         self._epochs: dict[PeerId, int] = {}  # the highest by each author of what we held
         self._told: dict[LinkId, Rendezvous] = {}  # what each said last
-        self._sent: dict[LinkId, Rendezvous] = {}
+        self._said: dict[LinkId, _Said] = {}
         self._words: dict[PeerId, dict[PeerId, int]] = {}  # who is to be out: where in whose log that was said first
         self._recovered: dict[PeerId, int] = {}  # where in its log a peer last said that its key was stolen
         self._take_at = 0.0
+        self._again_at = float("inf")  # the earliest of those in `_said` that will be said again
         self._has_news = True
 
     # -------------------------------------------------------------- what happens
@@ -92,7 +106,7 @@ class Rendezvousing:
 
     def link_down(self, link: LinkId) -> None:
         self._told.pop(link, None)
-        self._sent.pop(link, None)
+        self._said.pop(link, None)
 
     def on_rendezvous(self, live: Live, frame: Rendezvous, quota: Quota) -> None:
         """A member says where members meet."""
@@ -145,7 +159,7 @@ class Rendezvousing:
 
     def tick(self, now: float) -> None:
         """Take the best that was told, and tell members what we hold."""
-        if not self._has_news:
+        if not self._has_news and now < self._again_at:
             return
         self._has_news = False
         self._look_at_kept(now)
@@ -188,16 +202,26 @@ class Rendezvousing:
         self._out.put(KeepRendezvous(codec.encode(frame)))
 
     def _tell(self, now: float) -> None:
-        """Each member once, but who told us the same."""
-        held = self.held
+        """Members who have not heard it over their link, and those who may not have."""
+        held, self._again_at = self.held, float("inf")
         if held is None or not self._stands(held, now):
             return
         for live in self._links:
             if live.peer is None or self._departures.is_going(live.link) or self._departures.is_out(live.peer, now):
                 continue
-            if held not in (self._sent.get(live.link), self._told.get(live.link)):
-                self._sent[live.link] = held
+            said = self._said.get(live.link)
+            if said is None or said.frame != held:
+                said = self._said[live.link] = _Said(held, 0, now)
+            elif self._told.get(live.link) == held or said.times > REPEATS:
+                continue
+            if now >= said.again_at:
                 self._out.send(live.link, held)
+                said.again_at = now + AGAIN_S * 2**said.times
+                said.times += 1
+            if said.times <= REPEATS:
+                self._again_at = min(self._again_at, said.again_at)
+        if self._again_at < float("inf"):
+            self._out.timer(TIMER, self._again_at)
 
     # -------------------------------------------------------------- judging
 
