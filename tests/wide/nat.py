@@ -43,6 +43,9 @@ _ADDRESSES: Final = {
     "relay": "198.18.0.2", "js": "198.18.0.3", "stun": "198.18.0.4", "north": "198.18.0.11", "south": "198.18.0.12",
     "anna": "10.77.1.2", "berta": "10.77.1.3", "cleo": "10.77.2.2", "dora": "10.77.2.3",
 }  # fmt: skip
+_NOWHERE: Final = (
+    "198.18.0.1"  # forwards nothing: what goes to other addresses is lost without a word, as it is out there
+)
 _PORTS, _RANGES = (
     10_000,
     4,
@@ -127,10 +130,13 @@ def two_nats(*, symmetric: bool = False, rate: str = "") -> Iterator[TwoNats]:
             for which in ("all", "default"):
                 network.write(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "1")
         _bridge(net["internet"], "internet")
+        net["internet"].ip("address", "add", f"{_NOWHERE}/24", "dev", "internet")
         for name in OUTSIDE:
             _plug_in(net["internet"], "internet", net[name], name, ETH, net.address(name))
+            net[name].ip("route", "add", "default", "via", _NOWHERE)
         for number, (router, people) in enumerate(HOMES.items(), 1):
             _plug_in(net["internet"], "internet", net[router], router, WAN, net.address(router))
+            net[router].ip("route", "add", "default", "via", _NOWHERE)
             net[router].write("/proc/sys/net/ipv4/ip_forward", "1")
             _bridge(net[router], LAN)
             net[router].ip("address", "add", f"10.77.{number}.1/24", "dev", LAN)
