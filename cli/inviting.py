@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, moments, passphrase, qr, render, settings
+from cli import control, moments, passphrase, qr, render, settings, wide
 from cli import options as opt
 from cli.plain import plain
 
@@ -77,6 +77,7 @@ def _open(
         made = {
             "code": code, "ticket": str(answer["ticket"]), "ttl_s": lasting, "expires": int(answer["expires"]),
             "addresses": [str(answer["address"])], "uses": int(answer.get("uses", uses)),
+            "bootstrap": list(answer.get("bootstrap") or ()), "relays": list(answer.get("relays") or ()),
         }  # fmt: skip
     else:
         from gossip.identity import KeyFiles
@@ -84,7 +85,7 @@ def _open(
 
         lasting = span or moments.seconds(TICKET_FOR)
         secret = passphrase.existing(KeyFiles(place).is_locked, passphrase_file)
-        new = make_ticket(place, role=role, uses=uses, ttl_s=lasting, passphrase=secret)
+        new = make_ticket(place, role=role, uses=uses, ttl_s=lasting, beyond=wide.beyond(place), passphrase=secret)
         made = {
             "code": None,
             "ticket": new.text,
@@ -92,6 +93,8 @@ def _open(
             "expires": new.expires,
             "addresses": [],
             "uses": new.uses,
+            "bootstrap": list(new.bootstraps()),
+            "relays": list(new.relays()),
         }
     facts |= made
     return {**facts, "line": f"gossip join {plain(facts['code'] or facts['ticket'])}"}
@@ -113,7 +116,7 @@ def _show_code(facts: dict[str, Any], *, no_qr: bool) -> None:
         "runs; a third wrong try ends it.",
         NAMED,
         "Both machines show the same six words when they meet: compare them.",
-        "For a machine, or for days, add: --ticket",
+        *wide.told_of(facts, is_code=True),
     ]
     if near:
         told.insert(1, "Only this machine can reach that address: start the node with --interface IF")
@@ -168,11 +171,14 @@ def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
         "on privately."
     )
     render.wrapped(NAMED)
+    for line in wide.told_of(facts, is_code=False):
+        render.wrapped(line)
     if not facts["running"]:
         render.say(f"Start the node here before the other machine joins: gossip run {settings.how(place)}")
-        render.wrapped(
-            "The ticket carries no address, so both must be on one network, or add --address HOST:PORT there."
-        )
+        if not facts["bootstrap"] and not facts["relays"]:
+            render.wrapped(
+                "The ticket carries no address, so both must be on one network, or add --address HOST:PORT there."
+            )
         return
     (address,) = facts["addresses"]
     reach = ": only this machine can reach it; start the node with --interface IF" if _is_near(facts) else ""

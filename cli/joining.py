@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import options as opt
-from cli import passphrase, remembered, render, settings
+from cli import passphrase, remembered, render, settings, wide
 from cli.moments import end
 from cli.swarm import check_record, refuse_second_node, secret_of, start
 from ledger.errors import LocalError
@@ -47,6 +47,11 @@ def join(
     interface: opt.Interface = None,
     port: opt.Port = None,
     address: opt.Address = None,
+    bootstrap: opt.Bootstrap = None,
+    relay: opt.Relay = None,
+    ice: opt.Ice = None,
+    turn_password: opt.TurnPassword = None,
+    wide_port: opt.WidePort = None,
     duty: opt.Duty = None,
     cores: opt.Cores = None,
     pause_on_battery: opt.PauseOnBattery = None,
@@ -74,7 +79,8 @@ def join(
         data=data, licence=licence, lists=lists, validation=validation, interface=interface, port=port,
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
         unlabelled=unlabelled, prune=prune,
-        allowlist=allowlist, limits=limits,
+        allowlist=allowlist, limits=limits, bootstrap=wide.bootstraps(bootstrap), relay=wide.relays(relay),
+        ice=wide.ice(ice, turn_password), wide_port=wide_port,
     )  # fmt: skip
     check_record(record)
     remembered.check(wanted)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import control, moments, passphrase, render, settings
+from cli import control, moments, passphrase, render, settings, wide
 from cli import options as opt
 from cli.asking import confirm
 from cli.group import Gossip
@@ -92,7 +92,7 @@ def allow(
         from gossip import invites
 
         secret = _secret(place, passphrase_file)
-        card, addresses = invites.make_card(place, role=role, passphrase=secret).text, []
+        card, addresses = invites.make_card(place, role=role, beyond=wide.beyond(place), passphrase=secret).text, []
         invites.allow(place, digits, role, expires)
     facts = {
         "key": digits, "role": role, "expires": expires, "card": card, "addresses": addresses,

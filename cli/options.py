@@ -45,6 +45,38 @@ Address = Annotated[
     list[str] | None,
     typer.Option("--address", metavar="HOST:PORT...", help="Peers to call, where discovery does not reach."),
 ]
+Bootstrap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bootstrap", metavar="MULTIADDR...",
+        help='libp2p nodes through which to find peers of other networks; "" takes them back.',
+    ),
+]  # fmt: skip
+Relay = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--relay", metavar="MULTIADDR...",
+        help='libp2p relays through which peers of other networks reach this one; "" takes them back.',
+    ),
+]  # fmt: skip
+Ice = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ice", metavar="SERVER...",
+        help='STUN or TURN servers for links, as stun:HOST:PORT or turn:U@HOST:PORT for user U; "" takes them back.',
+    ),
+]  # fmt: skip
+TurnPassword = Annotated[
+    Path | None,
+    typer.Option("--turn-password", metavar="FILE", help="Read the password at those TURN servers from a file."),
+]
+WidePort = Annotated[
+    int | None,
+    typer.Option(
+        "--wide-port", metavar="PORT", min=0, max=65535,
+        help="Port on which peers of other networks may reach this one directly. If left out: as last time, or any.",
+    ),
+]  # fmt: skip
 LendTo = Annotated[
     list[str] | None,
     typer.Option("--lend-to", metavar="PEER...", help='Who may train on your public data, too; "" takes it back.'),

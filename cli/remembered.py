@@ -1,23 +1,24 @@
 """What a directory remembers of its peer, for the commands that run, show or remove it.
 
 `gossip run` alone starts a peer again as it ran last: the wishes of a run (files, their licence and the lists that
-labelled them, interface, port, addresses, duty, cores, battery, pace, epsilon, what counts as unlabelled, leases, files
-of keys and limits) lie in the store's meta as one JSON text. They are this machine's business and are never sent, but
-for the licence and what the lists say of themselves, which the ledger keeps.
+labelled them, interface, port, addresses, ways beyond the network, duty, cores, battery, pace, epsilon, what counts as
+unlabelled, leases, files of keys and limits) lie in the store's meta as one JSON text. They are this machine's business
+and are never sent, but for the licence and what the lists say of themselves, which the ledger keeps, and for
+bootstraps and relays, which invitations name.
 """
 
 from __future__ import annotations
 
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cli import control
+from cli import control, wide
 from ledger.errors import LocalError
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Wishes:
     interface: str | None = None
     port: int | None = None
     address: list[str] | None = None
+    bootstrap: list[str] | None = None  # read by cli/wide.py, as all that follow up to wide_port
+    relay: list[str] | None = None
+    ice: list[str] | None = field(default=None, repr=False)  # has passwords
+    wide_port: int | None = None
     duty: int | None = None
     cores: int | None = None
     pause_on_battery: bool | None = None
@@ -74,6 +79,11 @@ class Remembered(msgspec.Struct, frozen=True):
     interface: str = ""  # never named: loopback
     port: int = 0
     address: list[str] = []
+    bootstrap: list[str] = []
+    relay: list[str] = []
+    ice: list[str] = []
+    """With passwords: the store is for its owner alone, and no status has them."""
+    wide_port: int = 0
     duty: int = 100
     cores: int = 0
     """0: never named, half of those that are there."""
@@ -127,6 +137,8 @@ def check(wanted: Wishes) -> None:
         from gossip.transport.discovery import addresses_of
 
         addresses_of(wanted.interface)
+    if wanted.bootstrap or wanted.relay or wanted.wide_port:
+        wide.require()
 
 
 def read_through(wanted: Wishes) -> None:
@@ -182,7 +194,7 @@ def known_addresses(place: Path) -> tuple[str, ...]:
 
     with Store.open_readonly(store_path(place)) as store:
         told, invited = _remembered(store.find_meta(REMEMBERED)).address, kept(store.find_meta("ticket"))
-    return tuple(dict.fromkeys([*told, *(invited.addresses if invited else ())]))
+    return tuple(dict.fromkeys([*told, *(invited.near().addresses if invited else ())]))
 
 
 def remember_addresses(place: Path, addresses: tuple[str, ...]) -> None:
@@ -206,11 +218,15 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
     check(wanted)
     with Store(store_path(place)) as store:
         now = _merged(wanted, _as_named(_remembered(store.find_meta(REMEMBERED))))
+        if ticket is not None:
+            now = _invited(now, wanted, ticket)
         dial = tuple(split_address(text) for text in now.address)
         if now.data:
             _check_promise(place, store, now.epsilon)
         invited = kept(store.find_meta("ticket"))  # a join that was cut off goes on with the invitation it began with
         store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
+    has_wide = not wide.missing()
+    invitation = ticket or invited
     return NodeConfig(
         directory=place,
         data=tuple(Path(p) for p in now.data),
@@ -220,6 +236,10 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         interface=now.interface or LOOPBACK,
         port=now.port,
         dial=dial,
+        bootstrap=tuple(now.bootstrap) if has_wide else (),
+        relays=tuple(now.relay) if has_wide else (),
+        ice=tuple(now.ice),
+        wide_port=now.wide_port,
         duty_percent=now.duty,
         cores=now.cores,
         pause_on_battery=now.pause_on_battery,
@@ -231,7 +251,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
         limits=Path(now.limits) if now.limits else None,
         lend_to=tuple(now.lend_to),
         borrow_from=tuple(now.borrow_from),
-        ticket=ticket or invited,
+        ticket=invitation.near() if invitation is not None else None,
         cache=shared_cache(settings().home),
         passphrase=passphrase,
     )
@@ -276,6 +296,10 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         interface=wanted.interface or before.interface,
         port=before.port if wanted.port is None else wanted.port,
         address=before.address if wanted.address is None else wanted.address,
+        bootstrap=before.bootstrap if wanted.bootstrap is None else wanted.bootstrap,
+        relay=before.relay if wanted.relay is None else wanted.relay,
+        ice=before.ice if wanted.ice is None else wanted.ice,
+        wide_port=before.wide_port if wanted.wide_port is None else wanted.wide_port,
         duty=wanted.duty or before.duty,
         cores=wanted.cores or before.cores,
         pause_on_battery=before.pause_on_battery if wanted.pause_on_battery is None else wanted.pause_on_battery,
@@ -287,6 +311,19 @@ def _merged(wanted: Wishes, before: Remembered) -> Remembered:
         limits=_path(wanted.limits, before.limits),
         lend_to=before.lend_to if wanted.lend_to is None else wanted.lend_to,
         borrow_from=before.borrow_from if wanted.borrow_from is None else wanted.borrow_from,
+    )
+
+
+def _invited(now: Remembered, wanted: Wishes, ticket: Ticket) -> Remembered:
+    """With what an invitation brings behind what was typed, as many as there may be; "" leaves it out."""
+
+    def both(own: list[str], brought: tuple[str, ...], typed: list[str] | None) -> list[str]:
+        return own if typed == [] else list(dict.fromkeys([*own, *brought]))[: wide.MAX_NODES]
+
+    return msgspec.structs.replace(
+        now,
+        bootstrap=both(now.bootstrap, ticket.bootstraps(), wanted.bootstrap),
+        relay=both(now.relay, ticket.relays(), wanted.relay),
     )
 
 

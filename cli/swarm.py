@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import control, labelling, lending, passphrase, remembered, render, settings
+from cli import control, labelling, lending, passphrase, remembered, render, settings, wide
 from cli import options as opt
 from cli.plain import plain
 from cli.pruning import kept_line
@@ -145,6 +145,11 @@ def run(
     interface: opt.Interface = None,
     port: opt.Port = None,
     address: opt.Address = None,
+    bootstrap: opt.Bootstrap = None,
+    relay: opt.Relay = None,
+    ice: opt.Ice = None,
+    turn_password: opt.TurnPassword = None,
+    wide_port: opt.WidePort = None,
     duty: opt.Duty = None,
     cores: opt.Cores = None,
     pause_on_battery: opt.PauseOnBattery = None,
@@ -171,7 +176,8 @@ def run(
         address=address, duty=duty, cores=cores, pause_on_battery=pause_on_battery, every=every, epsilon=epsilon,
         unlabelled=unlabelled, prune=prune,
         allowlist=allowlist, limits=limits, lend_to=lending.peers(place, "--lend-to", lend_to),
-        borrow_from=lending.peers(place, "--borrow-from", borrow_from),
+        borrow_from=lending.peers(place, "--borrow-from", borrow_from), bootstrap=wide.bootstraps(bootstrap),
+        relay=wide.relays(relay), ice=wide.ice(ice, turn_password), wide_port=wide_port,
     )  # fmt: skip
     check_record(record)
     remembered.check(wanted)
@@ -209,6 +215,8 @@ def start(
     config = replace(remembered.config(place, wanted, ticket, secret), record=record)
     mode = mode_of(plain_wanted=plain_view, json_wanted=json)
     config = labelling.for_run(place, config, quiet=mode == "json")
+    if mode != "json" and (left_out := wide.left_out(place)):
+        render.say(left_out)
     if mode != "json" and config.limits is not None:
         render.say(_limited(config.limits))
     if mode != "json" and not remembered.named_interface(place):

@@ -210,11 +210,9 @@ def checked_key(text: object) -> bytes:
 
 def make_ticket(
     directory: Path, *, role: str = "trainer", uses: int = 1, ttl_s: float = 0, addresses: tuple[str, ...] = (),
-    bootstrap: tuple[str, ...] = (), relays: tuple[str, ...] = (), passphrase: Passphrase | None = None,
+    beyond: Beyond = Beyond(), passphrase: Passphrase | None = None,
 ) -> Ticket:  # fmt: skip
-    """Open an invitation in this peer's store, for `ttl_s` seconds (0: for ever). LocalError if it may not.
-
-    `bootstrap` and `relays` are multiaddresses by which the bearer finds the swarm from another network."""
+    """Open an invitation in this peer's store, for `ttl_s` seconds (0: for ever). LocalError if it may not."""
     now = time.time()
     with Store(places.store_path(directory)) as store:
         inviter = inviter_in(store, now)
@@ -223,20 +221,19 @@ def make_ticket(
         key = _signing(directory, store, passphrase)
         return new_ticket(
             store, key, inviter, role=role, uses=uses, expires=until(ttl_s, now), addresses=addresses,
-            beyond=Beyond(bootstrap, relays),
+            beyond=beyond,
         )  # fmt: skip
 
 
 def make_card(
-    directory: Path, *, role: str = "trainer", addresses: tuple[str, ...] = (), bootstrap: tuple[str, ...] = (),
-    relays: tuple[str, ...] = (), passphrase: Passphrase | None = None,
+    directory: Path, *, role: str = "trainer", addresses: tuple[str, ...] = (), beyond: Beyond = Beyond(),
+    passphrase: Passphrase | None = None,
 ) -> Ticket:  # fmt: skip
     """What tells the holder of an allowed key where to knock."""
     with Store(places.store_path(directory)) as store:
         inviter = inviter_in(store, time.time())
         _left_in(store, inviter)
         key = _signing(directory, store, passphrase)
-        beyond = Beyond(bootstrap, relays)
         return new_card(key, inviter, role=inviter.give(role), addresses=addresses, beyond=beyond)
 
 

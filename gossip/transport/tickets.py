@@ -154,6 +154,11 @@ class Ticket:
         """Multiaddresses of relays behind which the inviter answers, without /p2p-circuit: of the relay itself."""
         return tuple(one.node for one in self._multiaddresses() if one.is_circuit)
 
+    def near(self) -> Ticket:
+        """The same for whoever has taken note of its multiaddresses: without them, and without a text."""
+        near = tuple(address for address in self.addresses if not is_wide(address))
+        return self if near == self.addresses else replace(self, addresses=near, signature=b"")
+
     def _multiaddresses(self) -> list[Multiaddress]:
         return [Multiaddress.parse(address) for address in self.addresses if is_wide(address)]
 

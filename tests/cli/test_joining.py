@@ -109,6 +109,7 @@ def test_the_json_of_an_invite_has_what_the_lines_say(home: Path) -> None:
     assert found == {
         "code": CODE, "ticket": "gossip2-x", "role": "trainer", "uses": 1, "ttl_s": 600, "expires": 1_893_456_000,
         "addresses": ["192.0.2.7:4123"], "running": True, "line": f"gossip join {CODE}",
+        "bootstrap": [], "relays": [],
     }  # fmt: skip
 
 
