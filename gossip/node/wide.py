@@ -53,6 +53,7 @@ ASK_EVERY_S: Final = 10.0  # for a new secret, if the machine did not make it of
 OUTLIVED_S: Final = 25.0  # after so long a sleep no connection is alive (gossip/peer/links.py)
 SAME_TEXT_S: Final = 60.0  # before people hear the same again
 TEXTS_KEPT: Final = 32
+MAX_TEXT_CHARS: Final = 300
 SECRETS: Final = "wide"  # the key in the store: node/namespaces.py
 
 
@@ -139,26 +140,33 @@ class Abroad:
     # -------------------------------------------------------------- its life
 
     async def run(self) -> None:
-        """Be there, and keep what it was told in step with the node, for ever."""
+        """Be there, and keep what it was told in step with the node, for ever. Whatever fails ends this alone."""
+        try:
+            while self.is_used:
+                await self._once()
+        except LocalError as error:  # it is missing, or too old
+            self._refused = str(error)
+        except Exception as error:  # of a library that changes: the swarm on this network goes on
+            self._refused = f"libp2p has failed: {type(error).__name__}: {error}"[:MAX_TEXT_CHARS]
+        if self._refused:
+            await self.close()
+            self._begun.set()
+            self._tell("trouble", text=f"{self._refused}; meanwhile this peer meets those of its own network only")
+
+    async def _once(self) -> None:
+        """From one host to the next."""
         from gossip.wide.config import WideConfig
 
-        while self.is_used:
-            self._anew.clear()
-            self._forget()
-            key = self._key()
-            self._hearsay.own = key.public
-            where = WideConfig(self.bootstrap, self.relays, self._host, self._config.wide_port)
-            wide = self._open(key, where, self)
-            try:
-                await wide.start()
-            except LocalError as error:  # it is missing, or too old
-                self._refused = str(error)
-                self._begun.set()
-                self._tell("trouble", text=f"{error}; meanwhile this peer meets those of its own network only")
-                return
-            self._wide = wide
-            await self._follow(wide)
-            await self.close()
+        self._anew.clear()
+        self._forget()
+        key = self._key()
+        self._hearsay.own = key.public
+        where = WideConfig(self.bootstrap, self.relays, self._host, self._config.wide_port)
+        wide = self._open(key, where, self)
+        await wide.start()
+        self._wide = wide
+        await self._follow(wide)
+        await self.close()
 
     def changed(self) -> None:
         """Something was decided here: look whether libp2p is to know."""
@@ -214,7 +222,8 @@ class Abroad:
 
     def _standing(self) -> tuple[object, ...]:
         """What decides what libp2p is told, in numbers that cost nothing."""
-        return (self._replica.admitted, self._door.is_seeking, self._machine.rendezvous)
+        rendezvous, promised = self._machine.rendezvous, len(self._hearsay.promised)
+        return (self._replica.admitted, self._door.is_seeking, rendezvous, promised)
 
     async def _look(self, wide: Wide) -> None:
         standing, at = self._standing(), time.monotonic()
