@@ -56,6 +56,7 @@ async def _reflexive(protocol: Any, server: IceServer) -> Any:
 
 async def _relayed(ice: Any, server: IceServer) -> Any:
     """A port of the server's that stands for one of ours, until the connection closes."""
+    protocol: Any
     transport, protocol = await turn.create_turn_endpoint(
         lambda: StunProtocol(ice), server_addr=await _address(server), username=server.user, password=server.password
     )

@@ -11,137 +11,29 @@ A stranger (a key that the gate does not admit, without a valid ticket) learns n
 peer list, not even whether a swarm is here. So all checks end in the same answer, cheapest
 first: size before reading, spelling before signature, signature before the gate.
 
-`Offer` and `Answer` are pure (bytes to value and back, RemoteError); the server and the client below them move
-bytes and know nothing of WebRTC. Field by field: docs/wire.md.
+The server and the client move bytes and know nothing of WebRTC; what the bytes say is in offers.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
 from gossip.bucket import Buckets
 from gossip.limits import DEFAULT, Limits
-from gossip.transport.description import Description, checked
-from ledger import canonical
+from gossip.transport.offers import MAX_BODY_BYTES
 from ledger.errors import LinkError, RemoteError
-from ledger.keys import PrivateKey, check_public, verify
 
 PATH = "/gossip/1/offer"
-MAX_BODY_BYTES = 4_096  # an offer with eight candidates and a ticket has about 1,300
 ADDRESSES_REMEMBERED = 4_096  # with how many offers each has sent lately
 SIGNALLING_S = 10.0
-OFFER_DOMAIN = b"gossip/offer/1\n"
-ANSWER_DOMAIN = b"gossip/answer/1\n"
-
-_M = TypeVar("_M", bound="_Signed")
-
-
-class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A Description as JSON."""
-
-    ufrag: str
-    password: str
-    fingerprint: str  # hex
-    candidates: list[tuple[str, int]]
-
-    @classmethod
-    def of(cls, description: Description) -> Self:
-        return cls(description.ufrag, description.password, description.fingerprint.hex(), list(description.candidates))
-
-
-class _Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What offers and answers share. All byte strings are lower-case hex."""
-
-    swarm: str
-    key: str  # the sender's
-    nonce: str  # 32 fresh bytes, part of the bind transcript
-    session: Session
-    signature: str = ""  # over the domain and the canonical bytes with this field ""
-
-    def bare(self) -> bytes:
-        return canonical.encode(msgspec.structs.replace(self, signature=""))
-
-    def description(self) -> Description:
-        return checked(
-            self.session.ufrag, self.session.password, _bytes(self.session.fingerprint, 32), self.session.candidates
-        )
-
-
-class Offer(_Signed, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    to: str = ""  # the key the dialler means to reach; "" if it only knows an address
-    ticket: str = ""  # ticket_id, or ""
-    proof: str = ""  # HMAC over the canonical bytes with `proof` and `signature` "" (tickets.py)
-
-    def unproven(self) -> bytes:
-        return canonical.encode(msgspec.structs.replace(self, proof="", signature=""))
-
-
-class Answer(_Signed, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    offer: str  # SHA-256 of the offer's bytes: an answer belongs to one offer
-
-
-def seal(message: Offer | Answer, key: PrivateKey) -> bytes:
-    """The bytes to send: `message`, signed."""
-    signature = key.sign(_domain(type(message)) + message.bare())
-    return canonical.encode(msgspec.structs.replace(message, signature=signature.hex()))
-
-
-def open_offer(data: bytes) -> Offer:
-    return _open(data, Offer, "the offer")
-
-
-def read_offer(data: bytes) -> Offer:
-    """An offer as it is spelled, whose signature nobody has looked at. RemoteError."""
-    return canonical.decode(data, Offer, limit=MAX_BODY_BYTES, what="the offer")
-
-
-def open_answer(data: bytes) -> Answer:
-    return _open(data, Answer, "the answer")
-
-
-def _open(data: bytes, kind: type[_M], what: str) -> _M:
-    message = canonical.decode(data, kind, limit=MAX_BODY_BYTES, what=what)
-    _bytes(message.swarm, 32)
-    _bytes(message.nonce, 32)
-    key, signature = _bytes(message.key, 32), _bytes(message.signature, 64)
-    match message:
-        case Offer(to=to, ticket=ticket, proof=proof):
-            for field in (to, ticket, proof):
-                _bytes(field, 32 if field else 0)
-            if bool(ticket) != bool(proof):
-                raise RemoteError("a ticket without proof")
-        case Answer(offer=offer):
-            _bytes(offer, 32)
-    message.description()
-    check_public(key)
-    if not verify(key, signature, _domain(kind) + message.bare()):
-        raise RemoteError(f"{what} has a wrong signature")
-    return message
-
-
-def _domain(kind: type[_Signed]) -> bytes:
-    return OFFER_DOMAIN if kind is Offer else ANSWER_DOMAIN
-
-
-def _bytes(text: str, size: int) -> bytes:
-    try:
-        data = bytes.fromhex(text)
-    except ValueError as error:
-        raise RemoteError("a field that is not hex") from error
-    if len(data) != size or data.hex() != text:
-        raise RemoteError(f"a field that is not {size} bytes in lower-case hex")
-    return data
-
 
 # ------------------------------------------------------------------ server
 
@@ -329,5 +221,4 @@ def _in_words(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def digest(offer: bytes) -> str:
-    return hashlib.sha256(offer).hexdigest()
+__all__ = ["MAX_BODY_BYTES", "NoPeer", "SignallingServer", "Unheard", "exchange"]

@@ -32,7 +32,8 @@ from cli.bench.figures import Figure, Goal, Section
 from gossip.directory import keys_path, store_path
 from gossip.transport.description import Description
 from gossip.transport.discovery import swarm_tag
-from gossip.transport.signalling import PATH, Offer, Session, seal
+from gossip.transport.offers import Offer, Session, seal
+from gossip.transport.signalling import PATH
 from ledger.keys import PrivateKey
 from ledger.store import Store
 from tests.e2e.machines import ROOT, Machine, Running, machine_park

@@ -30,8 +30,8 @@ from gossip.transport.discovery import SERVICE, read_record, swarm_tag
 from gossip.transport.flow import Flow
 from gossip.transport.hearing import read_datagram
 from gossip.transport.ice import IceServer
+from gossip.transport.offers import Answer, Offer, Session, open_answer, open_offer, seal
 from gossip.transport.police import Police
-from gossip.transport.signalling import Answer, Offer, Session, open_answer, open_offer, seal
 from gossip.wire import codec
 from gossip.wire.frames import Entries, Latest
 from ledger import canonical
@@ -79,7 +79,7 @@ def frames() -> tuple[bytes, ...]:
 
 def _rare() -> list[bytes]:
     """Frames that no calm swarm sends."""
-    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Lease, Parts, Rows, Trace, WantParts
+    from gossip.wire.frames import Bundled, Differs, Lacks, Lead, Lease, Parts, Rendezvous, Rows, Trace, WantParts
 
     a, b = "aa" * 32, "bb" * 32
     rows = tuple(sorted((f"{n:02x}" * 32, n + 1, bytes(32)) for n in range(5)))
@@ -88,6 +88,7 @@ def _rare() -> list[bytes]:
         Lacks(a), Trace(a, 5, b, 0), Rows(a, 5, b, 0, 9, rows), Differs(a, 3, b"note\n", (bytes(32),), b"entry"),
         Lead(20, bundles=True), Bundled(a, 99, 9, (("aa" * 8, 3, 7), ("bb" * 8, 0, 9))),
         Lease(a, 7, (a, b), ((3, b, 99), (9, a, 5))), Lease(a, 8, (), ()),
+        Rendezvous(1, bytes(32), a, ((a, 3),), bytes(64)), Rendezvous(9, bytes(32), b, ((a, 3), (b, 1)), bytes(64)),
     )]  # fmt: skip
 
 
@@ -348,19 +349,19 @@ TARGETS: Final = (
     Target("flow", _flow, _pieces, ("gossip.transport.flow.Flow.arrived",), words=(b"\x05\x00\x02", b"\x03")),
     Target(
         "offer", _offered, lambda: [seal(_offer(), KEY)],
-        ("gossip.transport.signalling.open_offer", "gossip.transport.signalling.read_offer",
+        ("gossip.transport.offers.open_offer", "gossip.transport.offers.read_offer",
          "gossip.transport.description.checked"), slow=True,
     ),
     Target(
         "offer-signed", _signed_offer,
         lambda: _bare(_offer(to="44" * 32, ticket="55" * 32, proof="66" * 32)),
-        ("gossip.transport.signalling.open_offer",), slow=True,
+        ("gossip.transport.offers.open_offer",), slow=True,
     ),
     Target(
-        "answer", _answered, lambda: [seal(_answer(), KEY)], ("gossip.transport.signalling.open_answer",), slow=True
+        "answer", _answered, lambda: [seal(_answer(), KEY)], ("gossip.transport.offers.open_answer",), slow=True
     ),
     Target(
-        "answer-signed", _signed_answer, lambda: _bare(_answer()), ("gossip.transport.signalling.open_answer",),
+        "answer-signed", _signed_answer, lambda: _bare(_answer()), ("gossip.transport.offers.open_answer",),
         slow=True,
     ),
     Target(

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from gossip.setup import create_swarm
-from gossip.transport.signalling import Offer, Session, open_offer
+from gossip.transport.offers import Offer, Session, open_offer
 from gossip.transport.tickets import Ticket
 from ledger.canonical import encode, encode_entry
 from ledger.checkpoint import origin

@@ -18,11 +18,12 @@ from gossip.peer.outbox import Outbox
 from gossip.peer.pace import Pace
 from gossip.peer.quota import Quota
 from gossip.peer.tape import Held, Tape
+from gossip.transport.admission import Admitted
 from gossip.transport.link import MAX_MESSAGE_BYTES
 from gossip.transport.memory import memory_pair
 from gossip.transport.pool import LinkPool
 from gossip.transport.signalling import SignallingServer
-from gossip.transport.webrtc import WebRTCTransport, _Admitted, _Handshake
+from gossip.transport.webrtc import WebRTCTransport
 from ledger.keys import PrivateKey
 from tests.node.test_inviting import Running, found, running
 from tests.peer.bench import Bench
@@ -163,7 +164,7 @@ def tickets(what: str, rate: bool = False) -> Measure:
     def measure(limits: Limits) -> float:
         async def count() -> int:
             made = transport(limits)
-            budget = made._budget if what == "handshakes" else made._server._offers
+            budget = made._admission.budget if what == "handshakes" else made._server._offers
             at_once = sum(budget.take("one", 0.0) for _ in range(3000))
             return sum(budget.take("one", 60.0) for _ in range(3000)) if rate else at_once
 
@@ -174,12 +175,13 @@ def tickets(what: str, rate: bool = False) -> Measure:
 
 def handshakes_open(limits: Limits) -> float:
     async def begin() -> int:
-        made = transport(limits)
-        task = asyncio.create_task(asyncio.Event().wait())
-        while made._has_room(_Admitted()):
-            made._handshakes[bytes([len(made._handshakes)])] = _Handshake(task, _Admitted())  # type: ignore[arg-type]
+        places = transport(limits)._admission
+        task, taken = asyncio.create_task(asyncio.Event().wait()), 0
+        while places.has_room(bytes([taken, 0]), Admitted()):
+            places.begin(bytes([taken, 0]), "channel", Admitted(), task)  # type: ignore[arg-type]
+            taken += 1
         task.cancel()
-        return len(made._handshakes)
+        return taken
 
     return asyncio.run(begin())
 

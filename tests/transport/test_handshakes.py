@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from gossip.limits import Limits
-from gossip.transport.signalling import exchange, open_answer, open_offer, seal
+from gossip.transport.offers import open_answer, open_offer, seal
+from gossip.transport.signalling import exchange
 from gossip.transport.tickets import prove
 from gossip.transport.webrtc import OpenTicket, WebRTCTransport
 from ledger.errors import LinkError

@@ -13,18 +13,8 @@ from hypothesis import strategies as st
 
 from gossip.limits import DEFAULT
 from gossip.transport.description import Description
-from gossip.transport.signalling import (
-    MAX_BODY_BYTES,
-    PATH,
-    Answer,
-    Offer,
-    Session,
-    SignallingServer,
-    exchange,
-    open_answer,
-    open_offer,
-    seal,
-)
+from gossip.transport.offers import Answer, Offer, Session, open_answer, open_offer, seal
+from gossip.transport.signalling import MAX_BODY_BYTES, PATH, SignallingServer, exchange
 from gossip.transport.tickets import Ticket, prove
 from gossip.transport.webrtc import OpenTicket
 from ledger import canonical
@@ -182,7 +172,7 @@ async def test_a_newer_offer_of_a_key_ends_the_older_handshake() -> None:
     async with transport(BERTA, GATE) as (berta, port):
         for number in range(3):
             await exchange("127.0.0.1", port, signed(ANNA, nonce=f"{number:064x}"))
-        assert len(berta._handshakes) == 1
+        assert len(berta._admission._under_way) == 1
 
 
 async def test_connections_beyond_the_bound_make_way_the_oldest_of_the_largest_crowd_first() -> None:

@@ -7,10 +7,11 @@ import secrets
 
 import pytest
 
-from gossip.transport import webrtc
+from gossip.transport import handshake
 from gossip.transport.link import Link
+from gossip.transport.offers import Answer, Offer, Session, digest, open_offer, seal
 from gossip.transport.rawpeer import WebRTCPeer
-from gossip.transport.signalling import Answer, Offer, Session, SignallingServer, digest, open_offer, seal
+from gossip.transport.signalling import SignallingServer
 from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import OpenTicket, WebRTCTransport, choose_backend, make_peer
 from ledger.errors import LinkError, LocalError, RemoteError
@@ -185,7 +186,7 @@ async def test_whoever_answers_at_an_address_must_be_known() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_an_answer_whose_udp_is_dead_is_a_link_error(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webrtc, "BIND_S", 0.5)
+    monkeypatch.setattr(handshake, "BIND_S", 0.5)
     impostor = Impostor(BERTA)
     server = SignallingServer(impostor.answer)
     port = await server.start("127.0.0.1", 0)
