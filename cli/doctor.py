@@ -19,11 +19,12 @@ import typer
 
 from cli import exits, passphrase, remembered, render, settings
 from cli import options as opt
+from cli import wide as words
 from cli.plain import plain, visible
 from ledger.errors import LinkError, LocalError
 
 if TYPE_CHECKING:
-    from gossip.doctor.examine import Peer
+    from gossip.doctor.examine import Beyond, Peer
     from gossip.doctor.finding import Finding, Report
     from gossip.doctor.way import Member
 
@@ -51,6 +52,13 @@ def doctor(
         bool, typer.Option("--answer", help="Be the other end of --peer, until Ctrl-C: anybody may knock.")
     ] = False,
     port: opt.Port = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Look at the way to other networks, too: bootstraps, relays, ICE servers.")
+    ] = False,
+    bootstrap: opt.Bootstrap = None,
+    relay: opt.Relay = None,
+    ice: opt.Ice = None,
+    turn_password: opt.TurnPassword = None,
     patience: Annotated[
         float, typer.Option("--patience", metavar="SECONDS", min=0.1, max=120, help="To wait for a hop that is silent.")
     ] = PATIENCE_S,
@@ -75,6 +83,8 @@ def doctor(
         interfaces=interfaces,
         port=before.port if port is None else port,
         target=target,
+        beyond=_beyond(words.bootstraps(bootstrap), words.relays(relay), words.ice(ice, turn_password), before),
+        wide=wide or any((bootstrap, relay, ice)),
         peer=known_of(place, passphrase_file, dials=target is not None) if place is not None else None,
         patience=Patience(patience),
         listen_s=listen,
@@ -109,6 +119,20 @@ def _target(peer: str | None) -> tuple[str, int] | None:
     if not port:
         raise LocalError(f"{peer!r} names no port", next_step="gossip status on the other machine shows its address")
     return host, port
+
+
+def _beyond(
+    bootstrap: list[str] | None, relay: list[str] | None, ice: list[str] | None, before: remembered.Remembered
+) -> Beyond:  # fmt: skip
+    """What was typed, else what the peer was last told. LocalError: one of it cannot be."""
+    from gossip.doctor.examine import Beyond
+    from gossip.transport.ice import ice_servers
+
+    return Beyond(
+        tuple(before.bootstrap if bootstrap is None else bootstrap),
+        tuple(before.relay if relay is None else relay),
+        ice_servers(before.ice if ice is None else ice),
+    )
 
 
 def _check_answer(peer: str | None) -> None:
@@ -161,7 +185,7 @@ def _member(place: Path, swarm: str, file: Path | None) -> tuple[Member | None, 
 
 def lines(finding: Finding, width: int = 100) -> Iterator[str]:
     """One hop for people. Texts may hold what another machine said."""
-    where = f"{visible(finding.where, 60)}: " if finding.where else ""
+    where = f"{visible(finding.where, 130)}: " if finding.where else ""
     yield from textwrap.wrap(
         where + visible(finding.text), width, initial_indent=f"{finding.state:<7} {finding.hop:<12}",
         subsequent_indent=" " * INDENT, break_long_words=False, break_on_hyphens=False,

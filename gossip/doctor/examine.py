@@ -1,7 +1,8 @@
 """The examination: which hops are looked at, in which order, for what was asked.
 
     machine, backends, disk, space --> interface, multicast, others, port, channel (of each interface)
-        --> node, dials, clock (of a directory) --> name ... heard (to another machine) --> clock (of this one)
+        --> node, dials, clock (of a directory) --> libp2p, then for --wide: bootstrap, nat, relay, circuit, ice
+        --> name ... heard (to another machine) --> clock (of this one)
 
 It acts on what the other files of this folder find out, and decides only what is worth asking after what has failed.
 What is looked at on the network stays on the interfaces that were named, loopback if none was.
@@ -16,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gossip.doctor import answering, clock, disk, interfaces, itself, machine, multicast, node, way
+from gossip.doctor import answering, beyond, clock, disk, extra, interfaces, itself, machine, multicast, node, way, wide
+from gossip.doctor.beyond import Beyond
 from gossip.doctor.finding import Finding, Patience, Report, skipped
 from gossip.doctor.multicast import LISTEN_S
 from gossip.transport.discovery import addresses_of
@@ -49,6 +51,8 @@ class Wanted:
     itself: bool = True  # this machine's own hops
     target: tuple[str, int] | None = None  # the way to another machine
     peer: Peer | None = None
+    beyond: Beyond = field(default_factory=Beyond)  # what leads to other networks, as far as it was told
+    wide: bool = False  # and whether to ask all of that
     patience: Patience = field(default_factory=Patience)
     listen_s: float = LISTEN_S  # for others by mDNS
     wall: Callable[[], float] = time.time
@@ -96,6 +100,8 @@ async def _look(wanted: Wanted) -> AsyncIterator[Finding]:
         claims = clock.judge_claims(clock.differences(peer.claims, peer.own), peer.names or {})
         if claims is not None:
             yield claims
+    async for finding in _look_beyond(wanted):
+        yield finding
     if wanted.target is not None:
         async for finding in _look_way(wanted, peer, here, backends, everybody):
             yield finding
@@ -124,6 +130,16 @@ async def _look_interface(
     everybody.update(heard.strangers)
     for finding in (*found, port, *channels):
         yield finding
+
+
+async def _look_beyond(wanted: Wanted) -> AsyncIterator[Finding]:
+    is_meant = wanted.wide or not wanted.beyond.is_empty
+    found = wide.judge_installed(await asyncio.to_thread(lambda: extra.look(builds=is_meant)), wanted=is_meant)
+    yield found
+    if wanted.wide:
+        own = [address for name in wanted.interfaces for address in _addresses(name)]
+        async for finding in beyond.look(wanted.beyond, own, wanted.patience, has_libp2p=found.state == "ok"):
+            yield finding
 
 
 async def _look_way(
@@ -166,4 +182,4 @@ def _addresses(name: str) -> tuple[str, ...]:
         raise LocalError(error.what, why="it was there a moment ago", next_step="try again") from error
 
 
-__all__ = ["Finding", "Patience", "Peer", "Wanted", "answer", "examine"]
+__all__ = ["Beyond", "Finding", "Patience", "Peer", "Wanted", "answer", "examine"]

@@ -35,6 +35,12 @@ Hop = Literal[
     "size",  # a whole message of 64 KiB there and back
     "their clock",
     "heard",  # it, by mDNS
+    "libp2p",  # of the extra named wide: is there, is new enough, loads
+    "bootstrap",  # each: TCP, the key it is named by, and whether it serves the DHT
+    "nat",  # address translation on the way out, and whether it depends on the destination
+    "relay",  # each: a reservation, and its limits
+    "circuit",  # to ourselves through that relay
+    "ice",  # each STUN and TURN server: the candidate that it makes possible
 ]
 HOPS: Final[tuple[Hop, ...]] = get_args(Hop)
 

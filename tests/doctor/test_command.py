@@ -69,7 +69,8 @@ def test_a_well_machine_ends_with_0_and_says_the_same_in_lines_and_in_json() -> 
     report = json.loads(said)
     assert (code, report["well"], report["fails"]) == (0, True, [])
     assert {each["hop"] for each in report["findings"]} == {
-        "backends", "machine", "disk", "space", "interface", "multicast", "others", "port", "channel", "clock"
+        "backends", "machine", "disk", "space", "interface", "multicast", "others", "port", "channel", "clock",
+        "libp2p",
     }  # fmt: skip
     code, said = run()
     assert code == 0
