@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gossip.config import PeerConfig
+from gossip.events import KeepRendezvous, NewRendezvous
 from gossip.wire import codec, frames
 from gossip.wire.codec import decode, encode
 from gossip.wire.frames import (
@@ -31,6 +33,7 @@ from gossip.wire.frames import (
     Lease,
     Parts,
     Piece,
+    Rendezvous,
     Rows,
     Trace,
     Want,
@@ -117,6 +120,17 @@ EVERY_FRAME: st.SearchStrategy[Frame] = st.one_of(
         ),
     ),
     st.builds(Lease, hashes, st.integers(0, frames.MAX_TIME), st.just(()), st.just(())),
+    st.builds(
+        lambda epoch, secret, author, others, size, signature: Rendezvous(
+            epoch, secret, author, tuple(sorted({**others, author: size}.items())), signature
+        ),
+        st.integers(1, (1 << 32) - 1),
+        st.binary(min_size=32, max_size=32),
+        hashes,
+        st.dictionaries(hashes, st.integers(1, (1 << 32) - 1), max_size=frames.MAX_SPEAKERS - 1),
+        st.integers(1, (1 << 32) - 1),
+        st.binary(min_size=64, max_size=64),
+    ),
 )
 
 
@@ -182,6 +196,46 @@ def test_what_a_lender_must_not_say(wrong: str) -> None:
     assert decode(bytes.fromhex(SHARED + "01" + A + "01 03" + B + "63000000")) == Lease(A, 7, (A,), ((3, B, 99),))
     with pytest.raises(RemoteError):
         decode(bytes.fromhex(WRONG_LEASES[wrong]))
+
+
+MET = "14 01000000" + "c3" * 32 + A
+WRONG_MEETINGS = {
+    "before the first": "14 00000000" + "c3" * 32 + A + "01" + A + "03000000" + "d4" * 64,
+    "of nobody": MET + "00" + "d4" * 64,
+    "not of its author": MET + "01" + B + "03000000" + "d4" * 64,
+    "of an empty log": MET + "01" + A + "00000000" + "d4" * 64,
+    "a log twice": MET + "02" + (A + "03000000") * 2 + "d4" * 64,
+    "logs out of order": MET + "02" + B + "03000000" + A + "03000000" + "d4" * 64,
+    "fewer than it says": MET + "02" + A + "03000000" + "d4" * 64,
+    "more than it says": MET + "01" + A + "03000000" + B + "03000000" + "d4" * 64,
+    "of too many": MET + "41" + "".join(f"{number:064x}01000000" for number in range(170 - 64, 171)) + "d4" * 64,
+    "a short signature": MET + "01" + A + "03000000" + "d4" * 63,
+    "something behind it": MET + "01" + A + "03000000" + "d4" * 64 + "00",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_MEETINGS)
+def test_what_nobody_says_of_where_members_meet(wrong: str) -> None:
+    right = Rendezvous(1, b"\xc3" * 32, A, ((A, 3),), b"\xd4" * 64)
+    assert decode(bytes.fromhex(MET + "01" + A + "03000000" + "d4" * 64)) == right
+    with pytest.raises(RemoteError):
+        decode(bytes.fromhex(WRONG_MEETINGS[wrong]))
+
+
+def test_as_many_admins_as_a_swarm_can_have_fit_and_no_more() -> None:
+    logs = [f"{number:064x}" for number in range(frames.MAX_SPEAKERS + 1)]
+    full = Rendezvous(1, bytes(32), logs[0], tuple((log, 1) for log in logs[:-1]), bytes(64))
+    assert decode(encode(full)) == full
+    with pytest.raises(LocalError):
+        encode(Rendezvous(1, bytes(32), logs[0], tuple((log, 1) for log in logs), bytes(64)))
+
+
+def test_a_secret_is_not_shown_where_values_are() -> None:
+    frame = Rendezvous(1, b"\xc3" * 32, A, ((A, 3),), b"\xd4" * 64)
+    event, effect = NewRendezvous(b"\xc3" * 32), KeepRendezvous(encode(frame))
+    config = PeerConfig(rendezvous=encode(frame))
+    for value in (frame, event, effect, config):
+        assert "\\xc3" not in repr(value)
 
 
 WRONG = {
@@ -348,6 +402,7 @@ def test_the_frames_in_the_documentation_are_real() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "frames.md").read_text()
     shown = re.findall(r"^    ([A-Z]\w+) +([0-9a-f]{60,})$", text, re.MULTILINE)
     here = "Digest Have Want Entries WantBlob Piece Lacks Differs Trace Rows Latest WantParts Parts Bundled Lease"
+    assert "Rendezvous" in {name for name, _ in shown}
     assert set(here.split()) <= {name for name, _ in shown}
     for name, spelled in shown:
         frame = decode(bytes.fromhex(spelled))
