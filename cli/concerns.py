@@ -1,6 +1,7 @@
 """What the owner of a peer should look at, of all that its status says: what others have against its contributions, and
 what this machine lacks to look at others: files that the swarm's policy names, an engine to label with; who was cut
-off; whose revocation waits for its word; who is absent; that it was not let in, or put out itself.
+off; whose revocation waits for its word; which relays and bootstraps are not there; who is absent; that it was not let
+in, or put out itself.
 
 It decides nothing: refusals come in words from the node (gossip/peer/status.py).
 """
@@ -11,6 +12,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cli.beyond import troubles
 from cli.plain import name as plain_name
 from cli.plain import plain
 from cli.render import many, span
@@ -59,6 +61,7 @@ def concerns(status: Mapping[str, Any], width: int) -> list[str]:
             f"{by} wants {plain_name(one.get('name', ''), 16)} out from entry {since} on, and your word is missing; "
             f"to agree: gossip members revoke {peer} --since {since}"
         )
+    said += troubles(status)
     said += _absent(status)
     if status.get("turned_away"):
         said.append(plain(status["turned_away"], 200))

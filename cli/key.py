@@ -1,9 +1,9 @@
 """`gossip key`: who this peer is, and changing, locking, saving and recovering the keys that make it so.
 
 The peer id is a hash of the first entry of the peer's log; four words say the same for people. Which key is in force
-stands in that log, so showing it takes no passphrase; ids and keys are shown with check digits (cli/ids.py). Private
-keys and passphrases are never printed. Where a node runs, it changes the key itself; else the same machine does it
-here, without links.
+stands in that log, so showing it takes no passphrase; its PeerId is the same key, as libp2p spells it. Ids and keys are
+shown with check digits (gossip/ids.py). Private keys and passphrases are never printed. Where a node runs, it changes
+the key itself; else the same machine does it here, without links.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ def _group() -> None:
 
 @app.command()
 def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
-    """Show the peer id, its four words and its public keys."""
+    """Show the peer id, its four words, its public keys and its PeerId."""
     place = settings.existing_directory(name, directory)
     from gossip import backup as backups
     from gossip.directory import after_key_path, current_key_path, next_key_path, store_path
     from gossip.identity import KeyFiles, stored_promise
+    from gossip.peer_ids import peer_id_of
     from ledger.checkpoint import origin
     from ledger.keys import words
     from ledger.note import verifier_key
@@ -72,6 +73,7 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
         "words": words(peer),
         "checked": {"peer": ids.checked(peer, "peer"), "key": ids.checked(promise.key.hex(), "key")},
         "key": promise.key.hex(),
+        "libp2p": peer_id_of(promise.key),
         "since": None if lacks_log else promise.since,
         "next": promise.next,
         "verifier": verifier_key(origin(swarm, peer), promise.key),
@@ -91,6 +93,8 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
         since = "(as of the backup; the log is not here yet)"
     render.say(f"key       {facts['checked']['key']}")
     render.say(f"          {since}")
+    render.say(f"libp2p    {facts['libp2p']}")
+    render.say("          its PeerId: spelled out of the key, so it changes with it; the peer's id above stays")
     render.say(f"next      {promise.next}   SHA-256 of the key after it")
     render.say(f"verifier  {facts['verifier']}")
     render.say(f"swarm     {swarm}")

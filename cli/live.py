@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.beyond import beyond
 from cli.concerns import concerns
 from cli.doorway import door, seat
 from cli.lending import lending
@@ -196,7 +197,14 @@ def view(board: Board, width: int = WIDTH, height: int = 24, unicode: bool = Tru
         own = board.peers[0]
         seal = [
             Text(line[:width], style="dim")
-            for line in (*_witnessed(own, width), *pacing(own), *machine(own), *sums(own), *lending(own))
+            for line in (
+                *_witnessed(own, width),
+                *pacing(own),
+                *machine(own),
+                *sums(own),
+                *lending(own),
+                *beyond(own, width),
+            )
         ]
         doorway = [Text(line, style="bold") for line in door(own, width)]
         worries = [Text(line, style="yellow") for line in concerns(own, width)]

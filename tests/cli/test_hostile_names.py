@@ -31,6 +31,8 @@ from typer.testing import CliRunner
 
 from cli import live, running
 from cli.app import app
+from cli.beyond import beyond
+from cli.concerns import concerns
 from cli.later import whole
 from cli.plain import MAX_MARKS, name, plain, visible
 from cli.settings import STORE
@@ -38,6 +40,7 @@ from gossip.events import Note
 from ledger.canonical import decode_entry, encode, encode_entry
 from ledger.entry import Data, Judgement, Reading, Source, Update, Verdict
 from ledger.store import PutMeta, Store
+from tests.cli.test_beyond import wide as wide_status
 from tests.cli.test_ledger import stored
 from tests.cli.test_live import TAIL, status
 from tests.cli.test_page import KINDS
@@ -383,7 +386,7 @@ def test_the_live_view_obeys_nobody(which: str) -> None:
     text = TEXTS[which]
     facts = status(
         1, "x", tail=TAIL, refusals=["x", "y"], policy={"pins_missing": ["x"], "lacks_engine": True}, witnesses=["x"],
-        witnessed=48, final_at=1_767_225_780.0, heads={"00" * 32: 52}, trouble="x", detail="x",
+        witnessed=48, final_at=1_767_225_780.0, heads={"00" * 32: 52}, trouble="x", detail="x", wide=wide_status(),
     )  # fmt: skip
     said = hostile(facts, text)
     for state in (said["state"], "training", "draining"):
@@ -398,6 +401,20 @@ def test_the_live_view_obeys_nobody(which: str) -> None:
             assert "\x1b]" not in drawn  # no link, no title
             assert_harmless(re.sub(r"\x1b\[[0-9;]*m", "", drawn), "the live view")  # its own colours may stay
         assert_harmless(live.line(board), "the line of a status")
+
+
+@pytest.mark.parametrize("which", TEXTS)
+def test_a_relay_or_bootstrap_that_says_such_things_is_not_obeyed(which: str) -> None:
+    """Their own words reach people as what is wrong with them, and a made-up status may name anything as an address."""
+    for state in ("ready", "alone", "off"):
+        facts = status(1, "x", wide={**hostile(wide_status(), TEXTS[which]), "state": state})
+        for row in (*facts["wide"]["relays"], *facts["wide"]["bootstrap"]):
+            row.update(reserved=False, connected=False)
+        said = [*beyond(facts, 80), *concerns(facts, 80)]
+        assert said
+        for line in said:
+            assert_harmless(line, f"what is said of other networks ({state})")
+            assert line.isprintable()
 
 
 @cache

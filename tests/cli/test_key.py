@@ -17,6 +17,7 @@ from gossip import backup as backups
 from gossip import directory as places
 from gossip.identity import stored_promise
 from gossip.node import NodeConfig
+from gossip.peer_ids import key_of
 from gossip.transport.tickets import Ticket
 from ledger.canonical import decode_entry
 from ledger.entry import Enrol, Recover
@@ -76,9 +77,12 @@ def test_show_needs_no_passphrase_and_follows_the_log(home: Path, tmp_path: Path
     assert (done["old"], done["new"], done["pending"]) == (before["key"], after["key"], False)
     assert after["peer"] == before["peer"]
     assert after["verifier"] != before["verifier"]
+    assert [key_of(one["libp2p"]).hex() for one in (before, after)] == [before["key"], after["key"]]
+    assert before["libp2p"] != after["libp2p"]
     assert [Path(file).name for file in after["files"]] == ["current", "next"]
     text = gossip("key", "show")
-    assert all(str(after[field]) in text for field in ("peer", "words", "key", "next", "verifier", "swarm"))
+    assert all(str(after[field]) in text for field in ("peer", "words", "key", "libp2p", "next", "verifier", "swarm"))
+    assert "it changes with it; the peer's id above stays" in text
     for path in (home / "lists" / "keys").iterdir():
         path.unlink()
     assert facts("key", "show")["key"] == after["key"]
