@@ -143,12 +143,15 @@ def _check_host(kind: str, host: str, shown: str) -> None:
         raise LocalError(f"{shown}: {host[:80]!r} is no name of a host", next_step=advice)
     family = ipaddress.IPv4Address if kind == "ip4" else ipaddress.IPv6Address
     try:
-        spelled = str(family(host))
+        found = family(host)
+        spelled = str(found)
     except ValueError:
         called = "an IPv4" if kind == "ip4" else "an IPv6"
         raise LocalError(
             f"{shown}: {host[:80]!r} is not {called} address", next_step="/ip4/, /ip6/ or /dns/ goes before a host"
         ) from None
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:  # Python 3.13 spells it anew
+        raise LocalError(f"{shown}: that is an IPv4 address", next_step=f"write /ip4/{found.ipv4_mapped}")
     if spelled != host or "%" in host:
         raise LocalError(f"{shown}: {host[:80]!r} has another spelling", next_step=f"write it {spelled.split('%')[0]}")
 

@@ -21,7 +21,7 @@ keys = st.binary(min_size=32, max_size=32).map(lambda seed: PrivateKey.from_seed
 names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z0-9]{1,20}){0,3}", fullmatch=True)
 hosts = st.one_of(
     st.ip_addresses(v=4).map(lambda host: ("ip4", str(host))),
-    st.ip_addresses(v=6).map(lambda host: ("ip6", str(host))),
+    st.ip_addresses(v=6).filter(lambda host: host.ipv4_mapped is None).map(lambda host: ("ip6", str(host))),
     st.tuples(st.sampled_from(["dns", "dns4", "dns6"]), names),
 )
 
@@ -77,6 +77,8 @@ SLIPS = {
     "/ip4/relay.example.org/tcp/4001/p2p/" + OURS: "not an IPv4 address",
     "/ip6/203.0.113.7/tcp/4001/p2p/" + OURS: "not an IPv6 address",
     "/ip6/2001:DB8::1/tcp/4001/p2p/" + OURS: "write it 2001:db8::1",
+    "/ip6/::ffff:203.0.113.7/tcp/4001/p2p/" + OURS: "write /ip4/203.0.113.7",
+    "/ip6/::ffff:cb00:7107/tcp/4001/p2p/" + OURS: "write /ip4/203.0.113.7",
     "/ip6/fe80::1%eth0/tcp/4001/p2p/" + OURS: "write it fe80::1",
     "/dns/Relay.example.org/tcp/4001/p2p/" + OURS: "write it relay.example.org",
     "/dns/relay..org/tcp/4001/p2p/" + OURS: "no name of a host",
