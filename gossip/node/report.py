@@ -22,7 +22,7 @@ def report(
     *, meta: dict[str, str], started_at: float, phase: str, address: str, transport: str, duty_percent: int,
     peer: PeerStatus | None, learning: Learning | None, pool: LinkPool | None, checker: int | None = None,
     pins_missing: Sequence[str] = (), lacks_engine: bool = False, seat: Mapping[str, Any] | None = None,
-    machine: Mapping[str, Any] | None = None, blobs: tuple[int, int] = (0, 0),
+    machine: Mapping[str, Any] | None = None, blobs: tuple[int, int] = (0, 0), wide: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The status of a node, whatever part of it exists already."""
     names = {link.key.hex(): (link.peer, link.name) for link in peer.links} if peer else {}
@@ -59,6 +59,7 @@ def report(
             for row in (pool.rows() if pool else ())
         ],
         "dials": pool.failed_dials() if pool else [],
+        "wide": dict(wide) if wide is not None else None,
         "rounds": peer.rounds if peer else 0,
         "epochs": round(learning.epochs, 2) if learning else 0.0,
         "updates": peer.updates if peer else 0,

@@ -20,12 +20,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from gossip import backup
 from gossip import directory as places
 from gossip import events as ev
 from gossip.config import PeerConfig
+from gossip.invites import Beyond
 from gossip.limits import DEFAULT, Limits
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.ahead import Ahead
@@ -50,6 +51,7 @@ from gossip.node.shed import compact
 from gossip.node.timers import Timers
 from gossip.node.visitors import Visitors
 from gossip.node.waking import Place, watch
+from gossip.node.wide import Abroad, Wide, over_libp2p
 from gossip.node.writer import RENDEZVOUS, Writer
 from gossip.node.written import Written
 from gossip.peer.book import restore
@@ -58,12 +60,17 @@ from gossip.recording.recorder import Recorder
 from gossip.recording.start import Start
 from gossip.transport import control
 from gossip.transport.discovery import Candidate, Discovery, addresses_of
+from gossip.transport.ice import ice_servers
 from gossip.transport.pool import LinkPool
 from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import GossipError, LinkError, LocalError
+from ledger.keys import PrivateKey
 from ledger.mark import WitnessMark
 from ledger.roll import Roll
 from ledger.store import SignedMark, Store
+
+if TYPE_CHECKING:
+    from gossip.wide.config import WideConfig
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
 ADMIN_PRUNES: Final = (
@@ -110,6 +117,7 @@ class Node:
         self._peer: Peer | None = None
         self._pool: LinkPool | None = None
         self._inviting: Inviting | None = None
+        self._abroad: Abroad | None = None
 
     # -------------------------------------------------------------- for the caller
 
@@ -148,6 +156,7 @@ class Node:
             pins_missing=self._checking.pins_missing() if self._checking else (),
             lacks_engine=self._checking.lacks_engine() if self._checking else False,
             seat=self._seat() if self._peer else None, machine=self._power.report(), blobs=self._blobs(),
+            wide=self._abroad.report() if self._abroad else None,
         )  # fmt: skip
 
     def _blobs(self) -> tuple[int, int]:
@@ -227,18 +236,25 @@ class Node:
             self._handle = partial(recorder.handle, self._peer)
 
         self._tasks = tasks
+        stack.push_async_callback(self._leave)  # after the links: some may go over libp2p
         self._pool = LinkPool(tasks, self._post, limits)
         stack.push_async_callback(self._pool.close)
         invited = stack.enter_context(Store(places.store_path(directory)))
         self._door = Door(book.replica, invited, known=known, own=own, today=self._clock.date)
         self._inviting = Inviting(
             invited, book.replica, own, self._door, allowlist=config.allowlist, key=lambda: self._keys.key,
-            now=self._clock.date, tell=self._tell, online=self._online,
+            now=self._clock.date, tell=self._tell, online=self._online, beyond=lambda: self._beyond(),
         )  # fmt: skip
         self._transport = WebRTCTransport(
-            key, swarm, self._door, addresses, config.backend, self._inviting.hatches, limits=limits
-        )
+            key, swarm, self._door, addresses, config.backend, self._inviting.hatches, limits=limits,
+            ice=ice_servers(config.ice),
+        )  # fmt: skip
         stack.push_async_callback(self._transport.close)
+        self._abroad = self._transport.road = Abroad(
+            config, own, book.replica, self._door, invited, host=addresses[0], key=lambda: self._keys.key,
+            linked=self._online, transport=self._transport, machine=self._peer, post=self._post,
+            post_soon=self._post_soon, tell=self._tell, today=self._clock.date, open_=self._road,
+        )  # fmt: skip
         self._calls = Calls(
             self._transport, self._pool, self._door, config.ticket, tasks=tasks, post=self._post, now=self._now,
             is_member=self._has_entered, tell=self._tell,
@@ -269,6 +285,8 @@ class Node:
         await self._post(ev.Started())
         if self._keys.first is not None:
             await self._post(self._keys.first)
+        if self._abroad.is_used:  # behind what the LAN needs: loading libp2p takes a second of a core
+            tasks.create_task(self._abroad.run(), name="beyond this network")
         asyncio.get_running_loop().call_later(NOBODY_AFTER_S, self._nobody_yet)
         for host, at in (*config.dial, *(config.ticket.endpoints() if config.ticket else ())):
             await self._post(ev.Found(host, at, None))
@@ -299,6 +317,8 @@ class Node:
             self._addresses = addresses
             assert self._inviting is not None
             self._inviting.moved(self._address)
+        assert self._abroad is not None
+        self._abroad.woke(slept_s, self._addresses[0], moved=addresses is not None)
         await self._calls.give_up("this machine slept" if addresses is None else "our address changed")
         await self._post(ev.Woke(slept_s, addresses is not None))
         self._tell("woke", slept_s=round(slept_s, 1), address=self._address, moved=addresses is not None)
@@ -312,6 +332,10 @@ class Node:
     def _learner(self, own: Own, tasks: asyncio.TaskGroup) -> Learning:
         """What trains here. A hostile node has another (tests/attack/node.py)."""
         return Learning(self._config, own, tasks, self._post, self._tell, self._power.cores, self._begun)
+
+    def _road(self, key: PrivateKey, config: WideConfig, listener: Abroad) -> Wide:
+        """What goes beyond the network. In tests a dictionary does (tests/wide/roads.py)."""
+        return over_libp2p(key, config, listener)
 
     # -------------------------------------------------------------- the loop
 
@@ -330,9 +354,13 @@ class Node:
                 self._transport.change_key(self._keys.key)
                 if self._inviting is not None:
                     self._inviting.key_changed()
+                if self._abroad is not None:
+                    self._abroad.key_changed()
                 self._tasks.create_task(self._advertise(), name="advertise the new key")
             if self._learning is not None and self._book.replica.has_genesis:
                 self._learning.begin(self._book.replica.genesis)
+            if self._abroad is not None:
+                self._abroad.changed()
             await self._writer.room()
 
     def _act(self, effect: ev.Effect) -> None:
@@ -410,6 +438,13 @@ class Node:
     def _has_entered(self) -> bool:
         """Whether an invite is of no more use: this peer is a member, or was put out."""
         return self._is_member() or self._book.replica.is_revoked(self._meta["self"])
+
+    def _beyond(self) -> Beyond:
+        return self._abroad.beyond if self._abroad is not None else Beyond()
+
+    async def _leave(self) -> None:
+        if self._abroad is not None:
+            await self._abroad.close()
 
     async def _advertise(self) -> None:
         try:

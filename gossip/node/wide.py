@@ -47,8 +47,10 @@ LOOK_EVERY_S: Final = 1.0  # at what changes by itself: an invite that was made,
 PACE_S: Final = 0.2  # between two looks, however much comes in
 AGAIN_S: Final = 5.0  # the members are read again after so long, for memberships end by the calendar
 BEGIN_S: Final = 8.0  # how long a dial waits for the host to be there
+LEAVING_S: Final = 5.0  # of a connection to who is out
 LEAVE_S: Final = 1.0  # what was said by the old key leaves first
 CLOSE_S: Final = 2.0
+ALONE_S: Final = 5.0  # without a bootstrap or relay, until a person is told
 ASK_EVERY_S: Final = 10.0  # for a new secret, if the machine did not make it of the last
 OUTLIVED_S: Final = 25.0  # after so long a sleep no connection is alive (gossip/peer/links.py)
 SAME_TEXT_S: Final = 60.0  # before people hear the same again
@@ -211,12 +213,14 @@ class Abroad:
         self._leave_s = 0.0
         self._allowed: tuple[frozenset[bytes], bool] | None = None
         self._members: frozenset[bytes] = frozenset()
+        self._leaving: dict[bytes, float] = {}
         self._read_at = -AGAIN_S
         self._stood: tuple[object, ...] = ()
         self._meeting: tuple[tuple[bytes, ...], int] | None = None
         self._announced = b""
         self._asked_at = -ASK_EVERY_S
         self._state = ""
+        self._alone_at = time.monotonic() + ALONE_S
 
     # -------------------------------------------------------------- what it is told
 
@@ -227,10 +231,10 @@ class Abroad:
 
     async def _look(self, wide: Wide) -> None:
         standing, at = self._standing(), time.monotonic()
-        if standing != self._stood or at - self._read_at >= AGAIN_S:
+        if standing != self._stood or self._leaving or at - self._read_at >= AGAIN_S:
             grown = self._stood[:1] != standing[:1]
             self._stood, self._read_at = standing, at
-            self._allow(wide)
+            self._allow(at)
             if grown:
                 self._announce(wide)
         strangers = self._door.awaits()
@@ -241,17 +245,20 @@ class Abroad:
         await self._ask_for_secret(at)
         self._say_state(wide)
 
-    def _allow(self, wide: Wide) -> None:
-        """The members as they are now; who is one no more keeps its connection as long as its link: the machine still
-        tells it so."""
+    def _allow(self, at: float) -> None:
+        """The members as they are now; who is one no more keeps its connection for a moment, as long as it has a link:
+        the machine still tells it so."""
         members = self._door.members()
         self._hearsay.settle(members)
         members = members.union(self._hearsay.promised)
         if self._ticket is not None and not self._is_member():
             members |= {self._ticket.key}
+        for key in self._members - members:
+            self._leaving.setdefault(key, at + LEAVING_S)
         online = self._linked()
-        leaving = {key for key in self._members - members if key.hex() in online}
-        self._members = (members | leaving) - {self._hearsay.own}
+        leaving = {key for key, until in self._leaving.items() if at < until and key.hex() in online}
+        self._leaving = {key: until for key, until in self._leaving.items() if key in leaving and key not in members}
+        self._members = (members | self._leaving.keys()) - {self._hearsay.own}
 
     def _announce(self, wide: Wide) -> None:
         heads = self._replica.heads()
@@ -284,13 +291,15 @@ class Abroad:
             await self._post(NewRendezvous(secrets.token_bytes(SECRET_BYTES)))
 
     def _say_state(self, wide: Wide) -> None:
-        now = wide.report()
-        if now["state"] == self._state:
-            return
-        self._state = now["state"]
-        if self._state == "starting":
+        now, at = wide.report(), time.monotonic()
+        if now["state"] == "starting":
             return
         self._begun.set()
+        if now["state"] != "alone":
+            self._alone_at = at + ALONE_S
+        if now["state"] == self._state or (now["state"] == "alone" and at < self._alone_at):
+            return
+        self._state = now["state"]
         relays = sum(bool(relay["reserved"]) for relay in now["relays"])
         self._tell("wide", state=self._state, peer_id=now["peer_id"], relays=relays)
         if self._ticket is not None and not self._is_member():

@@ -15,6 +15,11 @@ FAILED_KEPT: Final = 8  # anybody may say by mDNS that a peer is somewhere; fals
 MAX_CHARS: Final = 300
 
 
+def shown(host: str, port: int) -> str:
+    """A place as a person reads it: one by road has no port."""
+    return f"{host}:{port}" if port else host
+
+
 class Dials:
     """`clock` is Unix time."""
 
@@ -25,7 +30,7 @@ class Dials:
 
     def failed(self, host: str, port: int, text: str, key: bytes | None = None) -> None:
         """`key`: of the peer that was expected there, if one was."""
-        address = f"{host}:{port}"
+        address = shown(host, port)
         self._expected[address] = key
         tries = self._failed.pop(address, {}).get("tries", 0) + 1
         self._failed[address] = {
@@ -36,8 +41,8 @@ class Dials:
             del self._expected[gone]
 
     def succeeded(self, host: str, port: int) -> None:
-        self._failed.pop(f"{host}:{port}", None)
-        self._expected.pop(f"{host}:{port}", None)
+        self._failed.pop(shown(host, port), None)
+        self._expected.pop(shown(host, port), None)
 
     def rows(self, linked: Collection[bytes] = ()) -> list[dict[str, Any]]:
         """Without those to a peer that is linked now, by another way: their keys."""

@@ -28,3 +28,11 @@ def test_who_invents_places_fills_nothing() -> None:
     rows = dials.rows()
     assert [row["address"] for row in rows] == [f"10.0.0.1:{port}" for port in range(999, 999 - FAILED_KEPT, -1)]
     assert {len(row["text"]) for row in rows} == {MAX_CHARS}
+
+
+def test_a_place_by_road_has_no_port_to_be_shown() -> None:
+    dials = Dials(lambda: 0.0)
+    dials.failed("/p2p/12D3KooWanna", 0, "nobody is there")
+    assert [row["address"] for row in dials.rows()] == ["/p2p/12D3KooWanna"]
+    dials.succeeded("/p2p/12D3KooWanna", 0)
+    assert dials.rows() == []
