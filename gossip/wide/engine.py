@@ -22,6 +22,7 @@ from gossip.wide import offers, relays
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, WideConfig
 from gossip.wide.dialling import Dialling, Learned
+from gossip.wide.finding import Finding
 from gossip.wide.gate import Gate
 from gossip.wide.host import make_host
 from gossip.wide.keeping import Keeping
@@ -55,6 +56,7 @@ class Engine:
         self._nursery: Any = None
         self._keeping: Keeping | None = None
         self._dialling: Dialling | None = None
+        self._finding: Finding | None = None
 
     async def life(self, ending: Any) -> None:
         """Until the scope `ending` is cancelled, or something breaks that should not."""
@@ -68,7 +70,7 @@ class Engine:
                         self._begin(host, counts)
                         await self._serve(host)
                 finally:
-                    self._host = self._nursery = self._keeping = self._dialling = None
+                    self._host = self._nursery = self._keeping = self._dialling = self._finding = None
                     with trio.CancelScope(shield=True), trio.move_on_after(CUT_S):
                         await host.close()
         finally:
@@ -80,7 +82,7 @@ class Engine:
                 f"libp2p cannot listen on {self._config.host} port {self._config.port}: somebody else does; "
                 "others reach this node through relays only (name another port)"
             )
-        host.get_network().register_notifee(_Notifee(self._left))
+        host.get_network().register_notifee(_Notifee(self._count, self._left))
         host.set_stream_handler(OFFER_PROTOCOL, self._on_offer)
         host.set_stream_handler(LINK_PROTOCOL, self._on_link)
         host.set_stream_handler(relays.STOP, self._on_circuit)
@@ -93,21 +95,25 @@ class Engine:
             self._nursery = nursery
             self._keeping = Keeping(host, self._state, self._tell, self._changed)
             self._dialling = Dialling(host, self._state, self._learned)
+            self._finding = Finding(
+                host, self._learned.learn, self._found, own=self._own, knows=self._is_member, loopback=self._loopback
+            )
             nursery.start_soon(self._keeping.run)
+            nursery.start_soon(self._finding.run)
             self.apply()
             while True:
                 self._cut(self._gate.overdue(trio.current_time()))
-                self._state.members = sum(
-                    self._gate.is_member(peer.to_string()) for peer in host.get_network().connections
-                )
+                self._count()
                 await trio.sleep(TICK_S)
 
     def apply(self) -> None:
         """What the node wants has changed. Nothing while no life runs: it begins with this."""
-        if self._nursery is None:
+        if self._nursery is None or self._finding is None:
             return
         wanted = self._wanted()
         self._cut(self._gate.allow(frozenset(map(peer_id_of, wanted.members)), wanted.strangers))
+        self._finding.meet(wanted.namespaces, wanted.publish)
+        self._count()
 
     # What the node asks for.
 
@@ -143,11 +149,14 @@ class Engine:
                 with trio.fail_after(ATTEMPT_S):
                     return await host.new_stream(peer, [protocol])
             except Exception as error:
-                if attempt == 2 or "not supported" in f"{error} {error.__cause__}".lower():
-                    why = "it does not speak our protocol" if attempt == 1 else reason(error)
-                    raise LinkError("the peer opens no stream to us over libp2p", why=why) from None
-                await self._disconnect(peer)
-        raise AssertionError
+                said = f"{error} {error.__cause__}".lower()
+                if "not supported" in said:
+                    raise LinkError("the peer does not speak our protocol over libp2p") from None
+                if isinstance(error, trio.TooSlowError) or "timed out" in said:
+                    await self._disconnect(peer)
+                elif attempt == 2 or host.get_network().get_connections(peer):
+                    raise LinkError("the peer takes no stream of ours over libp2p", why=reason(error)) from None
+        raise LinkError("the peer does not answer over libp2p", next_step="it is tried again")
 
     # What others ask for.
 
@@ -218,14 +227,33 @@ class Engine:
             for conn in self._host.get_network().get_connections(peer) if self._host is not None else ():
                 await conn.close()
 
+    def _count(self) -> None:
+        if self._host is not None:
+            connected = self._host.get_network().connections
+            self._state.members = sum(self._gate.is_member(peer.to_string()) for peer in connected)
+
     def _left(self, peer: str) -> None:
+        self._count()
         if self._host is not None and not self._host.get_network().get_connections(ID.from_string(peer)):
             self._gate.left(peer)
         if self._keeping is not None:
             self._keeping.left(peer)
 
     def _changed(self) -> None:
-        """Who is connected, or where we are reached."""
+        """Who of those we were told of is connected, or where we are reached."""
+        if self._finding is not None:
+            self._finding.servers(ID.from_string(each.peer) for each in self._state.told if each.connected)
+            self._finding.moved()
+
+    def _found(self, key: bytes) -> None:
+        self._state.found += 1
+        self.bridge.post(self._listener.found, key)
+
+    def _is_member(self, key: bytes) -> bool:
+        return key in self._wanted().members
+
+    def _own(self) -> list[str]:
+        return self._addresses([str(each) for each in self._host.get_transport_addrs()])
 
     def _addresses(self, listening: list[str]) -> list[str]:
         return own_addresses(listening, self._loopback) + [each + CIRCUIT for each in self._state.reserved()]
@@ -235,10 +263,13 @@ class Engine:
 
 
 class _Notifee:
-    """libp2p's interface of six methods, of which we need one."""
+    """libp2p's interface of six methods, of which we need two."""
 
-    def __init__(self, left: Callable[[str], None]) -> None:
-        self._left = left
+    def __init__(self, came: Callable[[], None], left: Callable[[str], None]) -> None:
+        self._came, self._left = came, left
+
+    async def connected(self, network: Any, conn: Any) -> None:
+        self._came()
 
     async def disconnected(self, network: Any, conn: Any) -> None:
         self._left(conn.muxed_conn.peer_id.to_string())
@@ -246,7 +277,7 @@ class _Notifee:
     async def _nothing(self, *_: Any) -> None:
         pass
 
-    connected = opened_stream = closed_stream = listen = listen_close = _nothing
+    opened_stream = closed_stream = listen = listen_close = _nothing
 
 
 async def _reset(stream: Any) -> None:

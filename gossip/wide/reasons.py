@@ -10,6 +10,8 @@ import re
 
 _OTHER = re.compile(r"remote_peer_id_from_pubkey=([1-9A-HJ-NP-Za-km-z]{40,64})\b")
 
+_NO_LIBP2P = ("MultiselectError", "MultiselectClientError", "HandshakeFailure", "NoiseFailure")
+
 
 def _chain(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
@@ -33,15 +35,16 @@ def other_peer(error: BaseException) -> str | None:
 
 def reason(error: BaseException) -> str:
     """A clause for people."""
-    for each in reversed(_chain(error)):
+    chain = _chain(error)
+    if any(type(each).__name__ in _NO_LIBP2P for each in chain):
+        return "what answers there does not speak libp2p with Noise and Yamux"
+    for each in reversed(chain):
         if isinstance(each, OSError) and each.errno:
             return os.strerror(each.errno).lower()
         if type(each).__name__ in ("TooSlowError", "Cancelled"):
             return "no answer"
         if "resolve" in str(each).lower() or "IP address not found" in str(each):
             return "its name is not known to the DNS"
-        if type(each).__name__ in ("MultiselectError", "MultiselectClientError", "HandshakeFailure", "NoiseFailure"):
-            return "what answers there does not speak libp2p with Noise and Yamux"
         if str(each) == "not admitted":
             return "it is none of our members"
     return f"libp2p failed ({type(error).__name__})"

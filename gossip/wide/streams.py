@@ -179,8 +179,8 @@ class LinkStream:
             try:
                 data = await stream.read(PIECE_BYTES)
             except Exception as error:
-                if type(error).__name__ != "StreamEOF":
-                    raise
+                if type(error).__name__ != "StreamEOF" or stream.muxed_conn.event_shutting_down.is_set():
+                    raise  # (Yamux calls the end of a connection the end of the stream)
                 data = b""
             if not data:
                 self._bridge.deliver(self._end)

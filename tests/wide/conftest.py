@@ -1,0 +1,30 @@
+"""libp2p is an extra. Without it everything here that needs it is skipped, says so, and is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import pytest
+
+NO_LIBP2P = "NOT RUN: libp2p is an extra (pip install 'gossip-swarm[wide]')"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line of its own, as a skipped room is easily taken for a tested one."""
+    if find_spec("libp2p") is None:
+        terminalreporter.section("libp2p is missing: tests/wide ran only in part", yellow=True)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Ports that nobody listens on, for who must know its own before it listens."""
+    import socket
+
+    def free() -> int:
+        with socket.socket() as made:
+            made.bind(("127.0.0.1", 0))
+            port: int = made.getsockname()[1]
+            return port
+
+    return free
