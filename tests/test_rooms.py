@@ -25,6 +25,7 @@ LOOPS = {
     "gossip.node.checking", "gossip.node.learning", "gossip.node.own_data", "gossip.node.rekeying", "gossip.node.shell",
     "gossip.node.timers", "gossip.node.waking", "gossip.node.power", "gossip.node.writer", "gossip.node.written",
     "gossip.node.ahead", "gossip.node.wide",
+    "gossip.wide",  # and trio's
 }  # fmt: skip
 
 
