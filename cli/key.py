@@ -94,7 +94,7 @@ def show(name: Name = None, directory: Dir = None, json: Json = False) -> None:
     render.say(f"key       {facts['checked']['key']}")
     render.say(f"          {since}")
     render.say(f"libp2p    {facts['libp2p']}")
-    render.say("          its PeerId: spelled out of the key, so it changes with it; the peer's id above stays")
+    render.say("          its PeerId: it changes with the key; the peer's id above stays")
     render.say(f"next      {promise.next}   SHA-256 of the key after it")
     render.say(f"verifier  {facts['verifier']}")
     render.say(f"swarm     {swarm}")

@@ -159,10 +159,25 @@ def told_of(facts: Mapping[str, Any], *, is_code: bool) -> list[str]:
     nodes, ways = facts["bootstrap"], facts["relays"]
     if not nodes and not ways:
         return ["Of other networks only who can reach that address may come; for all of them run with --relay first."]
+    if not ways and not _leads_to_members(str(facts["ticket"])):
+        return [
+            "From other networks it finds nobody: this peer knows of no rendezvous yet. Run it with --bootstrap first, "
+            "and make another."
+        ]
     found = f"found through {_these(nodes, 'bootstrap')}" if nodes else ""
     how = f"reached through {_these(ways, 'relay')}" + (f" and {found}" if found else "") if ways else found
     alone = "" if ways else "; without --relay its own network must let others in"
     return [f"It works from other networks: this peer is {how}{alone}. The other machine needs: {INSTALL}"]
+
+
+def _leads_to_members(text: str) -> bool:
+    """Whether a ticket says under which secret members are to be found."""
+    from gossip.transport.tickets import Ticket
+
+    try:
+        return bool(Ticket.parse(text).rendezvous)
+    except LocalError:
+        return False
 
 
 def _these(nodes: Sequence[str], word: str) -> str:

@@ -82,7 +82,7 @@ def test_show_needs_no_passphrase_and_follows_the_log(home: Path, tmp_path: Path
     assert [Path(file).name for file in after["files"]] == ["current", "next"]
     text = gossip("key", "show")
     assert all(str(after[field]) in text for field in ("peer", "words", "key", "libp2p", "next", "verifier", "swarm"))
-    assert "it changes with it; the peer's id above stays" in text
+    assert "it changes with the key; the peer's id above stays" in text
     for path in (home / "lists" / "keys").iterdir():
         path.unlink()
     assert facts("key", "show")["key"] == after["key"]

@@ -18,7 +18,7 @@ from ledger.private_files import write_private
 from ledger.store import PutMeta, Store
 from tests.cli.test_control import node
 from tests.cli.test_joining import answer, facts, gossip
-from tests.transport.test_tickets import NODE, RELAY
+from tests.transport.test_tickets import NODE, RELAY, WIDE
 
 CIRCUIT = f"{RELAY}/p2p-circuit"
 OTHER = NODE.replace("boot.", "other.")
@@ -246,9 +246,20 @@ def test_an_invitation_of_a_peer_that_knows_no_other_network_says_how_it_would(h
         told = " ".join(gossip("invite", "lists", "--ticket").split())
     assert "reached through relays /x, /x and 2 more and found through bootstrap boot.example.org:4001" in told
     (home / "lists" / "control.sock").unlink(missing_ok=True)
-    with node(home / "lists", answer(code=None, bootstrap=[NODE])):
+    with node(home / "lists", answer(code=None, bootstrap=[NODE], ticket=WIDE.text)):
         told = " ".join(gossip("invite", "lists", "--ticket").split())
     assert "without --relay its own network must let others in" in told
+
+
+@pytest.mark.usefixtures("extra")
+def test_a_ticket_of_a_peer_that_has_met_nobody_out_there_says_that_it_finds_nobody(
+    home: Path, started: list[NodeConfig]
+) -> None:
+    gossip("new", "lists")
+    gossip("run", "lists", "--bootstrap", NODE)
+    assert "it finds nobody: this peer knows of no rendezvous yet" in gossip("invite", "lists", "--ticket")
+    gossip("run", "lists", "--relay", RELAY)
+    assert "works from other networks" in gossip("invite", "lists", "--ticket")  # the inviter itself is found
 
 
 def test_a_card_says_where_to_knock_and_no_secret(home: Path) -> None:
