@@ -46,12 +46,13 @@ _log = logging.getLogger("gossip.wide")
 PUBLISH_S: Final = 600.0
 LOOK_S: Final = 2.0  # between two looks at our own addresses, when nobody says that they changed
 ASK_S: Final = 8.0  # one question to one server, its stream included
+SLOW_S: Final = 1.0  # after which what others answered is passed on, while one still thinks
 VISIT_S: Final = 5.0  # a connection to a server that another named
 MORE: Final = 8  # servers a lookup or a publication asks besides those that are configured
 AT_ONCE: Final = 4
 REST_S: Final = (30.0, 600.0)  # of a server that did not answer, doubling
 MAX_SERVERS: Final = 16
-STREAM_BYTES: Final = 250  # measured: what a stream to a server costs besides the question and the answer
+STREAM_BYTES: Final = 740  # measured, both ways: what a stream costs besides the question and the answer
 
 
 class Finding:
@@ -68,12 +69,12 @@ class Finding:
         loopback: bool = False,
         luck: random.Random | None = None,
     ) -> None:
-        """`own`: the addresses we are reached at, circuits included. (host.get_addrs takes the relay's PeerId out of
-        a circuit's address and puts ours there, which names a place where nobody is.)
+        """`own`: the addresses we are reached at, circuits included; if left out, what the host says. (BasicHost takes
+        the relay's PeerId out of a circuit's address and puts ours there, which names a place where nobody is.)
         """
         self._host = host
         self._learn, self._found = learn, found
-        self._own = own if own is not None else lambda: [str(each) for each in host.get_transport_addrs()]
+        self._own = own if own is not None else lambda: [str(each) for each in host.get_addrs()]
         self._knows, self._loopback = knows, loopback
         self._luck = luck if luck is not None else random.Random()
         self._hints = Hints(knows, self._luck, trio.current_time)
@@ -184,18 +185,28 @@ class Finding:
                 answers.append(list(answer.providers))
                 return list(answer.closer)
 
+            async def meanwhile(answers: list[list[Said]] = answers) -> None:
+                await trio.sleep(SLOW_S)
+                self._pass_on(answers, told)
+
             asked: list[bytes] = []
-            closer = await self._of_all(self._servers, ask, asked)
-            await self._visit(closest(key, closer, asked), ask, asked)
-            for said in mixed(answers, self._luck):
-                hint = read_hint(said, self._loopback)
-                if said.id == self._me or hint is None or hint[0] in told:
-                    continue
-                if self._hints.is_news(hint[0], place_by_road(hint[0])):
-                    told.add(hint[0])
-                    self._learn(*hint)
-                    self._found(hint[0])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(meanwhile)
+                closer = await self._of_all(self._servers, ask, asked)
+                await self._visit(closest(key, closer, asked), ask, asked)
+                nursery.cancel_scope.cancel()
+            self._pass_on(answers, told)
         return len(told)
+
+    def _pass_on(self, answers: list[list[Said]], told: set[bytes]) -> None:
+        for said in mixed(answers, self._luck):
+            hint = read_hint(said, self._loopback)
+            if said.id == self._me or hint is None or hint[0] in told:
+                continue
+            if self._hints.is_news(hint[0], place_by_road(hint[0])):
+                told.add(hint[0])
+                self._learn(*hint)
+                self._found(hint[0])
 
     # ------------------------------------------------------------------ servers
 

@@ -4,9 +4,9 @@
     source  -- CONNECT target -> hop -- CONNECT --> target
     source  <= bytes ==========  hop ============> target    until an end closes, or time or bytes are over
 
-Why not py-libp2p's CircuitV2Protocol: of 0.8.1 it closes all circuits of a peer when one of them ends, looks at the time
-only when bytes come, counts circuits of targets only and when they stand already, keeps a reservation of a peer that
-is gone until it runs out, and knows no limits by network address. Statuses are the specification's.
+Why not py-libp2p's CircuitV2Protocol: that of 0.8.1 closes all circuits of a peer when one of them ends, looks at the
+time only when bytes come, counts circuits of targets only and when they stand already, keeps the reservation of a peer
+that is gone until it runs out, and knows no limits by network address. Statuses are the specification's.
 
 The bytes between source and target are sealed between them (Noise inside the circuit): who speaks with whom is all
 there is to see here. It refuses to know swarms.
