@@ -258,7 +258,7 @@ class Abroad:
         online = self._linked()
         leaving = {key for key, until in self._leaving.items() if at < until and key.hex() in online}
         self._leaving = {key: until for key, until in self._leaving.items() if key in leaving and key not in members}
-        self._members = (members | self._leaving.keys()) - {self._hearsay.own}
+        self._members = members.union(self._leaving) - {self._hearsay.own}
 
     def _announce(self, wide: Wide) -> None:
         heads = self._replica.heads()
