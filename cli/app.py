@@ -80,6 +80,12 @@ class _Commands(Lazy):
         ("doctor", "cli.doctor:doctor", "Machine", "Say what keeps this machine and another apart, and what to do."),
         ("key", "cli.key:app", "Machine", "This peer's identity."),
         (
+            "relay",
+            "cli.relay:relay",
+            "Machine",
+            "Be a relay and a meeting place for swarms across networks, without keys to any.",
+        ),
+        (
             "simulate",
             "cli.simulate:simulate",
             "Research",
