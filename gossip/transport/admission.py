@@ -122,6 +122,13 @@ class Admission:
         self._under_way[key, kind] = Handshake(task, admitted)
         task.add_done_callback(lambda done: self._forget(key, kind, done))
 
+    def settle(self, key: bytes, kind: Kind) -> None:
+        """That key has its link, by a handshake of this kind: its dialler has let go of the other, which would not
+        hear of it before its time is over (aiortc says nothing of a connection that never opened)."""
+        other: Kind = "stream" if kind == "channel" else "channel"
+        if (lost := self._under_way.get((key, other))) is not None:
+            lost.task.cancel()
+
     def has_room(self, key: bytes, admitted: Admitted) -> bool:
         """Whether one of that key may begin. Keys cost a guest nothing, so guests share a part of the places."""
         others = {of: one.admitted for (of, _), one in self._under_way.items() if of != key}.values()

@@ -1,7 +1,7 @@
 """What a link between two peers is, whatever carries it.
 
 Everything above this file (the peer machine, the node, the tests) knows links only by `Link`.
-Memory pairs and both WebRTC backends keep the same contract, checked by one conformance kit
+Memory pairs, streams and both WebRTC backends keep the same contract, checked by one conformance kit
 (tests/transport/conformance.py):
 
 - A link exists only after its far end has proven `key` over this very channel (bind.py).
@@ -51,17 +51,17 @@ class Link(Protocol):
 
     @property
     def backend(self) -> str:
-        """What carries it at our end: "memory", "aiortc" or "aiolibdatachannel"."""
+        """What carries it at our end: "memory", "aiortc", "aiolibdatachannel", or "libp2p" for a stream."""
         ...
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes handed to the data channels, framing and credits included."""
+        """Bytes handed to the carrier's channels, framing and credits included."""
         ...
 
     @property
     def bytes_received(self) -> int:
-        """Bytes that came out of the data channels, framing and credits included."""
+        """Bytes that came out of the carrier's channels, framing and credits included."""
         ...
 
     async def send(self, message: bytes, *, bulk: bool = False) -> None:

@@ -91,7 +91,13 @@ async def race(channel: Opening, answered: asyncio.Event, stream: Callable[[], O
                 raise reasons[0]
         return bound
     finally:
-        await _end([one for one in (patience, by_channel, by_stream) if one is not None], bound)
+        ending = asyncio.ensure_future(_end([one for one in (patience, by_channel, by_stream) if one], bound))
+        try:
+            await asyncio.shield(ending)  # a dial that is given up right now leaves nothing open, either
+        except asyncio.CancelledError:
+            if bound is not None:
+                await bound.raw.close()
+            raise
 
 
 async def _wait(answered: asyncio.Event) -> None:

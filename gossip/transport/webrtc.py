@@ -159,7 +159,7 @@ class WebRTCTransport:
 
     async def _open_channel(self, caller: Caller, ask: Ask, answered: asyncio.Event) -> Opened:
         """A data channel to whoever answers our offer; `answered` is set when only UDP is still to come."""
-        raw = make_peer(self.backend, self._addresses, self._ice)
+        raw = self._peer()
         try:
             mine = await raw.offer()
             sent = caller.offer(Session.of(mine))
@@ -213,7 +213,7 @@ class WebRTCTransport:
         self, offer: Offer, data: bytes, own: PrivateKey, admitted: Admitted, answered: asyncio.Future[bytes]
     ) -> None:
         """The rest of a handshake that the gate let in. It ends in `incoming` or in nothing."""
-        raw, key = make_peer(self.backend, self._addresses, self._ice), bytes.fromhex(offer.key)
+        raw, key = self._peer(), bytes.fromhex(offer.key)
         try:
             remote = offer.description()
             nonce = secrets.token_bytes(NONCE_BYTES)
@@ -245,7 +245,11 @@ class WebRTCTransport:
             raise
         await self._hand_over(link)
 
+    def _peer(self) -> WebRTCPeer:
+        return make_peer(self.backend, self._addresses, self._ice)
+
     async def _hand_over(self, link: Link) -> None:
+        self._admission.settle(link.key, "stream" if link.backend == StreamPeer.backend else "channel")
         try:
             self.incoming.put_nowait(link)
         except asyncio.QueueFull:

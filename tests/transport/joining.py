@@ -1,4 +1,4 @@
-"""How the tests get two joined ends: of memory, of one WebRTC library, or of two different ones.
+"""How the tests get two joined ends: of memory, on a stream of it, of one WebRTC library, or of two different ones.
 
 Everything here is loopback. `KINDS` are the pairs that this interpreter can make.
 """
@@ -13,14 +13,16 @@ from contextlib import asynccontextmanager
 from gossip.transport.channels import ChannelLink
 from gossip.transport.memory import MemoryPeer, raw_pair
 from gossip.transport.rawpeer import WebRTCPeer
+from gossip.transport.streamed import StreamPeer
 from gossip.transport.webrtc import OpenTicket, WebRTCTransport, make_peer
 from ledger.keys import PrivateKey
+from tests.transport.roads import stream_pair
 
 LOOPBACK = ("127.0.0.1",)
 BACKENDS = ["aiortc"]
 if importlib.util.find_spec("aiolibdatachannel") is not None:
     BACKENDS.append("aiolibdatachannel")
-KINDS = [("memory", "memory")] + [(one, two) for one in BACKENDS for two in BACKENDS]
+KINDS = [("memory", "memory"), ("libp2p", "libp2p")] + [(one, two) for one in BACKENDS for two in BACKENDS]
 
 ANNA = PrivateKey.from_seed(b"a" * 32)
 BERTA = PrivateKey.from_seed(b"b" * 32)
@@ -28,19 +30,25 @@ MALLORY = PrivateKey.from_seed(b"m" * 32)
 SWARM = "5a" * 32
 
 
-async def raw_join(kind: tuple[str, str]) -> tuple[WebRTCPeer | MemoryPeer, WebRTCPeer | MemoryPeer]:
+Carrier = WebRTCPeer | MemoryPeer | StreamPeer
+
+
+async def raw_join(kind: tuple[str, str]) -> tuple[Carrier, Carrier]:
     """Two carriers; WebRTC ones have exchanged descriptions and open once somebody listens."""
     if kind[0] == "memory":
         return raw_pair()
+    if kind[0] == "libp2p":
+        here, there = stream_pair(ANNA.public, BERTA.public)
+        return StreamPeer(here), StreamPeer(there)
     one, two = make_peer(kind[0], LOOPBACK), make_peer(kind[1], LOOPBACK)
     await one.accept(await two.answer(await one.offer()))
     return one, two
 
 
-async def opened(*peers: WebRTCPeer | MemoryPeer) -> None:
+async def opened(*peers: Carrier) -> None:
     """Wait for the carriers to open; memory is open from the start."""
     for peer in peers:
-        if not isinstance(peer, MemoryPeer):
+        if not isinstance(peer, MemoryPeer | StreamPeer):
             await asyncio.wait_for(peer.opened(), 20)
 
 
