@@ -220,7 +220,8 @@ def start(
     if mode != "json" and config.limits is not None:
         render.say(_limited(config.limits))
     if mode != "json" and not remembered.named_interface(place):
-        render.say("Other machines cannot reach this peer: it uses loopback; name an interface with --interface IF")
+        which = "Machines of this network" if config.relays else "Other machines"
+        render.say(f"{which} cannot reach this peer: it uses loopback; name an interface with --interface IF")
     code = run_node(config, mode, until_stdin_closes=until_stdin_closes)
     raise typer.Exit(code)
 

@@ -117,6 +117,13 @@ def test_a_slip_is_told_in_one_line_and_not_remembered(
     assert [(config.bootstrap, config.relays, config.ice) for config in started] == [((OTHER,), (), ())] * 2
 
 
+@pytest.mark.usefixtures("extra", "started")
+def test_on_loopback_a_peer_behind_a_relay_is_out_of_reach_of_its_own_network_alone() -> None:
+    gossip("new", "lists")
+    assert "Other machines cannot reach this peer" in gossip("run", "lists")
+    assert "Machines of this network cannot reach this peer" in gossip("run", "lists", "--relay", RELAY)
+
+
 @pytest.mark.usefixtures("extra")
 def test_the_password_of_a_turn_server_is_read_from_a_file_and_shown_nowhere(
     home: Path, started: list[NodeConfig], tmp_path: Path
