@@ -3,8 +3,8 @@
     key (a multihash) -> provider's PeerId -> (addresses, when, from which network address)
 
 A record is its sender's own word about itself, good for TTL_S; peers of ours say it again every ten minutes. Where
-there is no room, the oldest record of the network address that has most goes: an inventor of PeerIds pushes out his own. Of a
-key that many share, AT_ONCE drawn at random are told, so nobody stands before others for ever.
+there is no room, the oldest record of the network address that has most goes: an inventor of PeerIds pushes out his
+own. Of a key that many share, AT_ONCE drawn at random are told, so nobody stands before others for ever.
 """
 
 from __future__ import annotations

@@ -289,6 +289,7 @@ OWN: Final[dict[str, str]] = {
     "policy pin": "a file of the user's own",
     "ledger anchor add": "a file of the user's own",
     "key new": "a key",
+    "relay": "counts, and addresses of the user's own",
     "key rotate": "keys",
     "key passphrase": "keys",
     "key backup": "keys",

@@ -1,0 +1,99 @@
+"""`gossip relay` as a user meets it: what to paste, one key of its own, one line for each mistake, and an orderly end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import exits
+from cli.app import app
+from cli.children import own_environment
+from cli.relay import KEY_FILE
+from gossip.peer_ids import peer_id_of
+from gossip.transport.multiaddresses import bootstrap, relay
+from gossip.wide.present import require
+from ledger.errors import LocalError
+from ledger.keys import PrivateKey
+
+
+def refused(*words: str, home: Path) -> str:
+    result = CliRunner().invoke(app, ["relay", *words], env={"GOSSIP_HOME": str(home)})
+    assert result.exit_code == exits.USAGE
+    assert result.output.count("\n") <= 3
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--listen", "somewhere"], "cannot listen on somewhere"),
+        (["--listen", "127.0.0.1:70000"], "cannot listen on 127.0.0.1:70000"),
+        (["--listen", "relay.example.org:4001"], "takes an IP address"),
+        (["--public", "/ip4/300.0.0.1/tcp/4001"], "300.0.0.1"),
+        (["--public", "/ip4/203.0.113.7/udp/4001/quic-v1"], "QUIC"),
+        (["--public", "203.0.113.7"], "no"),
+        (["--reservations", "0"], "reservations"),
+        (["--mb", "many"], "mb"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path) -> None:
+    assert said in refused(*words, home=tmp_path)
+    assert not (tmp_path / KEY_FILE).exists()
+
+
+def test_libp2p_that_is_too_old_is_told_with_the_way_out() -> None:
+    with pytest.raises(LocalError, match="0.2.9 is too old") as caught:
+        require("0.2.9")
+    assert "gossip-swarm[wide]" in str(caught.value.next_step)
+    require("0.8.1")
+    require("1.0")
+
+
+def started(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    command = [sys.executable, "-m", "cli", "relay", "--listen", "127.0.0.1:0", "--json", *words]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**own_environment(), "GOSSIP_HOME": str(home)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("{"), line + process.stdout.read()
+    return process, json.loads(line)
+
+
+def test_it_says_what_to_paste_keeps_its_key_and_ends_in_order(tmp_path: Path) -> None:
+    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    process, first = started(tmp_path, "--reservations", "7", "--minutes", "3")
+    try:
+        (address,) = first["addresses"]
+        key = PrivateKey.load(tmp_path / KEY_FILE)
+        assert bootstrap(address).peer_id == peer_id_of(key.public)
+        assert relay(address + "/p2p-circuit").is_circuit
+        assert first["limits"]["reservations"] == 7
+        assert first["limits"]["seconds"] == 180
+        assert (tmp_path / KEY_FILE).stat().st_mode & 0o777 == 0o600
+        with socket.create_connection(("127.0.0.1", bootstrap(address).port)) as other:
+            assert other.recv(20), "it speaks first, as libp2p does"
+        taken = refused("--listen", f"127.0.0.1:{bootstrap(address).port}", home=tmp_path)
+        assert "address already in use" in taken
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == exits.OK
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["ended"], "nothing of the library's"
+    process, again = started(tmp_path, "--public", "relay.example.org:4001")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == exits.INTERRUPTED
+    assert again["addresses"] == [f"/dns/relay.example.org/tcp/4001/p2p/{peer_id_of(key.public)}"]
+    assert os.listdir(tmp_path) == [KEY_FILE]
