@@ -158,7 +158,7 @@ def told_of(facts: Mapping[str, Any], *, is_code: bool) -> list[str]:
         return ["For a machine, for days, or for another network, where a code is not heard: --ticket"]
     nodes, ways = facts["bootstrap"], facts["relays"]
     if not nodes and not ways:
-        return ["Of other networks only who can reach that address may come; for all of them run with --relay first."]
+        return ["For other networks run this peer with --relay first: from there its address alone is seldom reached."]
     if not ways and not _leads_to_members(str(facts["ticket"])):
         return [
             "From other networks it finds nobody: this peer knows of no rendezvous yet. Run it with --bootstrap first, "

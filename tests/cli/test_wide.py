@@ -159,6 +159,8 @@ def test_without_libp2p_what_was_typed_is_refused_before_anything_is_made(
         assert said.count("\n") == 1
     assert [path.name for path in home.iterdir()] == ["far"]
     assert not started
+    gossip("run", "far", "--ice", "stun:192.0.2.1:3478")  # which needs no libp2p
+    assert started[0].ice == ("stun:192.0.2.1:3478",)
 
 
 def test_an_old_libp2p_is_told_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +245,7 @@ def test_a_ticket_names_what_the_peer_was_told_and_the_secret_that_members_share
 def test_an_invitation_of_a_peer_that_knows_no_other_network_says_how_it_would(home: Path) -> None:
     gossip("new", "lists")
     said = " ".join(gossip("invite", "lists", "--ticket").split())
-    assert "run with --relay first" in said
+    assert "For other networks run this peer with --relay first" in said
     assert "works from other networks" not in said
     with node(home / "lists", answer(bootstrap=[NODE], relays=["/\x1b[31m[bold]x"])):
         told = " ".join(gossip("invite", "lists").split())
