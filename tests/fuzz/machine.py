@@ -16,13 +16,13 @@ from random import Random
 from time import process_time
 from typing import Final
 
-from gossip.events import Drop, Effect, Event, LinkUp, Received
+from gossip.events import Drop, Effect, Event, LinkUp, NewRendezvous, Received, Send
 from gossip.peer.peer import Peer
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer
 from gossip.wire import codec
-from gossip.wire.frames import MAX_MESSAGE_BYTES
+from gossip.wire.frames import MAX_MESSAGE_BYTES, RENDEZVOUS_TAG
 from tests.fuzz.mutator import Mutator
 
 VICTIM: Final = 1
@@ -52,6 +52,10 @@ class Victim:
         machine = swarm.peers[VICTIM].machine
         assert machine is not None
         self.machine: Peer = machine
+        admin = swarm.peers[0].machine
+        assert admin is not None
+        chosen = admin.handle(NewRendezvous(bytes(32)), EPOCH + 900.0)
+        self.said += [effect.message for effect in chosen if isinstance(effect, Send)]
         self.attacker: SimPeer = swarm.peers[ATTACKER]
         self.other = swarm.peers[2]
         self.now = EPOCH + 1000.0
@@ -98,6 +102,7 @@ def run(victim: Victim, count: int, seed: object) -> Outcome:
     real = sorted(set(victim.said))
     plain = [codec._encode(codec.decode(message)) for message in real if message[:1] == codec.PACKED_TAG]
     few = Random(1).sample([*real, *plain], min(300, len(real)))
+    few += [message for message in real if message[:1] == RENDEZVOUS_TAG]
     mutator = Mutator(seed, few)
     while outcome.frames < count and not outcome.wrong:
         for _ in range(luck.randint(0, CALM)):

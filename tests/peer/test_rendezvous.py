@@ -429,6 +429,9 @@ def test_what_may_be_lost_is_said_again_until_the_same_comes_back() -> None:
     table.settle(3000.0)
     assert table.held(EMIL) == table.held(ANN)
     assert len(table.said) == REPEATS + 2  # and the answer
+    for link, (whose, _, _) in tuple(table.ends.items()):
+        table.feed(whose, LinkDown(link, "gone"))
+        assert table.machines[whose]._rendezvous._said == {}
 
 
 # ------------------------------------------------------------------ keys
@@ -442,9 +445,14 @@ def test_what_was_signed_with_an_earlier_key_stays_signed() -> None:
     table.settle(2.0)
     change(table, BERT)
     assert table.held(DORA) == one
-    table.link(DORA, EMIL)  # who hears of both only now
-    table.settle(8.0)
+    table.held_back[EMIL] = (RENDEZVOUS_TAG,)
+    table.link(DORA, EMIL)
+    table.settle(4.0)
     assert len(table.replica(EMIL).keys_of(table.id(BERT))) == 2
+    table.let_through()  # who hears of the secret when the key that signed it is gone
+    table.settle(4.0)
+    assert table.held(EMIL) == one
+    table.start(EMIL)
     assert table.held(EMIL) == one
     assert not table.wants(BERT)
     assert table.dropped == []
