@@ -50,6 +50,7 @@ from ledger.replica import Replica
 PACE_S: Final = 1.0  # between two changes that others tell of
 AGAIN_S: Final = 5.0  # until it is said again for the first time
 REPEATS: Final = 4
+WAIT_S: Final = 60.0  # for the entries that a first record waits for, before an admin chooses another
 TIMER: Final = "rendezvous"
 
 Blame = Callable[[LinkId, RemoteError], object]
@@ -86,6 +87,7 @@ class Rendezvousing:
         self._words: dict[PeerId, dict[PeerId, int]] = {}  # who is to be out: where in whose log that was said first
         self._recovered: dict[PeerId, int] = {}  # where in its log a peer last said that its key was stolen
         self._take_at = 0.0
+        self._wait_until = 0.0  # somebody has told us something already: let that come in first
         self._again_at = float("inf")  # the earliest of those in `_said` that will be said again
         self._has_news = True
 
@@ -113,6 +115,8 @@ class Rendezvousing:
         if frame != self.held:
             quota.signatures(1)
             self._has_news = True
+        if self.held is None and not self._wait_until:
+            self._wait_until = self._author.now + WAIT_S
         self._told[live.link] = frame
 
     # -------------------------------------------------------------- making one
@@ -123,6 +127,8 @@ class Rendezvousing:
         out, by this peer's own word, or it was signed by nobody who is an admin in force."""
         author, held = self._author, self.held
         if not author.may_write or author.role != "admin" or author.stored != author.size or self._kept is not None:
+            return False
+        if held is None and author.now < self._wait_until:
             return False
         if held is None or not self._stands(held, author.now):
             return self._next_epoch(author.now) <= MAX_SIZE

@@ -32,7 +32,7 @@ from gossip.events import (
 from gossip.limits import DEFAULT
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Peer, restore
-from gossip.peer.rendezvous import AGAIN_S, PACE_S, REPEATS
+from gossip.peer.rendezvous import AGAIN_S, PACE_S, REPEATS, WAIT_S
 from gossip.recording.records import Step, decode_event, encode_event
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
@@ -225,6 +225,23 @@ def test_an_admin_chooses_once_and_members_hold_and_keep_it() -> None:
     assert len(table.said) == 4  # each end of each link, once
     assert set(table.wrote.values()) == {1}
     assert table.dropped == []
+
+
+def test_an_admin_that_hears_of_a_secret_lets_it_come_in_first() -> None:
+    """Else each admin that joins would choose, and half of the time all would have to meet elsewhere; it does not wait
+    for ever, for there may be nothing to it."""
+    table = Table(ANN, EMIL)
+    there, _ = table.link(ANN, EMIL)
+    table.settle(3.0)
+    assert table.wants(ANN)
+    table.tell(ANN, there, table.signed(BERT, 3, ahead=1))
+    assert not table.wants(ANN)
+    table.settle(WAIT_S - 1.0)
+    table.tell(ANN, there, table.signed(BERT, 4, ahead=1))
+    assert not table.wants(ANN)
+    table.settle(2.0)
+    table.feed(ANN, Timer("links"))
+    assert table.wants(ANN)
 
 
 def test_what_is_no_secret_is_not_signed() -> None:
