@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gossip.config import PeerConfig
 from gossip.events import (
     Append,
     Drop,
@@ -36,7 +37,7 @@ from gossip.peer.rendezvous import AGAIN_S, PACE_S, REPEATS, WAIT_S
 from gossip.recording.records import Step, decode_event, encode_event
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
-from gossip.sim.station import next_key
+from gossip.sim.station import SimPeer, next_key
 from gossip.wire import codec, meeting
 from gossip.wire.frames import ENTRIES_TAG, PACKED_TAG, RENDEZVOUS_TAG, Rendezvous
 from ledger.kept import StoredCheckpoint
@@ -47,10 +48,25 @@ ANN, BERT, CLEO, DORA, EMIL = range(5)  # the first three are admins
 SECRET = b"\x5e" * 32
 
 
+OVER = EPOCH + 3000.0  # of Cleo's time
+
+
+class _Founder(SimPeer):
+    def deliver(self, event: Event) -> None:
+        if isinstance(event, LinkUp) and event.role and event.key == self._swarm.peers[CLEO].public:
+            event = replace(event, expires=int(OVER))
+        super().deliver(event)
+
+
+class _Swarm(SimSwarm):
+    def make_peer(self, index: int, key: PrivateKey, config: PeerConfig, self_id: str) -> SimPeer:
+        return _Founder(self, index, key, config, self_id)
+
+
 @cache
 def past() -> SimSwarm:
-    """A swarm of five in which everybody has come in, and nobody writes any more."""
-    swarm = SimSwarm(Scenario(peers=5, admins=3, seconds=6.0, seed=SEED, observers=(0, 1, 2, 3, 4), witnesses=0))
+    """A swarm of five in which everybody has come in, and nobody writes any more. Of one admin the time will end."""
+    swarm = _Swarm(Scenario(peers=5, admins=3, seconds=6.0, seed=SEED, observers=(0, 1, 2, 3, 4), witnesses=0))
     swarm.run()
     return swarm
 
@@ -326,6 +342,37 @@ def test_a_wrong_signature_ends_the_link_and_nothing_else() -> None:
     assert other in table.ends
 
 
+def test_of_an_admin_that_signed_two_histories_we_may_hold_the_other_one() -> None:
+    """So what looks wrongly signed here is not held against who brings it; it is not taken, either."""
+    table = Table(DORA, EMIL)
+    there, _ = table.link(DORA, EMIL)
+    table.settle(3.0)
+    table.machines[DORA]._rumour.forked[table.id(BERT)] = None
+    table.tell(DORA, there, table.signed(BERT, 1, key=table.keys[EMIL]))
+    table.settle(3.0)
+    assert (table.held(DORA), table.dropped) == (None, [])
+
+
+def test_an_admin_whose_time_is_over_chooses_no_more() -> None:
+    table = Table(ANN, DORA, EMIL)
+    there, _ = table.link(DORA, EMIL)
+    table.link(ANN, DORA)
+    table.settle(3.0)
+    table.tell(DORA, there, table.signed(CLEO, 4))
+    table.settle(5.0)
+    assert table.held(DORA) == table.held(ANN) == table.signed(CLEO, 4)  # the positive control
+    table.now = OVER + 1.0
+    table.settle(30.0)
+    table.tell(DORA, there, table.signed(CLEO, 5))
+    table.settle(5.0)
+    assert table.held(DORA) == table.signed(CLEO, 4)
+    assert table.wants(ANN)
+    assert table.choose(ANN, b"\x02" * 32).epoch == 1
+    table.settle(5.0)
+    assert table.held(DORA) == table.held(ANN)
+    assert table.dropped == []
+
+
 @pytest.mark.parametrize("who", ["a member", "nobody", "later"])
 def test_what_is_by_no_admin_we_know_is_nobodys_fault(who: str) -> None:
     table = Table(DORA, EMIL, BERT)
@@ -545,8 +592,10 @@ def test_what_an_admin_signed_that_is_out_by_now_stays_until_another_comes() -> 
     assert table.held(DORA) == one
     assert table.wants(ANN)
     assert not table.wants(BERT)
+    table.said.clear()
     table.link(ANN, DORA)
     table.settle(3.0)
+    assert table.said == []  # it is not passed on any more
     two = table.choose(ANN, b"\x02" * 32)
     table.settle(3.0)
     assert table.held(DORA) == two
