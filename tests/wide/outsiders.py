@@ -1,4 +1,4 @@
-"""Who is outside: a js-libp2p node, a STUN server. Processes in networks of their own, killed and started at will.
+"""Who is outside: a relay of ours, a js-libp2p node, a STUN server. Processes, killed and started at will.
 
     with outsider(js_command(host), net["js"].enter) as js:
         js.address          "/ip4/198.18.0.3/tcp/4001/p2p/12D3KooW...", its first line
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -84,12 +85,18 @@ def js_command(host: str, *words: object, port: int = PORT) -> list[str]:
     return [*script, "--host", host, "--port", str(port), *map(str, words)]
 
 
+def relay_command(host: str, home: Path, *words: object, port: int = PORT) -> list[str]:
+    """`gossip relay`; `home` is where its key is."""
+    relay = [sys.executable, "-P", "-m", "cli", "relay", "--listen", f"{host}:{port}", "--key", str(home / "key")]
+    return ["env", f"HOME={home}", *relay, "--json", *map(str, words)]
+
+
 def stun_command(host: str, port: int = 3478) -> list[str]:
     return [sys.executable, "-m", "tests.wide.stun", host, str(port)]
 
 
 class Outsider:
-    """A process whose first line is its address, and whose stdin holds it up."""
+    """A process whose first line is its address, or an event with a list of them."""
 
     def __init__(self, command: Sequence[str], inside: Sequence[str] = ()) -> None:
         self.command = [*inside, *command]
@@ -103,8 +110,10 @@ class Outsider:
         )  # fmt: skip
         threading.Thread(target=_read, args=(self.process, self.said, first), daemon=True).start()
         if not first.wait(PATIENCE_S) or not self.said:
+            self.kill()
             pytest.fail(f"no first line of {' '.join(self.command[-6:])}")
-        self.address = self.said[0].strip()
+        first_line = self.said[0].strip()
+        self.address = str(json.loads(first_line)["addresses"][0] if first_line.startswith("{") else first_line)
 
     def kill(self) -> None:
         """At once, without a goodbye to anybody."""
