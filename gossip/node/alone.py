@@ -30,7 +30,6 @@ from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.node.kept_model import StoreAlone
 from gossip.node.ruling import wanted_policy
 from gossip.node.seating import revocation_standing, wanted_renewal, wanted_revocation
-from gossip.node.writer import RENDEZVOUS
 from gossip.peer.book import Book, restore
 from gossip.peer.peer import Peer
 from ledger.chain import peer_of
@@ -39,7 +38,7 @@ from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from ledger.private_files import Passphrase
 from ledger.promise import Promise
-from ledger.store import PutBlob, PutCheckpoint, PutEntry, PutMeta, SignedMark, Store, Write
+from ledger.store import PutBlob, PutCheckpoint, PutEntry, SignedMark, Store, Write
 
 _T = TypeVar("_T")
 
@@ -235,8 +234,6 @@ class _Alone:
                             self._mark.write(size, self.book.replica.root(self.own, size).hex())
                             self.signed = size
                         self.store.commit([PutCheckpoint(log, size, note, held, proof)])
-                    case ev.KeepRendezvous(data):
-                        self.store.commit([PutMeta(RENDEZVOUS, data)])
                     case ev.SetTimer(name, at):
                         heapq.heappush(timers, (at, name))
                     case _:

@@ -126,7 +126,7 @@ class Rendezvousing:
         """Whether this peer is an admin that should choose another secret: there is none, or somebody knows it who is
         out, by this peer's own word, or it was signed by nobody who is an admin in force."""
         author, held = self._author, self.held
-        if not author.may_write or author.role != "admin" or author.stored != author.size or self._kept is not None:
+        if not author.may_write or author.role != "admin" or author.stored != author.size:
             return False
         if held is None and author.now < self._wait_until:
             return False
