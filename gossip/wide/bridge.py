@@ -144,12 +144,16 @@ class Bridge:
         if not self._to_loop(run):
             self._posts.release()
 
+    @property
+    def is_closing(self) -> bool:
+        return self._closing.is_set()
+
     def deliver(self, function: Callable[..., None], *args: Any) -> None:
         """As post, for what must not get lost and is bounded by whoever delivers: the bytes of streams."""
         self._to_loop(function, *args)
 
     async def ask(self, function: Function, *args: Any) -> Any:
-        """Await a coroutine function of the loop. Its exceptions are None here: they are the loop's business."""
+        """Await a coroutine function of the loop. Its exceptions are None here, and go to the loop's handler there."""
         answered, answer = self._trio.Event(), []
         token = self._token
         tasks: list[asyncio.Task[Any]] = []
@@ -164,7 +168,10 @@ class Bridge:
 
         def done(task: asyncio.Future[Any]) -> None:
             self._asked.discard(task)
-            answer.append(None if task.cancelled() or task.exception() else task.result())
+            failure = None if task.cancelled() else task.exception()
+            if failure is not None and not isinstance(failure, GossipError):
+                self._loop.call_exception_handler({"message": "asked by libp2p", "exception": failure, "task": task})
+            answer.append(None if task.cancelled() or failure is not None else task.result())
             with contextlib.suppress(self._trio.RunFinishedError):  # else that life is over, and nobody waits
                 token.run_sync_soon(answered.set)
 

@@ -53,8 +53,10 @@ class Learned:
 class Dialling:
     """Of one host."""
 
-    def __init__(self, host: Any, state: State, learned: Learned) -> None:
-        self._host, self._state, self._learned = host, state, learned
+    def __init__(
+        self, host: Any, state: State, learned: Learned, carries: Callable[[str, Any], None] = lambda relay, conn: None
+    ) -> None:
+        self._host, self._state, self._learned, self._carries = host, state, learned, carries
         self._locks: dict[bytes, tuple[trio.Lock, int]] = {}
         self._limit = trio.CapacityLimiter(DIALS)
 
@@ -107,7 +109,8 @@ class Dialling:
             network, at = self._host.get_network(), ID.from_string(relay)
             if not any(is_direct(conn) for conn in network.get_connections(at)):
                 await network.dial_addr(Multiaddr(address), at)
-            await relays.connect(self._host, at, address, peer)
+            conn = await relays.connect(self._host, at, address, peer)
+            self._carries(relay, conn)
 
         return dial
 

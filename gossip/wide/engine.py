@@ -94,7 +94,7 @@ class Engine:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._keeping = Keeping(host, self._state, self._tell, self._changed)
-            self._dialling = Dialling(host, self._state, self._learned)
+            self._dialling = Dialling(host, self._state, self._learned, self._carries)
             self._finding = Finding(
                 host, self._learned.learn, self._found, own=self._own, knows=self._is_member, loopback=self._loopback
             )
@@ -179,8 +179,12 @@ class Engine:
             await _reset(stream)
             return
         link = LinkStream(self.bridge, key)
-        self.bridge.deliver(self._listener.streamed, link)
+        self.bridge.deliver(self._hand_over, link)
         await self._pump(key, link, stream)
+
+    def _hand_over(self, link: LinkStream) -> None:
+        if not self.bridge.is_closing:
+            self._listener.streamed(link)
 
     async def _pump(self, key: bytes, link: LinkStream, stream: Any) -> None:
         self._links[key] += 1
@@ -226,6 +230,15 @@ class Engine:
         with trio.move_on_after(CUT_S):
             for conn in self._host.get_network().get_connections(peer) if self._host is not None else ():
                 await conn.close()
+
+    def _carries(self, relay: str, conn: Any) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._while_carried, relay, conn)
+
+    async def _while_carried(self, relay: str, conn: Any) -> None:
+        self._gate.carries(relay)
+        await conn.muxed_conn.event_closed.wait()
+        self._gate.carried(relay)
 
     def _count(self) -> None:
         if self._host is not None:

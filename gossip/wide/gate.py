@@ -7,11 +7,13 @@
 
 Asked once a PeerId is proven and before any stream of the connection is read, so a refused stranger learns that
 something speaks libp2p here, and no more. A stranger of the longest standing makes room for the next. Whoever
-becomes a member stays; whoever may not stay any longer is cut (`overdue`, `allow`). Pure: PeerIds, and `now`.
+becomes a member stays, and so does somebody's relay while it carries a circuit of ours; whoever may not stay any
+longer is cut (`overdue`, `allow`). Pure: PeerIds, and `now`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from gossip.wide.config import STRANGER_S, STRANGERS
@@ -26,6 +28,7 @@ class Gate:
         self._open = False
         self._strangers: dict[str, float] = {}  # since when, oldest first
         self._errands: dict[str, float] = {}
+        self._carrying: Counter[str] = Counter()
 
     def allow(self, members: frozenset[str], strangers: bool) -> list[str]:
         """From now on. Who has to go at once: whoever was a member, and strangers once no invite is open."""
@@ -63,12 +66,23 @@ class Gate:
         """Who must go now: strangers and errands that have had their time, or are too many."""
         gone: list[str] = []
         for held in (self._strangers, self._errands):
-            late = [peer for peer, since in held.items() if now - since >= STRANGER_S]
-            many = [peer for peer in held if peer not in late][: max(0, len(held) - len(late) - STRANGERS)]
+            idle = [peer for peer in held if not self._carrying[peer]]
+            late = [peer for peer in idle if now - held[peer] >= STRANGER_S]
+            many = [peer for peer in idle if peer not in late][: max(0, len(idle) - len(late) - STRANGERS)]
             for peer in late + many:
                 del held[peer]
                 gone.append(peer)
         return gone
+
+    def carries(self, relay: str) -> None:
+        """A circuit of ours goes through it from now on."""
+        self._carrying[relay] += 1
+
+    def carried(self, relay: str) -> None:
+        """A circuit of ours through it is over."""
+        self._carrying[relay] -= 1
+        if self._carrying[relay] <= 0:
+            del self._carrying[relay]
 
     def left(self, peer: str) -> None:
         """It has no connection any longer."""

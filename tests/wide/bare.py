@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +22,10 @@ from multiaddr import Multiaddr
 from gossip.peer_ids import peer_id_of
 from gossip.transport.road import Stream
 from gossip.wide.config import WideConfig
+from gossip.wide.entrance import Places
+from gossip.wide.hop import Limits
 from gossip.wide.quiet import keep_off_the_root, quieten
+from gossip.wide.relay_node import RelayNode
 from gossip.wide.wide import Wide
 from ledger.keys import PrivateKey
 
@@ -109,6 +114,16 @@ class Bare:
         self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive()
 
+    async def _serve(self) -> None:
+        if self._limits is None:
+            self._ready.set()
+            await trio.sleep_forever()
+        relay = CircuitV2Protocol(self.host, limits=self._limits, allow_hop=True)
+        async with background_trio_service(relay):
+            await relay.event_started.wait()
+            self._ready.set()
+            await trio.sleep_forever()
+
     async def _run(self) -> None:
         self.host = new_host(key_pair=create_new_key_pair(self.seed))
         self._token = trio.lowlevel.current_trio_token()
@@ -116,14 +131,7 @@ class Bare:
             self.address = str(self.host.get_addrs()[0])
             try:
                 with trio.CancelScope() as self._scope:
-                    if self._limits is None:
-                        self._ready.set()
-                        await trio.sleep_forever()
-                    relay = CircuitV2Protocol(self.host, limits=self._limits, allow_hop=True)
-                    async with background_trio_service(relay):
-                        await relay.event_started.wait()
-                        self._ready.set()
-                        await trio.sleep_forever()
+                    await self._serve()
             finally:
                 with trio.CancelScope(shield=True), trio.move_on_after(5.0):
                     await self.host.close()
@@ -131,6 +139,25 @@ class Bare:
     async def do(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Run a coroutine function in its thread."""
         return await asyncio.to_thread(trio.from_thread.run, function, *args, trio_token=self._token)
+
+
+class Community(Bare):
+    """A relay and DHT server of ours (gossip relay), in a thread of its own."""
+
+    async def _run(self) -> None:
+        node = RelayNode(self.seed, "127.0.0.1", 0, [], Limits(), Places())
+        self._token = trio.lowlevel.current_trio_token()
+        await node.open()
+
+        def started(addresses: list[str]) -> None:
+            self.address = addresses[0]
+            self._ready.set()
+
+        with trio.CancelScope() as self._scope:
+            await node.run(started, lambda counts: None)
+        with warnings.catch_warnings():  # it leaves sockets to the collector, as its process ends then
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 ROOMY = RelayLimits(duration=3600, data=1 << 30, max_circuit_conns=64, max_reservations=64)

@@ -163,8 +163,11 @@ async def test_a_question_to_the_loop_is_answered_over_there_and_trouble_is_none
         answered: int | None = await bridge.ask(answer, number)
         return answered
 
+    bugs: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context["exception"]))
     assert await bridge.call(ask, 1) == 2
     assert await bridge.call(ask, -1) is None
+    assert [type(each) for each in bugs] == [ValueError]
     await bridge.close()
 
 

@@ -76,3 +76,14 @@ def test_whom_we_dial_is_an_errand_with_the_same_bounds_and_is_not_served() -> N
     kept.admits(OTHER, outbound=True, now=0.0)
     kept.left(OTHER)
     assert kept.overdue(STRANGER_S) == []
+
+
+def test_somebodys_relay_stays_while_it_carries_a_circuit_of_ours() -> None:
+    kept = gate()
+    kept.admits(OTHER, outbound=True, now=0.0)
+    kept.carries(OTHER)
+    kept.carries(OTHER)
+    kept.carried(OTHER)
+    assert kept.overdue(10 * STRANGER_S) == []
+    kept.carried(OTHER)
+    assert kept.overdue(10 * STRANGER_S) == [OTHER]

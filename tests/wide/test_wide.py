@@ -1,0 +1,172 @@
+"""A node beyond its network, whole: found under a namespace, started again, and bounded against its own members."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import pytest
+
+from tests.wide.conftest import NO_LIBP2P
+
+pytest.importorskip("libp2p", reason=NO_LIBP2P)
+
+import trio
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import info_from_p2p_addr
+from libp2p.stream_muxer.exceptions import MuxedStreamError
+from multiaddr import Multiaddr
+
+import gossip.wide.bridge as bridge
+import gossip.wide.wide as module
+from gossip.peer_ids import peer_id_of
+from gossip.wide.config import LINK_PROTOCOL, WideConfig
+from gossip.wide.wide import check
+from ledger.errors import LocalError
+from ledger.keys import PrivateKey
+from tests.wide.bare import DEADLINE_S, Bare, Community, until, wide
+from tests.wide.test_streams import know_each_other, neighbours
+
+
+async def test_two_who_know_a_namespace_and_a_relay_find_one_another_and_talk() -> None:
+    with Community() as relay:
+        config = WideConfig((relay.address,), (), "127.0.0.1")
+        async with wide(config) as one, wide(config) as two:
+            know_each_other(one, two)
+            namespace = os.urandom(32)
+            one.meet((namespace,), 1)
+            two.meet((namespace, os.urandom(32)), 0)
+            await until(lambda: two.kept.found_keys, "it is found")
+            assert two.kept.found_keys[0] == one.key
+            assert two.report()["found"] >= 1
+            assert one.kept.found_keys == []
+            assert await two.exchange(one.key, b"an offer") == b"answer to an offer"
+
+
+async def test_a_host_that_breaks_is_told_and_another_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "RETRY_FIRST_S", 0.01)
+    with Bare() as plain:
+        async with wide(WideConfig((plain.address,), (), "127.0.0.1")) as node:
+            await until(lambda: node.report()["state"] == "ready", "it is connected")
+
+            def breaks() -> None:
+                raise RuntimeError("inside of libp2p")
+
+            node._bridge.wake(lambda: node._engine._nursery.start_soon(_raise, breaks))
+            await until(lambda: node.kept.said, "people are told")
+            assert node.kept.said[0].startswith("libp2p failed: RuntimeError: inside of libp2p; it is started again")
+            await until(lambda: node.report()["state"] == "ready", "it is connected again")
+
+
+async def _raise(breaks: Callable[[], None]) -> None:
+    breaks()
+
+
+async def connected(hostile: Bare, address: str) -> None:
+    await hostile.do(hostile.host.connect, info_from_p2p_addr(Multiaddr(address)))
+
+
+async def test_a_member_that_opens_streams_without_end_is_cut_and_others_are_not(free_port: Callable[[], int]) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = await neighbours(stack, free_port())
+        at = two.report()["bootstrap"][0]["address"]
+        with Bare() as hostile:
+            one.allow(frozenset({two.key, hostile.key}), strangers=False)
+            await two.exchange(one.key, b"first")
+            await connected(hostile, at)
+
+            async def flood() -> None:
+                (conn,) = hostile.host.get_network().get_connections(ID.from_string(peer_id_of(one.key)))
+                with suppress(MuxedStreamError):
+                    for _ in range(200):  # of more than 256 py-libp2p itself waits for the first to end
+                        await conn.muxed_conn.open_stream()
+                with trio.fail_after(DEADLINE_S):
+                    await conn.muxed_conn.event_closed.wait()
+
+            await hostile.do(flood)
+            assert await two.exchange(one.key, b"last") == b"answer to last"
+
+
+async def test_a_member_that_sends_past_its_window_is_cut_at_eight_megabytes(free_port: Callable[[], int]) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = await neighbours(stack, free_port())
+        at = two.report()["bootstrap"][0]["address"]
+        with Bare() as hostile:
+            one.allow(frozenset({two.key, hostile.key}), strangers=False)
+            await two.exchange(one.key, b"first")
+            await connected(hostile, at)
+
+            async def flood() -> int:
+                stream = await hostile.host.new_stream(ID.from_string(peer_id_of(one.key)), [LINK_PROTOCOL])
+                muxed, piece, sent = stream.muxed_stream, bytes(60_000), 0
+                header = struct.pack("!BBHII", 0, 0, 0, muxed.stream_id, len(piece))
+                try:
+                    while sent < 64 << 20 and not muxed.conn.event_shutting_down.is_set():
+                        await muxed.conn._write_frame(header + piece)
+                        sent += len(piece)
+                except Exception:
+                    return sent
+                return sent
+
+            before = one.report()["bytes_received"]
+            assert await hostile.do(flood) < 64 << 20
+            assert one.report()["bytes_received"] - before < 16 << 20
+            assert await two.exchange(one.key, b"last") == b"answer to last"
+
+
+async def test_nothing_of_libp2p_reaches_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    code = f"""
+import asyncio
+from gossip.wide.config import WideConfig
+from gossip.wide.wide import Wide
+from ledger.keys import PrivateKey
+
+class Silent:
+    def tell(self, text): told.append(text)
+
+told = []
+
+async def main():
+    nobody = "/ip4/127.0.0.1/tcp/1/p2p/{peer_id_of(PrivateKey.generate().public)}"
+    node = Wide(PrivateKey.generate(), WideConfig((nobody,), (), "127.0.0.1"), Silent())
+    await node.start()
+    while not told:
+        await asyncio.sleep(0.05)
+    await node.close()
+
+asyncio.run(main())
+import logging
+assert not logging.getLogger().handlers
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("version", "said"), [("0.7.9", "libp2p 0.7.9 is too old"), ("0.8.0", "0.8.1 or newer")])
+def test_an_old_libp2p_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, version: str, said: str) -> None:
+    monkeypatch.setattr(module.metadata, "version", lambda name: version)
+    with pytest.raises(LocalError, match=said) as refused:
+        check()
+    assert "pip install 'gossip-swarm[wide]'" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_libp2p_that_is_missing_is_named_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise module.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(module.metadata, "version", missing)
+    with pytest.raises(LocalError, match="C compiler and GMP"):
+        check()
+
+
+@pytest.mark.parametrize("version", ["0.8.1", "0.9.0", "1.0", "0.10.0rc1"])
+def test_a_libp2p_of_the_least_version_and_later_ones_are_taken(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(module.metadata, "version", lambda name: version)
+    check()
