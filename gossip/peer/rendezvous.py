@@ -183,9 +183,8 @@ class Rendezvousing:
             self._epochs[kept.author] = kept.epoch
 
     def _take(self, now: float) -> None:
-        waiting = {
-            link: frame for link, frame in self._told.items() if self._is_here(frame) and self._is_newer(frame, now)
-        }
+        told = ((link, frame) for link, frame in self._told.items() if frame != self.held)
+        waiting = {link: frame for link, frame in told if self._is_here(frame) and self._is_newer(frame, now)}
         for link, frame in sorted(waiting.items(), key=lambda item: _rank(item[1]), reverse=True):
             if not self._is_newer(frame, now):
                 return

@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import cache, partial
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gossip.config import PeerConfig
 from gossip.events import (
@@ -20,6 +23,7 @@ from gossip.events import (
     LinkDown,
     LinkUp,
     NewKey,
+    NewPolicy,
     NewRendezvous,
     Note,
     Received,
@@ -33,7 +37,7 @@ from gossip.events import (
 from gossip.limits import DEFAULT
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Peer, restore
-from gossip.peer.rendezvous import AGAIN_S, PACE_S, REPEATS, WAIT_S
+from gossip.peer.rendezvous import PACE_S, WAIT_S
 from gossip.recording.records import Step, decode_event, encode_event
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
@@ -330,6 +334,21 @@ def test_nobody_takes_what_it_lacks_the_entries_for() -> None:
     assert [reason for _, reason in table.dropped if "signed" in reason] == []
 
 
+def test_it_is_taken_as_soon_as_the_entries_are_here_whatever_they_say() -> None:
+    table = Table(BERT, DORA)
+    table.link(BERT, DORA)
+    table.settle(3.0)
+    table.held_back[DORA] = (ENTRIES_TAG, PACKED_TAG)
+    table.feed(BERT, NewPolicy(b"policy = 1\n"))
+    table.settle(1.0)
+    one = table.choose(BERT)
+    table.settle(1.0)
+    assert table.held(DORA) is None
+    table.let_through()
+    table.settle(0.5)
+    assert table.held(DORA) == one
+
+
 def test_a_wrong_signature_ends_the_link_and_nothing_else() -> None:
     table = Table(DORA, BERT, EMIL)
     there, _ = table.link(DORA, EMIL)
@@ -418,8 +437,6 @@ def test_old_ones_said_again_change_nothing() -> None:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_of_two_with_one_number_the_lower_hash_counts(order: tuple[int, int]) -> None:
-    from hashlib import sha256
-
     table = Table(DORA, EMIL)
     there, _ = table.link(DORA, EMIL)
     table.settle(3.0)
@@ -428,6 +445,33 @@ def test_of_two_with_one_number_the_lower_hash_counts(order: tuple[int, int]) ->
         table.tell(DORA, there, two[number])
         table.settle(2 * PACE_S)
     assert table.held(DORA) == min(two, key=lambda frame: sha256(frame.secret).digest())
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([ANN, BERT, CLEO]), st.integers(1, 3), st.integers(0, 3)), min_size=4, max_size=4
+    ),
+    st.permutations(range(4)),
+    st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_in_whatever_order_it_is_told_all_end_with_the_same(
+    chosen: list[tuple[int, int, int]], order: list[int], is_at_once: bool
+) -> None:
+    table = Table(ANN, BERT, CLEO, DORA, EMIL)
+    ends = [table.link(DORA, who)[0] for who in (ANN, BERT, CLEO, EMIL)]
+    table.settle(3.0)
+    frames = [table.signed(by, epoch, bytes([secret]) * 32) for by, epoch, secret in chosen]
+    for number in order:
+        table.tell(DORA, ends[number], frames[number])
+        table.settle(0.0 if is_at_once else 0.7)
+    table.settle(4 * PACE_S)
+    best = max(frames, key=lambda frame: (frame.epoch, -int.from_bytes(sha256(frame.secret).digest())))
+    for who in (ANN, BERT, CLEO, DORA, EMIL):
+        held = table.held(who)
+        assert held is not None
+        assert (held.epoch, held.secret) == (best.epoch, best.secret)
+    assert table.dropped == []
 
 
 def test_so_many_changes_and_no_more_in_a_second() -> None:
@@ -486,13 +530,12 @@ def test_what_may_be_lost_is_said_again_until_the_same_comes_back() -> None:
     table.choose(ANN)
     table.settle(3000.0)
     at = [round(when - begin) for when, _, _, _ in table.said]
-    pauses = [AGAIN_S * 2**number for number in range(REPEATS)]
-    assert at == [round(sum(pauses[:number])) for number in range(REPEATS + 1)]
+    assert at == [0, 5, 15, 35, 75]
     table.kept_back = table.kept_back[:1]
     table.let_through()
     table.settle(3000.0)
     assert table.held(EMIL) == table.held(ANN)
-    assert len(table.said) == REPEATS + 2  # and the answer
+    assert len(table.said) == 6  # and the answer
     for link, (whose, _, _) in tuple(table.ends.items()):
         table.feed(whose, LinkDown(link, "gone"))
         assert table.machines[whose]._rendezvous._said == {}
