@@ -82,7 +82,7 @@ class StreamDoor:
         """Take a stream that somebody opened: it becomes a link, or it ends."""
         task = asyncio.get_running_loop().create_task(self._meet(stream))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: self._ended(stream, done))
         if self._closed:
             task.cancel()
             return
@@ -96,7 +96,15 @@ class StreamDoor:
         self._closed = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, stream: Stream, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # perhaps before its first step: then nothing of it ran
+            closing = asyncio.get_running_loop().create_task(stream.close())
+            self._tasks.add(closing)
+            closing.add_done_callback(self._tasks.discard)
 
     def _make_room(self) -> None:
         strangers = [key for key in self._silent if not self._admission.gate.admits(key)]
@@ -110,9 +118,6 @@ class StreamDoor:
             link = await self._try(stream)
         except (GossipError, TimeoutError):
             link = None  # whoever opened it sees the end of it, and no reason
-        except BaseException:
-            await stream.close()
-            raise
         if link is None:
             await stream.close()
         else:

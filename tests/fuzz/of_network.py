@@ -30,8 +30,20 @@ from gossip.transport.discovery import SERVICE, read_record, swarm_tag
 from gossip.transport.flow import Flow
 from gossip.transport.hearing import read_datagram
 from gossip.transport.ice import IceServer
-from gossip.transport.offers import Answer, Offer, Session, open_answer, open_offer, seal
+from gossip.transport.offers import (
+    Answer,
+    Offer,
+    Session,
+    StreamAnswer,
+    StreamOffer,
+    open_answer,
+    open_offer,
+    open_stream_answer,
+    open_stream_offer,
+    seal,
+)  # fmt: skip
 from gossip.transport.police import Police
+from gossip.transport.streamed import Frames, cut_letter, letter
 from gossip.wire import codec
 from gossip.wire.frames import Entries, Latest
 from ledger import canonical
@@ -193,6 +205,54 @@ def _signed_answer(data: bytes) -> None:
     _answered(seal(canonical.decode(data, Answer, limit=1 << 16, what="the answer"), KEY))
 
 
+def _stream_letter(data: bytes) -> None:
+    """The beginning of a stream, by whoever opened it or answers on it: one of the two messages, and frames."""
+    if (cut := cut_letter(data)) is None:
+        raise RemoteError("more must come")
+    said, rest = cut
+    readers = (open_stream_offer, open_stream_answer)
+    for read in readers if said.startswith(b"{") else readers[:1]:
+        try:
+            read(said)
+            break
+        except RemoteError:
+            if read is readers[-1]:
+                raise
+    _stream_frames(rest)
+
+
+def _stream_frames(data: bytes) -> None:
+    """Frames in whatever pieces a stream comes; in one piece they are the same."""
+    whole, parts, found = Frames(), Frames(), []
+    frames = whole.feed(data)
+    for at in range(0, len(data), 7):
+        found += parts.feed(data[at : at + 7])
+    assert found == frames
+    flows = Flow(), Flow()
+    for channel, frame in frames:
+        flows[channel].arrived(frame)
+
+
+def _signed_stream(data: bytes) -> None:
+    """Whatever is in them, their sender has signed them."""
+    for kind, read in ((StreamOffer, open_stream_offer), (StreamAnswer, open_stream_answer)):
+        try:
+            message = canonical.decode(data, kind, limit=1 << 16, what="what came by stream")
+        except RemoteError:
+            if kind is StreamAnswer:
+                raise
+        else:
+            read(seal(message, KEY))
+            return
+
+
+def _streams() -> list[StreamOffer | StreamAnswer]:
+    offer = StreamOffer(
+        swarm=SWARM, key=KEY.public.hex(), nonce="11" * 32, to="44" * 32, ticket="55" * 32, proof="66" * 32
+    )
+    return [offer, StreamAnswer(swarm=SWARM, key=KEY.public.hex(), nonce="22" * 32, offer="33" * 32)]
+
+
 def _hello(data: bytes) -> None:
     """What another doctor says the time is, as far as words about it."""
     clock.judge_other(talk.read_hello(data).time_ms / 1000 - 1_767_225_600.0, "there")
@@ -312,7 +372,7 @@ def _opened_records() -> list[bytes]:
     return ["\0".join(row).encode() + b'\n["ad",true]' for row in rows] + [struct.pack("<3f", 1, 2, 3) + b"\na"][:0]
 
 
-def _bare(message: Offer | Answer) -> Sequence[bytes]:
+def _bare(message: Offer | Answer | StreamOffer | StreamAnswer) -> Sequence[bytes]:
     return [canonical.encode(message)]
 
 
@@ -363,6 +423,22 @@ TARGETS: Final = (
     Target(
         "answer-signed", _signed_answer, lambda: _bare(_answer()), ("gossip.transport.offers.open_answer",),
         slow=True,
+    ),
+    Target(
+        "stream", _stream_letter,
+        lambda: [letter(seal(one, KEY)) + b"\0\x0b\0\x01\x06\0\0\0gossip\x01\x01\0\x03" for one in _streams()],
+        ("gossip.transport.offers.open_stream_offer", "gossip.transport.offers.open_stream_answer",
+         "gossip.transport.offers.read_stream_offer", "gossip.transport.streamed.cut_letter"),
+        words=(b"\xff\xff", b"\0\0"), slow=True,
+    ),
+    Target(
+        "stream-signed", _signed_stream, lambda: [data for one in _streams() for data in _bare(one)],
+        ("gossip.transport.offers.open_stream_offer", "gossip.transport.offers.open_stream_answer"), slow=True,
+    ),
+    Target(
+        "stream-frames", _stream_frames,
+        lambda: [b"\0\x0b\0\x01\x06\0\0\0gossip" * 2 + b"\x01\x01\0\x03" + b"\x01\x0b\0\x01\x07\0\0\0goss"[:4]],
+        ("gossip.transport.streamed.Frames.feed",), words=(b"\x01\x05\x40", b"\0\x01\0\x03"),
     ),
     Target(
         "description", _description, lambda: [write_sdp(WHERE, kind=kind).encode() for kind in ("offer", "answer")],
