@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import zip_longest
 from typing import Any, Final
 
 import trio
@@ -94,9 +95,12 @@ class Dialling:
                 circuits.setdefault(through.rpartition("/p2p/")[2], through)
             else:
                 direct.append(address)
-        ways: list[tuple[str, Way]] = [(f"at {each}", self._directly(each, peer)) for each in direct]
-        ways += [(f"through the relay {relay}", self._through(relay, at, peer)) for relay, at in circuits.items()]
-        return ways[:WAYS]
+        own: list[tuple[str, Way]] = [(f"at {each}", self._directly(each, peer)) for each in direct]
+        round_: list[tuple[str, Way]] = [
+            (f"through the relay {relay}", self._through(relay, at, peer)) for relay, at in circuits.items()
+        ]
+        # One of each kind in turn: addresses behind a NAT are many, and none of them answers.
+        return [way for pair in zip_longest(own, round_) for way in pair if way is not None][:WAYS]
 
     def _directly(self, address: str, peer: Any) -> Way:
         async def dial() -> None:

@@ -9,7 +9,6 @@ the bridge. Runs in the trio thread; importing it imports libp2p.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,8 +16,8 @@ import trio
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from gossip.peer_ids import key_of, peer_id_of
-from gossip.wide import offers, relays
+from gossip.peer_ids import peer_id_of
+from gossip.wide import offers
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, WideConfig
 from gossip.wide.dialling import Dialling, Learned
@@ -28,14 +27,14 @@ from gossip.wide.host import make_host
 from gossip.wide.keeping import Keeping
 from gossip.wide.own_addresses import own_addresses
 from gossip.wide.reasons import reason
+from gossip.wide.serving import Serving, reset
 from gossip.wide.state import CIRCUIT, State
 from gossip.wide.streams import LinkStream
+from gossip.wide.telling import Telling
 from gossip.wide.wanted import Wanted
-from ledger.errors import GossipError, LinkError, LocalError
+from ledger.errors import GossipError, LinkError
 
 TICK_S: Final = 1.0
-LINKS: Final = 4  # streams for links, of one key
-ALL_LINKS: Final = 64
 CUT_S: Final = 2.0
 
 
@@ -50,13 +49,14 @@ class Engine:
         self._gate = Gate(each.peer for each in state.told)
         self._loopback = config.host.startswith("127.")
         self._learned = Learned(self._loopback)
-        self._answering = offers.Answering(self._answer)
-        self._links: Counter[bytes] = Counter()
         self._host: Any = None
         self._nursery: Any = None
+        self._announced: bytes | None = None  # handed to the Telling of this life
+        self._serving: Serving | None = None
         self._keeping: Keeping | None = None
         self._dialling: Dialling | None = None
         self._finding: Finding | None = None
+        self._telling: Telling | None = None
 
     async def life(self, ending: Any) -> None:
         """Until the scope `ending` is cancelled, or something breaks that should not."""
@@ -70,7 +70,8 @@ class Engine:
                         self._begin(host, counts)
                         await self._serve(host)
                 finally:
-                    self._host = self._nursery = self._keeping = self._dialling = self._finding = None
+                    self._host = self._nursery = self._serving = self._keeping = None
+                    self._dialling = self._finding = self._telling = None
                     with trio.CancelScope(shield=True), trio.move_on_after(CUT_S):
                         await host.close()
         finally:
@@ -83,36 +84,42 @@ class Engine:
                 "others reach this node through relays only (name another port)"
             )
         host.get_network().register_notifee(_Notifee(self._count, self._left))
-        host.set_stream_handler(OFFER_PROTOCOL, self._on_offer)
-        host.set_stream_handler(LINK_PROTOCOL, self._on_link)
-        host.set_stream_handler(relays.STOP, self._on_circuit)
+        self._serving = Serving(host, self._gate, self._state, self.bridge, self._listener)
         self._state.counts, self._state.running = counts, True
         for told in self._state.told:
             told.text = "not connected yet"
 
     async def _serve(self, host: Any) -> None:
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self._nursery, self._announced, before = nursery, None, self._state.announced
             self._keeping = Keeping(host, self._state, self._tell, self._changed)
             self._dialling = Dialling(host, self._state, self._learned, self._carries)
             self._finding = Finding(
                 host, self._learned.learn, self._found, own=self._own, knows=self._is_member, loopback=self._loopback
             )
-            nursery.start_soon(self._keeping.run)
-            nursery.start_soon(self._finding.run)
+            self._telling = Telling(
+                host, self._heard, self._is_member, candidates=self._candidates, reach=self._dialling.reach
+            )
+            for run in (self._keeping.run, self._finding.run, self._telling.run):
+                nursery.start_soon(run)
             self.apply()
             while True:
                 self._cut(self._gate.overdue(trio.current_time()))
                 self._count()
+                self._state.announced = before + self._telling.announced
                 await trio.sleep(TICK_S)
 
     def apply(self) -> None:
         """What the node wants has changed. Nothing while no life runs: it begins with this."""
-        if self._nursery is None or self._finding is None:
+        if self._nursery is None or self._finding is None or self._telling is None:
             return
         wanted = self._wanted()
         self._cut(self._gate.allow(frozenset(map(peer_id_of, wanted.members)), wanted.strangers))
         self._finding.meet(wanted.namespaces, wanted.publish)
+        self._telling.join(wanted.namespaces[0] if wanted.namespaces else None)
+        if wanted.announcement is not None and wanted.announcement != self._announced:
+            self._announced = wanted.announcement
+            self._telling.announce(wanted.announcement)
         self._count()
 
     # What the node asks for.
@@ -127,17 +134,17 @@ class Engine:
         except Exception as error:
             raise LinkError("the peer's answer over libp2p broke off", why=reason(error)) from None
         finally:
-            await _reset(stream)
+            await reset(stream)
 
     async def open(self, key: bytes, link: LinkStream) -> None:
         """Connect the far end of `link`."""
-        if self._links[key] >= LINKS:
-            raise LinkError("too many streams to one peer", why=f"{LINKS} are open")
+        if self._serving is not None:
+            self._serving.check(key)
         stream = await self._open(key, LINK_PROTOCOL)
-        if self._nursery is None:
-            await _reset(stream)
+        if self._nursery is None or self._serving is None:
+            await reset(stream)
             raise LinkError("libp2p was stopped meanwhile")
-        self._nursery.start_soon(self._pump, key, link, stream)
+        self._nursery.start_soon(self._serving.pump, key, link, stream)
 
     async def _open(self, key: bytes, protocol: str) -> Any:
         host, dialling = self._host, self._dialling
@@ -157,64 +164,6 @@ class Engine:
                 elif attempt == 2 or host.get_network().get_connections(peer):
                     raise LinkError("the peer takes no stream of ours over libp2p", why=reason(error)) from None
         raise LinkError("the peer does not answer over libp2p", next_step="it is tried again")
-
-    # What others ask for.
-
-    async def _on_offer(self, stream: Any) -> None:
-        key = self._served(stream)
-        try:
-            if key is not None:
-                await self._answering.handle(key, stream)
-                await stream.close()
-                with trio.move_on_after(1.0):  # so that the answer is read before the stream is gone
-                    await stream.read(1)
-        except Exception:  # its stream's trouble, which ends here
-            return
-        finally:
-            await _reset(stream)
-
-    async def _on_link(self, stream: Any) -> None:
-        key = self._served(stream)
-        if key is None or self._links[key] >= LINKS or self._links.total() >= ALL_LINKS:
-            await _reset(stream)
-            return
-        link = LinkStream(self.bridge, key)
-        self.bridge.deliver(self._hand_over, link)
-        await self._pump(key, link, stream)
-
-    def _hand_over(self, link: LinkStream) -> None:
-        if not self.bridge.is_closing:
-            self._listener.streamed(link)
-
-    async def _pump(self, key: bytes, link: LinkStream, stream: Any) -> None:
-        self._links[key] += 1
-        try:
-            await link.pump(stream, trio)
-        finally:
-            self._links[key] -= 1
-            if not self._links[key]:
-                del self._links[key]
-
-    async def _on_circuit(self, stream: Any) -> None:
-        told = {each.peer for each in self._state.told if each.reserved}
-        try:
-            if stream.muxed_conn.peer_id.to_string() in told:
-                await relays.accept(self._host, stream)
-        except Exception:  # the handshake of whoever came through the relay
-            return
-        finally:
-            await _reset(stream)
-
-    async def _answer(self, key: bytes, offer: bytes) -> bytes | None:
-        answer: bytes | None = await self.bridge.ask(self._listener.offered, key, offer)
-        return answer
-
-    def _served(self, stream: Any) -> bytes | None:
-        peer = stream.muxed_conn.peer_id.to_string()
-        try:
-            return key_of(peer) if self._gate.serves(peer) else None
-        except LocalError:
-            return None
 
     # Connections.
 
@@ -262,6 +211,13 @@ class Engine:
         self._state.found += 1
         self.bridge.post(self._listener.found, key)
 
+    def _heard(self, key: bytes, data: bytes) -> None:
+        self._state.heard += 1
+        self.bridge.post(self._listener.heard, key, data)
+
+    def _candidates(self) -> list[bytes]:
+        return [key for key in self._wanted().members if self._learned.of(key)]
+
     def _is_member(self, key: bytes) -> bool:
         return key in self._wanted().members
 
@@ -291,8 +247,3 @@ class _Notifee:
         pass
 
     opened_stream = closed_stream = listen = listen_close = _nothing
-
-
-async def _reset(stream: Any) -> None:
-    with trio.CancelScope(shield=True), trio.move_on_after(1.0):
-        await stream.reset()

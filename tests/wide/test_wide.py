@@ -170,3 +170,20 @@ def test_a_libp2p_that_is_missing_is_named_with_what_it_needs(monkeypatch: pytes
 def test_a_libp2p_of_the_least_version_and_later_ones_are_taken(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     monkeypatch.setattr(module.metadata, "version", lambda name: version)
     check()
+
+
+async def test_members_that_are_connected_hear_announcements_and_the_newest_wins() -> None:
+    with Community() as relay:
+        config = WideConfig((relay.address,), (), "127.0.0.1")
+        async with wide(config) as one, wide(config) as two:
+            know_each_other(one, two)
+            namespace = os.urandom(32)
+            for node in (one, two):
+                node.meet((namespace,), 1)
+            one.announce(b"first")
+            await until(lambda: (one.key, b"first") in two.kept.announcements, "it is heard")
+            one.announce(b"second")
+            one.announce(b"third")
+            await until(lambda: (one.key, b"third") in two.kept.announcements, "the newest is heard")
+            assert two.report()["heard"] >= 2
+            await until(lambda: one.report()["announced"] >= 2, "it is counted")
