@@ -199,11 +199,17 @@ def known_addresses(place: Path) -> tuple[str, ...]:
 
 def remember_addresses(place: Path, addresses: tuple[str, ...]) -> None:
     """Have the next run call these."""
+    remember(place, Wishes(address=list(addresses)))
+
+
+def remember(place: Path, wanted: Wishes) -> None:
+    """Have the first run of a new peer told this."""
     from gossip.directory import store_path
     from ledger.store import PutMeta, Store
 
-    with Store(store_path(place)) as store:
-        store.commit([PutMeta(REMEMBERED, msgspec.json.encode(Remembered(address=list(addresses))))])
+    if wanted != Wishes():
+        with Store(store_path(place)) as store:
+            store.commit([PutMeta(REMEMBERED, msgspec.json.encode(_merged(wanted, Remembered())))])
 
 
 def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passphrase | None = None) -> NodeConfig:

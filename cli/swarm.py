@@ -75,6 +75,11 @@ def new(
     open_to_all: Annotated[
         bool, typer.Option("--open", help="Let anybody in who asks for the swarm by name, while this peer runs.")
     ] = False,
+    bootstrap: opt.Bootstrap = None,
+    relay: opt.Relay = None,
+    ice: opt.Ice = None,
+    turn_password: opt.TurnPassword = None,
+    wide_port: opt.WidePort = None,
     lock: passphrase.Ask = False,
     passphrase_file: passphrase.File = None,
     json: opt.Json = False,
@@ -82,6 +87,11 @@ def new(
     """Found a swarm: its model, starting weights and rules, in one entry."""
     settings.check_name(name)
     place = settings.new_directory(name, directory)
+    beyond = remembered.Wishes(
+        bootstrap=wide.bootstraps(bootstrap), relay=wide.relays(relay), ice=wide.ice(ice, turn_password),
+        wide_port=wide_port,
+    )  # fmt: skip
+    remembered.check(beyond)
     from cli.model import read_declaration
     from cli.policy import read_policy
     from gossip.setup import create_swarm
@@ -99,6 +109,7 @@ def new(
         policy_text=rules, admins=admin or (), threshold=threshold,
         guests=guests, is_open=open_to_all,
     )  # fmt: skip
+    remembered.remember(place, beyond)
     if json:
         render.document(
             {

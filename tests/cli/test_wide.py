@@ -92,6 +92,18 @@ def test_what_was_typed_is_told_again_at_the_next_run_until_it_is_taken_back(
 
 
 @pytest.mark.usefixtures("extra")
+def test_a_founder_may_say_it_at_once(home: Path, started: list[NodeConfig]) -> None:
+    gossip("new", "lists", "--bootstrap", NODE, "--relay", CIRCUIT, "--ice", "stun:192.0.2.1:3478", "--wide-port", "99")
+    gossip("run", "lists")
+    (config,) = started
+    assert (config.bootstrap, config.relays, config.ice, config.wide_port) == (
+        (NODE,), (RELAY,), ("stun:192.0.2.1:3478",), 99,
+    )  # fmt: skip
+    assert "no multiaddress" in gossip("new", "other", "--relay", "203.0.113.7", code=exits.USAGE)
+    assert not (home / "other").exists()
+
+
+@pytest.mark.usefixtures("extra")
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -157,6 +169,7 @@ def test_without_libp2p_what_was_typed_is_refused_before_anything_is_made(
         assert "libp2p is not installed" in said
         assert wide.INSTALL in said
         assert said.count("\n") == 1
+    assert "libp2p is not installed" in gossip("new", "other", "--relay", RELAY, code=exits.USAGE)
     assert [path.name for path in home.iterdir()] == ["far"]
     assert not started
     gossip("run", "far", "--ice", "stun:192.0.2.1:3478")  # which needs no libp2p
