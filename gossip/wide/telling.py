@@ -38,7 +38,7 @@ HEARTBEAT_S: Final = 15  # the mesh is mended so often; messages do not wait for
 TEND_S: Final = 2.0  # between two looks at who is connected, and who is a member
 AGAIN_S: Final = (30.0, 600.0)  # after a member could not be reached, doubling
 RPC_BYTES: Final = 32 * 1024  # one packet of control and messages
-TOPICS: Final = 2  # of one peer, while it changes from one to the next
+TOPICS: Final = 2  # of one member, while it changes from one to the next; no others are refused, for we may follow
 OUT: Final = -1_000.0
 GOSSIP, PUBLISH, GRAYLIST = -10.0, -20.0, -40.0
 RETRY_S: Final = (1.0, 60.0)
@@ -147,7 +147,7 @@ class Telling:
         router.scorer = _Scorer(self._scores())
         pubsub = _Pubsub(
             self._host, router, strict_signing=True, max_inbound_rpc_size=RPC_BYTES,
-            max_subscriptions_per_rpc=TOPICS, max_subscriptions_per_peer=TOPICS, allowed_topics=frozenset(),
+            max_subscriptions_per_rpc=TOPICS, max_subscriptions_per_peer=TOPICS,
         )  # fmt: skip
         pubsub.members = self._is_peer_member
         async with background_trio_service(router), background_trio_service(pubsub):
@@ -200,7 +200,6 @@ class Telling:
                 if namespace is not None:
                     topic = topic_of(namespace)
                     pubsub.set_topic_validator(topic, self._takes, False)
-                    pubsub.allowed_topics = frozenset({topic})
                     nursery.start_soon(self._listen, await pubsub.subscribe(topic))
             due = self._outbox.due() if topic and pubsub.peers else None
             if due is not None and (data := self._outbox.take(trio.current_time())) is not None:
@@ -240,7 +239,7 @@ class Telling:
         there = {str(peer) for peer in self._host.get_connected_peers()}
         free = [
             key
-            for key in self._candidates()
+            for key in dict.fromkeys(self._candidates())
             if key != self._me and self._is_member(key) and peer_id_of(key) not in there
         ]
         self._resting = {key: rest for key, rest in self._resting.items() if key in free}
