@@ -38,7 +38,16 @@ from gossip.limits import DEFAULT
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Peer, restore
 from gossip.peer.rendezvous import PACE_S, WAIT_S
-from gossip.recording.records import Step, decode_event, encode_event
+from gossip.recording.answers import START, next_trace
+from gossip.recording.records import (
+    SIZE_BYTES,
+    Head,
+    Step,
+    decode_event,
+    decode_record,
+    encode_event,
+    encode_record,
+)
 from gossip.sim import Scenario, SimSwarm
 from gossip.sim.clock import EPOCH
 from gossip.sim.station import SimPeer, next_key
@@ -648,3 +657,8 @@ def test_a_recording_carries_it() -> None:
     kind, spelled = encode_event(NewRendezvous(SECRET))
     step = partial(Step, looked_up=(), effects=(), trace=bytes(16), raised="")
     assert decode_event(step(1.0, kind, spelled)) == NewRendezvous(SECRET)
+    config = PeerConfig(rendezvous=codec.encode(Rendezvous(1, SECRET, "ab" * 32, (("ab" * 32, 3),), bytes(64))))
+    head = Head("5d" * 32, "77" * 32, "9f" * 32, bytes(32), 7, None, config, 0, "c0" * 32, ())
+    assert decode_record(encode_record(head)[SIZE_BYTES:]) == head
+    one, other = ((KeepRendezvous(secret),) for secret in (SECRET, bytes(32)))
+    assert next_trace(START, one) != next_trace(START, other)

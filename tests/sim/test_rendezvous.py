@@ -95,8 +95,12 @@ def agreed(swarm: Wide) -> Rendezvous:
 
 
 def test_one_secret_goes_round_and_costs_a_frame_for_each_end_of_a_link() -> None:
-    swarm = Wide(CALM, makers=(1,))
+    swarm = Wide(replace(CALM, late={5: 9.0}), makers=(1,))
+    early: dict[int, Rendezvous | None] = {}
+    swarm.clock.at(EPOCH + 8.5, lambda: early.update(swarm.held()))
     swarm.run()
+    assert len(early) == 5  # somebody comes when all the others know, and is told over its first links
+    assert None not in early.values()
     one = agreed(swarm)
     assert (one.epoch, one.author, len(swarm.made)) == (1, swarm.peers[1].self_id, 1)
     frames = sum(len(frames) for frames in swarm.heard.values())
