@@ -23,6 +23,7 @@ from gossip.filterlists.requests import parse_record
 from gossip.merging import bundled_sum
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.merging.codec import encode_update
+from gossip.node import announced
 from gossip.peer.offered import verify_offer
 from gossip.sim import Scenario, SimSwarm
 from gossip.transport.description import Description, checked, read_sdp, write_sdp
@@ -397,6 +398,13 @@ def _final_offered(data: bytes) -> None:
         assert 2 * len(set(offer.by)) > len(witnesses)
 
 
+def _announced(data: bytes) -> None:
+    """What is read has one spelling, and fits where announcements do."""
+    said = announced.read(data)
+    assert canonical.encode(said) == data
+    assert len(data) <= announced.MAX_BYTES
+
+
 TARGETS: Final = (
     Target("final-offered", _final_offered, lambda: _latest()[2], ("gossip.peer.offered.verify_offer",)),
     Target("frame", _frame, frames, ("gossip.wire.codec.decode",), words=(b"\x0d", b"\x04", b"\x02\x01\x00")),
@@ -452,6 +460,11 @@ TARGETS: Final = (
     Target(
         "datagram", _datagram, _datagrams, ("gossip.transport.hearing.read_datagram",), limit=9_000,
         words=(b"\xc0\x0c", b"\xc0\x00", b"\x3f", b"\x00\x21\x00\x01", b"\x00\x10\x80\x01"),
+    ),
+    Target(
+        "announcement", _announced,
+        lambda: [announced.announcement(31, {"aa" * 32: 31, "bb" * 32: 4680}), announced.announcement(0, {})],
+        ("gossip.node.announced.read",), words=(b"size", b"2147483648", b"-1", b"1e3"),
     ),
     Target("mdns", _record, _records, ("gossip.transport.discovery.read_record",), words=(b"tag=", b"key=", b"id=")),
     Target(
