@@ -231,7 +231,7 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
             _check_promise(place, store, now.epsilon)
         invited = kept(store.find_meta("ticket"))  # a join that was cut off goes on with the invitation it began with
         store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
-    has_wide = not wide.missing()
+    has_wide = bool(now.bootstrap or now.relay) and not wide.missing()
     invitation = ticket or invited
     return NodeConfig(
         directory=place,

@@ -91,8 +91,7 @@ class Multiaddress:
             )
         if rest[2:] not in ([], ["p2p-circuit"]):
             raise LocalError(
-                f"{shown}: /{'/'.join(rest[2:])} after the PeerId is not understood",
-                next_step="end it there, or with /p2p-circuit",
+                f"{shown}: what follows the PeerId is not understood", next_step="end it there, or with /p2p-circuit"
             )  # fmt: skip
         _check_host(kind, host, shown)
         return cls(text, host, int(port), rest[1], len(rest) == 3)

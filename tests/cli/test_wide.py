@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -158,6 +159,22 @@ def test_the_password_of_a_turn_server_is_read_from_a_file_and_shown_nowhere(
 
 
 # ------------------------------------------------------------------ without the extra
+
+
+def test_a_peer_of_one_network_does_not_even_look_for_libp2p() -> None:
+    gossip("new", "lists")
+    program = (
+        "import sys\n"
+        "from cli import remembered, swarm\n"
+        "from pathlib import Path\n"
+        "from cli.settings import existing_directory\n"
+        "config = remembered.config(existing_directory('lists', None), remembered.Wishes(), None)\n"
+        "assert config.bootstrap == ()\n"
+        "assert not swarm.wide.left_out(config.directory)\n"
+        "print(*(name for name in sys.modules if name.split('.')[0] in ('libp2p', 'trio') or 'gossip.wide' in name))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == []
 
 
 def test_without_libp2p_what_was_typed_is_refused_before_anything_is_made(

@@ -94,6 +94,7 @@ SLIPS = {
     NODE + "/p2p-circuit/p2p/" + OURS: "leads to one peer behind a relay",
     NODE + "/p2p/" + OURS: "not understood",
     "/ip4/203.0.113.7/tcp/4001/p2p/\x1b[31m": "no multiaddress|which none has",
+    NODE + "/\x1b[31m\n": "what follows the PeerId is not understood",
     NODE + "x" * MAX_CHARS: "too long",
 }
 
