@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from gossip.peer_ids import peer_id_of
 from gossip.transport.channels import ChannelLink
 from gossip.transport.description import read_sdp, write_sdp
 from gossip.transport.link import MAX_MESSAGE_BYTES
+from gossip.transport.road import Stream
+from gossip.transport.streamed import StreamPeer
 from gossip.transport.webrtc import make_peer
+from ledger.keys import PrivateKey
 
 HOST: Final = "127.0.0.1"
 MESSAGE: Final = bytes(16_384)  # of the bare libraries
@@ -212,8 +217,7 @@ async def links(one: str, two: str) -> AsyncIterator[tuple[ChannelLink, ChannelL
     peers = make_peer(one, (HOST,)), make_peer(two, (HOST,))
     await peers[0].accept(await peers[1].answer(await peers[0].offer()))
     ends = ChannelLink(peers[0], key=b"2" * 32, dialled=True), ChannelLink(peers[1], key=b"1" * 32, dialled=False)
-    for end in ends:
-        end.session = bytes(32)
+    _bound(ends)
     await asyncio.gather(*(peer.opened() for peer in peers))
     try:
         yield ends
@@ -225,21 +229,80 @@ async def links(one: str, two: str) -> AsyncIterator[tuple[ChannelLink, ChannelL
 async def link(one: str, two: str) -> AsyncIterator[Carrier]:
     """Messages of 64 KiB on the bulk channel of a link."""
     async with links(one, two) as ends:
+        yield Carrier(_carry(ends))
 
-        async def carry(size: int, *, back: bool) -> None:
-            sender, receiver = ends[::-1] if back else ends
 
-            async def receive() -> None:
-                left = size
-                while left:
-                    left -= len(await receiver.receive())
+def _bound(ends: tuple[ChannelLink, ChannelLink]) -> tuple[ChannelLink, ChannelLink]:
+    for end in ends:
+        end.session = bytes(32)
+    return ends
 
-            receiving = asyncio.create_task(receive())
-            for each in _sizes(size, len(LONG)):
-                await sender.send(LONG[:each], bulk=True)
-            await receiving
 
-        yield Carrier(carry)
+def _carry(ends: tuple[ChannelLink, ChannelLink]) -> Carry:
+    async def carry(size: int, *, back: bool) -> None:
+        sender, receiver = ends[::-1] if back else ends
+
+        async def receive() -> None:
+            left = size
+            while left:
+                left -= len(await receiver.receive())
+
+        receiving = asyncio.create_task(receive())
+        for each in _sizes(size, len(LONG)):
+            await sender.send(LONG[:each], bulk=True)
+        await receiving
+
+    return carry
+
+
+class Ends:
+    """What a libp2p host of the bench says to streams: they are taken."""
+
+    def __init__(self) -> None:
+        self.streams: asyncio.Queue[Stream] = asyncio.Queue()
+
+    async def offered(self, key: bytes, offer: bytes) -> bytes | None:
+        return None
+
+    def streamed(self, stream: Stream) -> None:
+        self.streams.put_nowait(stream)
+
+    def found(self, key: bytes) -> None: ...
+
+    def heard(self, key: bytes, data: bytes) -> None: ...
+
+    def tell(self, text: str) -> None: ...
+
+
+@asynccontextmanager
+async def stream() -> AsyncIterator[Carrier]:
+    """The same over a libp2p stream between two hosts of this process, through no relay."""
+    from gossip.wide.config import WideConfig
+    from gossip.wide.wide import Wide
+
+    keys, listeners = (PrivateKey.generate(), PrivateKey.generate()), (Ends(), Ends())
+    with socket.create_server((HOST, 0)) as free:
+        port = int(free.getsockname()[1])
+    at = f"/ip4/{HOST}/tcp/{port}/p2p/{peer_id_of(keys[0].public)}"
+    one = Wide(keys[0], WideConfig((), (), HOST, port), listeners[0])
+    two = Wide(keys[1], WideConfig((at,), (), HOST), listeners[1])
+    try:
+        for host, other in ((one, keys[1]), (two, keys[0])):
+            host.allow(frozenset({other.public}), strangers=False)
+            await host.start()
+            while host.report()["state"] == "starting":  # noqa: ASYNC110  # another thread's
+                await asyncio.sleep(POLL_S)
+        while not (one.report()["connected"] and two.report()["connected"]):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(POLL_S)
+        opened = await two.open(keys[0].public)
+        peers = StreamPeer(opened), StreamPeer(await listeners[0].streams.get())
+        ends = ChannelLink(peers[0], key=b"2" * 32, dialled=True), ChannelLink(peers[1], key=b"1" * 32, dialled=False)
+        try:
+            yield Carrier(_carry(_bound(ends)))
+        finally:
+            await asyncio.gather(*(end.close() for end in ends))
+    finally:
+        await asyncio.gather(one.close(), two.close())
 
 
 BARE: Final[dict[str, Callable[[], AbstractAsyncContextManager[Carrier]]]] = {
@@ -247,4 +310,4 @@ BARE: Final[dict[str, Callable[[], AbstractAsyncContextManager[Carrier]]]] = {
     "aiolibdatachannel": bare_libdatachannel,
 }
 
-__all__ = ["BARE", "HOST", "LIBRARIES", "Carrier", "link", "links", "tcp"]
+__all__ = ["BARE", "HOST", "LIBRARIES", "Carrier", "link", "links", "stream", "tcp"]

@@ -89,6 +89,12 @@ def _scale(quick: bool) -> Section:
     return scale.measure(quick=quick)
 
 
+def _wide(quick: bool) -> Section:
+    from cli.bench import wide
+
+    return wide.measure(quick=quick)
+
+
 SECTIONS: Final[Mapping[str, Measure]] = {
     "size": _size,
     "startup": _startup,
@@ -101,6 +107,7 @@ SECTIONS: Final[Mapping[str, Measure]] = {
     "dataplane": _dataplane,
     "stall": _stall,
     "large": _large,
+    "wide": _wide,
     "time-to-accuracy": _time_to_accuracy,
 }
 

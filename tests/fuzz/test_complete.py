@@ -73,6 +73,7 @@ INSIDE: Final[dict[str, str]] = {
 # Modules that call a decoder, and what tries them if they hold no target of their own.
 TRIED_WITH: Final[dict[str, str]] = {
     "cli.anchoring": "own store: nonces that this peer asked for",
+    "cli.bench.abroad": "answers of commands of ours",
     "cli.bench.bare": "rows that cli.bench.mnist wrote",
     "cli.bench.growth": "a file of gossip bench, of the user's own; tried in tests/bench/test_growth.py",
     "cli.bench.mnist": "rows that come with a library, or the user's own",
