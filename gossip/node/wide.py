@@ -294,10 +294,12 @@ class Abroad:
         now, at = wide.report(), time.monotonic()
         if now["state"] == "starting":
             return
-        self._begun.set()
         if now["state"] != "alone":
             self._alone_at = at + ALONE_S
-        if now["state"] == self._state or (now["state"] == "alone" and at < self._alone_at):
+        elif at < self._alone_at:  # a first connection takes a moment; a dial before it would find no way
+            return
+        self._begun.set()
+        if now["state"] == self._state:
             return
         self._state = now["state"]
         relays = sum(bool(relay["reserved"]) for relay in now["relays"])
