@@ -3,9 +3,9 @@
     announce -> announcing.Outbox -> publish -> members that are connected -> ... -> announcing.Inbox -> heard
 
 The topic is told in a hello to everybody that GossipSub has a stream with; so it gets streams with members only, both
-ways, and loses them when one is put out. Its scoring is on: of nobody but a member the application's score is OUT, which
-is below every threshold, and whoever sends what Inbox refuses comes there, too, for a while. (PeerScorer asks only the
-topic's score before it takes or passes on a message, where the application's never counts: _Scorer asks for all.)
+ways, and loses them when one is put out. Its scoring is on: of nobody but a member the application's score is OUT,
+which is below every threshold, and whoever sends what Inbox refuses comes there, too, for a while. (PeerScorer asks
+only the topic's score before it takes or passes on a message, where the application's never counts: _Scorer asks all.)
 
 With at most MESH members we keep a connection of our own choice; who connects to us is their choice. A bug of the
 library's, or a message that brings one out, ends the service and nothing else: it begins again.
@@ -19,13 +19,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import trio
-from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.score import PeerScorer, ScoreParams, TopicScoreParams
 from libp2p.tools.anyio_service import background_trio_service
 
 from gossip.peer_ids import key_of, peer_id_of
+from gossip.wide.addresses import MAX_ID_BYTES, base58
 from gossip.wide.announcing import Inbox, Outbox, topic_of
 from ledger.errors import LocalError
 
@@ -57,7 +57,7 @@ class _Pubsub(Pubsub):  # type: ignore[misc]
 
     members: Callable[[Any], bool]
 
-    async def _handle_new_peer_with_retry(self, peer_id: Any, timeout: float | None = None) -> None:
+    async def _handle_new_peer_with_retry(self, peer_id: Any, timeout: float | None = None) -> None:  # noqa: ASYNC109
         if self.members(peer_id):
             await super()._handle_new_peer_with_retry(peer_id, timeout)
 
@@ -181,7 +181,7 @@ class Telling:
         """The topic's validator."""
         if len(message.topicIDs) != 1:
             return False
-        author = _key(str(ID(message.from_id)))
+        author = _key(_peer_id(message.from_id))
         if author == self._me:
             return bool(forwarder == self._host.get_id())
         return self._inbox.takes(author, len(message.data), trio.current_time())
@@ -211,7 +211,7 @@ class Telling:
 
     async def _listen(self, subscription: Any) -> None:
         async for message in subscription:
-            author = _key(str(ID(message.from_id)))
+            author = _key(_peer_id(message.from_id))
             if author is not None and author != self._me:
                 self.taken += 1
                 self._heard(author, bytes(message.data))
@@ -256,6 +256,10 @@ class Telling:
             await self._reach(key)
         except Exception as error:  # it is not there, or not to be reached
             _log.debug("a member for announcements: %s", error)
+
+
+def _peer_id(raw: bytes) -> str:
+    return base58(raw) if len(raw) <= MAX_ID_BYTES else ""
 
 
 def _key(peer_id: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import signal
 import socket
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from cli import exits
 from cli.app import app
 from cli.children import own_environment
+from cli.later import whole
 from cli.relay import KEY_FILE
 from gossip.peer_ids import peer_id_of
 from gossip.transport.multiaddresses import bootstrap, relay
@@ -96,3 +98,28 @@ def test_it_says_what_to_paste_keeps_its_key_and_ends_in_order(tmp_path: Path) -
     assert process.returncode == exits.INTERRUPTED
     assert again["addresses"] == [f"/dns/relay.example.org/tcp/4001/p2p/{peer_id_of(key.public)}"]
     assert [each.name for each in tmp_path.iterdir()] == [KEY_FILE]
+
+
+def test_the_unit_in_the_manual_is_one_and_starts_what_there_is(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "relay.md").read_text()
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # case counts here
+    unit.read_string(text.split("```ini\n")[1].split("```")[0])
+    assert set(unit) == {"DEFAULT", "Unit", "Service", "Install"}
+    service = unit["Service"]
+    program, command, *words = service["ExecStart"].split()
+    assert (Path(program).is_absolute(), Path(program).name, command) == (True, "gossip", "relay")
+    known = {name for each in whole(app).commands["relay"].params for name in each.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+    assert service["Restart"] == "on-failure", "SIGTERM ends it with code 0: systemctl stop starts nothing"
+    assert service["KillSignal"] == "SIGTERM"
+    assert "/var/lib/" + service["StateDirectory"] + "/" in service["ExecStart"]
+    assert service["Environment"] == "GOSSIP_HOME=/var/lib/" + service["StateDirectory"]
+
+
+def test_the_manual_names_every_option_and_every_default() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "relay.md").read_text()
+    for each in whole(app).commands["relay"].params:
+        assert all(f"`{name}" in text for name in each.opts if name.startswith("--") and name != "--help"), each.opts
+        if isinstance(each.default, int) and not isinstance(each.default, bool):
+            assert f"`{each.opts[0]}`, {each.default:,}" in text

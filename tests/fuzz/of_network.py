@@ -45,6 +45,9 @@ from gossip.transport.offers import (
 )  # fmt: skip
 from gossip.transport.police import Police
 from gossip.transport.streamed import Frames, cut_letter, letter
+from gossip.wide import kad
+from gossip.wide.addresses import read_address, write_address
+from gossip.wide.hints import read_hint
 from gossip.wire import codec
 from gossip.wire.frames import Entries, Latest
 from ledger import canonical
@@ -283,6 +286,41 @@ def _record(data: bytes) -> None:
     assert 0 < found.port < 65_536
 
 
+def _answer_of_dht(data: bytes) -> None:
+    """What a DHT server answers, and who it says is there."""
+    message = kad.read_providers(data, kad.key_of(bytes(32)))
+    assert len(message.providers) <= kad.MAX_PROVIDERS
+    assert kad.read_message(kad.write_message(message)) == message
+    for said in (*message.providers, *message.closer):
+        hint = read_hint(said, loopback=False)
+        assert hint is None or len(hint[0]) == 32
+
+
+def _answers_of_dht() -> list[bytes]:
+    peer = bytes.fromhex("002408011220") + KEY.public
+    where = tuple(map(write_address, ("/ip4/203.0.113.7/tcp/4001", "/ip6/2001:db8:1::7/tcp/9")))
+    said = kad.Said(peer, where)
+    whole = kad.Message(kad.GET_PROVIDERS, kad.key_of(bytes(32)), (said,), (said, kad.Said(peer, ())))
+    return [kad.write_message(whole), kad.write_message(kad.Message(kad.GET_PROVIDERS))]
+
+
+def _address(data: bytes) -> None:
+    """An address of a stranger's; none is none, never an error."""
+    text = read_address(data)
+    if text is None:
+        raise RemoteError("of no shape that is dialled")
+    assert read_address(write_address(text)) == text
+
+
+def _addresses() -> list[bytes]:
+    peer = "12D3KooWEfY2TmhEWp1scTkNTgGcB6sBdaeicFJXJjeBmUpFMyg8"
+    texts = (
+        "/ip4/203.0.113.7/tcp/4001", f"/dns4/relay.example.org/tcp/4001/p2p/{peer}/p2p-circuit/p2p/{peer}",
+        f"/ip6/2001:db8:1::7/tcp/9/p2p/{peer}",
+    )  # fmt: skip
+    return [write_address(text) for text in texts]
+
+
 def _records() -> list[bytes]:
     words = (b"tag=" + swarm_tag(SWARM).encode(), b"id=" + b"ab" * 32, b"key=" + b"cd" * 32)
     text = b"".join(bytes([len(word)]) + word for word in words)
@@ -465,6 +503,16 @@ TARGETS: Final = (
         "announcement", _announced,
         lambda: [announced.announcement(31, {"aa" * 32: 31, "bb" * 32: 4680}), announced.announcement(0, {})],
         ("gossip.node.announced.read",), words=(b"size", b"2147483648", b"-1", b"1e3"),
+    ),
+    Target(
+        "dht-answer", _answer_of_dht, _answers_of_dht,
+        ("gossip.wide.kad.read_message", "gossip.wide.kad.read_providers", "gossip.wide.hints.read_hint",
+         "gossip.wide.protobuf.read_fields", "gossip.wide.protobuf.read_varint"),
+        words=(b"\x08\x03", b"\x4a\x00", b"\x42", b"\x0a\x26", b"\xff\xff\xff\xff\x0f"),
+    ),
+    Target(
+        "libp2p-address", _address, _addresses, ("gossip.wide.addresses.read_address",),
+        words=(b"\xa5\x03", b"\xa2\x02", b"\x36", b"\x04", b"\x06\x0f\xa1"),
     ),
     Target("mdns", _record, _records, ("gossip.transport.discovery.read_record",), words=(b"tag=", b"key=", b"id=")),
     Target(
