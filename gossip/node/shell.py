@@ -33,6 +33,7 @@ from gossip.node.ahead import Ahead
 from gossip.node.anchoring import anchor
 from gossip.node.attending import attended
 from gossip.node.calls import Calls
+from gossip.node.carrier import Wide, over_libp2p
 from gossip.node.checking import Checking
 from gossip.node.clock import Clock
 from gossip.node.config import NodeConfig
@@ -51,7 +52,7 @@ from gossip.node.shed import compact
 from gossip.node.timers import Timers
 from gossip.node.visitors import Visitors
 from gossip.node.waking import Place, watch
-from gossip.node.wide import Abroad, Wide, over_libp2p
+from gossip.node.wide import Abroad
 from gossip.node.writer import RENDEZVOUS, Writer
 from gossip.node.written import Written
 from gossip.peer.book import restore
@@ -71,6 +72,7 @@ from ledger.store import SignedMark, Store
 
 if TYPE_CHECKING:
     from gossip.wide.config import WideConfig
+    from gossip.wide.wide import Listener
 
 EVENTS_BOUND: Final = 1024  # waiting events; whoever would add one more waits
 ADMIN_PRUNES: Final = (
@@ -333,7 +335,7 @@ class Node:
         """What trains here. A hostile node has another (tests/attack/node.py)."""
         return Learning(self._config, own, tasks, self._post, self._tell, self._power.cores, self._begun)
 
-    def _road(self, key: PrivateKey, config: WideConfig, listener: Abroad) -> Wide:
+    def _road(self, key: PrivateKey, config: WideConfig, listener: Listener) -> Wide:
         """What goes beyond the network. In tests a dictionary does (tests/wide/roads.py)."""
         return over_libp2p(key, config, listener)
 

@@ -21,27 +21,22 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
 from gossip.events import Event, Found, NewRendezvous
 from gossip.invites import Beyond
 from gossip.node import announced
+from gossip.node.carrier import Links, Machine, Open, Wide, in_words, not_there
 from gossip.node.config import NodeConfig
 from gossip.node.door import Door
 from gossip.node.hearsay import Hearsay
 from gossip.node.namespaces import SECRET_BYTES, Secrets
-from gossip.peer_ids import peer_id_of
-from gossip.transport.road import Road, Stream, place_by_road
-from gossip.transport.signalling import Unheard
+from gossip.transport.road import Stream, place_by_road
 from ledger.entry import PeerId
 from ledger.errors import GossipError, LinkError, LocalError
 from ledger.keys import PrivateKey
 from ledger.replica import Replica
 from ledger.store import PutMeta, Store
-
-if TYPE_CHECKING:
-    from gossip.wide.config import WideConfig
-    from gossip.wire.frames import Rendezvous
 
 LOOK_EVERY_S: Final = 1.0  # at what changes by itself: an invite that was made, or is over
 PACE_S: Final = 0.2  # between two looks, however much comes in
@@ -59,43 +54,6 @@ MAX_TEXT_CHARS: Final = 300
 SECRETS: Final = "wide"  # the key in the store: node/namespaces.py
 
 
-class Wide(Road, Protocol):
-    """What carries it (gossip/wide/wide.py), or stands for it in a test."""
-
-    async def start(self) -> None: ...
-    async def close(self) -> None: ...
-    def allow(self, members: frozenset[bytes], strangers: bool) -> None: ...
-    def meet(self, namespaces: tuple[bytes, ...], publish: int) -> None: ...
-    def announce(self, data: bytes) -> None: ...
-    def report(self) -> dict[str, Any]: ...
-
-
-class Machine(Protocol):
-    """What is asked of the peer."""
-
-    @property
-    def rendezvous(self) -> Rendezvous | None: ...
-    @property
-    def wants_rendezvous(self) -> bool: ...
-
-
-class Links(Protocol):
-    """What is asked of the transport."""
-
-    async def answer_offer(self, key: bytes, offer: bytes) -> bytes | None: ...
-    def answer_stream(self, stream: Stream) -> None: ...
-
-
-Open = Callable[[PrivateKey, "WideConfig", "Abroad"], Wide]
-
-
-def over_libp2p(key: PrivateKey, config: WideConfig, listener: Abroad) -> Wide:
-    """The real one. Imported here, so that who does not go beyond its network does not even read its files."""
-    from gossip.wide.wide import Wide as Libp2p
-
-    return Libp2p(key, config, listener)
-
-
 class Abroad:
     """One node's. It is a Road that waits for its host, and the Listener of what comes in.
 
@@ -106,7 +64,7 @@ class Abroad:
         self, config: NodeConfig, own: PeerId, replica: Replica, door: Door, store: Store, *, host: str,
         key: Callable[[], PrivateKey], linked: Callable[[], Collection[str]], transport: Links, machine: Machine,
         post: Callable[[Event], Coroutine[Any, Any, None]], post_soon: Callable[[Event], None],
-        tell: Callable[..., None], today: Callable[[], float], open_: Open = over_libp2p,
+        tell: Callable[..., None], today: Callable[[], float], open_: Open,
     ) -> None:  # fmt: skip
         self._config, self._own, self._replica, self._door, self._store = config, own, replica, door, store
         self._key, self._linked, self._transport, self._machine = key, linked, transport, machine
@@ -317,14 +275,14 @@ class Abroad:
         try:
             return await (await self._host_of(key)).exchange(key, offer)
         except LinkError as error:
-            raise _in_words(key, error) from error
+            raise in_words(key, error) from error
 
     async def open(self, key: bytes) -> Stream:
         """As Road has it."""
         try:
             return await (await self._host_of(key)).open(key)
         except LinkError as error:
-            raise _in_words(key, error) from error
+            raise in_words(key, error) from error
 
     async def _host_of(self, key: bytes) -> Wide:
         """The host, as soon as it is there: whoever starts first waits for it."""
@@ -372,23 +330,10 @@ class Abroad:
             return None
         if self._wide is not None:
             return {**self._wide.report(), "unread": self._hearsay.unread, "text": ""}
-        state = "off" if self._refused else "starting"
-        return {
-            "peer_id": peer_id_of(self._key().public), "state": state, "text": self._refused,
-            "bootstrap": [{"address": one, "connected": False, "text": ""} for one in self.bootstrap],
-            "relays": [{"address": one, "reserved": False, "until": None, "text": ""} for one in self.relays],
-            "found": 0, "connected": 0, "announced": 0, "heard": 0, "bytes_sent": 0, "bytes_received": 0,
-            "unread": self._hearsay.unread,
-        }  # fmt: skip
+        nowhere = not_there(self._key().public, self.bootstrap, self.relays, self._refused)
+        return {**nowhere, "unread": self._hearsay.unread, "text": self._refused}
 
 
 def _joined(own: tuple[str, ...], invited: tuple[str, ...]) -> tuple[str, ...]:
     """What the user named, then what the invite did; each once."""
     return tuple(dict.fromkeys((*own, *invited)))
-
-
-def _in_words(key: bytes, error: LinkError) -> LinkError:
-    """The same for a person, who reads it without knowing that a road was taken."""
-    kind = Unheard if isinstance(error, Unheard) else LinkError
-    why = f"{error.what} ({error.why})" if error.why else error.what
-    return kind(f"{peer_id_of(key)} could not be reached over libp2p", why=why, next_step=error.next_step)

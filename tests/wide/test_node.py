@@ -16,8 +16,8 @@ import pytest
 
 from gossip import Node, NodeConfig
 from gossip.node import wide
+from gossip.node.carrier import Wide
 from gossip.node.namespaces import namespace_of
-from gossip.node.wide import Abroad, Wide
 from gossip.peer_ids import peer_id_of
 from gossip.setup import create_swarm, enrol
 from gossip.training.spec import FILTERLIST
@@ -25,6 +25,7 @@ from gossip.transport import discovery, webrtc
 from gossip.transport.road import key_by_road, place_by_road
 from gossip.transport.tickets import Ticket
 from gossip.wide.config import WideConfig
+from gossip.wide.wide import Listener
 from ledger.errors import LinkError
 from ledger.keys import PrivateKey
 from tests.node.test_inviting import Running, running
@@ -58,7 +59,7 @@ class Far(Running):
         super().__init__(config)
 
         class Roaded(Node):
-            def _road(self, key: PrivateKey, config: WideConfig, listener: Abroad) -> Wide:
+            def _road(self, key: PrivateKey, config: WideConfig, listener: Listener) -> Wide:
                 return roads.open(key, config, listener)
 
         self.node = Roaded(config, self._hear)
