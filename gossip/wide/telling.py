@@ -96,7 +96,7 @@ class Telling:
         """`candidates`: members that may be connected to by `reach`, which raises if one cannot be."""
         self._host, self._heard = host, heard
         self._me: bytes = key_of(str(host.get_id()))
-        self._is_member = lambda key: key == self._me or is_member(key)
+        self._is_member: Callable[[bytes], bool] = lambda key: key == self._me or is_member(key)
         self._candidates, self._reach = candidates, reach
         self._luck = luck if luck is not None else random.Random()
         self._inbox, self._outbox = Inbox(self._is_member), Outbox()
