@@ -32,6 +32,7 @@ LONG_S: Final = 30.0  # of silence at a door; then the likely cause is said
 LIKELY: Final = (
     "the invite was probably used by another, or is over; ask for a new one, or give this attempt up with: gossip leave"
 )
+FAR_S: Final = 20.0  # an address on another network leads nowhere, and that is no trouble if another way does
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 GUESTS_WAITING: Final = 16  # for their words, a tenth of a second each; an open door has room for 8
 
@@ -54,8 +55,10 @@ class Calls:
     def __init__(
         self, transport: WebRTCTransport, pool: LinkPool, door: Door, ticket: Ticket | None, *,
         tasks: asyncio.TaskGroup, post: Callable[[DialFailed], Coroutine[Any, Any, None]],
-        is_member: Callable[[], bool], tell: Callable[..., None], now: Callable[[], float],
+        is_member: Callable[[], bool], tell: Callable[..., None], now: Callable[[], float], far: bool = False,
     ) -> None:  # fmt: skip
+        """`far`: who let us come may be on another network, and is looked for beyond this one, too."""
+        self._far = far
         self._transport, self._pool, self._door, self._ticket = transport, pool, door, ticket
         self._tasks, self._post, self._is_member, self._tell, self._now = tasks, post, is_member, tell, now
         self._told_at, self._since = 0.0, now()
@@ -114,7 +117,7 @@ class Calls:
         """A joiner that has heard of nobody for a while is told what to try."""
         if not self._is_member() and self._told_at <= 0 and not self._pool.rows():
             self._tell_waiting(
-                f"nobody of this swarm was found on {where}: "
+                f"nobody of this swarm was found on {where}{' or over libp2p' if self._far else ''}: "
                 "check that the inviting peer runs on the same network, or name it with --address HOST:PORT"
             )
 
@@ -125,8 +128,9 @@ class Calls:
         try:
             link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
         except (LinkError, RemoteError) as error:
-            if ticket is not None:
-                is_long = isinstance(error, Unheard) and self._now() >= self._since + LONG_S
+            waits_s = self._now() - self._since
+            if ticket is not None and (not self._far or not effect.port or waits_s >= FAR_S):
+                is_long = isinstance(error, Unheard) and waits_s >= LONG_S
                 self._tell_waiting(f"{error.what}: {LIKELY}" if is_long else str(error))
             self._pool.dials.failed(effect.host, effect.port, str(error), effect.key)
             await self._post(DialFailed(effect.host, effect.port, effect.key, str(error)))

@@ -1,6 +1,7 @@
 """What is said of members beyond the network, and what of it the machine is told: that one may be there.
 
     found(key)          the door knows it --paced--> Found        it does not: kept in mind, it may become a member
+                        it is linked: kept in mind, the link may end
     heard(key, data)    a member's digest is another than ours, and there is no link to it --> as if it was found
 
 All of it is hints, by anybody: a DHT is full of strangers. So a word about who is no member moves nothing, of such
@@ -23,6 +24,7 @@ from gossip.transport.road import place_by_road
 from ledger.errors import RemoteError
 
 MAX_PROMISED: Final = 64  # keys that the door knows by a promise alone
+MAX_MET: Final = 4_096  # of those whom the door knows
 
 
 class Hearsay:
@@ -36,6 +38,7 @@ class Hearsay:
         self._door, self._knows, self._linked, self._pass_on = door, knows, linked, pass_on
         self._hints = Hints(knows, random.Random(), clock)
         self._strangers: dict[bytes, None] = {}
+        self._met: dict[bytes, None] = {}  # members who were found while there was a link to them
         self._members: frozenset[bytes] = frozenset()
         self.own = b""  # the key that this node goes by
         self.digest = ""  # of what is held here
@@ -50,6 +53,10 @@ class Hearsay:
         for key in [key for key in self._strangers if self._knows(key)]:
             del self._strangers[key]
             self.found(key)
+        online = self._linked() if self._met else ()
+        for key in [key for key in self._met if key.hex() not in online]:
+            del self._met[key]
+            self.found(key)
 
     def found(self, key: bytes) -> None:
         """Somebody is said to be there."""
@@ -63,6 +70,10 @@ class Hearsay:
                 return
         elif key not in self._members and len(self.promised) < MAX_PROMISED:
             self.promised[key] = None  # its owner changed keys when nobody heard it
+        if key.hex() in self._linked():  # a second link would take the place of the one that is there, and be no better
+            if len(self._met) < MAX_MET:
+                self._met[key] = None
+            return
         place = place_by_road(key)
         if self._hints.is_news(key, place):
             self._pass_on(Found(*place, key))
@@ -76,5 +87,5 @@ class Hearsay:
         except RemoteError:
             self.unread += 1
             return
-        if said.digest != self.digest and key.hex() not in self._linked():
+        if said.digest != self.digest:
             self.found(key)

@@ -259,7 +259,7 @@ class Node:
         )  # fmt: skip
         self._calls = Calls(
             self._transport, self._pool, self._door, config.ticket, tasks=tasks, post=self._post, now=self._now,
-            is_member=self._has_entered, tell=self._tell,
+            is_member=self._has_entered, tell=self._tell, far=self._abroad.is_used,
         )  # fmt: skip
         self._backend = self._transport.backend
         port = self._port = await listen(self._transport, addresses[0], config.port, invited)

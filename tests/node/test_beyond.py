@@ -348,6 +348,40 @@ async def test_a_member_that_holds_something_else_is_dialled_unless_it_is_linked
         assert anna.found() == [BERTA.public]
 
 
+async def test_who_is_found_while_it_is_linked_is_dialled_when_the_link_is_gone(
+    anna: Anna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide, "AGAIN_S", 0.1)
+    anna.people.say("bb" * 32, BERTA.public)
+    anna.links.online = {BERTA.public.hex()}
+    async with running(anna):
+        await soon(lambda: anna.host.members)
+        anna.abroad.found(BERTA.public)
+        anna.abroad.heard(BERTA.public, announcement(7, {"bb" * 32: 7}))
+        await soon(lambda: anna.host.said)
+        assert anna.found() == []
+        anna.links.online = set()
+        await soon(lambda: anna.found() == [BERTA.public])
+
+
+class Stuck(Carried):
+    """What does not end."""
+
+    async def close(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_what_does_not_end_holds_the_node_up_for_a_moment_only(
+    anna: Anna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wide.CLOSE_S <= 2.0
+    monkeypatch.setattr(wide, "CLOSE_S", 0.05)
+    anna.open = lambda key, config, listener: Stuck(anna.roads, key, config, listener)  # type: ignore[method-assign]
+    anna.abroad = anna.make()
+    async with running(anna):
+        await soon(lambda: anna.host.said)
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff" * 512, b"x" * 100_000])
 async def test_what_is_no_announcement_is_counted_and_that_is_all(anna: Anna, data: bytes) -> None:
     anna.people.say("bb" * 32, BERTA.public)

@@ -131,6 +131,7 @@ async def test_three_meet_by_one_invite_and_one_that_is_put_out_finds_them_no_mo
             assert {link["backend"] for link in berta.status["links"]} == {"aiortc"}
             assert all((to, by) in roads.offers or (by, to) in roads.offers
                        for by, to in [(anna.key, berta.key), (berta.key, cleo.key)])  # fmt: skip
+            assert not [note for node in (berta, cleo) for note in node.notes if note.kind == "trouble"], "an address"
             assert (await berta.told("wide"))["peer_id"] == peer_id_of(berta.key)
             meeting = namespace_of(ticket.rendezvous)
             hosts = [roads.hosts[node.key] for node in (anna, berta, cleo)]
