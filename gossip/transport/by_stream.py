@@ -97,7 +97,8 @@ class StreamDoor:
         for task in self._tasks:
             task.cancel()
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)  # what is to be done at their end is done in a later turn of the loop
 
     def _ended(self, stream: Stream, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
