@@ -17,9 +17,12 @@ from tests.wide.conftest import NO_LIBP2P
 pytest.importorskip("libp2p", reason=NO_LIBP2P)
 
 import trio
+from libp2p.identity.identify.identify import ID as IDENTIFY
+from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.stream_muxer.exceptions import MuxedStreamError
+from libp2p.utils.varint import read_length_prefixed_protobuf
 from multiaddr import Multiaddr
 
 import gossip.wide.bridge as bridge
@@ -187,3 +190,30 @@ async def test_members_that_are_connected_hear_announcements_and_the_newest_wins
             await until(lambda: (one.key, b"third") in two.kept.announcements, "the newest is heard")
             assert two.report()["heard"] >= 2
             await until(lambda: one.report()["announced"] >= 2, "it is counted")
+
+
+async def test_a_bootstrap_learns_no_protocol_of_ours_and_no_version() -> None:
+    with Bare() as plain:
+        async with wide(WideConfig((plain.address,), (), "127.0.0.1")) as node:
+            await until(lambda: node.report()["state"] == "ready", "it is connected")
+            me = ID.from_string(peer_id_of(node.key))
+
+            async def ask() -> Any:
+                while not plain.host.get_network().get_connections(me):  # its side of it is a moment later
+                    await trio.sleep(0.01)
+                stream = await plain.host.new_stream(me, [IDENTIFY])
+                said = Identify()
+                said.ParseFromString(await read_length_prefixed_protobuf(stream, use_varint_format=True))
+                await stream.close()
+                return said
+
+            said = await plain.do(ask)
+            assert said.agent_version == "libp2p"
+            assert said.protocols
+            assert not [each for each in said.protocols if each.startswith(("/gossip", "/meshsub", "/floodsub"))]
+            node.allow(frozenset({plain.key}), strangers=False)
+            await until(lambda: node.report()["connected"] == 1, "it is a member now")
+            assert LINK_PROTOCOL in (await plain.do(ask)).protocols
+            offered = node._engine._host.get_network().upgrader
+            assert list(offered.security_multistream.transports) == ["/noise"]
+            assert list(offered.muxer_multistream.transports) == ["/yamux/1.0.0"]
