@@ -51,7 +51,7 @@ def relay(
         int, typer.Option("--reservations", metavar="N", min=1, max=4096, help="Peers that may be reached through it.")
     ] = 128,
     circuits: Annotated[
-        int, typer.Option("--circuits", metavar="N", min=1, max=256, help="Circuits of one peer, at once.")
+        int, typer.Option("--circuits", metavar="N", min=1, max=100, help="Circuits of one peer, at once.")
     ] = 16,
     minutes: Annotated[
         int, typer.Option("--minutes", metavar="N", min=1, max=1440, help="How long one circuit may last.")

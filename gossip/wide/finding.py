@@ -86,7 +86,7 @@ class Finding:
         self._published: tuple[object, float] | None = None
         self._wake = trio.Event()
         self._soon = True
-        self.found_now = 0  # passed on in the last lookup
+        self.found_now = 0  # members in the last lookup: strangers may all be lies, and do not make us look less
         self.cost_bytes = 0  # of all questions and answers
         self.lookups = 0
 
@@ -101,6 +101,7 @@ class Finding:
         servers = tuple(list(peer_ids)[:MAX_SERVERS])
         if set(servers) - set(self._servers):
             self._resting = {each: rest for each, rest in self._resting.items() if each in self._servers}
+            self._published = None  # one that was away may have forgotten us
             self._hurry()
         self._servers = servers
 
@@ -116,6 +117,7 @@ class Finding:
         """Until cancelled. Errors of servers stay here."""
         tries, next_at = 0, 0.0
         while True:
+            self._wake = trio.Event()
             if self._soon:
                 self._soon, tries = False, 0
                 next_at = trio.current_time() + self._luck.uniform(0.5, 1.0) * FIRST_S
@@ -128,7 +130,6 @@ class Finding:
                     tries = 0 if self.found_now else tries + 1
                     wait = pause(tries - 1, self.found_now > 0, self.cost_bytes - before, self._luck)
                     next_at = trio.current_time() + wait
-            self._wake = self._wake if not self._wake.is_set() else trio.Event()
             with trio.move_on_after(max(0.05, min(LOOK_S, next_at - trio.current_time()))):
                 await self._wake.wait()
 
@@ -196,7 +197,7 @@ class Finding:
                 await self._visit(closest(key, closer, asked), ask, asked)
                 nursery.cancel_scope.cancel()
             self._pass_on(answers, told)
-        return len(told)
+        return sum(map(self._knows, told))
 
     def _pass_on(self, answers: list[list[Said]], told: set[bytes]) -> None:
         for said in mixed(answers, self._luck):

@@ -370,6 +370,11 @@ def test_an_address_that_comes_later_is_published_and_who_looks_up_alone_is_not_
                 assert looking.addresses[KEYS[0]] == told
                 assert there.found == []
                 assert node.counts().records == 1
+                finding.servers([])  # the relay went away, and comes back without its records
+                node.records.expire(1e9)
+                assert node.counts().records == 0
+                finding.servers([await meeting.reach(anna, address)])
+                await meeting.until(lambda: node.counts().records == 1)
                 nursery.cancel_scope.cancel()
 
     meeting.story(play)
@@ -462,6 +467,8 @@ def test_servers_that_a_server_names_are_asked_too_and_left_again(soon: None) ->
                 finding.servers([await meeting.reach(seeker, str(near.get_addrs()[0]))])
                 finding.meet((NAMESPACE,), 0)
                 await meeting.until(lambda: KEYS[5] in notes.found)
+                await meeting.until(lambda: finding.lookups > 1)
+                assert finding.found_now == 0, "a stranger found is no reason to look less often"
                 await meeting.until(lambda: node.counts().connections == 0)
                 nursery.cancel_scope.cancel()
 
