@@ -75,9 +75,13 @@ class LinkStream:
             self._readable.set()
             if self._poke(again=True):
                 try:
-                    await asyncio.wait_for(self._finished.wait(), FLUSH_S)
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._finished.wait()
                 except TimeoutError:
-                    self._bridge.wake(self._abort)
+                    pass
+                finally:  # also if nobody waits for it any longer
+                    if not self._finished.is_set():
+                        self._bridge.wake(self._abort)
             self._out.clear()
 
     def _poke(self, again: bool = False) -> bool:

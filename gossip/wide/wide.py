@@ -134,7 +134,8 @@ class Wide:
             assert self._bridge is not None
             engine.bridge = self._bridge
             self._engine = engine
-        await self._engine.life(ending)
+        if not self._closed:  # libp2p takes its seconds to be imported
+            await self._engine.life(ending)
 
     def _failed(self, error: BaseException, again_s: float) -> None:
         name = type(error).__name__
@@ -142,8 +143,8 @@ class Wide:
             error = error.exceptions[0]
             name = type(error).__name__
         why = f"{name}: {error}"[:200].replace("\n", " ")
-        self._state.stopped()
-        self._listener.tell(f"libp2p failed: {why}; it is started again in {again_s:.0f} s, and the LAN goes on")
+        next_ = f"it is started again in {again_s:.0f} s" if again_s != float("inf") else "start the node again"
+        self._listener.tell(f"libp2p failed: {why}; {next_}, and the LAN goes on")
 
 
 def check() -> None:

@@ -143,8 +143,10 @@ class Bare:
 class Community(Bare):
     """A relay and DHT server of ours (gossip relay), in a thread of its own."""
 
+    hop_limits = Limits()
+
     async def _run(self) -> None:
-        node = RelayNode(self.seed, "127.0.0.1", 0, [], Limits(), Places())
+        node = RelayNode(self.seed, "127.0.0.1", 0, [], self.hop_limits, Places())
         self._token = trio.lowlevel.current_trio_token()
         await node.open()
 

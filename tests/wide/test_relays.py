@@ -15,10 +15,12 @@ from tests.wide.conftest import NO_LIBP2P
 pytest.importorskip("libp2p", reason=NO_LIBP2P)
 
 from gossip.peer_ids import peer_id_of
+from gossip.wide import relays
 from gossip.wide.config import WideConfig
+from gossip.wide.hop import Limits
 from ledger.errors import LinkError
 from ledger.keys import PrivateKey
-from tests.wide.bare import FULL, ROOMY, Bare, until, wide
+from tests.wide.bare import FULL, ROOMY, Bare, Community, until, wide
 
 
 def relay_of(node: Any) -> dict[str, Any]:
@@ -97,3 +99,36 @@ async def test_what_answers_and_is_no_libp2p_is_told_as_that() -> None:
     async with server, wide(WideConfig((address,), (), "127.0.0.1")) as node:
         await until(lambda: node.kept.said, "people are told")
         assert "does not speak libp2p" in node.report()["bootstrap"][0]["text"]
+
+
+async def test_a_place_is_reserved_again_before_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relays, "SHORTEST_S", 0.2)
+    relay = Community()
+    relay.hop_limits = Limits(ttl_s=3)
+    with relay:
+        async with wide(WideConfig((), (relay.address,), "127.0.0.1")) as node:
+            first = await until(lambda: relay_of(node)["until"], "a place is reserved")
+
+            def renewed() -> bool:
+                assert relay_of(node)["reserved"]
+                return bool(relay_of(node)["until"] > first)
+
+            await until(renewed, "it is renewed")
+            assert node.kept.said == []
+
+
+async def test_a_member_is_reached_through_a_relay_that_only_it_was_told_of() -> None:
+    with Bare(limits=ROOMY) as relay, Bare() as plain:
+        async with (
+            wide(WideConfig((), (relay.address,), "127.0.0.1")) as one,
+            wide(WideConfig((plain.address,), (), "127.0.0.1")) as two,
+        ):
+            one.allow(frozenset({two.key}), strangers=False)
+            two.allow(frozenset({one.key}), strangers=False)
+            await until(lambda: relay_of(one)["reserved"] and two.report()["state"] == "ready", "both are there")
+            with pytest.raises(LinkError, match="no address of it is known"):
+                await two.exchange(one.key, b"an offer")
+            said = [relay.address + "/p2p-circuit", "/ip4/127.0.0.1/tcp/1"]  # as records in the DHT say
+            two._bridge.wake(lambda: two._engine._learned.learn(one.key, said))
+            assert await two.exchange(one.key, b"an offer") == b"answer to an offer"
+            assert two._engine._gate._carrying[relay.peer] == 1
