@@ -2,8 +2,13 @@
 
     letter   length u16le | JSON                    the two signed messages, first (by_stream.py)
     frame    channel u8 | length u16le | frame      then these, both ways, for ever (flow.py says what is in them)
+    beat     00 0000                                in between: still here
 
 "gossip" as one piece on ctl: 00 0b00 | 01 06000000 676f73736970.
+
+Why beats: a data channel's ICE asks every few seconds whether the far end is still there; TCP, through a router that
+has forgotten it, says nothing for a quarter of an hour. Who has been silent for BEAT_S says that it is there, and who
+was not heard of for SILENT_S is gone.
 
 Rules: a length is checked when its bytes have come, before anything is waited for or kept; a channel is 0 or 1. What
 breaks them ends the link with RemoteError, like a malformed frame on a data channel. Credits bound what is under way,
@@ -17,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from gossip.bucket import Bucket
 from gossip.transport.flow import MAX_FRAME_BYTES
 from gossip.transport.offers import MAX_BODY_BYTES
 from gossip.transport.rawpeer import LABELS, Ears
@@ -26,6 +32,10 @@ from ledger.errors import LinkError, RemoteError
 
 LENGTH_BYTES = 2
 HEADER_BYTES = 1 + LENGTH_BYTES
+BEAT = bytes(HEADER_BYTES)
+BEAT_S = 10.0
+SILENT_S = 35.0  # three beats, and time for a slow one; ICE's consent ends after 30
+BEATS_BURST, BEATS_PER_S = 32, 1.0  # a relay may hold some back and bring them at once; more is a flood
 
 
 def letter(body: bytes) -> bytes:
@@ -66,7 +76,8 @@ class Frames:
         self._held = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """(channel, frame) of all that are whole now. RemoteError: the rest of the stream means nothing."""
+        """(channel, frame) of all that are whole now; a beat is an empty one. RemoteError: the rest of the stream means
+        nothing."""
         held = self._held
         held += data
         frames, at = [], 0
@@ -74,7 +85,7 @@ class Frames:
             channel, size = held[at], int.from_bytes(held[at + 1 : at + HEADER_BYTES], "little")
             if channel >= len(LABELS):
                 raise RemoteError(f"a frame on channel {channel}", why="there are two, 0 and 1")
-            if not 1 <= size <= MAX_FRAME_BYTES:
+            if not (1 if channel else 0) <= size <= MAX_FRAME_BYTES:
                 raise RemoteError(f"a frame of {size} bytes", why=f"1 to {MAX_FRAME_BYTES} are allowed")
             end = at + HEADER_BYTES + size
             if len(held) < end:
@@ -94,15 +105,21 @@ class StreamPeer:
         self._stream = stream
         self._rest = rest
         self._frames = Frames()
+        self._heard_at = self._sent_at = now = asyncio.get_running_loop().time()
+        self._beats = Bucket.full(BEATS_BURST, BEATS_PER_S, now)
         self._reading: asyncio.Task[None] | None = None
+        self._beating: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
 
     def attach(self, ears: Ears) -> None:
-        self._reading = asyncio.get_running_loop().create_task(self._read(ears))
+        loop = asyncio.get_running_loop()
+        self._reading = loop.create_task(self._read(ears))
+        self._beating = loop.call_later(BEAT_S / 2, self._beat, ears)
 
     def send(self, channel: int, frame: bytes) -> None:
         if self._closing is not None:
             raise LinkError("the stream is closed")
+        self._sent_at = asyncio.get_running_loop().time()
         self._stream.send(bytes([channel]) + len(frame).to_bytes(LENGTH_BYTES, "little") + frame)
 
     async def close(self) -> None:
@@ -112,6 +129,8 @@ class StreamPeer:
 
     async def _close(self) -> None:
         # A task of its own, like a data channel's: a cancelled close must not leave the stream open.
+        if self._beating is not None:
+            self._beating.cancel()
         if self._reading is not None:
             self._reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -123,8 +142,12 @@ class StreamPeer:
         try:
             while True:
                 for channel, frame in self._frames.feed(data):
-                    ears.arrived(channel, frame)
+                    if frame:
+                        ears.arrived(channel, frame)
+                    elif not self._beats.take(1, self._heard_at):
+                        raise RemoteError("more beats than any peer sends")
                 data = await self._stream.receive()
+                self._heard_at = asyncio.get_running_loop().time()
                 if not data:
                     ears.gone("the far end ended the stream")
                     return
@@ -132,3 +155,19 @@ class StreamPeer:
             ears.broke(error)
         except LinkError as error:
             ears.gone(error.what)
+
+    def _beat(self, ears: Ears) -> None:
+        loop = asyncio.get_running_loop()
+        if self._closing is not None:
+            return
+        if loop.time() - self._heard_at > SILENT_S:
+            ears.gone(f"nothing came for {SILENT_S:.0f} s")
+            return
+        if loop.time() - self._sent_at >= BEAT_S:
+            self._sent_at = loop.time()
+            try:
+                self._stream.send(BEAT)
+            except LinkError as error:
+                ears.gone(error.what)
+                return
+        self._beating = loop.call_later(BEAT_S / 2, self._beat, ears)

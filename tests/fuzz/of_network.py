@@ -234,7 +234,8 @@ def _stream_frames(data: bytes) -> None:
     assert found == frames
     flows = Flow(), Flow()
     for channel, frame in frames:
-        flows[channel].arrived(frame)
+        if frame:  # else a beat
+            flows[channel].arrived(frame)
 
 
 def _signed_stream(data: bytes) -> None:

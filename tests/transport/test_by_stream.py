@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.limits import Limits
-from gossip.transport import by_stream, handshake
+from gossip.transport import by_stream, handshake, streamed
 from gossip.transport.bind import Meeting, Party
 from gossip.transport.by_stream import fingerprint_of, open_stream
+from gossip.transport.channels import ChannelLink
 from gossip.transport.flow import MAX_FRAME_BYTES
 from gossip.transport.handshake import Caller
 from gossip.transport.link import Link
@@ -36,7 +37,7 @@ from gossip.transport.offers import (
 )
 from gossip.transport.road import Road, Stream
 from gossip.transport.signalling import Unheard
-from gossip.transport.streamed import Frames, cut_letter, hear, letter
+from gossip.transport.streamed import BEAT, Frames, StreamPeer, cut_letter, hear, letter
 from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import LinkError, RemoteError
 from ledger.keys import PrivateKey
@@ -124,7 +125,7 @@ def test_however_a_stream_is_cut_the_same_frames_come_out(frames: list[tuple[int
 
 
 @pytest.mark.parametrize(
-    "head", [b"\x02\x01\x00", b"\xff\x01\x00", b"\x00\x00\x00", b"\x01" + (MAX_FRAME_BYTES + 1).to_bytes(2, "little")]
+    "head", [b"\x02\x01\x00", b"\xff\x01\x00", b"\x01\x00\x00", b"\x01" + (MAX_FRAME_BYTES + 1).to_bytes(2, "little")]
 )
 def test_a_malformed_head_of_a_frame_is_refused_before_anything_follows(head: bytes) -> None:
     reader = Frames()
@@ -373,7 +374,14 @@ async def test_an_answer_of_an_earlier_meeting_ends_the_dial() -> None:
 
 @pytest.mark.parametrize(
     "frames",
-    [b"\x07\x01\x00x", b"\x00\x00\x00", b"\x01\xff\xff", b"\x00\x02\x00\x09x", b"\x00\x05\x00\x02\x09\x00\x00\x00"],
+    [
+        b"\x07\x01\x00x",
+        BEAT * 1_000,
+        b"\x01\x00\x00",
+        b"\x01\xff\xff",
+        b"\x00\x02\x00\x09x",
+        b"\x00\x05\x00\x02\x09\x00\x00\x00",
+    ],
 )
 async def test_garbage_behind_the_answer_ends_the_link_for_the_liar_s_fault(frames: bytes) -> None:
     async def far(stream: MemoryStream) -> None:
@@ -431,6 +439,39 @@ async def test_somebody_in_the_middle_who_passes_everything_on_reaches_nobody() 
         with pytest.raises(Unheard):
             await dial(middle)
         assert berta.incoming.empty()
+
+
+# ------------------------------------------------------------------ still there
+
+
+async def test_who_has_nothing_to_say_says_that_it_is_there_and_a_link_takes_no_notice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streamed, "BEAT_S", 0.01)
+    ends = stream_pair(ANNA.public, BERTA.public)
+    here = ChannelLink(StreamPeer(ends[0]), key=BERTA.public, dialled=True)
+    async with asyncio.timeout(LIMIT_S):
+        beats = b""
+        while len(beats) < 5 * len(BEAT):
+            beats += await ends[1].receive()
+        assert beats.replace(BEAT, b"") == b""
+        ends[1].send(BEAT * 5 + b"\x00" + len(PIECE).to_bytes(2, "little") + PIECE + BEAT)
+        assert await here.receive() == b"gossip"
+        await ends[1].close()
+        await here.close()
+
+
+async def test_a_far_end_that_was_not_heard_of_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a router leaves it that has forgotten a connection: nothing ends, and nothing comes."""
+    monkeypatch.setattr(streamed, "BEAT_S", 0.01)
+    monkeypatch.setattr(streamed, "SILENT_S", 0.05)
+    ends = stream_pair(ANNA.public, BERTA.public)
+    here = ChannelLink(StreamPeer(ends[0]), key=BERTA.public, dialled=True)
+    async with asyncio.timeout(LIMIT_S):
+        with pytest.raises(LinkError, match="lost"):
+            await here.receive()
+        await here.close()
+    assert ends[0].is_closed
 
 
 # ------------------------------------------------------------------ the vector
