@@ -83,10 +83,11 @@ def deadline() -> float:
 
 
 @asynccontextmanager
-async def in_time(until: float, why: str, next_step: str = "") -> AsyncIterator[None]:
-    """LinkError when the time for a handshake is over."""
+async def in_time(until: float, why: str, next_step: str = "", *, within_s: float | None = None) -> AsyncIterator[None]:
+    """LinkError when the time is over, of a handshake or of what took `within_s`."""
     try:
         async with asyncio.timeout_at(until):
             yield
     except TimeoutError as error:
-        raise LinkError(f"no connection within {BIND_S:.0f} s", why=why, next_step=next_step) from error
+        within_s = BIND_S if within_s is None else within_s
+        raise LinkError(f"no connection within {within_s:.0f} s", why=why, next_step=next_step) from error

@@ -128,9 +128,11 @@ class WebRTCTransport:
                 next_step="name a libp2p node with --bootstrap or --relay",
             )
 
+        now = asyncio.get_running_loop().time
+
         async def ask(offer: bytes) -> bytes:
             try:
-                async with in_time(asyncio.get_running_loop().time() + ROAD_S, "its answer does not come by libp2p"):
+                async with in_time(now() + ROAD_S, "its answer does not come by libp2p", within_s=ROAD_S):
                     return await road.exchange(key, offer)
             except Unheard:
                 raise
@@ -140,7 +142,6 @@ class WebRTCTransport:
         async def bind(opened: Opened) -> None:
             await opened.bind("d", caller.key)
 
-        now = asyncio.get_running_loop().time
         if self._blocked.is_blocked(key, now()):
             try:
                 return await _bound(await open_stream(road, caller), caller.key)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gossip.limits import Limits
-from gossip.transport import handshake, racing
+from gossip.transport import handshake, racing, webrtc
 from gossip.transport.description import Description
 from gossip.transport.link import Link
 from gossip.transport.offers import Answer, Session, digest, open_offer, seal
@@ -353,6 +353,20 @@ async def test_a_flood_of_strangers_by_road_keeps_no_member_out() -> None:
         assert await berta.answer_offer(ANNA.public, signed(ANNA)) is not None
     finally:
         await berta.close()
+
+
+async def test_a_road_at_whose_end_nothing_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "ROAD_S", 0.1)
+
+    class Endless(MemoryRoad):
+        async def exchange(self, key: bytes, offer: bytes) -> bytes:
+            return await asyncio.Future[bytes]()
+
+    async with two() as (where, anna, _):
+        anna.road = Endless(where, ANNA.public)
+        with pytest.raises(LinkError, match="libp2p"):
+            await anna.dial(*TO_BERTA)
+        assert where.streams == []
 
 
 async def test_silence_by_road_is_told_from_a_peer_that_is_away() -> None:
