@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+import gossip.transport.aiortc_backend  # noqa: F401 (now: on a busy machine reading it takes longer than a handshake may)
 from gossip.transport.signalling import Unheard
 from gossip.transport.webrtc import WebRTCTransport
 from ledger.errors import LinkError
