@@ -150,6 +150,12 @@ class Telling:
             max_subscriptions_per_rpc=TOPICS, max_subscriptions_per_peer=TOPICS,
         )  # fmt: skip
         pubsub.members = self._is_peer_member
+        try:
+            await self._run(router, pubsub)
+        finally:
+            pubsub.seen_messages.stop()  # it has a thread of its own, which else would be there for ever
+
+    async def _run(self, router: Any, pubsub: Any) -> None:
         async with background_trio_service(router), background_trio_service(pubsub):
             await pubsub.wait_until_ready()
             self._pubsub = pubsub
