@@ -364,6 +364,23 @@ async def test_who_is_found_while_it_is_linked_is_dialled_when_the_link_is_gone(
         await soon(lambda: anna.found() == [BERTA.public])
 
 
+async def test_a_person_is_told_when_somebody_is_there_and_when_nobody_is_for_a_while(
+    anna: Anna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide, "ALONE_S", 0.1)
+
+    def states() -> list[str]:
+        return [fields["state"] for kind, fields in anna.notes if kind == "wide"]
+
+    async with running(anna):
+        await soon(states)
+        anna.host.state = "alone"
+        await soon(lambda: len(states()) > 1)
+        anna.host.state = "ready"
+        await soon(lambda: len(states()) > 2)
+    assert states() == ["ready", "alone", "ready"]
+
+
 class Stuck(Carried):
     """What does not end."""
 

@@ -91,6 +91,7 @@ class Carried:
         self.published = b""
         self.said: list[bytes] = []
         self.ends: list[End] = []
+        self.state = "ready"
 
     async def start(self) -> None:
         self.roads.hosts[self.key] = self
@@ -136,7 +137,7 @@ class Carried:
 
     def report(self) -> dict[str, Any]:
         return {
-            "peer_id": peer_id_of(self.key), "state": "ready",
+            "peer_id": peer_id_of(self.key), "state": self.state,
             "bootstrap": [{"address": one, "connected": True, "text": ""} for one in self.config.bootstrap],
             "relays": [{"address": one, "reserved": True, "until": None, "text": ""} for one in self.config.relays],
             "found": 0, "connected": 0, "announced": len(self.said), "heard": 0, "bytes_sent": 0, "bytes_received": 0,
