@@ -26,7 +26,7 @@ from gossip.transport.road import key_by_road, place_by_road
 from gossip.transport.tickets import Ticket
 from gossip.wide.config import WideConfig
 from gossip.wide.wide import Listener
-from ledger.errors import LinkError
+from ledger.errors import LinkError, LocalError
 from ledger.keys import PrivateKey
 from tests.node.test_inviting import Running, running
 from tests.wide.roads import Roads
@@ -207,6 +207,21 @@ async def test_a_dial_that_fails_is_told_as_what_it_was(tmp_path: Path, anna: Fa
             assert told["text"].startswith(f"{name} could not be reached")
             roads.cut = False
             await until(lambda: berta.links() == {"anna"}, "it is tried again")
+
+
+async def test_who_moved_is_there_anew_and_who_stopped_is_gone(anna: Far, roads: Roads) -> None:
+    async with running(anna):
+        await until(lambda: anna.key in roads.hosts and roads.hosts[anna.key].published, "anna is there")
+        before = roads.hosts[anna.key]
+        await anna.node._woke(0.0, ("127.0.0.1",))
+        await until(lambda: roads.hosts.get(anna.key) not in (None, before), "another host is in its place")
+        await until(lambda: roads.hosts[anna.key].published == before.published, "and is told the same")
+    assert roads.hosts == {}
+
+
+async def test_an_ice_server_that_is_none_stops_the_node_before_it_listens(tmp_path: Path, anna: Far) -> None:
+    with pytest.raises(LocalError, match="no ICE server"):
+        await Node(NodeConfig(directory=tmp_path / "anna", ice=("stun:nowhere",))).run()
 
 
 NOTHING_LOADED = """
