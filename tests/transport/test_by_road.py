@@ -12,8 +12,12 @@ import pytest
 
 from gossip.limits import Limits
 from gossip.transport import handshake, racing, webrtc
+from gossip.transport.bind import Meeting, Party
+from gossip.transport.channels import ChannelLink
 from gossip.transport.description import Description
+from gossip.transport.handshake import Opened
 from gossip.transport.link import Link
+from gossip.transport.memory import raw_pair
 from gossip.transport.offers import Answer, Session, digest, open_offer, seal
 from gossip.transport.racing import BLOCKED_S, KEYS_REMEMBERED, Blocked
 from gossip.transport.rawpeer import WebRTCPeer
@@ -262,6 +266,37 @@ async def test_a_dial_by_road_can_be_cancelled_at_any_moment(monkeypatch: pytest
             pass
         await both_ways(here, there)
         assert all(end.is_closed for end, _ in where.streams)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_of_two_that_open_in_the_same_moment_one_is_bound_and_the_other_closed(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data channel; unless its far end does not prove itself in time, then the stream."""
+    monkeypatch.setattr(racing, "STREAM_AFTER_S", 0.0)
+    open_now, answered, tried = asyncio.Event(), asyncio.Event(), list[Opened]()
+    answered.set()
+    carriers = [raw_pair()[0], raw_pair()[0]]
+    meeting = Meeting(SWARM, Party(ANNA.public, b"", b""), Party(BERTA.public, b"", b""))
+
+    async def opening(number: int) -> Opened:
+        if number:
+            open_now.set()
+        await open_now.wait()
+        raw = carriers[number]
+        return Opened(raw, ChannelLink(raw, key=BERTA.public, dialled=True), meeting, 0.0)
+
+    async def bind(opened: Opened) -> None:
+        tried.append(opened)
+        if fails and opened.raw is carriers[0]:
+            raise LinkError("says nothing")
+
+    async with asyncio.timeout(LIMIT_S):
+        bound = await racing.race(opening(0), answered, lambda: opening(1), bind)
+    assert bound.raw is carriers[int(fails)]
+    assert len(tried) == 1 + fails
+    assert [one._closed for one in carriers] == [fails, not fails]
+    await bound.link.close()
 
 
 # ------------------------------------------------------------------ whom, and by whom
