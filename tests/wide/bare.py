@@ -74,20 +74,16 @@ async def until(fact: Callable[[], Any], what: str) -> Any:
 
 @asynccontextmanager
 async def wide(config: WideConfig, key: PrivateKey | None = None) -> Any:
-    """A Wide that runs, and its listener; and afterwards no thread of it."""
+    """A Wide that runs, with its listener and key."""
     key = key if key is not None else PrivateKey.generate()
     listener = Kept()
     made = Wide(key, config, listener)
     made.kept, made.key = listener, key.public  # type: ignore[attr-defined]
-    before = set(threading.enumerate())
     await made.start()
     try:
         yield made
     finally:
         await made.close()
-    kept = ("trio", "asyncio_")  # threads that both keep for a while, for whatever is asked of them next
-    left = [each.name for each in set(threading.enumerate()) - before if not each.name.lower().startswith(kept)]
-    assert left == []
 
 
 class Bare:

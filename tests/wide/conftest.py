@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -14,6 +15,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """One line of its own, as a skipped room is easily taken for a tested one."""
     if find_spec("libp2p") is None:
         terminalreporter.section("libp2p is missing: tests/wide ran only in part", yellow=True)
+
+
+@pytest.fixture
+def no_thread_left() -> Iterator[None]:
+    """Of all that a test began, libp2p's own threads included."""
+    before = set(threading.enumerate())
+    yield
+    kept = ("trio", "asyncio_")  # what both keep for a while, for whatever is asked of them next
+    left = [each.name for each in set(threading.enumerate()) - before if not each.name.lower().startswith(kept)]
+    assert left == []
 
 
 @pytest.fixture

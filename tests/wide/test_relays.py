@@ -22,6 +22,8 @@ from ledger.errors import LinkError
 from ledger.keys import PrivateKey
 from tests.wide.bare import FULL, ROOMY, Bare, Community, until, wide
 
+pytestmark = pytest.mark.usefixtures("no_thread_left")
+
 
 def relay_of(node: Any) -> dict[str, Any]:
     told: dict[str, Any] = node.report()["relays"][0]

@@ -28,6 +28,8 @@ from ledger.errors import LinkError
 from ledger.keys import PrivateKey
 from tests.wide.bare import DEADLINE_S, ROOMY, Bare, until, wide
 
+pytestmark = pytest.mark.usefixtures("no_thread_left")
+
 
 def know_each_other(*nodes: Wide) -> None:
     for node in nodes:

@@ -35,6 +35,8 @@ from ledger.keys import PrivateKey
 from tests.wide.bare import DEADLINE_S, Bare, Community, until, wide
 from tests.wide.test_streams import know_each_other, neighbours
 
+pytestmark = pytest.mark.usefixtures("no_thread_left")
+
 
 async def test_two_who_know_a_namespace_and_a_relay_find_one_another_and_talk() -> None:
     with Community() as relay:
