@@ -37,6 +37,7 @@ DEGREE_HIGH: Final = 8
 HEARTBEAT_S: Final = 15  # the mesh is mended so often; messages do not wait for it
 TEND_S: Final = 2.0  # between two looks at who is connected, and who is a member
 AGAIN_S: Final = (30.0, 600.0)  # after a member could not be reached, doubling
+MEND_S: Final = (4.0, 60.0)  # from one try to open a stream that was reset to the next, doubling
 RPC_BYTES: Final = 32 * 1024  # one packet of control and messages
 TOPICS: Final = 2  # of one member, while it changes from one to the next; no others are refused, for we may follow
 OUT: Final = -1_000.0
@@ -56,6 +57,7 @@ class _Pubsub(Pubsub):  # type: ignore[misc]
     """Among members only; and no message ends it."""
 
     members: Callable[[Any], bool]
+    inbound: set[Any]
 
     async def _handle_new_peer_with_retry(self, peer_id: Any, timeout: float | None = None) -> None:  # noqa: ASYNC109
         if self.members(peer_id):
@@ -65,11 +67,14 @@ class _Pubsub(Pubsub):  # type: ignore[misc]
         if not self.members(stream.muxed_conn.peer_id):
             await stream.reset()
             return
+        self.inbound.add(stream)
         try:
             await super().stream_handler(stream)
         except Exception as error:  # of what a member sent: its stream ends
             _log.debug("a member's announcements: %s", error)
             await stream.reset()
+        finally:
+            self.inbound.discard(stream)
 
     async def push_msg(self, msg_forwarder: Any, msg: Any) -> None:
         if not self.members(msg_forwarder):
@@ -103,6 +108,7 @@ class Telling:
         self._namespace: bytes | None = None
         self._wake = trio.Event()
         self._resting: dict[bytes, tuple[float, float]] = {}
+        self._refused: dict[Any, tuple[float, float]] = {}  # until when, and for how long
         self._pubsub: Any = None
         self.announced = self.taken = 0
 
@@ -149,20 +155,25 @@ class Telling:
             self._host, router, strict_signing=True, max_inbound_rpc_size=RPC_BYTES,
             max_subscriptions_per_rpc=TOPICS, max_subscriptions_per_peer=TOPICS,
         )  # fmt: skip
-        pubsub.members = self._is_peer_member
+        pubsub.members, pubsub.inbound = self._is_peer_member, set()
         try:
             await self._run(router, pubsub)
         finally:
             pubsub.seen_messages.stop()  # it has a thread of its own, which else would be there for ever
 
     async def _run(self, router: Any, pubsub: Any) -> None:
-        async with background_trio_service(router), background_trio_service(pubsub):
-            await pubsub.wait_until_ready()
-            self._pubsub = pubsub
-            self._outbox.again()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._tend, pubsub, router)
-                await self._talk(pubsub, nursery)
+        try:
+            async with background_trio_service(router), background_trio_service(pubsub):
+                await pubsub.wait_until_ready()
+                self._pubsub = pubsub
+                self._outbox.again()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._tend, pubsub, router)
+                    await self._talk(pubsub, nursery)
+        finally:  # the library leaves them to a reader that is gone
+            with trio.CancelScope(deadline=trio.current_time() + 1.0, shield=True):
+                for stream in list(pubsub.inbound):
+                    await stream.reset()
 
     def _scores(self) -> ScoreParams:
         return ScoreParams(
@@ -232,11 +243,25 @@ class Telling:
                     stream = pubsub.peers[peer]
                     pubsub._handle_dead_peer(peer)
                     await stream.reset()
+                self._mend(pubsub)
                 for peer in self._host.get_connected_peers():
                     if peer not in pubsub.peers and self._is_peer_member(peer):
                         pubsub._schedule_peer_stream_retry(peer)
                 self._choose(pubsub, nursery)
                 await trio.sleep(TEND_S)
+
+    def _mend(self, pubsub: Any) -> None:
+        """Open anew what the far end has reset: it may have known us for a member later than we knew it."""
+        now = trio.current_time()
+        for peer, stream in list(pubsub.peers.items()):
+            if getattr(stream.muxed_stream, "reset_received", False):
+                until, wait = self._refused.get(peer, (0.0, MEND_S[0] / 2))
+                if now >= until:
+                    wait = min(2 * wait, MEND_S[1])
+                    self._refused[peer] = (now + wait, wait)
+                    pubsub._handle_dead_peer(peer)
+        here = set(self._host.get_connected_peers())
+        self._refused = {peer: rest for peer, rest in self._refused.items() if peer in here}
 
     def _choose(self, pubsub: Any, nursery: trio.Nursery) -> None:
         if self._reach is None or self._namespace is None:
