@@ -17,7 +17,7 @@ from tests.net.lan import require_taps
 from tests.wide.nat import TwoNats, two_nats
 from tests.wide.outsiders import outsider, stun_command
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("nat")]
 
 LONG_S = 60.0  # for what comes about, and does in less than a second on a quiet machine
 SHORT_S = 4.0  # for what does not

@@ -19,7 +19,7 @@ from tests.net.lan import inside, require_taps
 from tests.wide.nat import HOMES, TwoNats, two_nats
 from tests.wide.outsiders import js_command, outsider, stun_command
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-two")]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("nat")]
 
 LONG_S = 60.0  # for what comes; waited for in full only if the kit is wrong
 PORT = 4000
