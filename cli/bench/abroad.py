@@ -45,10 +45,11 @@ MODEL: Final = {
 
 
 class Swarm:
-    """One. `relay`: the multiaddress that all are told of, and all that they meet by; "": they are on one network."""
+    """One. `relay`: the multiaddress that all are told of, and if they are apart, all that they meet by; "": one
+    network for all."""
 
-    def __init__(self, place: Path, children: Children, relay: str = "") -> None:
-        self.place, self.relay = place, relay
+    def __init__(self, place: Path, children: Children, relay: str = "", *, is_apart: bool = True) -> None:
+        self.place, self.relay, self._is_apart = place, relay, is_apart and bool(relay)
         self._children = children
         self.peers: list[Runner] = []
         self.kept_at = 0.0  # when the founder's place at its relay was seen
@@ -117,7 +118,7 @@ class Swarm:
         return ["--bootstrap", self.relay, "--relay", self.relay] if self.relay else []
 
     def _start(self, folder: Path, words: Sequence[str], flags: Sequence[str]) -> Runner:
-        module = "cli.bench.elsewhere" if self.relay else "cli"
+        module = "cli.bench.elsewhere" if self._is_apart else "cli"
         begun = time.time()
         command = [sys.executable, "-P", *flags, "-m", module, *words]
         child = self._children.start(folder.name, command, self.place / f"{folder.name}.log", home=self.place / HOME)

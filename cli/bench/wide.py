@@ -93,7 +93,7 @@ def _node(place: Path, address: str, times: int) -> Iterator[Figure]:
 def _alone(place: Path, address: str) -> Alone:
     """A node that nobody joins, for some seconds."""
     with Children() as children:
-        swarm = Swarm(place, children, address)
+        swarm = Swarm(place, children, address, is_apart=False)
         own = swarm.found()
         ready = first(own, "ready")
         assert ready is not None
