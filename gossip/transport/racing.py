@@ -1,7 +1,7 @@
 """A data channel or a stream: which of the two ways to one peer becomes its link.
 
     the channel opens in time                       --> bind it
-    STREAM_AFTER_S after its answer, or it fails    --> open a stream, too; whichever is open first is bound
+    patience_s after its answer, or it fails        --> open a stream, too; whichever is open first is bound
     no channel to that key came about lately        --> the stream at once; a channel only if there is none
 
 A data channel is the better link: it goes straight from one to the other, and takes nothing of a relay's. So it has the
@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 from gossip.transport.handshake import Opened
 from ledger.errors import LinkError
 
 STREAM_AFTER_S = 2.0  # a channel on a free machine is open after 0.1 s; through TURN and a busy one after a second
+STREAM_SOON_S = 0.5  # where next to nothing speaks for a channel: only a route between the two private networks
 BLOCKED_S: Final = 600.0
 KEYS_REMEMBERED: Final = 4_096
 
@@ -56,8 +58,17 @@ class Blocked:
         return self._until.get(key, 0.0) > now
 
 
-async def race(channel: Opening, answered: asyncio.Event, stream: Callable[[], Opening], bind: Bind) -> Opened:
-    """The one that is bound; the other is closed. `answered` is set when the channel has its answer.
+def patience_s(theirs: Iterable[str], ours: Iterable[str], *, has_servers: bool) -> float:
+    """How long a channel has the first word, by both sides' addresses. Without a server of ours no hole is punched to
+    us; if then no address of theirs is in a network of ours, or public, what we send is most likely lost."""
+    near = [IPv4Network(f"{each}/24", strict=False) for each in ours]
+    remote = [IPv4Address(each) for each in theirs]
+    is_likely = has_servers or any(not one.is_private or any(one in network for network in near) for one in remote)
+    return STREAM_AFTER_S if is_likely else STREAM_SOON_S
+
+
+async def race(channel: Opening, answered: asyncio.Future[float], stream: Callable[[], Opening], bind: Bind) -> Opened:
+    """The one that is bound; the other is closed. `answered` comes with the channel's answer: how long to wait then.
 
     LinkError: neither came about (the channel's reason). RemoteError: the peer is there, and dishonest.
     """
@@ -100,9 +111,8 @@ async def race(channel: Opening, answered: asyncio.Event, stream: Callable[[], O
             raise
 
 
-async def _wait(answered: asyncio.Event) -> None:
-    await answered.wait()
-    await asyncio.sleep(STREAM_AFTER_S)
+async def _wait(answered: asyncio.Future[float]) -> None:
+    await asyncio.sleep(await answered)
 
 
 async def _end(openings: list[asyncio.Future[Any]], bound: Opened | None) -> None:

@@ -32,7 +32,7 @@ from gossip.transport.handshake import Caller, Opened, deadline, in_time
 from gossip.transport.ice import IceServer
 from gossip.transport.link import Link
 from gossip.transport.offers import Answer, Offer, Session, digest, open_answer, open_offer, seal
-from gossip.transport.racing import Blocked, OutOfReach, race
+from gossip.transport.racing import Blocked, OutOfReach, patience_s, race
 from gossip.transport.rawpeer import WebRTCPeer
 from gossip.transport.road import Road, Stream, key_by_road
 from gossip.transport.signalling import SIGNALLING_S, Hatch, SignallingServer, Unheard, exchange
@@ -115,7 +115,9 @@ class WebRTCTransport:
         self._require_trust(caller.expected, ticket)
         if by_road is not None:
             return await self._dial_by_road(caller, by_road)
-        opened = await self._open_channel(caller, lambda offer: exchange(host, port, offer), asyncio.Event())
+        opened = await self._open_channel(
+            caller, lambda offer: exchange(host, port, offer), asyncio.get_running_loop().create_future()
+        )
         link = await _bound(opened, caller.key)
         self._blocked.forget(link.key)
         return link
@@ -149,7 +151,7 @@ class WebRTCTransport:
                 raise
             except LinkError:
                 self._blocked.forget(key)
-        answered = asyncio.Event()
+        answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         channel = self._open_channel(caller, ask, answered)
         opened = await race(channel, answered, lambda: open_stream(road, caller), bind)
         if opened.raw.backend == StreamPeer.backend:
@@ -158,8 +160,9 @@ class WebRTCTransport:
             self._blocked.forget(key)
         return opened.link
 
-    async def _open_channel(self, caller: Caller, ask: Ask, answered: asyncio.Event) -> Opened:
-        """A data channel to whoever answers our offer; `answered` is set when only UDP is still to come."""
+    async def _open_channel(self, caller: Caller, ask: Ask, answered: asyncio.Future[float]) -> Opened:
+        """A data channel to whoever answers our offer; `answered` is set when only UDP is still to come, to how long it
+        is worth to wait for that alone."""
         raw = self._peer()
         try:
             mine = await raw.offer()
@@ -170,8 +173,11 @@ class WebRTCTransport:
             self._require_trust(theirs, caller.ticket)
             until, link = deadline(), ChannelLink(raw, key=theirs, dialled=True)
             try:
-                await raw.accept(reachable(remote, self._addresses))
-                answered.set()
+                near = reachable(remote, self._addresses)
+                await raw.accept(near)
+                theirs_at = [host for host, _ in near.candidates]
+                if not answered.done():  # nobody waits any more
+                    answered.set_result(patience_s(theirs_at, self._addresses, has_servers=bool(self._ice)))
                 await _opened(raw, until)
             except LinkError:
                 self._blocked.note(theirs, asyncio.get_running_loop().time())

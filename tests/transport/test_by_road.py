@@ -274,8 +274,9 @@ async def test_of_two_that_open_in_the_same_moment_one_is_bound_and_the_other_cl
 ) -> None:
     """The data channel; unless its far end does not prove itself in time, then the stream."""
     monkeypatch.setattr(racing, "STREAM_AFTER_S", 0.0)
-    open_now, answered, tried = asyncio.Event(), asyncio.Event(), list[Opened]()
-    answered.set()
+    open_now, tried = asyncio.Event(), list[Opened]()
+    answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    answered.set_result(0.0)
     carriers = [raw_pair()[0], raw_pair()[0]]
     meeting = Meeting(SWARM, Party(ANNA.public, b"", b""), Party(BERTA.public, b"", b""))
 
@@ -428,3 +429,11 @@ def test_what_is_remembered_of_blocked_keys_ends_and_is_bounded() -> None:
     assert not blocked.is_blocked(b"a", 1.0)
     blocked.forget(b"\0\0")
     assert not blocked.is_blocked(b"\0\0", 1.0)
+
+
+def test_a_channel_has_the_first_word_for_long_only_where_it_may_come_about() -> None:
+    home, elsewhere = ["192.168.1.2"], ["10.77.2.3", "172.16.0.9"]
+    assert racing.patience_s(elsewhere, home, has_servers=False) == racing.STREAM_SOON_S
+    assert racing.patience_s(elsewhere, home, has_servers=True) == racing.STREAM_AFTER_S
+    for near in ("192.168.1.77", "8.8.8.8"):  # in the same network; public: we may speak to it first
+        assert racing.patience_s([*elsewhere, near], home, has_servers=False) == racing.STREAM_AFTER_S
