@@ -20,7 +20,8 @@ ON_DISK = {
 LOOPS = {
     "cli.bench",  # raw sockets and bare libraries beside ours
     "cli.running", "gossip.training.worker_client", "gossip.transport", "gossip.node.calls", "gossip.node.entering",
-    "gossip.node.inviting", "gossip.doctor.answering", "gossip.doctor.beyond", "gossip.doctor.servers", "gossip.doctor.examine", "gossip.doctor.itself",
+    "gossip.node.inviting", "gossip.doctor.answering", "gossip.doctor.beyond", "gossip.doctor.servers",
+    "gossip.doctor.examine", "gossip.doctor.itself",
     "gossip.doctor.multicast", "gossip.doctor.talk", "gossip.doctor.way",
     "gossip.node.checking", "gossip.node.learning", "gossip.node.own_data", "gossip.node.rekeying", "gossip.node.shell",
     "gossip.node.timers", "gossip.node.waking", "gossip.node.power", "gossip.node.writer", "gossip.node.written",
