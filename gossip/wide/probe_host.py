@@ -44,7 +44,8 @@ def run(reached: Sequence[Seen], relays: Sequence[str], patience_s: float, over:
     """Ask all that TCP reached; ends early when `over` is set. Called in a thread."""
     quieten()
     keep_off_the_root()
-    return trio.run(_run, reached, [Multiaddress.parse(each).node for each in relays], patience_s, over)
+    probed: Probed = trio.run(_run, reached, [Multiaddress.parse(each).node for each in relays], patience_s, over)
+    return probed
 
 
 async def _run(reached: Sequence[Seen], relays: Sequence[str], patience_s: float, over: threading.Event) -> Probed:

@@ -121,4 +121,5 @@ def serve(
                 nursery.cancel_scope.cancel()
         return ended_by
 
-    return trio.run(until_signalled)
+    ended: int = trio.run(until_signalled)
+    return ended
