@@ -71,6 +71,9 @@ def relay(
 
     require()
     own = _key(path)
+    from gossip.wide.put_off import put_off
+
+    put_off()
     from gossip.wide.entrance import Places
     from gossip.wide.hop import Limits
     from gossip.wide.relay_node import RelayNode, serve

@@ -19,6 +19,7 @@ from gossip.peer_ids import peer_id_of
 from gossip.transport.road import Stream
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import FLOOR, WideConfig
+from gossip.wide.put_off import put_off
 from gossip.wide.quiet import keep_off_the_root, quieten
 from gossip.wide.state import State, told_of
 from gossip.wide.streams import LinkStream
@@ -126,6 +127,7 @@ class Wide:
         """In the thread: import libp2p, the first time, and run the host."""
         if self._engine is None:
             quieten()
+            put_off()
             from gossip.wide.engine import Engine
 
             quieten()
