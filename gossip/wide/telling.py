@@ -108,6 +108,7 @@ class Telling:
         self._namespace: bytes | None = None
         self._wake = trio.Event()
         self._resting: dict[bytes, tuple[float, float]] = {}
+        self._trying: set[bytes] = set()  # by choice, on the way: a dial may take far longer than one look
         self._refused: dict[Any, tuple[float, float]] = {}  # until when, and for how long
         self._pubsub: Any = None
         self.announced = self.taken = 0
@@ -275,7 +276,8 @@ class Telling:
         ]
         self._resting = {key: rest for key, rest in self._resting.items() if key in free}
         missing = MESH - sum(self._is_peer_member(peer) for peer in there)
-        free = [key for key in free if self._resting.get(key, (0.0, 0.0))[0] <= now]
+        missing -= sum(peer_id_of(key) not in there for key in self._trying)
+        free = [key for key in free if key not in self._trying and self._resting.get(key, (0.0, 0.0))[0] <= now]
         for key in self._luck.sample(free, max(0, min(missing, len(free)))):
             rest = min(self._resting.get(key, (0.0, AGAIN_S[0] / 2))[1] * 2, AGAIN_S[1])
             self._resting[key] = (now + rest * self._luck.uniform(0.75, 1.25), rest)
@@ -283,10 +285,13 @@ class Telling:
 
     async def _connect(self, key: bytes) -> None:
         assert self._reach is not None
+        self._trying.add(key)
         try:
             await self._reach(key)
         except Exception as error:  # it is not there, or not to be reached
             _log.debug("a member for announcements: %s", error)
+        finally:
+            self._trying.discard(key)
 
 
 def _peer_id(raw: bytes) -> str:

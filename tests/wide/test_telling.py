@@ -363,13 +363,19 @@ def test_so_many_members_are_connected_to_by_choice_and_who_is_away_rests() -> N
             where = {peer_id_of(KEYS[number]): str(host.get_addrs()[0]) for number, host in enumerate(there, 1)}
             anna = await room.enter_async_context(meeting.peer(seed=SEEDS[0]))
             asked: list[bytes] = []
+            looks: list[int] = []
+
+            def candidates() -> list[bytes]:
+                looks.append(len(asked))
+                return [KEYS[7], *KEYS]
 
             async def reach(key: bytes) -> None:
                 asked.append(key)
+                await meeting.until(lambda: len(looks) > 4)  # a dial that takes longer than she waits to look again
                 await meeting.reach(anna, where[peer_id_of(key)])
 
             nursery = await room.enter_async_context(trio.open_nursery())
-            telling = party.add(anna, candidates=lambda: [KEYS[7], *KEYS], reach=reach)
+            telling = party.add(anna, candidates=candidates, reach=reach)
             telling.join(NAMESPACE)
             nursery.start_soon(telling.run)
             await meeting.until(lambda: len(anna.get_connected_peers()) == MESH)
