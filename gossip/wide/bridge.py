@@ -6,9 +6,10 @@
 
 One *life* after another runs in the thread: a coroutine function that ends only by trouble, or when the scope it is
 given is cancelled (which leaves it CLOSE_S / 2 to close sockets). Trouble is told, and another life begins after 1 s,
-doubling to 60 s; a life that lasted makes the next wait short again. Neither side ever waits for the other without a
-bound: close() gives the thread CLOSE_S and then leaves it behind, which it can, being a daemon. It refuses to know
-libp2p; trio is imported in the thread, as it costs a tenth of a second.
+doubling to 60 s; a life that lasted makes the next wait short again. One that ends with a LocalError was the last: what
+is wrong with this machine is not mended by another try. Neither side ever waits for the other without a bound: close()
+gives the thread CLOSE_S and then leaves it behind, which it can, being a daemon. It refuses to know libp2p; trio is
+imported in the thread, as it costs a tenth of a second.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from gossip.wide.config import RETRY_FIRST_S, RETRY_LAST_S
-from ledger.errors import GossipError, LinkError
+from ledger.errors import GossipError, LinkError, LocalError
 
 POSTS: Final = 1_024  # callbacks that the loop has not run yet; what is posted are hints and lines, which may get lost
 CALLS: Final = 256  # at once
@@ -48,6 +49,7 @@ class Bridge:
         self._token: Any = None  # of the life that runs
         self._nursery: Any = None
         self._ending: Any = None
+        self._final: LocalError | None = None
         self._scopes: set[Any] = set()  # of calls
         self._asked: set[asyncio.Task[Any]] = set()
 
@@ -202,6 +204,9 @@ class Bridge:
                     self._token = self._nursery = None
                 if self._closing.is_set():
                     return
+                if self._final is not None:
+                    self.post(self._failed, self._final, float("inf"))
+                    return
                 wait_s = RETRY_FIRST_S if time.monotonic() - began > LASTED_S else wait_s
                 self.post(self._failed, failure, wait_s)
                 self._closing.wait(wait_s * random.uniform(0.75, 1.25))
@@ -215,8 +220,13 @@ class Bridge:
         async with self._trio.open_nursery() as nursery:
             self._nursery, self._ending = nursery, self._trio.CancelScope()
             self._token = self._trio.lowlevel.current_trio_token()
-            if not self._closing.is_set():
-                await self._life(self._ending)
+            try:
+                if not self._closing.is_set():
+                    await self._life(self._ending)
+            except LocalError as error:
+                self._final = error
+            finally:  # what is asked from here on is refused: a nursery that is closing takes nothing any more
+                self._nursery = None
             nursery.cancel_scope.cancel()
 
     def _end(self) -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("trio", reason=NO_LIBP2P)
 import trio
 
 import gossip.wide.bridge as module
-from gossip.wide.bridge import POSTS, Bridge
+from gossip.wide.bridge import CALLS, POSTS, Bridge
 from ledger.errors import LinkError, LocalError
 
 DEADLINE_S = 60.0
@@ -185,3 +185,117 @@ async def test_a_library_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(DEADLINE_S / 2):
         await bridge.close()
     free.set()
+
+
+async def test_what_was_asked_as_a_life_broke_ends_and_does_not_hang() -> None:
+    """A call waits in line while the thread is busy, and then the life raises: nobody is left to begin it."""
+    loop, failed = asyncio.get_running_loop(), asyncio.Event()
+    busy, asked, begun = asyncio.Event(), threading.Event(), threading.Event()
+
+    async def live(ending: Any) -> None:
+        if begun.is_set():
+            await trio.sleep_forever()
+        begun.set()
+        loop.call_soon_threadsafe(busy.set)
+        asked.wait(DEADLINE_S)  # as in a handshake: trio gets no turn meanwhile
+        raise ValueError("a bug of libp2p")
+
+    bridge = Bridge(live, lambda *_: failed.set())
+    bridge.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await busy.wait()
+        while bridge._token is None:
+            await asyncio.sleep(0)
+        task = asyncio.create_task(bridge.call(trio.sleep, 0))
+        await asyncio.sleep(0)  # it is in line
+        asked.set()
+        with pytest.raises(LinkError, match="not running"):
+            await task
+        await failed.wait()
+    await bridge.close()
+
+
+async def test_a_life_that_this_machine_cannot_have_is_the_last() -> None:
+    told: list[tuple[BaseException, float]] = []
+    lives = 0
+
+    async def live(ending: Any) -> None:
+        nonlocal lives
+        lives += 1
+        raise LocalError("libp2p does not load")
+
+    bridge = Bridge(live, lambda *said: told.append(said))
+    bridge.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await bridge._ended.wait()
+        while not told:
+            await asyncio.sleep(0.01)
+    assert lives == 1
+    assert [(str(error), again_s) for error, again_s in told] == [("libp2p does not load", float("inf"))]
+    with pytest.raises(LinkError, match="not running"):
+        await bridge.call(trio.sleep, 0)
+    await bridge.close()
+
+
+async def test_of_what_the_loop_has_no_time_for_so_much_is_kept_and_the_rest_is_dropped() -> None:
+    bridge = await started(Lives())
+    heard: list[int] = []
+    for number in range(POSTS + 1):  # the loop runs none of it before this test awaits
+        bridge.post(heard.append, number)
+    await asyncio.sleep(0)
+    assert heard == list(range(POSTS))
+    bridge.post(heard.append, -1)
+    await asyncio.sleep(0)
+    assert heard[-1] == -1  # there is room again
+    await bridge.close()
+
+
+async def test_one_call_too_many_is_refused_and_a_place_becomes_free() -> None:
+    bridge = await started(Lives())
+    tasks = [asyncio.create_task(bridge.call(trio.sleep_forever)) for _ in range(CALLS)]
+    await asyncio.sleep(0)
+    with pytest.raises(LinkError, match="too much is under way"):
+        await bridge.call(trio.sleep, 0)
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    await bridge.call(trio.sleep, 0)
+    await bridge.close()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_the_waits_between_lives_that_fail_grow_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_FIRST_S", 0.001)
+    monkeypatch.setattr(module, "RETRY_LAST_S", 0.006)
+    waits: list[float] = []
+    lives = Lives(failures=5)
+    bridge = Bridge(lives.live, lambda _, again_s: waits.append(again_s))
+    bridge.start()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(waits) < 5:
+            await asyncio.sleep(0.01)
+    assert waits == pytest.approx([0.001, 0.002, 0.004, 0.006, 0.006])
+    await bridge.close()
+
+
+async def test_what_the_node_is_asked_over_there_ends_with_the_bridge() -> None:
+    bridge = await started(Lives())
+    asked, stopped = asyncio.Event(), asyncio.Event()
+
+    async def answer() -> None:
+        asked.set()
+        try:
+            await asyncio.sleep(DEADLINE_S * 10)
+        finally:
+            stopped.set()
+
+    async def ask() -> None:
+        with trio.CancelScope(shield=True):  # so that nothing over there lets go of it
+            await bridge.ask(answer)
+
+    task = asyncio.create_task(bridge.call(ask))
+    async with asyncio.timeout(DEADLINE_S):
+        await asked.wait()
+        await bridge.close()
+        await stopped.wait()
+    await asyncio.wait([task])
+    assert task.exception() is None or isinstance(task.exception(), LinkError)
