@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +26,7 @@ from gossip.wide.probe import Held, Seen
 from ledger.keys import PrivateKey
 from tests.doctor.turn_server import turn_server
 from tests.transport.stun_server import stun_server
+from tests.wide.forgotten import forget
 
 ROOT = Path(__file__).resolve().parents[2]
 SOMEBODY = peer_id_of(PrivateKey.from_seed(b"s" * 32).public)
@@ -216,9 +215,7 @@ def nodes() -> Iterator[Nodes]:
 
 def doctor(*words: str, patience: str = "60") -> tuple[int, dict[str, list[dict[str, Any]]], str]:
     done = CliRunner().invoke(app, ["doctor", "--listen", "0", "--patience", patience, "--json", *words])
-    with warnings.catch_warnings():  # py-libp2p forgets the sockets of handshakes that were given up
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    forget()
     by: dict[str, list[dict[str, Any]]] = {}
     for finding in json.loads(done.stdout)["findings"]:
         by.setdefault(finding["hop"], []).append(finding)

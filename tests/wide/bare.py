@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import threading
-import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -154,9 +152,6 @@ class Community(Bare):
 
         with trio.CancelScope() as self._scope:
             await node.run(started, lambda counts: None)
-        with warnings.catch_warnings():  # it leaves sockets to the collector, as its process ends then
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
 
 
 ROOMY = RelayLimits(duration=3600, data=1 << 30, max_circuit_conns=64, max_reservations=64)

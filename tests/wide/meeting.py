@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import secrets
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -16,6 +14,7 @@ from gossip.wide.hop import Limits
 from gossip.wide.host import make_host
 from gossip.wide.quiet import keep_off_the_root, quieten
 from gossip.wide.relay_node import Counts, RelayNode
+from tests.wide.forgotten import forget
 
 PATIENCE_S: Final = 90.0  # a busy machine's
 HERE: Final = "/ip4/127.0.0.1/tcp/0"
@@ -32,10 +31,8 @@ def story(play: Callable[[], Any]) -> Any:
 
     try:
         return trio.run(bounded)
-    finally:  # py-libp2p leaves sockets open when a host ends, for the collector to find
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+    finally:
+        forget()
 
 
 async def until(fact: Callable[[], Any]) -> None:
