@@ -240,6 +240,8 @@ async def test_a_life_that_this_machine_cannot_have_is_the_last() -> None:
 async def test_of_what_the_loop_has_no_time_for_so_much_is_kept_and_the_rest_is_dropped() -> None:
     bridge = await started(Lives())
     heard: list[int] = []
+    bugs: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context))
     for number in range(POSTS + 1):  # the loop runs none of it before this test awaits
         bridge.post(heard.append, number)
     await asyncio.sleep(0)
@@ -247,6 +249,7 @@ async def test_of_what_the_loop_has_no_time_for_so_much_is_kept_and_the_rest_is_
     bridge.post(heard.append, -1)
     await asyncio.sleep(0)
     assert heard[-1] == -1  # there is room again
+    assert bugs == []
     await bridge.close()
 
 
