@@ -3,6 +3,7 @@
     inbound   told of, member          kept
               anyone else              a stranger while an invite is open, STRANGERS of them for STRANGER_S; or refused
     outbound  told of, member          kept
+              a member before          refused: nothing of ours leads to who was put out
               anyone else              an errand (a DHT server, an inviter, somebody's relay): the same bounds
 
 Asked once a PeerId is proven and before any stream of the connection is read, so a refused stranger learns that
@@ -29,10 +30,12 @@ class Gate:
         self._strangers: dict[str, float] = {}  # since when, oldest first
         self._errands: dict[str, float] = {}
         self._carrying: Counter[str] = Counter()
+        self._put_out: frozenset[str] = frozenset()  # who was a member here, and is none now
 
     def allow(self, members: frozenset[str], strangers: bool) -> list[str]:
         """From now on. Who has to go at once: whoever was a member, and strangers once no invite is open."""
         gone = [peer for peer in self._members if peer not in members]
+        self._put_out = self._put_out.union(gone) - members
         self._members, self._open = members, strangers
         for peer in (*self._strangers, *self._errands):
             if peer in members:
@@ -44,16 +47,24 @@ class Gate:
 
     def admits(self, peer: str, outbound: bool, now: float) -> bool:
         """Whether a connection with the proven holder of this PeerId is kept, for now."""
-        if peer in self._told_of or peer in self._members:
+        if self.keeps(peer):
             return True
-        if peer in self._errands or peer in self._strangers:
-            return True
+        if outbound and peer in self._put_out:  # a dial that was on its way when it was put out
+            return False
         if outbound:
             self._errands[peer] = now
             return True
         if self._open:
             self._strangers[peer] = now
         return self._open
+
+    def keeps(self, peer: str) -> bool:
+        """Whether a connection with it may stay, as of now."""
+        return any(peer in each for each in (self._told_of, self._members, self._errands, self._strangers))
+
+    def would_admit(self, peer: str) -> bool:
+        """Whether a connection would be kept whose far end proves this PeerId; nothing changes."""
+        return self._open or self.keeps(peer)
 
     def is_member(self, peer: str) -> bool:
         return peer in self._members

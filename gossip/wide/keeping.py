@@ -20,6 +20,7 @@ from multiaddr import Multiaddr
 
 from gossip.wide import relays
 from gossip.wide.config import ATTEMPT_S, PING_EVERY_S, RETRY_FIRST_S, RETRY_LAST_S
+from gossip.wide.cutting import cut
 from gossip.wide.host import ping
 from gossip.wide.reasons import other_peer, reason
 from gossip.wide.state import State, Told
@@ -116,8 +117,7 @@ class Keeping:
             await trio.sleep(PING_EVERY_S if not missed else 1.0)
             missed = 0 if await ping(self._host, peer) else missed + 1
             if missed == MISSED:
-                for conn in self._host.get_network().get_connections(peer):
-                    await conn.close()
+                await cut(self._host.get_network(), peer)
 
     async def _reserve(self, told: Told, peer: Any) -> None:
         wait_s = RETRY_FIRST_S

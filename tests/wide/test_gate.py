@@ -51,6 +51,16 @@ def test_whoever_is_a_member_no_longer_is_cut_unless_we_were_told_of_it() -> Non
     assert kept.allow(frozenset(), strangers=False) == [MEMBER]
 
 
+def test_no_dial_of_ours_brings_back_who_was_put_out_until_it_is_a_member_again() -> None:
+    kept = gate()
+    assert kept.keeps(MEMBER)
+    assert kept.allow(frozenset(), strangers=False) == [MEMBER]
+    assert not kept.keeps(MEMBER)
+    assert not kept.admits(MEMBER, outbound=True, now=0.0)
+    kept.allow(frozenset({MEMBER}), strangers=False)
+    assert kept.admits(MEMBER, outbound=True, now=0.0)
+
+
 def test_strangers_have_a_minute() -> None:
     kept = gate()
     kept.allow(frozenset(), strangers=True)
