@@ -252,6 +252,8 @@ class Abroad:
         now, at = wide.report(), time.monotonic()
         if now["state"] == "starting":
             return
+        if now["state"] == "off":
+            raise LocalError(str(now["text"]))
         if now["state"] != "alone":
             self._alone_at = at + ALONE_S
         elif at < self._alone_at:  # a first connection takes a moment; a dial before it would find no way

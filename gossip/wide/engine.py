@@ -25,6 +25,7 @@ from gossip.wide.finding import Finding
 from gossip.wide.gate import Gate
 from gossip.wide.host import make_host
 from gossip.wide.keeping import Keeping
+from gossip.wide.listening import listen
 from gossip.wide.own_addresses import own_addresses
 from gossip.wide.reasons import reason
 from gossip.wide.serving import Serving, reset
@@ -61,9 +62,8 @@ class Engine:
     async def life(self, ending: Any) -> None:
         """Until the scope `ending` is cancelled, or something breaks that should not."""
         host, counts = make_host(self._seed, self._admit, self._addresses, self._gate.is_member)
-        listening = Multiaddr(f"/ip4/{self._config.host}/tcp/{self._config.port}")
         try:
-            async with host.run([listening]):
+            async with host.run([]):
                 try:
                     self._host = host
                     with ending:
@@ -78,16 +78,16 @@ class Engine:
             self._state.stopped()
 
     def _begin(self, host: Any, counts: Any) -> None:
-        if not host.get_transport_addrs():
-            self._tell(
-                f"libp2p cannot listen on {self._config.host} port {self._config.port}: somebody else does; "
-                "others reach this node through relays only (name another port)"
-            )
         host.get_network().register_notifee(_Notifee(self._count, self._left))
         self._serving = Serving(host, self._gate, self._state, self.bridge, self._listener)
         self._state.counts, self._state.running = counts, True
         for told in self._state.told:
             told.text = "not connected yet"
+
+    async def _listen(self, host: Any) -> None:
+        where = Multiaddr(f"/ip4/{self._config.host}/tcp/{self._config.port}")
+        await listen(host.get_network(), where, self._config.host, self._config.port, self._tell)
+        self._changed()
 
     async def _serve(self, host: Any) -> None:
         async with trio.open_nursery() as nursery:
@@ -100,6 +100,7 @@ class Engine:
             self._telling = Telling(
                 host, self._heard, self._is_member, candidates=self._candidates, reach=self._dialling.reach
             )
+            nursery.start_soon(self._listen, host)
             for run in (self._keeping.run, self._finding.run, self._telling.run):
                 nursery.start_soon(run)
             self.apply()

@@ -12,6 +12,12 @@ from ledger.errors import LocalError
 INSTALL: Final = "pip install 'gossip-swarm[wide]'"
 
 
+def broken(error: BaseException) -> LocalError:
+    """What it is that libp2p is installed and cannot be imported: no other try would do better."""
+    why = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+    return LocalError("libp2p does not load", why=why, next_step=INSTALL)
+
+
 def require(installed: str | None = None) -> None:
     """LocalError: py-libp2p is missing, or older than what was measured. `installed`: its version, if it is known."""
     try:

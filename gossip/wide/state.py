@@ -35,6 +35,7 @@ class State:
 
     told: tuple[Told, ...]
     running: bool = False  # the host is up
+    refused: str = ""  # why no host can be on this machine, whatever is tried
     found: int = 0
     members: int = 0  # connected
     announced: int = 0
@@ -55,7 +56,9 @@ class State:
             each.text = "libp2p is starting again"
 
     def name(self) -> str:
-        """starting, ready (somebody we were told of is connected) or alone."""
+        """starting, ready (somebody we were told of is connected), alone or off."""
+        if self.refused:
+            return "off"
         if any(each.connected for each in self.told):
             return "ready"
         return "alone" if self.running else "starting"

@@ -19,6 +19,7 @@ from gossip.peer_ids import peer_id_of
 from gossip.transport.road import Stream
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import FLOOR, WideConfig
+from gossip.wide.present import broken
 from gossip.wide.put_off import put_off
 from gossip.wide.quiet import keep_off_the_root, quieten
 from gossip.wide.state import State, told_of
@@ -104,8 +105,9 @@ class Wide:
         return link
 
     def report(self) -> dict[str, Any]:
-        """For the status: docs/status.md, `wide`."""
-        return {"peer_id": peer_id_of(self._key.public)} | self._state.report(self._config)
+        """For the status: docs/status.md, `wide`. State `off`: it is over, and `text` says why."""
+        mine = {"peer_id": peer_id_of(self._key.public), "text": self._state.refused}
+        return mine | self._state.report(self._config)
 
     def _running(self) -> Bridge:
         if self._bridge is None or self._closed:
@@ -114,7 +116,7 @@ class Wide:
 
     def _over_there(self, name: str) -> Any:
         if self._engine is None:
-            raise LinkError("no way to the peer over libp2p yet", why="it is starting")
+            raise LinkError("no way to the peer over libp2p yet", why=self._state.refused or "it is starting")
         return getattr(self._engine, name)
 
     def _want(self, wanted: Wanted) -> None:
@@ -128,8 +130,10 @@ class Wide:
         if self._engine is None:
             quieten()
             put_off()
-            from gossip.wide.engine import Engine
-
+            try:
+                from gossip.wide.engine import Engine
+            except (ImportError, OSError, AttributeError) as error:  # AttributeError: parts that do not fit together
+                raise broken(error) from error
             quieten()
             keep_off_the_root()
             engine = Engine(self._key.seed(), self._config, self._state, lambda: self._wanted, self._listener)
@@ -140,6 +144,9 @@ class Wide:
             await self._engine.life(ending)
 
     def _failed(self, error: BaseException, again_s: float) -> None:
+        if isinstance(error, LocalError):  # the node reads it off the report, and ends this
+            self._state.refused = str(error)
+            return
         name = type(error).__name__
         while isinstance(error, BaseExceptionGroup) and error.exceptions:
             error = error.exceptions[0]

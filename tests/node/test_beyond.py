@@ -483,6 +483,28 @@ async def test_without_libp2p_the_rest_goes_on_and_the_person_is_told_what_to_do
             await anna.abroad.exchange(BERTA.public, b"offer")
 
 
+class Unloadable(Carried):
+    """As gossip/wide is where libp2p is installed and does not load."""
+
+    def report(self) -> dict[str, Any]:
+        return super().report() | {"state": "off", "text": "libp2p does not load: its C parts are missing"}
+
+
+async def test_a_libp2p_that_does_not_load_is_told_once_and_no_dial_waits_for_it(anna: Anna) -> None:
+    anna.open = lambda key, config, listener: Unloadable(anna.roads, key, config, listener)  # type: ignore[method-assign]
+    anna.abroad = anna.make()
+    async with running(anna) as task:
+        await asyncio.wait([task])
+        assert task.exception() is None
+        (text,) = anna.troubles()
+        assert text.startswith("libp2p does not load: its C parts are missing; meanwhile")
+        report = anna.abroad.report()
+        assert report is not None
+        assert (report["state"], report["text"][:20]) == ("off", "libp2p does not load")
+        with pytest.raises(LinkError, match="does not load"):
+            await anna.abroad.exchange(BERTA.public, b"offer")
+
+
 class Broken(Carried):
     """What fails in a way that nobody thought of."""
 
