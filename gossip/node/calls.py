@@ -33,6 +33,7 @@ LIKELY: Final = (
     "the invite was probably used by another, or is over; ask for a new one, or give this attempt up with: gossip leave"
 )
 FAR_S: Final = 20.0  # an address on another network leads nowhere, and that is no trouble if another way does
+ROAD_S: Final = 3.0  # a first dial beyond the network may come before the door has heard of its own invite
 TELL_EVERY_S: Final = 10.0  # between two complaints about the same wait
 GUESTS_WAITING: Final = 16  # for their words, a tenth of a second each; an open door has room for 8
 
@@ -129,7 +130,8 @@ class Calls:
             link = await self._transport.dial(effect.host, effect.port, key=effect.key, ticket=ticket)
         except (LinkError, RemoteError) as error:
             waits_s = self._now() - self._since
-            if ticket is not None and (not self._far or not effect.port or waits_s >= FAR_S):
+            is_trouble = ticket is not None and not self._pool.has(ticket.key)  # it may be here by another way by now
+            if is_trouble and (not self._far or waits_s >= (FAR_S if effect.port else ROAD_S)):
                 is_long = isinstance(error, Unheard) and waits_s >= LONG_S
                 self._tell_waiting(f"{error.what}: {LIKELY}" if is_long else str(error))
             self._pool.dials.failed(effect.host, effect.port, str(error), effect.key)

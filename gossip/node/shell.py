@@ -494,7 +494,10 @@ class Node:
                 )  # fmt: skip
             case "invite" | "allow" | "open" | "members":
                 assert self._inviting is not None
-                return await self._inviting.command(command, request)
+                assert self._abroad is not None
+                answer = await self._inviting.command(command, request)
+                self._abroad.invited()
+                return answer
             case _:
                 raise LocalError(
                     f"no command {command[:40]!r}",

@@ -67,6 +67,10 @@ class LinkPool:
         """For people: one row each; of none to a peer that is linked now."""
         return self.dials.rows({held.link.key for held in self._open.values()})
 
+    def has(self, key: bytes) -> bool:
+        """Whether the holder of that key is linked now."""
+        return any(held.link.key == key for held in self._open.values())
+
     def number_of(self, link: Link) -> LinkId | None:
         """By which number an open link goes."""
         return next((number for number, held in self._open.items() if held.link is link), None)

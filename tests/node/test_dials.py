@@ -6,11 +6,14 @@ import asyncio
 import socket
 from typing import Any
 
-from gossip.events import Dial
+from gossip.events import Dial, DialFailed
 from gossip.node.calls import Calls
 from gossip.node.report import report
 from gossip.transport.dials import Dials
+from gossip.transport.memory import memory_pair
 from gossip.transport.pool import LinkPool
+from gossip.transport.road import place_by_road
+from gossip.transport.tickets import Ticket
 from gossip.transport.webrtc import WebRTCTransport
 from tests.transport.joining import ANNA, BERTA, LOOPBACK, SWARM, Members, transport
 
@@ -51,6 +54,45 @@ async def test_who_could_not_be_reached_is_told_until_it_is() -> None:
             assert dials(pool) == []  # who is linked is missed at no other place
         await (await berta.incoming.get()).close()
         await berta.close()
+
+
+async def test_who_comes_from_elsewhere_hears_of_an_address_that_leads_nowhere_only_while_nobody_is_linked() -> None:
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    told: list[str] = []
+    now = 0.0
+    unused: Any = None
+    ticket = Ticket(SWARM, "f0" * 32, BERTA.public, (), b"s" * 16, "trainer")
+    async with transport(ANNA, Members(BERTA.public), "aiortc") as (anna, _), asyncio.TaskGroup() as tasks:
+        pool = LinkPool(tasks, events.put)
+        calls = Calls(
+            anna, pool, unused, ticket, tasks=tasks, post=events.put, is_member=lambda: False,
+            tell=lambda kind, **fields: told.append(fields["text"]), now=lambda: now, far=True,
+        )  # fmt: skip
+
+        async def fails(host: str, port: int) -> None:
+            calls.dial(Dial(host, port, BERTA.public))
+            assert isinstance(await events.get(), DialFailed)
+
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            address = "127.0.0.1", int(held.getsockname()[1])
+            await fails(*place_by_road(BERTA.public))
+            await fails(*address)
+            assert told == [], "it has only begun"
+            now = 60.0
+            await fails(*address)
+            assert "refused" in told.pop()
+            now = 120.0
+            await fails(*place_by_road(BERTA.public))
+            assert "nothing here leads to keys" in told.pop()
+            now = 180.0
+            here, there = memory_pair(ANNA.public, BERTA.public)
+            pool.add(here, "")
+            await events.get()  # it is linked by another way
+            await fails(*address)
+            assert told == []
+        await there.close()
+        await pool.close()
 
 
 def test_a_dial_to_a_peer_that_is_linked_by_another_way_is_no_trouble() -> None:
