@@ -230,6 +230,10 @@ async def test_an_offer_by_another_key_than_the_stream_s_gets_silence_and_uses_n
         letter(offer_of(ANNA)) + b"\x00\x01\x00x", letter(offer_of(ANNA)) + b"\0",
         letter(offer_of(ANNA, to=MALLORY.public)),
     ],
+    ids=[
+        "nothing", "too long", "longer than comes", "a letter", "an object", "a channel's offer", "http",
+        "an offer and a frame", "an offer and a byte", "an offer to another",
+    ],
 )  # fmt: skip
 async def test_noise_and_whatever_an_honest_dialler_does_not_say_get_silence(said: bytes) -> None:
     async with door(Members(ANNA.public)) as berta:
