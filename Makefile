@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 SEEDS ?= 10000
 PIP := install --quiet --disable-pip-version-check
 
-.PHONY: setup dev wide demo test check scenarios bench attack fuzz soak clean
+.PHONY: setup dev wide wide-lab demo test check scenarios bench attack fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    four peers co-train on this machine, then an auditor recomputes their model"
 	@echo "make test    the test suite (ARGS=--hypothesis-profile=thorough: far more orders and seeds, for a release)"
+	@echo "make wide-lab  two homes behind routers of their own without ICE, through a js-libp2p relay that ends circuits"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make scenarios  every scenario of the simulator once, and what changed since the figures in docs/simulated.json"
 	@echo "make bench   figures and ratios, printed"
@@ -21,7 +22,7 @@ help:
 	@echo "             swarms with random troubles, SEEDS=10000 of them: a day (SEEDS=20: minutes)"
 	@echo "make setup   only make $(VENV)"
 	@echo "make dev     the same with what tests need; libp2p (the extra named wide) where it can be had or built"
-	@echo "make wide    try to install libp2p again, and say why not: it may want a C compiler and GMP's headers"
+	@echo "make wide    install libp2p in $(VENV), to go beyond one network, or say why not: it may want a C compiler and GMP"
 
 setup: $(VENV)/.peer
 
@@ -36,6 +37,9 @@ demo: $(VENV)/.peer
 
 test: dev
 	@.ci/test $(ARGS)
+
+wide-lab: dev
+	@$(BIN)/python -m pytest -m long -s $(or $(ARGS),tests/wide)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

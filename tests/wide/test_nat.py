@@ -160,6 +160,7 @@ def test_data_channels_between_two_homes_outlive_the_relays_that_made_them_and_c
         stop(nodes)
 
 
+@pytest.mark.long
 def test_without_ice_links_between_homes_go_through_a_js_relay_as_streams_which_are_made_anew_when_it_ends_them(
     make: Callable[..., Machine],
 ) -> None:

@@ -177,8 +177,8 @@ def test_the_stun_server_tells_where_one_is_seen(ends: Ends) -> None:
         assert (host, port) == ends.seen(anna, ends.socket("relay"))
 
 
-def test_a_js_node_is_reached_from_a_home_dies_and_returns_as_who_it_was(ends: Ends) -> None:
-    net = ends.net
+@pytest.mark.parametrize("net", [False], ids=[""], indirect=True)
+def test_a_js_node_is_reached_from_a_home_dies_and_returns_as_who_it_was(net: TwoNats, ends: Ends) -> None:
     with outsider(js_command(net.address("js")), net["js"].enter) as js:
         first = js.address
         assert first.startswith("/ip4/198.18.0.3/tcp/4001/p2p/12D3KooW")
