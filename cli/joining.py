@@ -88,7 +88,7 @@ def join(
     if key is not None and not key.is_file():
         raise LocalError(f"no file {key}", next_step="make one with: gossip key new --out FILE")
     if directory is not None and settings.holds_peer(directory):  # before an invitation is spent on what is refused
-        _may_enter_again(directory, peer_name)
+        _may_enter_again(directory, peer_name, asked)
     ticket = _ticket(asked, wanted, directory, quiet=json)
     if not json and ticket.role != "trainer" and wanted.data:
         article = "an" if ticket.role[0] in "aeiou" else "a"
@@ -96,7 +96,8 @@ def join(
     place = settings.wanted_directory(f"swarm-{ticket.swarm[:8]}", directory)
     if settings.holds_peer(place):
         refuse_second_node(place)
-        _enter_again(place, ticket, peer_name)
+        if _enter_again(place, ticket, peer_name) and not json:
+            render.say("This peer is a member already: the invite tells it where the others meet now")
         if key is not None or lock:
             raise LocalError(f"{place} has its keys already", next_step="leave --key and --passphrase out")
         secret = secret_of(place, passphrase_file)
@@ -166,12 +167,13 @@ def _ticket(
     return card_of_open(asked, interface=interface, places=places)
 
 
-def _enter_again(place: Path, ticket: Ticket, peer_name: str) -> None:
-    """Give a new invitation to a peer that was never let in. LocalError if it is another swarm's, or was."""
+def _enter_again(place: Path, ticket: Ticket, peer_name: str) -> bool:
+    """Give a new invitation to a peer that was never let in, or to a member that knows no more where the others meet;
+    whether it is one. LocalError if it is another swarm's, or needs none."""
     from gossip.directory import store_path
     from ledger.store import PutMeta, Store
 
-    _may_enter_again(place, peer_name)
+    is_member = _may_enter_again(place, peer_name, ticket)
     with Store(store_path(place)) as store:
         swarm, founder = (store.meta(key).decode() for key in ("swarm", "founder"))
         if (swarm, founder) != (ticket.swarm, ticket.founder):
@@ -179,11 +181,14 @@ def _enter_again(place: Path, ticket: Ticket, peer_name: str) -> None:
                 f"{place} already holds a peer", why="of another swarm", next_step="name another folder with --dir"
             )
         store.commit([PutMeta("ticket", ticket.text.encode())])
+    return is_member
 
 
-def _may_enter_again(place: Path, peer_name: str) -> None:
-    """LocalError if the peer there was let in before, or has another name."""
+def _may_enter_again(place: Path, peer_name: str, asked: Ticket | Code | OpenName) -> bool:
+    """Whether the peer there was let in before: then an invitation may still say where members meet beyond the
+    network. LocalError if this one does not, or the peer is out, or has another name."""
     from gossip.directory import store_path
+    from gossip.transport.tickets import Ticket
     from ledger.canonical import decode_entry
     from ledger.entry import Member
     from ledger.store import Store
@@ -191,12 +196,21 @@ def _may_enter_again(place: Path, peer_name: str) -> None:
     with Store.open_readonly(store_path(place)) as store:
         founder, own, name = (store.meta(key).decode() for key in ("founder", "self", "name"))
         about = (decode_entry(data) for _, _, data in store.history() if own.encode() in data)
-        if own == founder or any(isinstance(entry, Member) and entry.peer == own for entry in about):
+        is_member = own == founder or any(isinstance(entry, Member) and entry.peer == own for entry in about)
+        if is_member and not (isinstance(asked, Ticket) and asked.rendezvous and _is_in_force(place)):
             raise _is_one(place)
         if peer_name not in ("", name):
             raise LocalError(
                 f"this peer is called {name!r}", why="it has signed that name", next_step="leave --name out"
             )
+    return is_member
+
+
+def _is_in_force(place: Path) -> bool:
+    from cli.roster import of_peer
+
+    own = of_peer(place).own_row()
+    return own is not None and own.state not in ("revoked", "expired")
 
 
 def _is_one(place: Path) -> LocalError:

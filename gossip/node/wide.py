@@ -30,7 +30,7 @@ from gossip.node.carrier import Links, Machine, Open, Wide, in_words, not_there
 from gossip.node.config import NodeConfig
 from gossip.node.door import Door
 from gossip.node.hearsay import Hearsay
-from gossip.node.namespaces import SECRET_BYTES, Secrets
+from gossip.node.namespaces import KEPT_S, SECRET_BYTES, Secrets
 from gossip.transport.road import Stream, place_by_road
 from ledger.entry import PeerId
 from ledger.errors import GossipError, LinkError, LocalError
@@ -237,11 +237,18 @@ class Abroad:
                 self._store.commit([PutMeta(SECRETS, secrets_now.data)])
             except GossipError as error:
                 self.tell(str(error))
-        invited = self._ticket.rendezvous if self._ticket is not None else b""
-        meeting = self._secrets.meeting(invited, is_member=self._is_member())
+        meeting = self._secrets.meeting(self._invited(), is_member=self._is_member())
         if meeting != self._meeting:
             self._meeting = meeting
             wide.meet(*meeting)
+
+    def _invited(self) -> bytes:
+        """Where the invite says that members meet: one that was away for long is back by a new one, and an old one ends
+        to be looked at as an old secret does."""
+        ticket = self._ticket
+        if ticket is None or (self._is_member() and 0 < ticket.expires <= self._today() - KEPT_S):
+            return b""
+        return ticket.rendezvous
 
     async def _ask_for_secret(self, at: float) -> None:
         if at - self._asked_at >= ASK_EVERY_S and self._machine.wants_rendezvous:

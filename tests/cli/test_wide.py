@@ -213,6 +213,10 @@ def test_an_invitation_from_elsewhere_goes_on_without_libp2p_and_says_what_it_le
     assert "Left out" not in gossip("join", elsewhere_again(config), "--json")
 
 
+def elsewhere_on_lan() -> str:
+    return str(facts("invite", "far", "--ticket")["ticket"])
+
+
 def elsewhere_again(config: NodeConfig) -> str:
     with Store.open_readonly(store_path(config.directory)) as store:
         return (store.find_meta("ticket") or b"").decode()
@@ -234,6 +238,19 @@ def test_what_an_invitation_brings_is_remembered_behind_what_was_typed(started: 
     for config in started:
         assert config.ticket is not None
         assert (config.ticket.bootstraps(), config.ticket.rendezvous) == ((), SECRET)
+
+
+@pytest.mark.usefixtures("extra")
+def test_a_member_that_lost_the_others_takes_a_new_invitation(started: list[NodeConfig]) -> None:
+    """A founder that was away while another admin chose where to meet, say."""
+    invitation = elsewhere(CIRCUIT, NODE)
+    place = str(Path(facts("status", "far")["dir"]))
+    assert "a member already" in gossip("join", elsewhere_on_lan(), "--dir", place, code=exits.USAGE)
+    said = " ".join(gossip("join", invitation, "--dir", place).split())
+    assert "a member already: the invite tells it where the others meet now" in said
+    (config,) = started
+    assert config.ticket is not None
+    assert (config.ticket.rendezvous, config.bootstrap, config.relays) == (SECRET, (NODE,), (RELAY,))
 
 
 @pytest.mark.usefixtures("extra")

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gossip.events import Event, Found, NewRendezvous
 from gossip.node import hearsay, wide
 from gossip.node.announced import announcement
 from gossip.node.door import Door
-from gossip.node.namespaces import namespace_of
+from gossip.node.namespaces import KEPT_S, namespace_of
 from gossip.node.wide import Abroad
 from gossip.transport.hints import MAX_STRANGERS
 from gossip.transport.road import Stream, place_by_road
@@ -272,6 +272,19 @@ async def test_a_joiner_is_told_by_its_invite_where_to_go_and_dials_who_invited_
         anna.people.say(OWN, ANNA.public)
         anna.abroad.changed()
         await soon(lambda: anna.host.members == {CLEO.public})  # the invite gives no right any more
+    anna.store.close()
+
+
+async def test_a_member_that_was_away_looks_where_its_new_invite_says_until_that_is_old(tmp_path: Path) -> None:
+    invite = replace(ticket(rendezvous=NEW), expires=1_800_000_060)
+    anna = Anna(tmp_path, Roads(), bootstrap=(), ticket=invite)
+    anna.machine.choose(OLD)
+    async with running(anna):
+        await soon(lambda: anna.host.namespaces == (namespace_of(OLD), namespace_of(NEW)))
+        assert anna.host.published == namespace_of(OLD), "an invite says where to look, and an admin where to be"
+        anna.today = invite.expires + KEPT_S
+        anna.abroad.changed()
+        await soon(lambda: anna.host.namespaces == (namespace_of(OLD),))
     anna.store.close()
 
 
