@@ -40,6 +40,7 @@ from ledger.store import PutMeta, Store
 
 LOOK_EVERY_S: Final = 1.0  # at what changes by itself: an invite that was made, or is over
 PACE_S: Final = 0.2  # between two looks, however much comes in
+ANNOUNCE_S: Final = 1.0  # between two announcements for each member: everybody hears one a second of all together
 AGAIN_S: Final = 5.0  # the members are read again after so long, for memberships end by the calendar
 BEGIN_S: Final = 8.0  # how long a dial waits for the host to be there
 LEAVING_S: Final = 5.0  # of a connection to who is out
@@ -133,6 +134,10 @@ class Abroad:
         if self._wide is not None and self._standing() != self._stood:
             self._changed.set()
 
+    def invited(self) -> None:
+        """The owner said who may come in: whoever was told so may be here at once."""
+        self._changed.set()
+
     def key_changed(self) -> None:
         """Be there as the holder of the key that is in force now. What is on its way over libp2p leaves first."""
         self._leave_s = LEAVE_S
@@ -175,7 +180,7 @@ class Abroad:
         self._read_at = -AGAIN_S
         self._stood: tuple[object, ...] = ()
         self._meeting: tuple[tuple[bytes, ...], int] | None = None
-        self._announced = b""
+        self._announced_of, self._announce_at = -1, 0.0
         self._asked_at = -ASK_EVERY_S
         self._state = ""
         self._alone_at = time.monotonic() + ALONE_S
@@ -194,7 +199,8 @@ class Abroad:
             self._stood, self._read_at = standing, at
             self._allow(at)
             if grown:
-                self._announce(wide)
+                self._hearsay.digest = announced.digest_of(self._replica.heads())
+        self._announce(wide, at)
         strangers = self._door.awaits()
         if self._allowed != (self._members, strangers):
             self._allowed = self._members, strangers
@@ -218,15 +224,14 @@ class Abroad:
         self._leaving = {key: until for key, until in self._leaving.items() if key in leaving and key not in members}
         self._members = members.union(self._leaving) - {self._hearsay.own}
 
-    def _announce(self, wide: Wide) -> None:
-        heads = self._replica.heads()
-        self._hearsay.digest = announced.digest_of(heads)
-        if not self._is_member():
+    def _announce(self, wide: Wide, at: float) -> None:
+        """Something new: soon in a small swarm. In one that trains, each entry is news to each member, who would say so
+        to all others; so the more they are the less often each speaks."""
+        if self._announced_of == self._replica.admitted or at < self._announce_at or not self._is_member():
             return
-        data = announced.announcement(heads.get(self._own, 0), heads)
-        if data != self._announced:
-            self._announced = data
-            wide.announce(data)
+        self._announced_of, self._announce_at = self._replica.admitted, at + ANNOUNCE_S * len(self._members)
+        heads = self._replica.heads()
+        wide.announce(announced.announcement(heads.get(self._own, 0), heads))
 
     def _meet(self, wide: Wide) -> None:
         rendezvous = self._machine.rendezvous

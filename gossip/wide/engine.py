@@ -16,7 +16,7 @@ import trio
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from gossip.peer_ids import peer_id_of
+from gossip.peer_ids import key_of, peer_id_of
 from gossip.wide import offers
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, WideConfig
@@ -53,6 +53,7 @@ class Engine:
         self._host: Any = None
         self._nursery: Any = None
         self._announced: bytes | None = None  # handed to the Telling of this life
+        self._present: frozenset[str] = frozenset()  # members that are connected, and that the node has heard of
         self._serving: Serving | None = None
         self._keeping: Keeping | None = None
         self._dialling: Dialling | None = None
@@ -92,6 +93,7 @@ class Engine:
     async def _serve(self, host: Any) -> None:
         async with trio.open_nursery() as nursery:
             self._nursery, self._announced, before = nursery, None, self._state.announced
+            self._present = frozenset()
             self._keeping = Keeping(host, self._state, self._tell, self._changed)
             self._dialling = Dialling(host, self._state, self._learned, self._carries)
             self._finding = Finding(
@@ -191,9 +193,14 @@ class Engine:
         self._gate.carried(relay)
 
     def _count(self) -> None:
-        if self._host is not None:
-            connected = self._host.get_network().connections
-            self._state.members = sum(self._gate.is_member(peer.to_string()) for peer in connected)
+        """Who is connected is there, whatever a DHT says: the node hears of each member that comes."""
+        if self._host is None:
+            return
+        connected = [peer.to_string() for peer in self._host.get_network().connections]
+        present = frozenset(peer for peer in connected if self._gate.is_member(peer))
+        for peer in present - self._present:
+            self.bridge.post(self._listener.found, key_of(peer))
+        self._present, self._state.members = present, len(present)
 
     def _left(self, peer: str) -> None:
         self._count()
@@ -217,7 +224,10 @@ class Engine:
         self.bridge.post(self._listener.heard, key, data)
 
     def _candidates(self) -> list[bytes]:
-        return [key for key in self._wanted().members if self._learned.of(key)]
+        """Members that may be reached: those with addresses, and with a relay of ours all, for most know it, too. So
+        who holds the ledger needs nobody's answer to find the others."""
+        has_relay = any(each.connected and each.reserved for each in self._state.told)
+        return [key for key in self._wanted().members if has_relay or self._learned.of(key)]
 
     def _is_member(self, key: bytes) -> bool:
         return key in self._wanted().members
