@@ -20,6 +20,7 @@ from gossip.peer_ids import key_of, peer_id_of
 from gossip.wide import offers
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, WideConfig
+from gossip.wide.cutting import cut
 from gossip.wide.dialling import Dialling, Learned
 from gossip.wide.finding import Finding
 from gossip.wide.gate import Gate
@@ -52,6 +53,7 @@ class Engine:
         self._learned = Learned(self._loopback)
         self._host: Any = None
         self._nursery: Any = None
+        self._cutting: set[str] = set()
         self._announced: bytes | None = None  # handed to the Telling of this life
         self._present: frozenset[str] = frozenset()  # members that are connected, and that the node has heard of
         self._serving: Serving | None = None
@@ -107,7 +109,7 @@ class Engine:
                 nursery.start_soon(run)
             self.apply()
             while True:
-                self._cut(self._gate.overdue(trio.current_time()))
+                self._cut([*self._gate.overdue(trio.current_time()), *self._strays(host)])
                 self._count()
                 self._state.announced = before + self._telling.announced
                 await trio.sleep(TICK_S)
@@ -173,15 +175,22 @@ class Engine:
     def _admit(self, peer: str, outbound: bool) -> bool:
         return self._gate.admits(peer, outbound, trio.current_time())
 
+    def _strays(self, host: Any) -> list[str]:
+        """Connected, and kept by nothing any more: one that was admitted just before it had to go, say."""
+        return [each for peer in host.get_network().connections if not self._gate.keeps(each := peer.to_string())]
+
     def _cut(self, peers: list[str]) -> None:
         for peer in peers:
-            if self._nursery is not None:
+            if self._nursery is not None and peer not in self._cutting:
                 self._nursery.start_soon(self._disconnect, ID.from_string(peer))
 
     async def _disconnect(self, peer: Any) -> None:
-        with trio.move_on_after(CUT_S):
-            for conn in self._host.get_network().get_connections(peer) if self._host is not None else ():
-                await conn.close()
+        if self._host is not None:
+            self._cutting.add(str(peer))
+            try:
+                await cut(self._host.get_network(), peer)
+            finally:
+                self._cutting.discard(str(peer))
 
     def _carries(self, relay: str, conn: Any) -> None:
         if self._nursery is not None:
