@@ -118,6 +118,31 @@ def alike(*nodes: Far) -> bool:
     return all(one == heads[0] for one in heads)
 
 
+async def test_who_was_just_invited_is_awaited_at_once(
+    tmp_path: Path, anna: Far, roads: Roads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide, "LOOK_EVERY_S", 3600.0)
+    async with running(anna):
+        await invited(anna)
+        await until(lambda: roads.hosts[anna.key].strangers, "anna lets strangers in")
+
+
+async def test_the_more_they_are_the_less_often_each_says_that_there_is_something_new(
+    tmp_path: Path, anna: Far, roads: Roads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide, "ANNOUNCE_S", 3600.0)
+    async with running(anna):
+        ticket = await invited(anna, uses=2)
+        host, berta = roads.hosts[anna.key], joined(tmp_path / "berta", ticket, roads)
+        async with running(berta):
+            await until(lambda: host.members == {berta.key}, "berta is one of two")
+            said = len(host.said)
+            assert said > 0
+            async with running(cleo := joined(tmp_path / "cleo", ticket, roads)):
+                await until(lambda: host.members == {berta.key, cleo.key}, "cleo is one of three")
+                assert len(host.said) == said, "an hour has not passed"
+
+
 async def test_three_meet_by_one_invite_and_one_that_is_put_out_finds_them_no_more(
     tmp_path: Path, anna: Far, roads: Roads
 ) -> None:
