@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from cli.plain import plain
 from cli.render import many
-from cli.wide import host_of
+from cli.wide import not_there
 
-SHOWN: Final = 2  # that are wrong, of each kind
+SHOWN: Final = 2  # relays that are wrong, and bootstraps
 OVER: Final = "libp2p"  # the backend of a link that is a stream
 
 
@@ -28,7 +28,9 @@ def beyond(own: Mapping[str, Any], width: int) -> list[str]:
     links = list(own.get("links") or ())
     streams = sum(link.get("backend") == OVER for link in links)
     if streams:
-        said.append(f"{streams} of {many(len(links), 'link')} over libp2p: no data channel could be made")
+        near = str(own.get("address") or "").startswith("127.")
+        why = " (on loopback: add --interface IF)" if near else ""
+        said.append(f"{streams} of {many(len(links), 'link')} over libp2p: no data channel could be made{why}")
     return [line for text in said if text for line in textwrap.wrap(text, width, subsequent_indent="  ")]
 
 
@@ -57,8 +59,6 @@ def troubles(own: Mapping[str, Any]) -> list[str]:
         return [f"other networks are out of reach: {plain(wide.get('text', ''), 200)}"]
     if wide.get("state") not in ("ready", "alone"):  # what has not been tried yet is no trouble
         return []
-    said = []
-    for word, field, is_well in (("relay", "relays", "reserved"), ("bootstrap", "bootstrap", "connected")):
-        wrong = [one for one in wide.get(field) or () if not one.get(is_well) and one.get("text")]
-        said += [f"{word} {host_of(one.get('address'))}: {plain(one['text'], 140)}" for one in wrong[:SHOWN]]
-    return said
+    wrong = not_there(wide)
+    relays = [text for text in wrong if text.startswith("relay")]  # some of them bootstraps, too
+    return relays[:SHOWN] + [text for text in wrong if text not in relays][:SHOWN]

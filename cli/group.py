@@ -1,8 +1,9 @@
 """A group of commands whose mistakes end in one line and an exit code.
 
 typer answers a wrong option with a panel of several lines, and Python an unexpected error with a traceback;
-here both become `gossip: what: why; what next`. Also kept here: `--data`, `--list` and `--address` take all the words
-that follow them, and panels of the help come in one order. What the commands do is none of its business.
+here both become `gossip: what: why; what next`. Also kept here: options that are shown with dots
+(`--data FILE...`) take all the words that follow them, and panels of the help come in one order. What the commands do
+is none of its business.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from cli.render import complain
 from cli.values import absent_is_false, lightened
 from ledger.errors import GossipError
 
-SPREADING: Final = ("--data", "--list", "--lists", "--address", "--to", "--rule")
+SPREADING: Final = (
+    "--data", "--list", "--lists", "--address", "--to", "--rule", "--bootstrap", "--relay", "--ice", "--public",
+    "--lend-to", "--borrow-from",
+)  # fmt: skip
 PANELS: Final = ("Start", "Members", "Bench", "Model", "Data", "Audit", "Machine", "Research")
 PEER_MODULES: Final = (  # of the extra [peer]
     "aiohttp", "aiortc", "jax", "numpy", "optax", "psutil", "segno", "spake2", "tldextract", "zeroconf",

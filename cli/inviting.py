@@ -19,6 +19,7 @@ import typer
 from cli import control, moments, passphrase, qr, render, settings, wide
 from cli import options as opt
 from cli.plain import plain
+from ledger.errors import GossipError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +117,7 @@ def _show_code(facts: dict[str, Any], *, no_qr: bool) -> None:
         "runs; a third wrong try ends it.",
         NAMED,
         "Both machines show the same six words when they meet: compare them.",
-        *wide.told_of(facts, is_code=True),
+        *wide.told_of(facts, None, is_code=True),
     ]
     if near:
         told.insert(1, "Only this machine can reach that address: start the node with --interface IF")
@@ -171,7 +172,7 @@ def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
         "on privately."
     )
     render.wrapped(NAMED)
-    for line in wide.told_of(facts, is_code=False):
+    for line in wide.told_of(facts, _beyond(facts, place), is_code=False):
         render.wrapped(line)
     if not facts["running"]:
         render.say(f"Start the node here before the other machine joins: gossip run {settings.how(place)}")
@@ -183,6 +184,17 @@ def _show_ticket(facts: dict[str, Any], place: Path, *, asked: bool) -> None:
     (address,) = facts["addresses"]
     reach = ": only this machine can reach it; start the node with --interface IF" if _is_near(facts) else ""
     render.wrapped(f"This peer answers at {plain(address)}{reach}.")
+
+
+def _beyond(facts: dict[str, Any], place: Path) -> dict[str, Any] | None:
+    """How the node here stands with its relays now; None if it does not say, or there is none to stand with."""
+    if not facts["running"] or not (facts["bootstrap"] or facts["relays"]):
+        return None
+    try:
+        status = control.ask(place, "status")
+    except GossipError:  # the ticket is made: what is doubtful about it may stay unsaid
+        return None
+    return (status or {}).get("wide")
 
 
 def _data(facts: dict[str, Any]) -> str:

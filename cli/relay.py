@@ -40,7 +40,7 @@ def relay(
         typer.Option(
             "--public",
             metavar="ADDRESS...",
-            help="How others reach it: HOST:PORT or a multiaddress. Needed behind a NAT, or with 0.0.0.0.",
+            help="How others reach it, each HOST:PORT or a multiaddress. Needed behind a NAT, or with 0.0.0.0.",
         ),
     ] = None,
     key: Annotated[
@@ -82,6 +82,8 @@ def relay(
         reservations=reservations,
         of_address=max(1, reservations // 4),
         circuits=circuits,
+        of_source=max(1, circuits // 4),
+        of_network=max(1, circuits // 2),
         seconds=60 * minutes,
         each_way=mb * 1_000_000,
     )
@@ -92,6 +94,8 @@ def relay(
             render.event({"event": "started", "addresses": addresses, "limits": asdict(limits)})
             return
         render.say(f"relay {addresses[0].rpartition('/')[2]} listens on {listen}; to be reached:")
+        if not public:
+            render.say("(from this network: for others name the address outside, with --public HOST:PORT)")
         for address in addresses:
             render.say(f"  --bootstrap {address}")
             render.say(f"  --relay {address}/p2p-circuit")
@@ -102,7 +106,7 @@ def relay(
             return
         render.say(
             f"{counts.connections} connections, {counts.reservations} reservations, {counts.circuits} circuits, "
-            f"{counts.records} records, {render.size(counts.carried_bytes)} carried, {counts.refused} refused"
+            f"{counts.records} records, {render.size(counts.carried_bytes)} carried, {counts.refused:,} turned away"
         )
 
     import signal
@@ -146,6 +150,12 @@ def _public(text: str) -> str:
     if not text.startswith("/"):
         host, _, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
+        if not port.isdigit() or not host:
+            named = render_safe(text)
+            raise LocalError(
+                f"{named} names no port", why="--public takes HOST:PORT or a multiaddress",
+                next_step=f"add the port: {named.rstrip(':')}:{LISTEN.rpartition(':')[2]}",
+            )  # fmt: skip
         try:
             kind = f"ip{ipaddress.ip_address(host).version}"
         except ValueError:

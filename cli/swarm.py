@@ -43,7 +43,11 @@ def new(
     ] = None,
     witness: Annotated[
         list[str] | None,
-        typer.Option("--witness", metavar="KEY...", help="Who makes snapshots final, by majority, beside the founder."),
+        typer.Option(
+            "--witness",
+            metavar="KEY",
+            help="Who makes snapshots final, by majority, beside the founder; again for more.",
+        ),
     ] = None,
     policy: Annotated[
         Path | None,
@@ -51,7 +55,9 @@ def new(
     ] = None,
     admin: Annotated[
         list[str] | None,
-        typer.Option("--admin", metavar="KEY...", help="Who decides on policy and members, beside the founder."),
+        typer.Option(
+            "--admin", metavar="KEY", help="Who decides on policy and members, beside the founder; again for more."
+        ),
     ] = None,
     threshold: Annotated[
         int,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gossip.invites import Beyond
     from gossip.transport.multiaddresses import Multiaddress
 
-INSTALL: Final = "pip install 'gossip-swarm[wide]'"
 MAX_NODES: Final = 8  # bootstraps, and relays: a connection each is held
 MAX_PASSWORD_BYTES: Final = 256
 _PASSWORDLESS: Final = re.compile(r"turn:([^:@]+)@(.+)")
@@ -117,6 +116,8 @@ def missing() -> str:
 
 def require() -> None:
     """LocalError if libp2p cannot be used: before an invitation is spent on it, or anything made."""
+    from gossip.wide.config import INSTALL
+
     if why := missing():
         raise LocalError("this machine cannot meet peers of other networks yet", why=why, next_step=INSTALL)
 
@@ -129,6 +130,8 @@ def left_out(place: Path) -> str:
     named = [many(len(nodes), word) for nodes, word in ((told.bootstrap, "bootstrap"), (told.relay, "relay")) if nodes]
     if not named or not (why := missing()):
         return ""
+    from gossip.wide.config import INSTALL
+
     return f"Left out: {' and '.join(named)}, for {why}; this network goes on without. To use them: {INSTALL}"
 
 
@@ -152,8 +155,11 @@ def beyond(place: Path) -> Beyond:
     return Beyond(tuple(told.bootstrap), tuple(told.relay), secret)
 
 
-def told_of(facts: Mapping[str, Any], *, is_code: bool) -> list[str]:
-    """Whether an invitation works from other networks, for the one who passes it on."""
+def told_of(facts: Mapping[str, Any], status: Mapping[str, Any] | None, *, is_code: bool) -> list[str]:
+    """Whether an invitation works from other networks, for the one who passes it on; `status`: of libp2p in the node
+    that runs, None if none does."""
+    from gossip.wide.config import INSTALL
+
     if is_code:
         return ["For a machine, for days, or for another network, where a code is not heard: --ticket"]
     nodes, ways = facts["bootstrap"], facts["relays"]
@@ -167,7 +173,22 @@ def told_of(facts: Mapping[str, Any], *, is_code: bool) -> list[str]:
     found = f"found through {_these(nodes, 'bootstrap')}" if nodes else ""
     how = f"reached through {_these(ways, 'relay')}" + (f" and {found}" if found else "") if ways else found
     alone = "" if ways else "; without --relay its own network must let others in"
-    return [f"It works from other networks: this peer is {how}{alone}. The other machine needs: {INSTALL}"]
+    at_fault = not_there(status or {})
+    doubt = f" Not now, though: {'; '.join(at_fault)}." if at_fault else ""
+    return [f"It works from other networks: this peer is {how}{alone}.{doubt} The other machine needs: {INSTALL}"]
+
+
+def not_there(status: Mapping[str, Any]) -> list[str]:
+    """Which relays and bootstraps cannot be used now, and why, as the status field `wide` has it; each node once, since
+    what is wrong with a relay that is a bootstrap, too, is mostly one thing."""
+    from cli.plain import plain
+
+    wrong: dict[tuple[str, str], list[str]] = {}
+    for word, field, is_well in (("relay", "relays", "reserved"), ("bootstrap", "bootstrap", "connected")):
+        for one in status.get(field) or ():
+            if not one.get(is_well) and one.get("text"):
+                wrong.setdefault((host_of(one.get("address")), plain(one["text"], 140)), []).append(word)
+    return [f"{' and '.join(dict.fromkeys(words))} {host}: {text}" for (host, text), words in wrong.items()]
 
 
 def _leads_to_members(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from gossip.doctor.finding import Finding, fails, ok, skipped, warns
 
 SHOWN: Final = 4  # of the dials that failed
+WIDE: Final = "gossip doctor --wide"
 START: Final = "start it with: gossip run, and ask again"
 
 
@@ -34,7 +35,9 @@ def judge(status: Mapping[str, Any] | None, now: float) -> list[Finding]:
         found.append(ok("node", f"runs at {address} with {_many(len(links), 'link')}: {names}", **facts))
     elif members > 1:
         text = f"runs at {address}, and has a link to none of the {members - 1} others"
-        found.append(fails("node", text, "see what else fails here; then gossip doctor --peer HOST:PORT", **facts))
+        beyond = status.get("wide") or {}
+        how = WIDE if beyond.get("relays") or beyond.get("bootstrap") else "gossip doctor --peer HOST:PORT"
+        found.append(fails("node", text, f"see what else fails here; then {how}", **facts))
     elif status.get("turned_away"):
         found.append(fails("node", f"was turned away: {status['turned_away']}", "ask for a new invite", **facts))
     else:
@@ -44,7 +47,8 @@ def judge(status: Mapping[str, Any] | None, now: float) -> list[Finding]:
         told = "; ".join(
             f"{dial['address']} {max(0, int(now - dial['at']))} s ago: {dial['text']}" for dial in dials[:SHOWN]
         )
-        how = "look at the way there: gossip doctor --peer " + str(dials[0]["address"])
+        first = str(dials[0]["address"])
+        how = "look at the way there: " + (WIDE if first.startswith("/p2p/") else f"gossip doctor --peer {first}")
         text = f"{_many(len(dials), 'address')} could not be dialled: {told}"
         found.append((warns if links else fails)("dials", text, how, dials=dials))
     return found

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gossip.doctor.finding import Finding, Hop, fails, ok, skipped, warns
-from gossip.wide.config import FLOOR
-from gossip.wide.present import INSTALL
+from gossip.wide.config import FLOOR, INSTALL
 from gossip.wide.probe import GOT, Held, Seen
 
 SMALL_BYTES: Final = 1 << 20  # a delta or two: below that a relay does for signalling only
@@ -62,11 +61,9 @@ def judge_installed(found: Installed, *, wanted: bool) -> Finding:
     floor = ".".join(map(str, FLOOR))
     if found.number and not found.is_recent:
         text = f"libp2p {found.number} is too old: {floor} is the first that was tried"
-        return fails("libp2p", text, f"pip install --upgrade 'gossip-swarm[wide]' (it takes {floor} or later)",
-                     version=found.number)  # fmt: skip
+        return fails("libp2p", text, INSTALL, version=found.number)
     if found.number and found.why_not:
-        how = f"pip install --force-reinstall {INSTALL.removeprefix('pip install ')}"
-        return fails("libp2p", f"libp2p {found.number} does not load: {found.why_not}", how, version=found.number)
+        return fails("libp2p", f"libp2p {found.number} does not load: {found.why_not}", INSTALL, version=found.number)
     if found.number:
         return ok("libp2p", f"libp2p {found.number} loads", version=found.number)
     if not wanted:
@@ -147,9 +144,12 @@ def judge_nat(own: Collection[str], seen: Sequence[Seen], served: Sequence[Serve
     outside += [each.place[0] for each in stuns if each.place is not None]
     told = list(dict.fromkeys(outside))
     if not told:
-        return skipped(
-            "nat", "nobody outside says where we come from", "name a bootstrap or, with --ice, a STUN server"
-        )
+        how = "name a bootstrap or, with --ice, a STUN server"
+        if any(each.failed for each in seen):
+            how = "mend what fails among bootstraps and relays; a STUN server (--ice) says it, too"
+        elif seen:
+            how = "nothing, if all of this is on one machine or network; a STUN server outside (--ice) says it, too"
+        return skipped("nat", "nobody outside says where we come from", how)
     foreign = [ip for ip in told if ip not in own]
     places = {each.place for each in stuns}
     kind = "none" if not foreign else "unknown" if len(stuns) < 2 else "alike" if len(places) == 1 else "by destination"

@@ -29,6 +29,10 @@ _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)"
 _WORD = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+"
 _STUN = re.compile(rf"stun:{_HOST}:(?P<port>[0-9]{{1,5}})", re.ASCII)
 _TURN = re.compile(rf"turn:(?P<user>{_WORD}):(?P<password>{_WORD})@{_HOST}:(?P<port>[0-9]{{1,5}})", re.ASCII)
+_FORMS: Final = (
+    "write stun:HOST:PORT, or turn:USER@HOST:PORT with the password in a file (--turn-password FILE); "
+    "turn:USER:PASSWORD@HOST:PORT shows it to everybody on this machine"
+)
 _CANDIDATE = re.compile(r"candidate:\S+ 1 UDP \d+ (\S+) (\d{1,5}) typ (srflx|relay)\b", re.ASCII | re.IGNORECASE)
 
 Place = tuple[str, int]
@@ -46,14 +50,10 @@ class IceServer:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A server of "stun:HOST:PORT" or "turn:USER:PASSWORD@HOST:PORT". LocalError, which never quotes the text."""
+        """A server of "stun:HOST:PORT" or "turn:USER:PASSWORD@HOST:PORT". LocalError, which quotes no password."""
         found = _STUN.fullmatch(text) or _TURN.fullmatch(text) if len(text) <= MAX_CHARS else None
         if found is None:
-            raise LocalError(
-                "that is no ICE server",
-                why="it has neither of the two forms stun:HOST:PORT and turn:USER:PASSWORD@HOST:PORT",
-                next_step="write other characters of user and password as % and two hex digits, as %3A for a colon",
-            )
+            raise LocalError(f"{_shown(text)} is no ICE server", why=_lacking(text), next_step=_FORMS)
         named = found.groupdict()
         port = int(named["port"])
         if not 1 <= port <= 65_535:
@@ -67,6 +67,39 @@ class IceServer:
     def __str__(self) -> str:
         """For people: without the password, and without what only its owner need know."""
         return f"{self.kind}:{self.host}:{self.port}"
+
+
+def _shown(text: str) -> str:
+    """What was typed, without all that may be a password, or acts on a terminal: also where a part is missing."""
+    if len(text) > MAX_CHARS or not text.isprintable():
+        return "what was typed"
+    kind, colon, rest = text.partition(":")
+    _, at, place = rest.rpartition("@")
+    if at:
+        return f"{kind}:...@{place}"
+    host, has_more, _ = rest.partition(":")  # of TURN without a host, what looks like a port may be the password
+    return text if kind == "stun" or not has_more else f"{kind}{colon}{host}:..."
+
+
+def _lacking(text: str) -> str:
+    """What is missing, where that can be told."""
+    kind, _, rest = text.partition(":")
+    if kind not in ("stun", "turn") or not rest:
+        return "it begins with neither stun: nor turn:" if kind not in ("stun", "turn") else "no host follows"
+    user, at, place = rest.rpartition("@")
+    if kind == "turn" and not at:
+        return "it names no user before an @"
+    if kind == "stun" and at:
+        return "a STUN server takes no user"
+    if not re.search(":[0-9]+$", place):
+        return "it ends in no port, such as :3478"
+    if kind == "turn" and not user.partition(":")[0]:
+        return "it names no user before the @"
+    if kind == "turn" and not user.partition(":")[2]:
+        return "it holds no password"
+    return (
+        "host, user or password hold what may not stand there; write that as % and two hex digits, as %3A for a colon"
+    )
 
 
 def ice_servers(texts: Iterable[str]) -> tuple[IceServer, ...]:

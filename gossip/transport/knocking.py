@@ -65,7 +65,8 @@ async def by_code(
         )  # fmt: skip
     raise LocalError(
         f"nobody here has code number {code.number} open", why=f"looked from {', '.join(addresses)}",
-        next_step=f"check the number and --interface, or name the inviting peer with --address HOST:PORT; {_OVER}",
+        next_step=f"check the number and --interface, or name the inviting peer with --address HOST:PORT; {_OVER}; on "
+        "another network ask for a ticket: gossip invite --ticket",
     )  # fmt: skip
 
 

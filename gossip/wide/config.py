@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+INSTALL: Final = "pipx install --force '.[peer,wide]' in the checkout, or make wide there"  # (of no index)
 FLOOR: Final = (0, 8, 1)  # of libp2p: the first whose relay client was measured against js-libp2p
 OFFER_PROTOCOL: Final = "/gossip/offer/1"
 LINK_PROTOCOL: Final = "/gossip/link/1"

@@ -22,12 +22,13 @@ from gossip.wide import relays
 from gossip.wide.config import ATTEMPT_S, PING_EVERY_S, RETRY_FIRST_S, RETRY_LAST_S
 from gossip.wide.cutting import cut
 from gossip.wide.host import ping
-from gossip.wide.reasons import other_peer, reason
+from gossip.wide.reasons import other_peer, reason, short
 from gossip.wide.state import State, Told
 from ledger.errors import LinkError
 
 BACK_S: Final = 60.0  # after which a connection counts as having been back
 RENEW: Final = 0.75  # of a reservation's time
+RENEW_LAST_S: Final = 1_800.0  # whatever the relay's clock says
 MISSED: Final = 2  # pings in a row
 
 
@@ -71,7 +72,7 @@ class Keeping:
                 self._changed()
                 if trio.current_time() - began >= BACK_S:
                     wait_s = RETRY_FIRST_S
-                    self._said.clear()
+                    self._said.pop((told.peer, "dial"), None)
             else:
                 told.text = text
                 self._say(told.peer, "dial", f"{_what(told)} {told.addresses[0]} cannot be used: {text}")
@@ -95,7 +96,7 @@ class Keeping:
                 return ""
             except Exception as error:
                 other = other_peer(error)
-                text = reason(error) if other is None else f"it answers as {other}, not as {told.peer}"
+                text = reason(error) if other is None else f"it answers as {short(other)}, not as {short(told.peer)}"
                 text += "; check the address" if other is not None else "; trying again"
         return text
 
@@ -135,7 +136,7 @@ class Keeping:
                 self._said.pop((told.peer, "reserve"), None)
                 self._changed()
                 wait_s = RETRY_FIRST_S
-                await trio.sleep((until - time.time()) * RENEW)
+                await trio.sleep(min((until - time.time()) * RENEW, RENEW_LAST_S))
                 continue
             if told.until is None or told.until <= time.time():
                 if told.reserved:

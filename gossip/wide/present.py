@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
 
-from gossip.wide.config import FLOOR
+from gossip.wide.config import FLOOR, INSTALL
 from ledger.errors import LocalError
-
-INSTALL: Final = "pip install 'gossip-swarm[wide]'"
 
 
 def broken(error: BaseException) -> LocalError:
@@ -29,5 +26,5 @@ def require(installed: str | None = None) -> None:
         raise LocalError(
             f"libp2p {found} is too old",
             why=f"{'.'.join(map(str, FLOOR))} is the least",
-            next_step=f"{INSTALL} --upgrade",
+            next_step=INSTALL,
         )

@@ -22,6 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
 from gossip.transport.multiaddresses import Multiaddress
+from gossip.wide.config import INSTALL
 from gossip.wide.present import require
 from ledger.errors import LocalError
 
@@ -102,7 +103,7 @@ def load() -> Callable[[Sequence[Seen], Sequence[str], float, threading.Event], 
     except (ImportError, OSError, AttributeError) as error:  # AttributeError: parts that do not fit together
         raise LocalError(
             "libp2p does not load", why=str(error)[:WHY_CHARS],
-            next_step="pip install --force-reinstall 'gossip-swarm[wide]'",
+            next_step=INSTALL,
         ) from error  # fmt: skip
     return run
 

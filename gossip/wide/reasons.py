@@ -33,6 +33,11 @@ def other_peer(error: BaseException) -> str | None:
     return None
 
 
+def short(peer: str) -> str:
+    """A PeerId that people only compare with another: 12D3KooWFy8B...unp5."""
+    return f"{peer[:12]}...{peer[-4:]}" if len(peer) > 20 else peer
+
+
 def reason(error: BaseException) -> str:
     """A clause for people."""
     chain = _chain(error)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from gossip.peer_ids import peer_id_of
 from gossip.transport.road import Stream
 from gossip.wide.bridge import Bridge
-from gossip.wide.config import FLOOR, WideConfig
+from gossip.wide.config import FLOOR, INSTALL, WideConfig
 from gossip.wide.present import broken
 from gossip.wide.put_off import put_off
 from gossip.wide.quiet import keep_off_the_root, quieten
@@ -159,7 +159,7 @@ class Wide:
 def check() -> None:
     """LocalError unless libp2p is there, and new enough."""
     floor = ".".join(map(str, FLOOR))
-    next_step = "pip install 'gossip-swarm[wide]' (where no wheel fits it needs a C compiler and GMP)"
+    next_step = f"{INSTALL} (where no wheel fits it needs a C compiler and GMP)"
     try:
         found = metadata.version("libp2p")
         metadata.version("trio")

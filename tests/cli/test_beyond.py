@@ -39,12 +39,14 @@ def test_a_peer_of_one_network_says_nothing_of_others() -> None:
 
 
 def test_the_view_says_through_whom_a_peer_is_reached_and_what_goes_by_which_way() -> None:
-    lines = drawn(board((peer(),))).splitlines()
+    lines = drawn(board((peer(address="192.0.2.7:4100"),))).splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
     said = [line.strip() for line in lines]
     assert "other networks: through 1 of 2 relays, 1 of 1 bootstrap; 3 members there" in said
     assert "2 of 3 links over libp2p: no data channel could be made" in said
+    near = beyond(peer(address="127.0.0.1:4100"), 120)
+    assert near[-1].endswith("no data channel could be made (on loopback: add --interface IF)")
     assert [line.split()[1] for line in said if " up 0:" in line] == ["libp2p", "aiortc", "libp2p"]
     assert "! relay 198.51.100.9:4001: it is over its limits; another try follows in 32 s" in said
 
@@ -68,11 +70,23 @@ def test_what_is_not_there_yet_is_said_calmly(state: str, told: list[str]) -> No
 
 
 def test_troubles_out_there_fit_the_screen_and_few_are_told() -> None:
-    nodes = [{"address": NODE, "connected": False, "text": "no answer " * 60} for _ in range(8)]
+    nodes = [
+        {"address": NODE.replace("4001", str(port)), "connected": False, "text": "no answer " * 60}
+        for port in range(4001, 4009)
+    ]
     lines = concerns(status(1, "alder", wide=wide(state="alone", bootstrap=nodes, relays=[])), 80)
-    assert len([line for line in lines if line.startswith("! bootstrap boot.example.org:4001: no answer")]) == 2
+    assert len([line for line in lines if line.startswith("! bootstrap boot.example.org:400")]) == 2
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 6
+
+
+def test_a_wrong_key_is_told_once_of_a_node_that_is_relay_and_bootstrap_with_the_advice_on_the_screen() -> None:
+    text = "it answers as 12D3KooWDhuq...x9Qz, not as 12D3KooWFy8B...unp5; check the address"
+    both = [{"address": RELAY, "connected": False, "reserved": False, "until": None, "text": text}]
+    lines = concerns(status(1, "alder", wide=wide(state="alone", bootstrap=both, relays=both)), 80)
+    said = " ".join(" ".join(lines).split())
+    assert said.count(text) == 1
+    assert f"! relay and bootstrap 203.0.113.7:4001: {text}" in said
 
 
 def test_one_screen_holds_all_of_it() -> None:

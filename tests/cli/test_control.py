@@ -17,8 +17,8 @@ from ledger.errors import LinkError, LocalError
 
 
 @contextmanager
-def node(place: Path, answer: bytes | None) -> Iterator[list[bytes]]:
-    """A node that gives one answer (None: never) to one question."""
+def node(place: Path, *answers: bytes | None) -> Iterator[list[bytes]]:
+    """A node that gives one answer (None: never) to each question."""
     heard: list[bytes] = []
     done = threading.Event()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
@@ -26,13 +26,17 @@ def node(place: Path, answer: bytes | None) -> Iterator[list[bytes]]:
         server.listen()
 
         def serve() -> None:
-            link, _ = server.accept()
-            with link:
-                heard.append(link.makefile("rb").readline())
-                if answer is None:
-                    done.wait(10)
-                else:
-                    link.sendall(answer)
+            for answer in answers:
+                try:
+                    link, _ = server.accept()
+                except OSError:  # nobody asks any more
+                    return
+                with link:
+                    heard.append(link.makefile("rb").readline())
+                    if answer is None:
+                        done.wait(10)
+                    else:
+                        link.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -40,6 +44,7 @@ def node(place: Path, answer: bytes | None) -> Iterator[list[bytes]]:
             yield heard
         finally:
             done.set()
+            server.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 

@@ -42,7 +42,9 @@ def refused(*words: str, home: Path) -> str:
         (["--listen", "relay.example.org:4001"], "takes an IP address"),
         (["--public", "/ip4/300.0.0.1/tcp/4001"], "300.0.0.1"),
         (["--public", "/ip4/203.0.113.7/udp/4001/quic-v1"], "QUIC"),
-        (["--public", "203.0.113.7"], "no"),
+        (["--public", "203.0.113.7"], "add the port: 203.0.113.7:4001"),
+        (["--public", "relay.example.org"], "add the port: relay.example.org:4001"),
+        (["--public", "a.example.org:1", "b.example.org"], "add the port: b.example.org:4001"),
         (["--reservations", "0"], "reservations"),
         (["--mb", "many"], "mb"),
     ],
@@ -55,7 +57,7 @@ def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path) -> N
 def test_libp2p_that_is_too_old_is_told_with_the_way_out() -> None:
     with pytest.raises(LocalError, match=r"0\.2\.9 is too old") as caught:
         require("0.2.9")
-    assert "gossip-swarm[wide]" in str(caught.value.next_step)
+    assert "pipx install --force '.[peer,wide]'" in str(caught.value.next_step)
     require("0.8.1")
     require("1.0")
 

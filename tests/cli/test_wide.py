@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from gossip.invites import Beyond, make_card, make_ticket
 from gossip.node import NodeConfig
 from gossip.node.namespaces import Secrets
 from gossip.transport.tickets import Ticket
+from gossip.wide.config import INSTALL
 from ledger.private_files import write_private
 from ledger.store import PutMeta, Store
 from tests.cli.test_control import node
@@ -24,6 +26,7 @@ from tests.transport.test_tickets import NODE, RELAY, WIDE
 CIRCUIT = f"{RELAY}/p2p-circuit"
 OTHER = NODE.replace("boot.", "other.")
 SECRET = bytes(range(32))
+STATUS = json.dumps({"ok": True, "wide": None}).encode() + b"\n"
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +88,7 @@ def test_what_was_typed_is_told_again_at_the_next_run_until_it_is_taken_back(
     gossip("new", "lists")
     gossip("run", "lists", "--bootstrap", NODE, "--relay", CIRCUIT, "--ice", "stun:192.0.2.1:3478", "--wide-port", "99")
     gossip("run", "lists")
-    gossip("run", "lists", "--relay", "", "--ice", "", "--bootstrap", OTHER, "--bootstrap", NODE)
+    gossip("run", "lists", "--relay", "", "--ice", "", "--bootstrap", OTHER, NODE)
     gossip("run", "lists")
     said = [(config.bootstrap, config.relays, config.ice, config.wide_port) for config in started]
     assert said[0] == said[1] == ((NODE,), (RELAY,), ("stun:192.0.2.1:3478",), 99)  # of a relay: the node itself
@@ -112,7 +115,14 @@ def test_a_founder_may_say_it_at_once(home: Path, started: list[NodeConfig]) -> 
         (("--bootstrap", CIRCUIT), "name it with --relay"),
         (("--bootstrap", NODE[:-3]), "43 letters of 46"),
         (("--relay", RELAY.replace("/tcp/", "/udp/")), "not supported, TCP is"),
-        (("--ice", "stun:192.0.2.1"), "that is no ICE server"),
+        (("--ice", "stun:192.0.2.1"), "stun:192.0.2.1 is no ICE server: it ends in no port, such as :3478"),
+        (
+            ("--ice", "foo"),
+            "foo is no ICE server: it begins with neither stun: nor turn:; write stun:HOST:PORT, or "
+            "turn:USER@HOST:PORT with the password in a file (--turn-password FILE)",
+        ),
+        (("--ice", "turn:192.0.2.1:3478"), "turn:192.0.2.1:... is no ICE server: it names no user"),
+        (("--ice", "turn:anna:s3cret@192.0.2.1"), "turn:...@192.0.2.1 is no ICE server: it ends in no port"),
         (("--ice", "turn:anna@192.0.2.1:3478"), "--turn-password FILE"),
         (("--wide-port", "70000"), "--wide-port"),
         (tuple(word for n in range(9) for word in ("--relay", RELAY.replace("4001", str(4001 + n)))), "at most 8"),
@@ -184,7 +194,7 @@ def test_without_libp2p_what_was_typed_is_refused_before_anything_is_made(
     for words in (("--bootstrap", NODE), ("--relay", RELAY), ("--wide-port", "4001")):
         said = gossip("join", ticket, *words, code=exits.USAGE)
         assert "libp2p is not installed" in said
-        assert wide.INSTALL in said
+        assert INSTALL in said
         assert said.count("\n") == 1
     assert "libp2p is not installed" in gossip("new", "other", "--relay", RELAY, code=exits.USAGE)
     assert [path.name for path in home.iterdir()] == ["far"]
@@ -282,7 +292,7 @@ def test_a_ticket_names_what_the_peer_was_told_and_the_secret_that_members_share
     assert ticket.addresses == (CIRCUIT, NODE)
     said = " ".join(gossip("invite", "lists", "--ticket").split())
     assert "works from other networks: this peer is reached through relay 203.0.113.7:4001 and found through" in said
-    assert wide.INSTALL in said
+    assert INSTALL in said
     assert "carries no address" not in said
     key = facts("key", "new", "--out", str(home / "key"))["key"]
     card = Ticket.parse(facts("members", "allow", key, "lists")["card"])
@@ -298,13 +308,25 @@ def test_an_invitation_of_a_peer_that_knows_no_other_network_says_how_it_would(h
         told = " ".join(gossip("invite", "lists").split())
     assert "for another network, where a code is not heard: --ticket" in told
     (home / "lists" / "control.sock").unlink(missing_ok=True)
-    with node(home / "lists", answer(code=None, bootstrap=[NODE], relays=["/\x1b[31m[bold]x"] * 4)):
+    with node(home / "lists", answer(code=None, bootstrap=[NODE], relays=["/\x1b[31m[bold]x"] * 4), STATUS):
         told = " ".join(gossip("invite", "lists", "--ticket").split())
-    assert "reached through relays /x, /x and 2 more and found through bootstrap boot.example.org:4001" in told
+    assert "reached through relays /x, /x and 2 more and found through bootstrap boot.example.org:4001." in told
+    assert "Not now" not in told
     (home / "lists" / "control.sock").unlink(missing_ok=True)
-    with node(home / "lists", answer(code=None, bootstrap=[NODE], ticket=WIDE.text)):
+    with node(home / "lists", answer(code=None, bootstrap=[NODE], ticket=WIDE.text), STATUS):
         told = " ".join(gossip("invite", "lists", "--ticket").split())
     assert "without --relay its own network must let others in" in told
+
+
+def test_an_invitation_says_that_the_relay_by_which_it_is_good_is_not_there_now(home: Path) -> None:
+    gossip("new", "lists")
+    gone = {"state": "alone", "relays": [{"address": RELAY, "reserved": False, "text": "no answer; trying again"}],
+            "bootstrap": [{"address": NODE, "connected": False, "text": ""}]}  # fmt: skip
+    status = json.dumps({"ok": True, "wide": gone}).encode() + b"\n"
+    with node(home / "lists", answer(code=None, bootstrap=[NODE], relays=[RELAY]), status) as asked:
+        told = " ".join(gossip("invite", "lists", "--ticket").split())
+    assert [json.loads(line)["command"] for line in asked] == ["invite", "status"]
+    assert "Not now, though: relay 203.0.113.7:4001: no answer; trying again. The other machine needs" in told
 
 
 @pytest.mark.usefixtures("extra")

@@ -166,6 +166,9 @@ def test_a_node_that_has_links_is_well_and_one_that_has_none_is_not() -> None:
     assert (alone.state, dials.hop, dials.state) == ("fails", "dials", "fails")
     assert "7 s ago: cannot reach it" in dials.text
     assert dials.next_step.endswith("--peer 192.168.1.9:4100")
+    far = {**DIAL, "address": "/p2p/12D3KooWFy8B"}
+    beyond = node.judge({**STATUS, "wide": {"relays": [{}], "bootstrap": []}, "dials": [far]}, NOW)
+    assert [each.next_step.rpartition(" gossip")[2] for each in beyond] == [" doctor --wide"] * 2
     assert node.judge({**STATUS, "links": [{"name": "ann"}], "dials": [DIAL]}, NOW)[1].state == "warns"
     assert node.judge({**STATUS, "members": 1}, NOW)[0].state == "warns"
     assert node.judge({**STATUS, "members": 0, "turned_away": "used up"}, NOW)[0].state == "fails"

@@ -18,6 +18,7 @@ from gossip.peer_ids import peer_id_of
 from gossip.wide import relays
 from gossip.wide.config import WideConfig
 from gossip.wide.hop import Limits
+from gossip.wide.reasons import short
 from ledger.errors import LinkError
 from ledger.keys import PrivateKey
 from tests.wide.bare import FULL, ROOMY, Bare, Community, until, wide
@@ -81,7 +82,7 @@ async def test_a_wrong_peer_id_and_an_unreachable_bootstrap_are_one_line_each(fr
         async with wide(WideConfig((wrong, nowhere), (), "127.0.0.1")) as node:
             await until(lambda: len(node.kept.said) == 2, "both are told")
             told = {each["address"]: each["text"] for each in node.report()["bootstrap"]}
-            assert told[wrong] == f"it answers as {plain.peer}, not as {other}; check the address"
+            assert told[wrong] == f"it answers as {short(plain.peer)}, not as {short(other)}; check the address"
             assert told[nowhere] == "connection refused; trying again"
             assert sorted(node.kept.said) == sorted(
                 f"the bootstrap {address} cannot be used: {text}" for address, text in told.items()
