@@ -17,6 +17,7 @@ about every offer.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine
@@ -45,7 +46,10 @@ AGAIN_S: Final = 5.0  # the members are read again after so long, for membership
 BEGIN_S: Final = 8.0  # how long a dial waits for the host to be there
 LEAVING_S: Final = 5.0  # of a connection to who is out
 LEAVE_S: Final = 1.0  # what was said by the old key leaves first
-CLOSE_S: Final = 2.0
+CLOSE_S: Final = 2.0  # when the node stops
+OVER_S: Final = 6.0  # when another host follows, that wants the port: more than gossip/wide/bridge.py takes
+RETRY_S: Final = (1.0, 60.0)  # until it is begun anew: the first time, doubling up to the last
+LASTED_S: Final = 60.0  # a host of that age was no failure to begin with
 ALONE_S: Final = 5.0  # without a bootstrap or relay, until a person is told
 ASK_EVERY_S: Final = 10.0  # for a new secret, if the machine did not make it of the last
 OUTLIVED_S: Final = 25.0  # after so long a sleep no connection is alive (gossip/peer/links.py)
@@ -53,6 +57,10 @@ SAME_TEXT_S: Final = 60.0  # before people hear the same again
 TEXTS_KEPT: Final = 32
 MAX_TEXT_CHARS: Final = 300
 SECRETS: Final = "wide"  # the key in the store: node/namespaces.py
+
+
+class _Off(Exception):
+    """libp2p cannot be used on this machine: it is missing, too old, or does not load. No other try would do better."""
 
 
 class Abroad:
@@ -101,18 +109,26 @@ class Abroad:
     # -------------------------------------------------------------- its life
 
     async def run(self) -> None:
-        """Be there, and keep what it was told in step with the node, for ever. Whatever fails ends this alone."""
-        try:
-            while self.is_used:
+        """Be there, and keep what it was told in step with the node, for ever. Whatever fails is begun anew, and costs
+        this alone."""
+        wait_s = RETRY_S[0]
+        while self.is_used:
+            began = time.monotonic()
+            try:
                 await self._once()
-        except LocalError as error:  # it is missing, or too old
-            self._refused = str(error)
-        except Exception as error:  # of a library that changes: the swarm on this network goes on
-            self._refused = f"libp2p has failed: {type(error).__name__}: {error}"[:MAX_TEXT_CHARS]
-        if self._refused:
-            await self.close()
-            self._begun.set()
-            self._tell("trouble", text=f"{self._refused}; meanwhile this peer meets those of its own network only")
+            except _Off as error:
+                self._refused = str(error)
+                await self.close(OVER_S)
+                self._begun.set()
+                self._tell("trouble", text=f"{self._refused}; meanwhile this peer meets those of its own network only")
+                return
+            except Exception as error:  # of a library that changes: the swarm on this network goes on
+                await self.close(OVER_S)
+                wait_s = RETRY_S[0] if time.monotonic() - began > LASTED_S else wait_s
+                what = " ".join(f"libp2p has failed: {type(error).__name__}: {error}".split())[:MAX_TEXT_CHARS]
+                self.tell(f"{what}; it is begun anew, and meanwhile this peer meets those of its own network only")
+                await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))
+                wait_s = min(wait_s * 2, RETRY_S[1])
 
     async def _once(self) -> None:
         """From one host to the next."""
@@ -123,11 +139,14 @@ class Abroad:
         key = self._key()
         self._hearsay.own = key.public
         where = WideConfig(self.bootstrap, self.relays, self._host, self._config.wide_port)
-        wide = self._open(key, where, self)
-        await wide.start()
+        try:
+            wide = self._open(key, where, self)
+            await wide.start()
+        except LocalError as error:  # it is missing, or too old
+            raise _Off(str(error)) from error
         self._wide = wide
         await self._follow(wide)
-        await self.close()
+        await self.close(OVER_S)
 
     def changed(self) -> None:
         """Something was decided here: look whether libp2p is to know."""
@@ -151,13 +170,13 @@ class Abroad:
             self._anew.set()
             self._changed.set()
 
-    async def close(self) -> None:
-        """End it. Safe in any state."""
+    async def close(self, within_s: float | None = None) -> None:
+        """End it, in CLOSE_S or the time that is given. Safe in any state."""
         wide, self._wide = self._wide, None
         self._begun.clear()
         if wide is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
+                async with asyncio.timeout(CLOSE_S if within_s is None else within_s):
                     await wide.close()
 
     async def _follow(self, wide: Wide) -> None:
@@ -237,10 +256,10 @@ class Abroad:
         rendezvous = self._machine.rendezvous
         secrets_now = self._secrets.follow(rendezvous.secret if rendezvous is not None else b"", self._today())
         if secrets_now != self._secrets:
-            self._secrets = secrets_now
             try:
                 self._store.commit([PutMeta(SECRETS, secrets_now.data)])
-            except GossipError as error:
+                self._secrets = secrets_now
+            except GossipError as error:  # what is not kept is not met under: it is tried at the next look
                 self.tell(str(error))
         meeting = self._secrets.meeting(self._invited(), is_member=self._is_member())
         if meeting != self._meeting:
@@ -265,7 +284,7 @@ class Abroad:
         if now["state"] == "starting":
             return
         if now["state"] == "off":
-            raise LocalError(str(now["text"]))
+            raise _Off(str(now["text"]))
         if now["state"] != "alone":
             self._alone_at = at + ALONE_S
         elif at < self._alone_at:  # a first connection takes a moment; a dial before it would find no way

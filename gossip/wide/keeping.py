@@ -29,6 +29,7 @@ from ledger.errors import LinkError
 BACK_S: Final = 60.0  # after which a connection counts as having been back
 RENEW: Final = 0.75  # of a reservation's time
 RENEW_LAST_S: Final = 1_800.0  # whatever the relay's clock says
+RENEW_LAST_S: Final = 1_800.0  # whatever the relay's clock says
 MISSED: Final = 2  # pings in a row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from gossip.transport.hints import MAX_STRANGERS
 from gossip.transport.road import Stream, place_by_road
 from gossip.transport.signalling import Unheard
 from gossip.transport.tickets import Ticket
+from gossip.wide import bridge
 from gossip.wide.config import WideConfig
 from gossip.wide.wide import Listener
 from gossip.wire.frames import Rendezvous
@@ -519,22 +521,106 @@ async def test_a_libp2p_that_does_not_load_is_told_once_and_no_dial_waits_for_it
 
 
 class Broken(Carried):
-    """What fails in a way that nobody thought of."""
+    """What fails in a way that nobody thought of, as often as is said."""
+
+    left = 0
 
     def report(self) -> dict[str, Any]:
-        raise ZeroDivisionError
+        if Broken.left > 0:
+            Broken.left -= 1
+            raise ZeroDivisionError("inside")
+        return super().report()
 
 
-async def test_a_defect_out_there_is_trouble_and_not_the_end_of_the_node(anna: Anna) -> None:
-    anna.open = lambda key, config, listener: Broken(anna.roads, key, config, listener)  # type: ignore[method-assign]
+async def test_a_defect_out_there_is_trouble_for_a_while_and_not_the_end_of_it(
+    anna: Anna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide, "RETRY_S", (0.01, 0.02))
+    monkeypatch.setattr(Broken, "left", 3)
+    made: list[Broken] = []
+
+    def open_(key: Any, config: Any, listener: Any) -> Broken:
+        made.append(Broken(anna.roads, key, config, listener))
+        return made[-1]
+
+    anna.open = open_  # type: ignore[method-assign]
     anna.abroad = anna.make()
     async with running(anna) as task:
-        await asyncio.wait([task])
-        assert task.exception() is None
-        assert "ZeroDivisionError" in anna.troubles()[0]
+        await soon(lambda: ("wide", "ready") in [(kind, fields.get("state")) for kind, fields in anna.notes])
+        assert len(made) == 4
+        (text,) = anna.troubles()
+        assert text.startswith("libp2p has failed: ZeroDivisionError: inside; it is begun anew")
+        assert not task.done()
         report = anna.abroad.report()
         assert report is not None
-        assert report["state"] == "off"
+        assert report["state"] == "ready"
+
+
+async def test_the_waits_after_defects_grow_up_to_a_minute(anna: Anna, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    class Fails(Carried):
+        async def start(self) -> None:
+            raise RuntimeError(f"number {len(waits)}")
+
+    async def keep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 9:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
+    monkeypatch.setattr(asyncio, "sleep", keep)
+    anna.open = lambda key, config, listener: Fails(anna.roads, key, config, listener)  # type: ignore[method-assign]
+    anna.abroad = anna.make()
+    with pytest.raises(asyncio.CancelledError):
+        await anna.abroad.run()
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_a_secret_that_cannot_be_kept_is_not_met_under_until_it_can(
+    anna: Anna, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[int] = []
+    commit = anna.store.commit
+
+    def full(changes: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(1)
+            raise LocalError("the disk is full")
+        return commit(changes)
+
+    monkeypatch.setattr(anna.store, "commit", full)
+    anna.machine.choose(b"s" * 32)
+    async with running(anna):
+        await soon(lambda: anna.store.find_meta(wide.SECRETS))
+        await soon(lambda: anna.host.namespaces)
+    assert len(refused) == 2
+    assert anna.troubles() == ["the disk is full"]
+
+
+async def test_the_port_is_free_before_another_host_wants_it(anna: Anna, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that ends slowly is waited for where another follows: longer than its own bridge takes to give up."""
+    assert wide.OVER_S > bridge.CLOSE_S
+    order: list[str] = []
+
+    class Slow(Carried):
+        async def start(self) -> None:
+            order.append("start")
+            await super().start()
+
+        async def close(self) -> None:
+            await asyncio.sleep(0.3)
+            order.append("ended")
+            await super().close()
+
+    monkeypatch.setattr(wide, "CLOSE_S", 0.01)
+    anna.open = lambda key, config, listener: Slow(anna.roads, key, config, listener)  # type: ignore[method-assign]
+    anna.abroad = anna.make()
+    async with running(anna):
+        await soon(lambda: order == ["start"])
+        anna.abroad.woke(0.0, "127.0.0.1", moved=True)
+        await soon(lambda: order.count("start") == 2)
+        assert order == ["start", "ended", "start"]
 
 
 async def test_nobody_who_names_no_bootstrap_and_no_relay_goes_anywhere(tmp_path: Path) -> None:
