@@ -328,7 +328,7 @@ class Node:
             await self._discovery.move(
                 self._addresses, self._port, key=self._keys.key.public, peer=self._meta["self"]
             )  # fmt: skip
-        except (LinkError, OSError) as error:  # the swarm works without: addresses, invites
+        except (GossipError, OSError) as error:  # the swarm works without: addresses, invites
             self._tell("trouble", text=str(error))
 
     def _learner(self, own: Own, tasks: asyncio.TaskGroup) -> Learning:

@@ -31,7 +31,7 @@ import ifaddr
 from zeroconf import IPVersion, ServiceInfo
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from gossip.transport.hearing import SERVICE, keep_asking, listen
+from gossip.transport.hearing import SERVICE, keep_asking, listen, while_it_runs
 from gossip.transport.hints import Hints
 from ledger.entry import Hash, PeerId
 from ledger.errors import LocalError
@@ -98,10 +98,12 @@ class Discovery:
 
     async def advertise(self, port: int, *, key: bytes, peer: PeerId) -> None:
         """Tell others that `peer`, holding `key`, answers offers at `port` on our addresses; no other key any more."""
-        if self._zeroconf is None:
+        zeroconf = self._zeroconf
+        if zeroconf is None:
             raise LocalError("advertise before start")
         if self._info is not None:
-            await self._zeroconf.async_unregister_service(self._info)
+            with while_it_runs():
+                await zeroconf.async_unregister_service(self._info)
         name = f"{key.hex()[:32]}.{SERVICE}"
         self._own = name
         info = AsyncServiceInfo(
@@ -113,24 +115,28 @@ class Discovery:
             addresses=[ipaddress.IPv4Address(address).packed for address in self._addresses],
         )
         # Cooperating: no probing for another peer with this name; nobody else has this key.
-        await self._zeroconf.async_register_service(info, cooperating_responders=True)
+        with while_it_runs():
+            await zeroconf.async_register_service(info, cooperating_responders=True)
         self._info = info
 
     async def shout(self, port: int, wanted: Iterable[tuple[str, str]]) -> None:
         """Have these properties, each ("code", number) or ("open", name), found on our addresses, and no others."""
         self._wanted = wanted = frozenset(wanted)
-        if self._zeroconf is None:
+        zeroconf, shouts = self._zeroconf, self._shouts  # a move puts others in their place while we wait
+        if zeroconf is None:
             return
-        for gone in sorted(self._shouts.keys() - wanted):
-            info, announcing = self._shouts.pop(gone)
+        for gone in sorted(shouts.keys() - wanted):
+            info, announcing = shouts.pop(gone)
             announcing.cancel()  # it is announced three times in half a second, and would come back after the goodbye
-            await self._zeroconf.async_unregister_service(info)
-        for new in sorted(wanted - self._shouts.keys()):
+            with while_it_runs():
+                await zeroconf.async_unregister_service(info)
+        for new in sorted(wanted - shouts.keys()):
             info = shout_record(new, port, self._addresses)
-            announcing = asyncio.ensure_future(
-                await self._zeroconf.async_register_service(info, cooperating_responders=True)
-            )
-            self._shouts[new] = (info, announcing)
+            with while_it_runs():
+                announcing = asyncio.ensure_future(
+                    await zeroconf.async_register_service(info, cooperating_responders=True)
+                )
+            shouts[new] = (info, announcing)
 
     async def move(self, addresses: Sequence[str], port: int, *, key: bytes, peer: PeerId) -> None:
         """Do all of it anew, on these addresses: after a sleep, or on another network, the sockets of before hear

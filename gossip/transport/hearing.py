@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from zeroconf import (  # type: ignore[attr-defined]  # documented, and not in its __all__
@@ -32,6 +32,7 @@ from zeroconf import (  # type: ignore[attr-defined]  # documented, and not in i
     DNSText,
     Error,
     IPVersion,
+    NotRunningException,
     ServiceInfo,
 )
 from zeroconf.asyncio import AsyncZeroconf
@@ -163,6 +164,10 @@ async def listen(addresses: Sequence[str], mark: bytes, hears: Hears) -> AsyncZe
     try:
         zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
         await zeroconf.zeroconf.async_wait_for_start()
+    except NotRunningException as error:  # not within its nine seconds: the machine had no time for it
+        assert zeroconf is not None
+        await zeroconf.async_close()
+        raise _not_running() from error
     except OSError as error:
         if zeroconf is not None:
             await zeroconf.async_close()
@@ -182,6 +187,19 @@ async def listen(addresses: Sequence[str], mark: bytes, hears: Hears) -> AsyncZe
             "this release of zeroconf is not known to us", why=str(error), next_step="install zeroconf 0.154"
         ) from error
     return zeroconf
+
+
+@contextmanager
+def while_it_runs() -> Iterator[None]:
+    """LinkError for what is asked of a zeroconf that was closed meanwhile: the machine slept, or moved."""
+    try:
+        yield
+    except NotRunningException as error:
+        raise _not_running() from error
+
+
+def _not_running() -> LinkError:
+    return LinkError("mDNS does not work for now", why="it was closed, or this machine had no time for it")
 
 
 async def keep_asking(zeroconf: AsyncZeroconf) -> None:

@@ -12,7 +12,7 @@ from zeroconf.asyncio import AsyncServiceInfo
 
 from gossip.transport.discovery import Candidate, Discovery, addresses_of, read_record, swarm_tag
 from gossip.transport.hearing import SERVICE
-from ledger.errors import LocalError
+from ledger.errors import LinkError, LocalError
 
 pytestmark = pytest.mark.e2e
 LIMIT_S = 20
@@ -118,6 +118,26 @@ async def test_who_moves_is_heard_at_the_new_address_and_hears_there() -> None:
     finally:
         await stays.close()
         await moves.close()
+
+
+async def test_a_move_in_the_midst_of_a_shout_costs_no_more_than_a_line_and_shouts_all_of_it() -> None:
+    wanted = [("code", "1"), ("code", "2")]
+    discovery = Discovery(("127.0.0.1",), SWARM, lambda _: None)
+    await discovery.start()
+    try:
+        await discovery.shout(4000, wanted[:1])
+        running = discovery._zeroconf
+        assert running is not None
+        await running.async_close()  # what a move does first
+        with pytest.raises(LinkError, match="mDNS does not work for now"):
+            await discovery.shout(4000, wanted)
+        with pytest.raises(LinkError, match="mDNS does not work for now"):
+            await discovery.advertise(4000, key=bytes(32), peer="00" * 32)
+        await discovery.move(("127.0.0.1",), 4001, key=bytes(32), peer="00" * 32)
+        assert set(discovery._shouts) == set(wanted)
+        assert discovery._zeroconf is not running
+    finally:
+        await discovery.close()
 
 
 def test_a_record_is_a_hint_of_where_and_who() -> None:
