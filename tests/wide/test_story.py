@@ -160,5 +160,6 @@ def test_three_that_see_only_a_relay_join_by_one_invite_survive_it_and_put_one_o
     assert last[1]["merged"]
     assert not cleo.links()
     assert [node.links() for node in (anna, berta)] == [{"berta"}, {"anna"}]
+    until(lambda: all(node.wide()["connected"] == 1 for node in (anna, berta)), "nor connected", running=runs(nodes))
     assert not [event for node in (anna, berta) for event in node.running.events if event["event"] == "refused"]
     assert not [line for node in (*nodes, relay) for line in node.running.err if "Traceback" in line]
