@@ -29,7 +29,6 @@ from ledger.errors import LinkError
 BACK_S: Final = 60.0  # after which a connection counts as having been back
 RENEW: Final = 0.75  # of a reservation's time
 RENEW_LAST_S: Final = 1_800.0  # whatever the relay's clock says
-RENEW_LAST_S: Final = 1_800.0  # whatever the relay's clock says
 MISSED: Final = 2  # pings in a row
 
 
@@ -73,7 +72,8 @@ class Keeping:
                 self._changed()
                 if trio.current_time() - began >= BACK_S:
                     wait_s = RETRY_FIRST_S
-                    self._said.pop((told.peer, "dial"), None)
+                    for about in ("dial", "reserve"):
+                        self._said.pop((told.peer, about), None)
             else:
                 told.text = text
                 self._say(told.peer, "dial", f"{_what(told)} {told.addresses[0]} cannot be used: {text}")
