@@ -53,6 +53,27 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert not loaded & HEAVY
 
 
+def test_ctrl_c_while_it_is_being_loaded_ends_it_without_a_traceback() -> None:
+    code = """
+        import sys
+        class Impatient:
+            def find_spec(self, name, *_):
+                if name == "cli.later":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Impatient())
+        from cli.__main__ import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env=own_environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (exits.INTERRUPTED, "", "")
+
+
 def test_help_shows_the_commands_in_their_panels_and_in_order() -> None:
     text = gossip("--help").stdout
     places = [text.find(f"─ {panel} ") for panel in PANELS]
