@@ -3,16 +3,18 @@
     04 7f000001 06 1f90                       /ip4/127.0.0.1/tcp/8080
     ... a503 <PeerId> a202 a503 <PeerId>      .../p2p/<relay>/p2p-circuit/p2p/<peer>
 
-Shapes we dial: TCP at an IP address; the same with a PeerId behind; a circuit through a relay, which may have a name.
-A name alone is not looked up because a stranger says so, and neither is a loopback address dialled unless we are on
-loopback ourselves: else anybody could have us knock at services of this machine. All else (QUIC, websockets, ...) is
-passed over. Pure; known without libp2p.
+Shapes we dial: TCP at an IP address; the same with a PeerId behind; a circuit through a relay. No name is looked up
+because a stranger says so, but those of relays that we were told of (and these are reached where we were told). Of
+addresses that mean another machine in each network (private ranges, loopback, link-local) only those of a range that we
+stand in ourselves: else anybody could have us knock at services of this machine, or of a network that is not theirs.
+All else (QUIC, websockets, ...) is passed over. Pure; known without libp2p.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from gossip.wide.protobuf import read_varint, varint
@@ -24,6 +26,32 @@ _IP4, _TCP, _IP6, _CIRCUIT, _P2P = 4, 6, 41, 290, 421
 _NAMES: Final = {53: "dns", 54: "dns4", 55: "dns6"}
 _DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 MAX_ID_BYTES: Final = 64  # a PeerId: 34 to 38 in use
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_RANGES: Final[tuple[_Network, ...]] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+        "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The ranges of which we stand in one, among those that each network has; PeerIds of relays we were told of."""
+
+    ranges: frozenset[_Network] = frozenset()
+    relays: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, hosts: Iterable[str], relays: Iterable[str] = ()) -> Near:
+        """For who stands at these IP addresses."""
+        stands = [ipaddress.ip_address(host.partition("%")[0]) for host in hosts]
+        return cls(frozenset(each for each in _RANGES if any(ip in each for ip in stands)), frozenset(relays))
+
+
+NOWHERE: Final = Near()
 
 
 def base58(data: bytes) -> str:
@@ -137,8 +165,8 @@ def _shape(parts: list[str]) -> tuple[str, str, bool] | None:
     return None
 
 
-def is_dialled(text: str, peer: str, loopback: bool) -> bool:
-    """Whether we would dial a stranger's address of the peer with this PeerId; `loopback`: we are on loopback only."""
+def is_dialled(text: str, peer: str, near: Near) -> bool:
+    """Whether we would dial a stranger's address of the peer with this PeerId."""
     parts = text.removeprefix("/").split("/")
     shape = _shape(parts)
     if shape is None:
@@ -147,23 +175,26 @@ def is_dialled(text: str, peer: str, loopback: bool) -> bool:
     last = parts[5:6] if not circuit else parts[8:9]
     if last and last[0] != peer:
         return False
+    if circuit and parts[5] in near.relays:
+        return True
     if kind not in ("ip4", "ip6"):
-        return circuit
+        return False
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:
         return False
-    if ip.is_multicast or ip.is_unspecified or ip.is_reserved or ip.is_link_local:
+    if ip.is_multicast or ip.is_unspecified or (ip.version == 6 and ip.ipv4_mapped is not None):
         return False
-    return loopback or not ip.is_loopback
+    within = [each for each in _RANGES if ip in each]
+    return within[0] in near.ranges if within else not ip.is_reserved
 
 
-def worth_dialling(raw: Iterable[bytes], peer: str, loopback: bool) -> list[str]:
+def worth_dialling(raw: Iterable[bytes], peer: str, near: Near) -> list[str]:
     """Of the addresses that somebody says a peer has, the first MAX_ADDRESSES different ones that we would dial."""
     kept: dict[str, None] = {}
     for data in raw:
         text = read_address(data)
-        if text is not None and is_dialled(text, peer, loopback):
+        if text is not None and is_dialled(text, peer, near):
             kept[text] = None
         if len(kept) == MAX_ADDRESSES:
             break

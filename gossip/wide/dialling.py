@@ -2,7 +2,9 @@
 
 Each way has ATTEMPT_S, all together DIAL_S; the next is begun when one has failed or after a quarter of a second, and
 the first that gets there ends the others (as happy eyeballs, RFC 8305). Addresses of others are hearsay, bounded and
-dialled only if of a shape and range that we would (addresses.py). Runs in the trio thread.
+dialled only if of a shape and range that we would (addresses.py); what was heard last and before have equal shares, and
+the one that last led there is the first, so who lies of a peer does not take it from those who found it. A relay that
+we were told of is reached where we were told, whatever others say. Runs in the trio thread.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from multiaddr import Multiaddr
 
 from gossip.peer_ids import peer_id_of
 from gossip.wide import relays
-from gossip.wide.addresses import is_dialled
+from gossip.wide.addresses import NOWHERE, Near, is_dialled
 from gossip.wide.config import ADDRESSES_LEARNED, ATTEMPT_S, DIAL_S, KEYS_LEARNED
+from gossip.wide.hints import in_turns
 from gossip.wide.keeping import is_direct
 from gossip.wide.reasons import reason
 from gossip.wide.state import CIRCUIT, State
@@ -35,17 +38,28 @@ Way = Callable[[], Awaitable[Any]]
 class Learned:
     """What addresses are said of keys; outlives the host. The one that was longest not heard of is forgotten."""
 
-    def __init__(self, loopback: bool) -> None:
-        self._loopback = loopback
+    def __init__(self, near: Near = NOWHERE) -> None:
+        self.near = near  # what of it would be dialled from here
         self._by_key: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
+        self._worked: dict[bytes, str] = {}
 
     def learn(self, key: bytes, addresses: Iterable[str]) -> None:
+        """Said of it just now: these."""
         peer = peer_id_of(key)
-        kept = [each for each in dict.fromkeys(addresses) if is_dialled(each, peer, self._loopback)]
-        self._by_key[key] = tuple(kept[:ADDRESSES_LEARNED])
+        kept = [each for each in dict.fromkeys(addresses) if is_dialled(each, peer, self.near)]
+        first = [self._worked[key]] if key in self._worked else []
+        merged = dict.fromkeys((*first, *in_turns([kept, self._by_key.get(key, ())])))
+        self._by_key[key] = tuple(merged)[:ADDRESSES_LEARNED]
         self._by_key.move_to_end(key)
         while len(self._by_key) > KEYS_LEARNED:
-            self._by_key.popitem(last=False)
+            gone, _ = self._by_key.popitem(last=False)
+            self._worked.pop(gone, None)
+
+    def worked(self, key: bytes, address: str) -> None:
+        """It was reached there."""
+        if address in self._by_key.get(key, ()):
+            self._worked[key] = address
+            self._by_key[key] = tuple(dict.fromkeys((address, *self._by_key[key])))
 
     def of(self, key: bytes) -> tuple[str, ...]:
         return self._by_key.get(key, ())
@@ -72,7 +86,7 @@ class Dialling:
             with trio.move_on_after(DIAL_S):
                 async with lock, self._limit:
                     if not self._connected(peer):
-                        await self._race(key, self._ways(key, peer))
+                        self._learned.worked(key, await self._race(key, self._ways(key, peer)))
                     return peer
         finally:
             lock, users = self._locks.pop(key)
@@ -83,21 +97,25 @@ class Dialling:
     def _connected(self, peer: Any) -> bool:
         return any(not conn.is_closed for conn in self._host.get_network().get_connections(peer))
 
-    def _ways(self, key: bytes, peer: Any) -> list[tuple[str, Way]]:
+    def _ways(self, key: bytes, peer: Any) -> list[tuple[str, str, Way]]:
+        """Each as people call it, the address that it was learned as, and how to go."""
         direct, circuits = [], {}
+        told_of = {told.peer: told.addresses[0] for told in self._state.told}
         given = any(each.relay for each in self._state.told)
         for told in self._state.told:
             if told.connected and (told.relay or (not given and told.reserved)):
-                circuits[told.peer] = told.addresses[0]
+                circuits[told.peer] = ("", told.addresses[0])
         for address in self._learned.of(key):
             if CIRCUIT in address:
                 through = address.partition(CIRCUIT)[0]
-                circuits.setdefault(through.rpartition("/p2p/")[2], through)
+                relay = through.rpartition("/p2p/")[2]
+                circuits[relay] = (address, circuits.get(relay, ("", told_of.get(relay, through)))[1])
             else:
                 direct.append(address)
-        own: list[tuple[str, Way]] = [(f"at {each}", self._directly(each, peer)) for each in direct]
-        round_: list[tuple[str, Way]] = [
-            (f"through the relay {relay}", self._through(relay, at, peer)) for relay, at in circuits.items()
+        own = [(f"at {each}", each, self._directly(each, peer)) for each in direct]
+        round_ = [
+            (f"through the relay {relay}", learned, self._through(relay, at, peer))
+            for relay, (learned, at) in circuits.items()
         ]
         # One of each kind in turn: addresses behind a NAT are many, and none of them answers.
         return [way for pair in zip_longest(own, round_) for way in pair if way is not None][:WAYS]
@@ -118,17 +136,16 @@ class Dialling:
 
         return dial
 
-    async def _race(self, key: bytes, ways: list[tuple[str, Way]]) -> None:
-        """Returns once one way has got there."""
+    async def _race(self, key: bytes, ways: list[tuple[str, str, Way]]) -> str:
+        """The address, once one way has got there."""
         failures: list[str] = []
-        won = False
+        won: list[str] = []
 
-        async def attempt(name: str, way: Way, over: trio.Event) -> None:
-            nonlocal won
+        async def attempt(name: str, address: str, way: Way, over: trio.Event) -> None:
             try:
                 with trio.fail_after(ATTEMPT_S):
                     await way()
-                won = True
+                won.append(address)
                 nursery.cancel_scope.cancel()
             except GossipError as error:
                 failures.append(f"{name}: {error}")
@@ -138,9 +155,9 @@ class Dialling:
                 over.set()
 
         async with trio.open_nursery() as nursery:
-            for name, way in ways:
+            for name, address, way in ways:
                 over = trio.Event()
-                nursery.start_soon(attempt, name, way, over)
+                nursery.start_soon(attempt, name, address, way, over)
                 with trio.move_on_after(STAGGER_S):
                     await over.wait()
         if not won:
@@ -149,3 +166,4 @@ class Dialling:
                 why=", ".join(failures)[:500] or "no address of it is known, and no relay is connected",
                 next_step="it is tried again when it is heard of",
             )
+        return won[0]

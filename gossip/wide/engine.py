@@ -18,6 +18,7 @@ from multiaddr import Multiaddr
 
 from gossip.peer_ids import key_of, peer_id_of
 from gossip.wide import offers
+from gossip.wide.addresses import Near
 from gossip.wide.bridge import Bridge
 from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, WideConfig
 from gossip.wide.cutting import cut
@@ -25,9 +26,9 @@ from gossip.wide.dialling import Dialling, Learned
 from gossip.wide.finding import Finding
 from gossip.wide.gate import Gate
 from gossip.wide.host import make_host
-from gossip.wide.keeping import Keeping
+from gossip.wide.keeping import Keeping, is_direct
 from gossip.wide.listening import listen
-from gossip.wide.own_addresses import own_addresses
+from gossip.wide.own_addresses import by_number, is_loopback, own_addresses, stands_at
 from gossip.wide.reasons import reason
 from gossip.wide.serving import Serving, reset
 from gossip.wide.state import CIRCUIT, State
@@ -50,7 +51,7 @@ class Engine:
         self.bridge: Bridge  # set before the first life
         self._gate = Gate(each.peer for each in state.told)
         self._loopback = config.host.startswith("127.")
-        self._learned = Learned(self._loopback)
+        self._learned = Learned()
         self._host: Any = None
         self._nursery: Any = None
         self._cutting: set[str] = set()
@@ -97,9 +98,10 @@ class Engine:
             self._nursery, self._announced, before = nursery, None, self._state.announced
             self._present = frozenset()
             self._keeping = Keeping(host, self._state, self._tell, self._changed)
+            self._learned.near = self._near()
             self._dialling = Dialling(host, self._state, self._learned, self._carries)
             self._finding = Finding(
-                host, self._learned.learn, self._found, own=self._own, knows=self._is_member, loopback=self._loopback
+                host, self._learned.learn, self._found, own=self._own, knows=self._is_member, near=self._learned.near
             )
             self._telling = Telling(
                 host, self._heard, self._is_member, candidates=self._candidates, reach=self._dialling.reach
@@ -241,11 +243,27 @@ class Engine:
     def _is_member(self, key: bytes) -> bool:
         return key in self._wanted().members
 
+    def _near(self) -> Near:
+        """Of the addresses that mean another machine in each network, those that are dialled: of networks we are in,
+        and loopback only where we are nowhere else."""
+        hosts = [each for each in stands_at(self._config.host) if self._loopback or not is_loopback(each)]
+        return Near.of(hosts, [each.peer for each in self._state.told])
+
     def _own(self) -> list[str]:
         return self._addresses([str(each) for each in self._host.get_transport_addrs()])
 
     def _addresses(self, listening: list[str]) -> list[str]:
-        return own_addresses(listening, self._loopback) + [each + CIRCUIT for each in self._state.reserved()]
+        return own_addresses(listening, self._loopback) + [
+            by_number(each, self._reached_at(each)) + CIRCUIT for each in self._state.reserved()
+        ]
+
+    def _reached_at(self, relay: str) -> str:
+        """The IP address at which we are connected to it."""
+        peer = ID.from_string(relay.rpartition("/p2p/")[2])
+        for conn in self._host.get_network().get_connections(peer) if self._host is not None else ():
+            if is_direct(conn) and (where := conn.muxed_conn.get_remote_address()) is not None:
+                return str(where[0])
+        return ""
 
     def _tell(self, text: str) -> None:
         self.bridge.post(self._listener.tell, text)

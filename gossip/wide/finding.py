@@ -5,10 +5,12 @@
 
 Who knows the namespace knows the swarm's rendezvous secret or was told by somebody who does; who is in it has only
 written there. A record is published again when our addresses change, and every PUBLISH_S: far below any server's
-time to live. Asked are the servers we are connected to and at most MORE that they name (closer to the key), each for
-ASK_S at most. Nothing of an answer is kept here, so who is gone from the servers is gone. Why not KadDHT: kad.py.
+time to live. The first OFTEN namespaces are looked up each time, of the older ones one in turn. Asked are the servers
+that we are connected to and at most MORE that they name (closer to the key), each for ASK_S at most. Nothing of an
+answer is kept here, so who is gone from the servers is gone. Why not KadDHT: kad.py.
 
-Trouble with one server costs its answer, and a rest for it. It refuses to know who is a member: `knows` is asked.
+Trouble with one server costs its answer, and a rest for it; and a member that is said to be there is no reason to look
+less often before it is reached. It refuses to know who is a member: `knows` is asked.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.utils.varint import encode_varint_prefixed, read_varint_prefixed_bytes_limited
 from multiaddr import Multiaddr
 
+from gossip.bucket import Bucket
+from gossip.peer_ids import key_of as key_of_peer
+from gossip.peer_ids import peer_id_of
 from gossip.transport.hints import Hints
 from gossip.transport.road import place_by_road
-from gossip.wide.addresses import MAX_ADDRESSES, base58, worth_dialling, write_address
+from gossip.wide.addresses import MAX_ADDRESSES, NOWHERE, Near, base58, read_address, worth_dialling, write_address
 from gossip.wide.hints import FIRST_S, mixed, pause, read_hint
 from gossip.wide.kad import (
     ADD_PROVIDER,
@@ -40,6 +45,7 @@ from gossip.wide.kad import (
     read_providers,
     write_message,
 )
+from ledger.errors import LocalError
 
 _log = logging.getLogger("gossip.wide")
 
@@ -52,6 +58,8 @@ MORE: Final = 8  # servers a lookup or a publication asks besides those that are
 AT_ONCE: Final = 4
 REST_S: Final = (30.0, 600.0)  # of a server that did not answer, doubling
 MAX_SERVERS: Final = 16
+OFTEN: Final = 2  # namespaces that each lookup asks for: where members are, and where those of yesterday are
+CHANGES, CHANGE_S = 3, 30.0  # of the namespaces: at once, and one more each so long (an admin may make many)
 STREAM_BYTES: Final = 740  # measured, both ways: what a stream costs besides the question and the answer
 
 
@@ -66,7 +74,7 @@ class Finding:
         *,
         own: Callable[[], list[str]] | None = None,
         knows: Callable[[bytes], bool] = lambda key: False,
-        loopback: bool = False,
+        near: Near = NOWHERE,
         luck: random.Random | None = None,
     ) -> None:
         """`own`: the addresses we are reached at, circuits included; if left out, what the host says. (BasicHost takes
@@ -75,26 +83,38 @@ class Finding:
         self._host = host
         self._learn, self._found = learn, found
         self._own = own if own is not None else lambda: [str(each) for each in host.get_addrs()]
-        self._knows, self._loopback = knows, loopback
+        self._knows, self._near = knows, near
         self._luck = luck if luck is not None else random.Random()
         self._hints = Hints(knows, self._luck, trio.current_time)
         self._me: bytes = host.get_id().to_bytes()
         self._namespaces: tuple[bytes, ...] = ()
         self._publish = 0
+        self._wanted: tuple[tuple[bytes, ...], int] = ((), 0)
+        self._changes: Bucket | None = None
         self._servers: tuple[Any, ...] = ()
         self._resting: dict[Any, tuple[float, float]] = {}  # until when, and for how long
         self._published: tuple[object, float] | None = None
         self._wake = trio.Event()
         self._soon = True
-        self.found_now = 0  # members in the last lookup: strangers may all be lies, and do not make us look less
+        self.found_now = 0  # members of the last lookup to whom there is a connection: all else may be lies
         self.cost_bytes = 0  # of all questions and answers
         self.lookups = 0
 
     def meet(self, namespaces: tuple[bytes, ...], publish: int) -> None:
         """Look up these namespaces from now on; publish in the first if `publish`."""
-        if (namespaces, publish) != (self._namespaces, self._publish):
-            self._namespaces, self._publish = namespaces, publish
-            self._hurry()
+        self._wanted = (namespaces, publish)
+        self._wake.set()
+
+    def _follow(self) -> None:
+        """What is wanted, as soon as the pace allows."""
+        now = trio.current_time()
+        if self._wanted == (self._namespaces, self._publish):
+            return
+        if self._changes is None:
+            self._changes = Bucket.full(CHANGES, 1 / CHANGE_S, now)
+        if self._changes.take(1, now):
+            self._namespaces, self._publish = self._wanted
+            self._soon = True
 
     def servers(self, peer_ids: Iterable[Any]) -> None:
         """The bootstraps and relays that we are connected to now; some may be DHT servers."""
@@ -118,6 +138,7 @@ class Finding:
         tries, next_at = 0, 0.0
         while True:
             self._wake = trio.Event()
+            self._follow()
             if self._soon:
                 self._soon, tries = False, 0
                 next_at = trio.current_time() + self._luck.uniform(0.5, 1.0) * FIRST_S
@@ -142,8 +163,8 @@ class Finding:
                 raw.append(write_address(text))
             except ValueError:
                 continue  # a transport that we do not dial
-        me = base58(self._me)
-        return [write_address(text) for text in worth_dialling(raw, me, self._loopback)][:MAX_ADDRESSES]
+        shaped = [each for each in raw if read_address(each) is not None]
+        return list(dict.fromkeys(shaped))[:MAX_ADDRESSES]
 
     async def _publish_if_due(self) -> None:
         addresses = self._addresses() if self._publish else []
@@ -175,7 +196,9 @@ class Finding:
     async def _look_up(self) -> int:
         self.lookups += 1
         told: set[bytes] = set()
-        for namespace in self._namespaces[:2]:
+        older = self._namespaces[OFTEN:]
+        in_turn = [older[self.lookups % len(older)]] if older else []
+        for namespace in (*self._namespaces[:OFTEN], *in_turn):
             key = key_of(namespace)
             answers: list[list[Said]] = []
 
@@ -197,17 +220,30 @@ class Finding:
                 await self._visit(closest(key, closer, asked), ask, asked)
                 nursery.cancel_scope.cancel()
             self._pass_on(answers, told)
-        return sum(map(self._knows, told))
+        return sum(self._knows(key) and self._is_connected(ID.from_string(peer_id_of(key))) for key in told)
 
     def _pass_on(self, answers: list[list[Said]], told: set[bytes]) -> None:
+        """`told`: whom this lookup has named. Where a member is said to be is learned again with each answer."""
         for said in mixed(answers, self._luck):
-            hint = read_hint(said, self._loopback)
-            if said.id == self._me or hint is None or hint[0] in told:
+            hint = read_hint(said, self._near)
+            if said.id == self._me or hint is None:
                 continue
-            if self._hints.is_news(hint[0], place_by_road(hint[0])):
-                told.add(hint[0])
-                self._learn(*hint)
-                self._found(hint[0])
+            key, addresses = hint
+            is_news = key not in told and self._hints.is_news(key, place_by_road(key))
+            if is_news or self._knows(key):
+                told.add(key)
+                self._learn(key, addresses)
+            if is_news:
+                self._found(key)
+
+    def _is_connected(self, peer: Any) -> bool:
+        return bool(self._host.get_network().get_connections(peer))
+
+    def _is_member(self, peer: Any) -> bool:
+        try:
+            return self._knows(key_of_peer(str(peer)))
+        except LocalError:
+            return False
 
     # ------------------------------------------------------------------ servers
 
@@ -228,19 +264,20 @@ class Finding:
         return results
 
     async def _visit(self, named: list[Said], do: Callable[[Any], Any], asked: list[bytes]) -> None:
-        """Servers that another named: connected to for the question, in one round."""
+        """Servers that another named: connected to for the question, in one round. Members are none, and a connection
+        to one that somebody calls a server is not ours to end."""
         targets = []
         for said in named:
-            places = worth_dialling(said.addresses, base58(said.id), self._loopback)
+            places = worth_dialling(said.addresses, base58(said.id), self._near)
             direct = [each for each in places if "/p2p-circuit" not in each]
-            if direct and said.id != self._me:
+            if direct and said.id != self._me and not self._is_member(base58(said.id)):
                 targets.append((ID(said.id), direct))
             if len(targets) == MORE:
                 break
         visits = dict(targets)
 
         async def visit(server: Any) -> list[Said]:
-            known = bool(self._host.get_network().get_connections(server))
+            known = self._is_connected(server)
             try:
                 with trio.fail_after(VISIT_S):
                     await self._host.connect(PeerInfo(server, [Multiaddr(each) for each in visits[server]]))
@@ -249,12 +286,16 @@ class Finding:
                 _log.debug("a DHT server that another named: %s", error)
                 self._rest(server)
             finally:
-                if not known:
+                if not known and not self._is_member(server) and not self._is_used(server):
                     with trio.CancelScope(deadline=trio.current_time() + 1.0, shield=True):
                         await self._host.disconnect(server)
             return []
 
         await self._of_all(visits, visit, asked)
+
+    def _is_used(self, server: Any) -> bool:
+        """Whether something else goes over a connection to it by now: a circuit, say, if it is a relay, too."""
+        return any(conn.get_streams() for conn in self._host.get_network().get_connections(server))
 
     def _rest(self, server: Any) -> None:
         seconds = min(self._resting.get(server, (0.0, REST_S[0] / 2))[1] * 2, REST_S[1])

@@ -4,17 +4,22 @@
 
 A record is its sender's own word about itself, good for TTL_S; peers of ours say it again every ten minutes. Where
 there is no room, the oldest record of the network address that has most goes: an inventor of PeerIds pushes out his
-own. Of a key that many share, AT_ONCE drawn at random are told, so nobody stands before others for ever.
+own. Of a key that many share, AT_ONCE drawn at random are told, one of each network address in turn: so nobody stands
+before others for ever, and an inventor before nobody. An IPv6 address counts by its first 64 bits: the others are its
+holder's to choose.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import random
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from gossip.wide.addresses import MAX_ADDRESS_BYTES, MAX_ADDRESSES
+from gossip.wide.hints import in_turns
 from gossip.wide.kad import Said
 
 TTL_S: Final = 1_800.0  # three of our publications; who is gone is forgotten in half an hour
@@ -44,6 +49,7 @@ class Records:
 
     def add(self, key: bytes, said: Said, address: str, now: float) -> None:
         """A provider says that it has `key`; it is connected from `address`."""
+        address = _network(address)
         kept = tuple(raw for raw in said.addresses if len(raw) <= MAX_ADDRESS_BYTES)[:MAX_ADDRESSES]
         if not kept:
             return
@@ -59,10 +65,15 @@ class Records:
         self._counts[address] += 1
 
     def get(self, key: bytes, now: float) -> list[Said]:
-        """At most AT_ONCE providers of a key, drawn at random."""
+        """At most AT_ONCE providers of a key, drawn at random, of each network address in turn."""
         self.expire(now)
-        said = [record.said for record in self._of.get(key, {}).values()]
-        return self._luck.sample(said, min(AT_ONCE, len(said)))
+        by_address: dict[str, list[Said]] = {}
+        for record in self._of.get(key, {}).values():
+            by_address.setdefault(record.address, []).append(record.said)
+        groups = list(by_address.values())
+        self._luck.shuffle(groups)
+        drawn = in_turns([self._luck.sample(group, min(AT_ONCE, len(group))) for group in groups])
+        return list(islice(drawn, AT_ONCE))
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""
@@ -91,3 +102,10 @@ class Records:
             del self._counts[record.address]
         if not self._of[key]:
             del self._of[key]
+
+
+def _network(address: str) -> str:
+    """What one machine has of addresses."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))

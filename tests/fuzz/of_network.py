@@ -46,7 +46,7 @@ from gossip.transport.offers import (
 from gossip.transport.police import Police
 from gossip.transport.streamed import Frames, cut_letter, letter
 from gossip.wide import kad
-from gossip.wide.addresses import read_address, write_address
+from gossip.wide.addresses import NOWHERE, read_address, write_address
 from gossip.wide.hints import read_hint
 from gossip.wire import codec
 from gossip.wire.frames import Entries, Latest
@@ -293,7 +293,7 @@ def _answer_of_dht(data: bytes) -> None:
     assert len(message.providers) <= kad.MAX_PROVIDERS
     assert kad.read_message(kad.write_message(message)) == message
     for said in (*message.providers, *message.closer):
-        hint = read_hint(said, loopback=False)
+        hint = read_hint(said, NOWHERE)
         assert hint is None or len(hint[0]) == 32
 
 

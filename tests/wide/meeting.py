@@ -35,6 +35,14 @@ def story(play: Callable[[], Any]) -> Any:
         forget()
 
 
+@asynccontextmanager
+async def nursery() -> AsyncIterator[Any]:
+    """One whose tasks end with it."""
+    async with trio.open_nursery() as opened:
+        yield opened
+        opened.cancel_scope.cancel()
+
+
 async def until(fact: Callable[[], Any]) -> None:
     """Wait for a fact."""
     while not fact():

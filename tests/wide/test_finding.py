@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from gossip.peer_ids import peer_id_of
 from gossip.wide import hints
 from gossip.wide.addresses import (
     MAX_ADDRESSES,
+    NOWHERE,
+    Near,
     base58,
     is_dialled,
     read_address,
@@ -40,7 +43,7 @@ from gossip.wide.kad import (
     write_message,
 )
 from gossip.wide.protobuf import MAX_FIELDS, field, read_fields, varint
-from gossip.wide.records import MAX_RECORDS, PER_ADDRESS, PER_PROVIDER, TTL_S, Records
+from gossip.wide.records import AT_ONCE, MAX_RECORDS, PER_ADDRESS, PER_PROVIDER, TTL_S, Records
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
 
@@ -55,7 +58,7 @@ def id_of(key: bytes) -> bytes:
     return raw
 
 
-WHERE: Final = write_address("/ip4/192.168.1.7/tcp/4001")
+WHERE: Final = write_address("/ip4/198.51.100.7/tcp/4001")
 said_peers = st.builds(
     Said, st.binary(min_size=2, max_size=64), st.lists(st.binary(max_size=60), max_size=8).map(tuple)
 )
@@ -118,10 +121,9 @@ def test_an_answer_to_another_question_is_none() -> None:
 ME: Final = peer_id_of(KEYS[0])
 OTHER: Final = peer_id_of(KEYS[1])
 DIALLED: Final = (
-    "/ip4/192.168.1.7/tcp/4001",
+    "/ip4/198.51.100.7/tcp/4001",
     f"/ip4/203.0.113.7/tcp/4001/p2p/{ME}",
     f"/ip4/203.0.113.7/tcp/4001/p2p/{OTHER}/p2p-circuit",
-    f"/dns4/relay.example.org/tcp/4001/p2p/{OTHER}/p2p-circuit/p2p/{ME}",
     f"/ip6/2001:db8:1::7/tcp/9/p2p/{OTHER}/p2p-circuit/p2p/{ME}",
 )
 NOT_DIALLED: Final = (
@@ -130,6 +132,15 @@ NOT_DIALLED: Final = (
     "/ip4/224.0.0.1/tcp/4001",
     "/ip4/169.254.1.1/tcp/4001",
     "/dns4/victim.example.org/tcp/443",
+    f"/dns4/victim.example.org/tcp/443/p2p/{OTHER}/p2p-circuit/p2p/{ME}",
+    "/ip4/192.168.1.1/tcp/80",
+    "/ip4/10.0.0.1/tcp/80",
+    "/ip4/100.64.0.1/tcp/80",
+    f"/ip4/172.31.0.1/tcp/80/p2p/{OTHER}/p2p-circuit/p2p/{ME}",
+    "/ip6/::1/tcp/80",
+    "/ip6/fd00::1/tcp/80",
+    "/ip6/fe80::1/tcp/80",
+    "/ip6/::ffff:7f00:1/tcp/80",
     f"/ip4/203.0.113.7/tcp/4001/p2p/{OTHER}",
     f"/ip4/127.0.0.1/tcp/4001/p2p/{OTHER}/p2p-circuit/p2p/{ME}",
     f"/ip4/203.0.113.7/tcp/4001/p2p/{OTHER}/p2p-circuit/p2p/{OTHER}",
@@ -142,9 +153,28 @@ def test_addresses_have_one_spelling(text: str) -> None:
 
 
 def test_only_shapes_that_lead_to_the_peer_are_dialled() -> None:
-    assert [text for text in DIALLED if not is_dialled(text, ME, False)] == []
-    assert [text for text in NOT_DIALLED if is_dialled(text, ME, False)] == []
-    assert is_dialled("/ip4/127.0.0.1/tcp/4001", ME, True)
+    assert [text for text in DIALLED if not is_dialled(text, ME, NOWHERE)] == []
+    assert [text for text in NOT_DIALLED if is_dialled(text, ME, NOWHERE)] == []
+
+
+def test_a_stranger_has_us_knock_in_our_own_ranges_only() -> None:
+    """What means another machine in each network is dialled by who stands in that range; loopback by who is there."""
+    at_home = Near.of(["192.168.1.7", "fd12::7"])
+    assert is_dialled("/ip4/192.168.178.20/tcp/4001", ME, at_home)
+    assert is_dialled("/ip6/fd00::1/tcp/4001", ME, at_home)
+    for text in ("/ip4/10.0.0.1/tcp/80", "/ip4/127.0.0.1/tcp/80", "/ip4/169.254.1.1/tcp/80", "/ip6/::1/tcp/80"):
+        assert not is_dialled(text, ME, at_home)
+    assert is_dialled("/ip4/127.0.0.1/tcp/4001", ME, Near.of(["127.0.0.1"]))
+    assert not is_dialled("/ip4/192.168.1.7/tcp/4001", ME, Near.of(["127.0.0.1"]))
+    assert not is_dialled("/ip4/100.64.0.1/tcp/80", ME, Near.of(["203.0.113.7"]))
+
+
+def test_a_name_is_looked_up_for_nobody_but_relays_that_we_were_told_of() -> None:
+    circuit = f"/dns4/relay.example.org/tcp/4001/p2p/{OTHER}/p2p-circuit/p2p/{ME}"
+    assert not is_dialled(circuit, ME, NOWHERE)
+    assert is_dialled(circuit, ME, Near.of([], [OTHER]))
+    assert not is_dialled(circuit, ME, Near.of([], [ME]))
+    assert not is_dialled(f"/dns4/relay.example.org/tcp/4001/p2p/{OTHER}", OTHER, Near.of([], [OTHER]))
 
 
 @given(st.binary(max_size=120))
@@ -159,8 +189,8 @@ def test_peer_ids_have_one_spelling(data: bytes) -> None:
 
 
 def test_so_many_addresses_of_a_peer_are_kept() -> None:
-    many = [write_address(f"/ip4/10.0.0.{number}/tcp/4001") for number in range(1, 60)]
-    assert len(worth_dialling([*many[:3], *many], ME, False)) == MAX_ADDRESSES
+    many = [write_address(f"/ip4/198.51.100.{number}/tcp/4001") for number in range(1, 60)]
+    assert len(worth_dialling([*many[:3], *many], ME, NOWHERE)) == MAX_ADDRESSES
 
 
 def test_multiaddr_reads_and_writes_the_same() -> None:
@@ -187,10 +217,43 @@ def test_nobody_is_named_twice() -> None:
     assert len(list(hints.mixed([answer, answer], random.Random(1)))) == len(KEYS)
 
 
+def test_who_names_a_member_at_false_places_hides_none_of_the_true() -> None:
+    """Of each answer an address in turn, whoever answered first, and however many a liar names."""
+    lies = tuple(write_address(f"/ip4/203.0.113.{number}/tcp/4001") for number in range(1, 17))
+    liar = [Said(id_of(key), lies) for key in KEYS[:5]]
+    for answers in (
+        [liar, [Said(id_of(key), (WHERE,)) for key in KEYS[:5]]],
+        [liar * 3, [Said(id_of(KEYS[0]), (WHERE,))]],
+    ):
+        for order in (answers, answers[::-1]):
+            said = {each.id: each for each in hints.mixed(order, random.Random(1))}[id_of(KEYS[0])]
+            hint = hints.read_hint(said, NOWHERE)
+            assert hint is not None
+            assert "/ip4/198.51.100.7/tcp/4001" in hint[1][:2]
+
+
+def test_what_was_learned_of_a_member_outlives_an_answer_that_is_all_lies() -> None:
+    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    from gossip.wide.dialling import Learned
+
+    learned, true = Learned(), "/ip4/198.51.100.7/tcp/4001"
+    lies = [f"/ip4/203.0.113.{number}/tcp/4001" for number in range(1, 9)]
+    learned.learn(KEYS[0], [true])
+    learned.learn(KEYS[0], lies)
+    assert learned.of(KEYS[0])[:2] == (lies[0], true), "shares are equal"
+    assert len(learned.of(KEYS[0])) == MAX_ADDRESSES
+    learned.worked(KEYS[0], true)
+    for _ in range(50):
+        learned.learn(KEYS[0], lies)
+        assert learned.of(KEYS[0])[0] == true, "where it was reached is tried first"
+    learned.worked(KEYS[0], lies[3])
+    assert learned.of(KEYS[0])[:2] == (lies[3], true)
+
+
 def test_only_keys_that_somebody_can_hold_are_passed_on() -> None:
-    assert hints.read_hint(Said(id_of(KEYS[0]), (WHERE,)), False) == (KEYS[0], ["/ip4/192.168.1.7/tcp/4001"])
-    assert hints.read_hint(Said(b"\x12\x20" + bytes(32), (WHERE,)), False) is None  # an RSA key's, which we cannot be
-    assert hints.read_hint(Said(b"ab", (WHERE,)), False) is None
+    assert hints.read_hint(Said(id_of(KEYS[0]), (WHERE,)), NOWHERE) == (KEYS[0], ["/ip4/198.51.100.7/tcp/4001"])
+    assert hints.read_hint(Said(b"\x12\x20" + bytes(32), (WHERE,)), NOWHERE) is None  # an RSA key's, which we cannot be
+    assert hints.read_hint(Said(b"ab", (WHERE,)), NOWHERE) is None
 
 
 @given(st.integers(0, 50), st.booleans(), st.integers(0, 10_000_000), st.integers(0, 100))
@@ -222,6 +285,21 @@ def test_an_inventor_of_peers_pushes_out_his_own_records() -> None:
     assert len(records) == PER_ADDRESS + 5
     seen = {said.id for _ in range(200) for said in records.get(key_of(NAMESPACE), 2.0)}
     assert {id_of(key) for key in KEYS[:5]} <= seen, "all have their turn"
+
+
+def test_an_inventor_with_many_addresses_drowns_nobody() -> None:
+    """Those who are told are drawn from each network address in turn; one machine's IPv6 addresses are one."""
+    records = Records(random.Random(1))
+    for number, key in enumerate(KEYS[:5]):
+        records.add(key_of(NAMESPACE), Said(id_of(key), (WHERE,)), f"192.0.2.{number}", 0.0)
+    for number in range(15 * PER_ADDRESS):
+        address = f"203.0.113.{number % 14}" if number % 15 else f"2001:db8::{number:x}"
+        records.add(key_of(NAMESPACE), Said(number.to_bytes(38, "big"), (WHERE,)), address, 1.0)
+    for _ in range(20):
+        told = {said.id for said in records.get(key_of(NAMESPACE), 2.0)}
+        assert {id_of(key) for key in KEYS[:5]} <= told
+        assert len(told) == AT_ONCE
+    assert len(records) <= 15 * PER_ADDRESS + 5
 
 
 def test_records_are_bounded_in_all_and_of_one_peer_and_end() -> None:
@@ -276,11 +354,14 @@ def real() -> Any:
     return meeting
 
 
+HERE: Final = Near.of(["127.0.0.1"])
+
+
 def finder(host: Any, notes: Notes, knows: frozenset[bytes] = frozenset(), own: list[str] | None = None) -> Any:
     from gossip.wide.finding import Finding
 
     return Finding(
-        host, notes.learn, notes.found.append, loopback=True, luck=random.Random(7), knows=knows.__contains__,
+        host, notes.learn, notes.found.append, near=HERE, luck=random.Random(7), knows=knows.__contains__,
         own=(lambda: own) if own is not None else None,
     )  # fmt: skip
 
@@ -472,6 +553,69 @@ def test_servers_that_a_server_names_are_asked_too_and_left_again(soon: None) ->
                 assert finding.found_now == 0, "a stranger found is no reason to look less often"
                 await meeting.until(lambda: node.counts().connections == 0)
                 nursery.cancel_scope.cancel()
+
+    meeting.story(play)
+
+
+def test_older_namespaces_are_looked_up_in_turn_and_so_many_changes_at_once(soon: None) -> None:
+    """A server counts what it is asked. An admin that makes a meeting place each moment has us ask no more for it."""
+    meeting = real()
+    from gossip.wide.finding import CHANGES, OFTEN
+
+    async def play() -> None:
+        async with meeting.peer(listens=True) as server, meeting.peer() as seeker, meeting.nursery() as nursery:
+            asked: list[int] = []
+            body = write_message(Message(GET_PROVIDERS))
+
+            def answers(key: bytes) -> bytes:
+                asked.append(key[-1])
+                return varint(len(body)) + body
+
+            server_of(server, answers)
+            finding = finder(seeker, Notes())
+            finding.servers([await meeting.reach(seeker, str(server.get_addrs()[0]))])
+            finding.meet(tuple(bytes(31) + bytes([number]) for number in range(5)), 0)
+            nursery.start_soon(finding.run)
+            await meeting.until(lambda: finding.lookups > 6)
+            counts = Counter(asked[: 6 * (OFTEN + 1)])
+            assert [counts[number] for number in range(5)] == [6, 6, 2, 2, 2]
+            for number in range(100, 105):
+                finding.meet((bytes(31) + bytes([number]),), 0)
+                lookups = finding.lookups
+                await meeting.until(lambda lookups=lookups: finding.lookups > lookups + 1)
+            assert len({number for number in asked if number >= 100}) == CHANGES - 1
+
+    meeting.story(play)
+
+
+def test_a_member_that_a_liar_names_is_not_reached_yet_and_one_that_it_calls_a_server_keeps_its_connection(
+    soon: None,
+) -> None:
+    meeting = real()
+
+    async def play() -> None:
+        async with AsyncExitStack() as room:
+            liar, seeker = [await room.enter_async_context(meeting.peer(listens=True)) for _ in range(2)]
+            there = await room.enter_async_context(meeting.peer(listens=True, seed=SEEDS[0]))
+            nursery = await room.enter_async_context(meeting.nursery())
+            here = write_address(str(there.get_transport_addrs()[0]))
+            visited: list[Any] = []
+            closer = tuple(Said(id_of(key), (here,)) for key in KEYS[:2])
+            body = write_message(Message(GET_PROVIDERS, b"", closer, (Said(id_of(KEYS[2]), (WHERE,)),)))
+            server_of(liar, lambda key: varint(len(body)) + body)
+            server_of(there, lambda key: visited.append(key))
+            notes = Notes()
+            finding = finder(seeker, notes, frozenset(KEYS[:3]))
+            finding.servers([await meeting.reach(seeker, str(liar.get_addrs()[0]))])
+            finding.meet((NAMESPACE,), 0)
+            nursery.start_soon(finding.run)
+            await meeting.until(lambda: finding.lookups > 1 and notes.found == [KEYS[2]])
+            assert finding.found_now == 0, "whoever is not reached is no reason to look less often"
+            await meeting.reach(seeker, str(there.get_addrs()[0]))
+            lookups = finding.lookups
+            await meeting.until(lambda: finding.lookups > lookups + 1)
+            assert seeker.get_network().get_connections(there.get_id())
+            assert not visited
 
     meeting.story(play)
 
