@@ -15,6 +15,7 @@ from typing import Any, Final
 import trio
 from libp2p.utils.varint import encode_varint_prefixed, read_varint_prefixed_bytes_limited
 
+from gossip.wide.crowds import network_of
 from gossip.wide.kad import (
     ADD_PROVIDER,
     FIND_NODE,
@@ -39,9 +40,9 @@ QUESTIONS: Final = 32  # on one stream
 
 
 def address_of(stream: Any) -> str:
-    """The network address at the other end, "" if nobody knows."""
+    """The network address at the other end, of IPv6 its /64; "" if nobody knows."""
     remote = stream.get_remote_address()
-    return str(remote[0]) if remote else ""
+    return network_of(str(remote[0])) if remote else ""
 
 
 class DhtServer:

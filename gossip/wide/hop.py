@@ -2,11 +2,14 @@
 
     target  -- RESERVE --------> hop                     a place, as long as the target stays connected
     source  -- CONNECT target -> hop -- CONNECT --> target
-    source  <= bytes ==========  hop ============> target    until an end closes, or time or bytes are over
+    source  <= bytes ==========  hop ============> target    until an end closes, or time or bytes are over, or one
+                                                             of them said nothing at all for FIRST_S
 
 Why not py-libp2p's CircuitV2Protocol: that of 0.8.1 closes all circuits of a peer when one of them ends, looks at the
 time only when bytes come, counts circuits of targets only and when they stand already, keeps the reservation of a peer
 that is gone until it runs out, and knows no limits by network address. Statuses are the specification's.
+
+A target's places are for many: one source, and one network address, has a share of them at most.
 
 The bytes between source and target are sealed between them (Noise inside the circuit): who speaks with whom is all
 there is to see here. It refuses to know swarms.
@@ -41,6 +44,7 @@ CONTROL_S: Final = 15.0  # to say what is wanted, and the target's answer
 MESSAGES: Final = 4  # on one control stream
 PIECE_BYTES: Final = 16 * 1024
 CONTROLS_OF_PEER: Final = 8  # streams on which something is asked, at once
+FIRST_S: Final = 5.0  # for the first bytes of a circuit, of each end: the handshake's begin
 TTL_S: Final = 3_600  # of a reservation; peers renew it before
 
 
@@ -51,6 +55,8 @@ class Limits:
     reservations: int = 128
     of_address: int = 32  # reservations from one network address: many members may sit behind one NAT
     circuits: int = 16  # of one peer, both ends counted
+    of_source: int = 4  # of those, with one and the same peer
+    of_network: int = 8  # of those, with peers of one network address
     seconds: int = 7_200  # of one circuit
     each_way: int = 1 << 30  # bytes of one circuit in one direction
     ttl_s: int = TTL_S
@@ -69,6 +75,7 @@ class Hop:
         self._host, self.limits, self._public = host, limits, public
         self._held: dict[Any, _Held] = {}
         self._circuits: Counter[Any] = Counter()
+        self._shares: Counter[tuple[Any, Any]] = Counter()  # circuits of a target, by source and by its network
         self._asking: Counter[Any] = Counter()
         self.open = 0  # circuits now
         self.carried = 0  # bytes, of all circuits
@@ -80,6 +87,11 @@ class Hop:
         """How many hold a place now."""
         self._forget()
         return len(self._held)
+
+    def is_used(self, peer: Any) -> bool:
+        """Whether it holds a place, or a circuit."""
+        held = self._held.get(peer)
+        return self._circuits[peer] > 0 or (held is not None and held.until > trio.current_time())
 
     def _forget(self) -> None:
         now = trio.current_time()
@@ -96,13 +108,14 @@ class Hop:
             return
         self._asking[peer] += 1
         target: tuple[Any, Any] | None = None
+        source = peer, address_of(stream)
         try:
             for _ in range(MESSAGES):
                 with trio.fail_after(CONTROL_S):
                     kind, named = _read(await read_varint_prefixed_bytes_limited(stream, MAX_MESSAGE))
                     if kind == CONNECT:
-                        status = self._may_connect(peer, ID(named))
-                        target = None if status != OK else await self._stop(peer, ID(named))
+                        status = self._may_connect(source, ID(named))
+                        target = None if status != OK else await self._stop(source, ID(named))
                         if target is None:
                             self.refused += 1
                             await _send(stream, _status(FAILED if status == OK else status))
@@ -121,7 +134,7 @@ class Hop:
             if not self._asking[peer]:
                 del self._asking[peer]
         if target is not None:
-            await self._circuit(stream, peer, *target)
+            await self._circuit(stream, source, *target)
 
     # ------------------------------------------------------------------ reservations
 
@@ -146,41 +159,53 @@ class Hop:
 
     # ------------------------------------------------------------------ circuits
 
-    def _may_connect(self, source: Any, target: Any) -> int:
+    def _may_connect(self, source: tuple[Any, str], target: Any) -> int:
         self._forget()
-        if target not in self._held or source == target:
+        peer, network = source
+        if target not in self._held or peer == target:
             return NO_RESERVATION
-        if max(self._circuits[source], self._circuits[target]) >= self.limits.circuits:
+        if max(self._circuits[peer], self._circuits[target]) >= self.limits.circuits:
+            return TOO_MUCH
+        if self._shares[peer, target] >= self.limits.of_source:
+            return TOO_MUCH
+        if self._shares[network, target] >= self.limits.of_network:
             return TOO_MUCH
         return OK
 
-    async def _stop(self, source: Any, target: Any) -> tuple[Any, Any] | None:
+    async def _stop(self, source: tuple[Any, str], target: Any) -> tuple[Any, Any] | None:
         """The target's end of a circuit, with its place taken; None: it does not want it."""
         self._count(source, target, 1)
         stream = None
         try:
             stream = await self._host.new_stream(target, [STOP])
-            await _send(stream, field(1, STOP_CONNECT) + field(2, field(1, source.to_bytes())) + self._limit(3))
+            await _send(stream, field(1, STOP_CONNECT) + field(2, field(1, source[0].to_bytes())) + self._limit(3))
             fields = dict(read_fields(await read_varint_prefixed_bytes_limited(stream, MAX_MESSAGE)))
             if fields.get(1) != STOP_STATUS or fields.get(4) != OK:
                 raise RemoteError("the target does not want the circuit")
         except BaseException as error:
             self._count(source, target, -1)
-            if stream is not None:
-                await _let_go(stream, error)
+            if stream is not None:  # at once: what is ended one way only stays among the target's streams
+                with trio.CancelScope(deadline=trio.current_time() + 1.0, shield=True):
+                    await stream.reset()
             if not isinstance(error, Exception):
                 raise
             _log.debug("a circuit's target: %s", error)
             return None
         return stream, target
 
-    def _count(self, source: Any, target: Any, change: int) -> None:
-        for peer in (source, target):
-            self._circuits[peer] += change
-            if not self._circuits[peer]:
-                del self._circuits[peer]
+    def _count(self, source: tuple[Any, str], target: Any, change: int) -> None:
+        counts: tuple[tuple[Counter[Any], Any], ...] = (
+            (self._circuits, source[0]),
+            (self._circuits, target),
+            (self._shares, (source[0], target)),
+            (self._shares, (source[1], target)),
+        )
+        for counted, name in counts:
+            counted[name] += change
+            if not counted[name]:
+                del counted[name]
 
-    async def _circuit(self, source: Any, peer: Any, target: Any, target_peer: Any) -> None:
+    async def _circuit(self, source: Any, who: tuple[Any, str], target: Any, target_peer: Any) -> None:
         self.open += 1
         self.served += 1
         over: list[str] = []
@@ -197,7 +222,7 @@ class Hop:
             over.append("error")
         finally:
             self.open -= 1
-            self._count(peer, target_peer, -1)
+            self._count(who, target_peer, -1)
             for stream in (source, target):
                 with trio.CancelScope(deadline=trio.current_time() + 1.0, shield=True):
                     try:
@@ -209,7 +234,9 @@ class Hop:
         """One direction: until its end, or its limit, which ends the other, too."""
         left = self.limits.each_way
         try:
-            while data := await source.read(PIECE_BYTES):
+            with trio.fail_after(FIRST_S):
+                data = await source.read(PIECE_BYTES)
+            while data:
                 if len(data) > left:
                     over.append("bytes")
                     both.cancel()
@@ -217,6 +244,7 @@ class Hop:
                 left -= len(data)
                 self.carried += len(data)
                 await target.write(data)
+                data = await source.read(PIECE_BYTES)
             await target.close_write()
         except Exception as error:  # an end is gone
             _log.debug("a circuit's direction: %s", error)

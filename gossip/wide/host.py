@@ -7,8 +7,12 @@ What is ours here, each for something found in py-libp2p 0.8.1:
 - an inbound connection holds its place until it is closed (there: until the host ends, so 250 visits were the last);
 - what a far end may have sent and nobody read is at most BUFFERED_BYTES of a connection (there: no bound at all);
 - at most STREAMS streams of one connection (there: of all together, so one neighbour could take them all);
+- handshakes that come to nothing cost the network address that has most of them, and nobody else (crowds.py);
 - addresses of circuits keep their relay (there: they lose it, and name the relay as us);
-- Identify says nothing of this program, its version or its protocols to anyone but members;
+- Identify and multistream say nothing of this program, its version or its protocols to those who need not know
+  (speaking.py);
+- nobody is asked for Identify (there: everybody, and up to 1 MiB of each answer is kept for good under its PeerId);
+  what is known of a peer is forgotten with its last connection;
 - nobody is dialled that we did not ask for: no auto-connector, no mDNS, no UPnP, no observed addresses.
 Runs in the trio thread; imports libp2p. It refuses to know who is a member.
 """
@@ -43,6 +47,8 @@ from libp2p.utils.varint import encode_varint_prefixed
 from multiaddr import Multiaddr
 
 from gossip.wide.config import ATTEMPT_S
+from gossip.wide.crowds import Crowds
+from gossip.wide.speaking import Choosing, Speaking, Whether
 
 CONNECTIONS: Final = 128
 HANDSHAKES: Final = 32  # inbound, at once
@@ -50,7 +56,6 @@ STREAMS: Final = 128  # of one connection; each circuit through a relay is one
 BUFFERED_BYTES: Final = 8 << 20  # of one connection, sent by the far end and not read yet
 WINDOW_BYTES: Final = 1 << 20  # of one stream, to which Yamux may let the far end's window grow
 PING_S: Final = 5.0
-OURS: Final = ("/gossip/", "/meshsub/", "/floodsub/")  # protocols that only members hear of
 
 Admit = Callable[[str, bool], bool]
 
@@ -102,13 +107,16 @@ class _NoAutoConnector(AutoConnector):  # type: ignore[misc]
     async def maybe_connect(self) -> None:
         pass
 
+    def record_disconnect(self, peer_id: Any) -> None:
+        """Nothing is made of it, and each would be kept."""
+
 
 class _GatedSwarm(Swarm):  # type: ignore[misc]
     def __init__(self, *args: Any, admit: Admit, counts: Counts, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.auto_connector = _NoAutoConnector(swarm=self)
         self._admit, self._counts = admit, counts
-        self._handshakes = trio.CapacityLimiter(HANDSHAKES)
+        self._handshakes = Crowds(HANDSHAKES, HANDSHAKES)
 
     async def add_conn(self, muxed_conn: Any, direction: str = "unknown") -> Any:
         if not self._admit(muxed_conn.peer_id.to_string(), direction == "outbound"):
@@ -123,20 +131,33 @@ class _GatedSwarm(Swarm):  # type: ignore[misc]
         if conn is not None and len(conn.streams) > STREAMS:
             self.manager.run_task(self._close_connection_async, conn)
             return
+        if conn is not None:
+            conn.muxed_conn.asked_at = trio.current_time()  # for entrance.py
         await super().notify_opened_stream(stream)
+
+    async def notify_disconnected(self, conn: Any) -> None:
+        await super().notify_disconnected(conn)
+        peer = conn.muxed_conn.peer_id
+        if not self.get_connections(peer):
+            self._round_robin_index.pop(peer, None)
+            if peer != self.get_peer_id() and self.peerstore.has_peer(peer):
+                self.peerstore.clear_peerdata(peer)
 
     async def _handle_inbound_connection(self, read_write_closer: Any, maddr: Any) -> None:
         raw = RawConnection(_Counted(read_write_closer, self._counts), False)
         muxed = None
         try:
-            try:
-                self._handshakes.acquire_nowait()
-            except trio.WouldBlock:
+            with trio.CancelScope() as scope:
+                address = str((raw.get_remote_address() or ("",))[0])
+                place = self._handshakes.enter(address, scope.cancel, trio.current_time())
+                if place is None:
+                    return
+                try:
+                    muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
+                finally:
+                    self._handshakes.leave(place)
+            if muxed is None:
                 return
-            try:
-                muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
-            finally:
-                self._handshakes.release()
             await muxed.event_closed.wait()
         except Exception:  # whatever a stranger's handshake brought about ends with it
             return
@@ -161,10 +182,10 @@ def _bound(muxed: Any) -> None:
 class Host(BasicHost):  # type: ignore[misc]
     """As BasicHost, with addresses as they are, and an Identify that says little."""
 
-    def __init__(self, network: Any, addresses: Callable[[list[str]], list[str]], is_member: Callable[[str], bool]):
-        self._addresses = addresses
+    def __init__(self, network: Any, addresses: Callable[[list[str]], list[str]], speaking: Speaking):
+        self._addresses, self._speaking = addresses, speaking
         super().__init__(network=network, negotiate_timeout=int(ATTEMPT_S), disable_identify_address_discovery=True)
-        self._is_member = is_member
+        self.multiselect = Choosing(self.get_mux().handlers, speaking)
         self.set_stream_handler(IDENTIFY_PROTOCOL, self._identify)
         self.remove_stream_handler(IDENTIFY_PUSH_PROTOCOL)  # nothing of it is of use to us
 
@@ -176,10 +197,10 @@ class Host(BasicHost):  # type: ignore[misc]
         try:
             said = _mk_identify_protobuf(self, None)
             said.agent_version = "libp2p"
-            if not self._is_member(stream.muxed_conn.peer_id.to_string()):
-                kept = [each for each in said.protocols if not each.startswith(OURS)]
-                del said.protocols[:]
-                said.protocols.extend(kept)
+            peer = stream.muxed_conn.peer_id.to_string()
+            kept = [each for each in said.protocols if self._speaking.with_(peer, each)]
+            del said.protocols[:]
+            said.protocols.extend(kept)
             with trio.fail_after(ATTEMPT_S):
                 await stream.write(encode_varint_prefixed(said.SerializeToString()))
                 await stream.close()
@@ -189,11 +210,20 @@ class Host(BasicHost):  # type: ignore[misc]
     async def _push_identify_to_all_peers(self) -> None:
         """We change our addresses often, and nobody needs to hear of it."""
 
+    def _schedule_identify(self, peer_id: Any, *, reason: str) -> None:
+        """Nobody's protocols and addresses are of use to us but those that finding.py checks."""
+
 
 def make_host(
-    seed: bytes, admit: Admit, addresses: Callable[[list[str]], list[str]], is_member: Callable[[str], bool]
+    seed: bytes,
+    admit: Admit,
+    addresses: Callable[[list[str]], list[str]],
+    is_member: Whether,
+    is_served: Whether = lambda peer: False,
 ) -> tuple[Any, Counts]:
-    """A host with the Ed25519 key of `seed`, and what it counts. `addresses`: what of the listened-on is told."""
+    """A host with the Ed25519 key of `seed`, and what it counts. `addresses`: what of the listened-on is told;
+    `is_served`: of those that are no members, whose offers and link streams are taken.
+    """
     counts = Counts()
     yamux.MAX_WINDOW_SIZE = WINDOW_BYTES  # a window of 16 MiB for each stream would be the far end's to fill
     keys = create_new_key_pair(seed)
@@ -221,7 +251,7 @@ def make_host(
         admit=admit,
         counts=counts,
     )
-    return Host(swarm, addresses, is_member), counts
+    return Host(swarm, addresses, Speaking(is_member, is_served)), counts
 
 
 async def ping(host: Any, peer: Any) -> bool:

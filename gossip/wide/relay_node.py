@@ -56,7 +56,7 @@ class RelayNode:
         keep_off_the_root()
         # Entrance counts connections, and says no before this does
         self._of_library.get_network().connection_config.max_connections = places.in_all + 1
-        self.entrance = Entrance(self._of_library, places)
+        self.entrance = Entrance(self._of_library, places, lambda peer: self.hop is not None and self.hop.is_used(peer))
         self.records = Records(random.Random())
         self.hop: Hop | None = None
 

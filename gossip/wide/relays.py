@@ -10,11 +10,13 @@ A relay sees who talks with whom and how much, never what. Runs in the trio thre
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
 from libp2p.connection_types import ConnectionType
 from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb import circuit_pb2
 from libp2p.relay.circuit_v2.protocol import PROTOCOL_ID as HOP
 from libp2p.relay.circuit_v2.protocol import STOP_PROTOCOL_ID as STOP
@@ -29,6 +31,7 @@ __all__ = ["HOP", "STOP", "NoRelay", "RelayRefusedError", "accept", "connect", "
 SHORTEST_S: Final = 60.0  # a reservation of less than that is renewed no more often
 LONGEST_S: Final = 86_400.0
 _OK: Final = 100
+_DENIED: Final = 202
 _messages: Any = circuit_pb2  # made at import by protobuf
 HopMessage, StopMessage, CircuitPeer = _messages.HopMessage, _messages.StopMessage, _messages.PeerId
 _WORDS: Final = {
@@ -73,15 +76,22 @@ async def connect(host: Any, relay: Any, address: str, peer: Any) -> Any:
         raise
 
 
-async def accept(host: Any, stream: Any) -> None:
-    """Somebody comes to us through a relay. Returns when that connection is over."""
+async def accept(host: Any, stream: Any, would_admit: Callable[[str], bool]) -> None:
+    """Somebody comes to us through a relay. Returns when that connection is over.
+
+    Whom the relay names is only its word, but it saves a place to refuse at once who would not be admitted: what is
+    proven by the handshake is checked as ever.
+    """
     relay = stream.muxed_conn.peer_id
     try:
         with trio.fail_after(ATTEMPT_S):
             said = await read_delimited_msg(stream, StopMessage)
-            good = said.type == StopMessage.CONNECT
-            await write_delimited_msg(stream, StopMessage(type=StopMessage.STATUS, status=_OK if good else 400))
-            if not good:
+            status = 400
+            if said.type == StopMessage.CONNECT:
+                status = _OK if would_admit(ID(said.peer.id).to_string()) else _DENIED
+            await write_delimited_msg(stream, StopMessage(type=StopMessage.STATUS, status=status))
+            if status != _OK:
+                await stream.close()
                 return
         circuit = Multiaddr(f"/p2p/{relay}/p2p-circuit")
         raw = RawConnection(stream, initiator=False, connection_type=ConnectionType.RELAYED, addresses=[circuit])

@@ -21,7 +21,8 @@ from gossip.wide.streams import LinkStream
 from ledger.errors import LinkError, LocalError
 
 LINKS: Final = 4  # streams for links, of one key
-ALL_LINKS: Final = 64
+ALL_LINKS: Final = 64  # of members; nothing of strangers is counted against them
+STRANGERS_LINKS: Final = ALL_LINKS // 4
 
 
 class Serving:
@@ -31,6 +32,7 @@ class Serving:
         self._host, self._gate, self._state, self._bridge, self._listener = host, gate, state, bridge, listener
         self._answering = offers.Answering(self._answer)
         self._links: Counter[bytes] = Counter()
+        self._strangers_links = 0
         host.set_stream_handler(OFFER_PROTOCOL, self._on_offer)
         host.set_stream_handler(LINK_PROTOCOL, self._on_link)
         host.set_stream_handler(relays.STOP, self._on_circuit)
@@ -54,7 +56,7 @@ class Serving:
         key = self._served(stream)
         try:
             if key is not None:
-                await self._answering.handle(key, stream)
+                await self._answering.handle(key, stream, self._is_members(stream))
                 await stream.close()
                 with trio.move_on_after(1.0):  # so that the answer is read before the stream is gone
                     await stream.read(1)
@@ -65,12 +67,25 @@ class Serving:
 
     async def _on_link(self, stream: Any) -> None:
         key = self._served(stream)
-        if key is None or self._links[key] >= LINKS or self._links.total() >= ALL_LINKS:
+        of_stranger = key is not None and not self._is_members(stream)
+        if key is None or self._links[key] >= LINKS or self._is_full(of_stranger):
             await reset(stream)
             return
-        link = LinkStream(self._bridge, key)
-        self._bridge.deliver(self._hand_over, link)
-        await self.pump(key, link, stream)
+        self._strangers_links += of_stranger
+        try:
+            link = LinkStream(self._bridge, key)
+            self._bridge.deliver(self._hand_over, link)
+            await self.pump(key, link, stream)
+        finally:
+            self._strangers_links -= of_stranger
+
+    def _is_full(self, of_stranger: bool) -> bool:
+        if of_stranger:
+            return self._strangers_links >= STRANGERS_LINKS
+        return self._links.total() - self._strangers_links >= ALL_LINKS
+
+    def _is_members(self, stream: Any) -> bool:
+        return self._gate.is_member(stream.muxed_conn.peer_id.to_string())
 
     def _hand_over(self, link: LinkStream) -> None:
         if not self._bridge.is_closing:
@@ -80,7 +95,7 @@ class Serving:
         told = {each.peer for each in self._state.told if each.reserved}
         try:
             if stream.muxed_conn.peer_id.to_string() in told:
-                await relays.accept(self._host, stream)
+                await relays.accept(self._host, stream, self._gate.would_admit)
         except Exception:  # the handshake of whoever came through the relay
             return
         finally:

@@ -5,7 +5,8 @@
 
 No lock: each total is written by one thread and read by the other (handed and taken by the loop, written and arrived
 by trio), and queues are deques, whose ends are safe. The writer sends no more than Yamux's window takes, as
-py-libp2p's own write gives up when a far end is busy for 5 s.
+py-libp2p's own write gives up when a far end is busy for 5 s. A write that is begun is ended, or has FLUSH_S more when
+all of it is cancelled: half a Noise message would cost the connection, and the other streams in it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class LinkStream:
         self._work: Any = None  # trio events: something to write, or to end
         self._room: Any = None  # to read ahead
         self._scope: Any = None
+        self._write_scope: Any = None  # of the write that is under way
 
     @property
     def key(self) -> bytes:
@@ -131,16 +133,28 @@ class LinkStream:
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
-                nursery.start_soon(self._read, stream)
-                await self._write(stream)
+                nursery.start_soon(self._hurry)
+                async with trio.open_nursery() as both:
+                    both.start_soon(self._read, stream)
+                    await self._write(stream)
+                nursery.cancel_scope.cancel()
             why = "" if self._closed else "it was cut"
         except Exception as error:  # whatever libp2p raises of a stream that is gone
-            why = type(error.exceptions[0] if isinstance(error, ExceptionGroup) else error).__name__
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            why = type(error).__name__
         finally:
             self._bridge.deliver(self._lose, why or "we closed it")
             self._bridge.deliver(self._finish)
             with trio.CancelScope(shield=True), trio.move_on_after(FLUSH_S):
                 await stream.reset()
+
+    async def _hurry(self) -> None:
+        try:
+            await self._trio.sleep_forever()
+        finally:
+            if self._write_scope is not None:
+                self._write_scope.deadline = self._trio.current_time() + FLUSH_S
 
     async def _write(self, stream: Any) -> None:
         """Until we have closed and all is written; then say so to the far end."""
@@ -167,7 +181,9 @@ class LinkStream:
                 pause_s = min(pause_s * 2, 0.1)
                 continue
             pause_s = 0.002
-            await stream.write(bytes(view[: max(size, 1)]))
+            with self._trio.CancelScope(shield=True) as self._write_scope:
+                await stream.write(bytes(view[: max(size, 1)]))
+            self._write_scope = None
             view = view[max(size, 1) :]
             self._written += max(size, 1)
 

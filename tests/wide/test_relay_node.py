@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,17 +13,23 @@ import pytest
 pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
 
 import trio
+from libp2p.host.exceptions import StreamFailure
+from libp2p.identity.identify.identify import ID as IDENTIFY
 from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2 import CircuitV2Protocol, CircuitV2Transport
 from libp2p.relay.circuit_v2.config import RelayConfig, RelayRole
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Status, StopMessage
 from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
 from libp2p.tools.anyio_service import background_trio_service
+from libp2p.utils.varint import encode_varint_prefixed
 from multiaddr import Multiaddr
 
-from gossip.wide import hop
+from gossip.wide import dht_server, entrance, hop, kad
 from gossip.wide.entrance import Places
 from gossip.wide.hop import HOP, STOP, Limits
+from gossip.wide.kad import PROTOCOL as DHT
+from gossip.wide.protobuf import field
+from gossip.wide.relay_node import RelayNode
 from tests.wide.meeting import peer, reach, relay, story, until
 
 
@@ -180,7 +188,7 @@ def test_circuits_go_to_who_holds_a_reservation_and_no_further_than_the_limit() 
             await stand[1][1].write(b"and now?")  # the end of one is not the other's
             assert await stand[1][1].read(100) == b"and now?"
             assert (await connect(berta, at, anna.get_id()))[0].status == hop.OK
-            assert target.ended == 1
+            await until(lambda: target.ended == 1)
 
     story(play)
 
@@ -255,16 +263,21 @@ def test_nonsense_ends_its_stream_and_nothing_else(sent: bytes) -> None:
     story(play)
 
 
-def test_connections_of_one_address_and_in_all_are_bounded_and_places_become_free() -> None:
+def test_connections_of_one_address_and_in_all_are_bounded_and_who_is_of_use_stays() -> None:
     async def play(places: Places) -> None:
         async with relay(places=places) as (node, address), AsyncExitStack() as room:
-            hosts = [await room.enter_async_context(peer()) for _ in range(3)]
+            hosts = [await room.enter_async_context(peer()) for _ in range(4)]
             at = await reach(hosts[0], address)
+            assert (await reserve(hosts[0], at)).status == hop.OK
             await reach(hosts[1], address)
+            await reach(hosts[2], address)  # hosts[1] has asked for nothing, and makes room
+            await until(lambda: not hosts[1].get_network().get_connections(at))
+            assert (node.counts().connections, node.counts().refused) == (2, 1)
+            assert (await reserve(hosts[2], at)).status == hop.OK
             with pytest.raises(Exception):  # noqa: B017  # the library's, of a dial that failed
-                await reach(hosts[2], address)
-            assert node.counts().refused == 1
-            assert (await reserve(hosts[1], at)).status == hop.OK
+                await reach(hosts[3], address)
+            assert node.counts().refused == 2
+            assert (await reserve(hosts[0], at)).status == hop.OK
             await hosts[0].disconnect(at)
             await until(lambda: node.counts().connections == 1)
             async with peer() as next_one:  # py-libp2p rests after a dial that failed, so another than the refused
@@ -272,6 +285,175 @@ def test_connections_of_one_address_and_in_all_are_bounded_and_places_become_fre
 
     story(lambda: play(Places(in_all=9, of_address=2)))
     story(lambda: play(Places(in_all=2, of_address=9)))
+
+
+async def silent(address: str) -> trio.SocketStream:
+    """A connection on which nothing is said."""
+    return await trio.open_tcp_stream("127.0.0.1", int(address.split("/")[4]))
+
+
+def test_who_says_nothing_fills_no_relay() -> None:
+    async def play() -> None:
+        async with relay(places=Places(in_all=3, of_address=3)) as (node, address), peer() as anna:
+            for each in (kept := [await silent(address) for _ in range(3)]):
+                assert each
+            await until(lambda: node.counts().connections == 3)
+            at = await reach(anna, address)
+            assert (await reserve(anna, at)).status == hop.OK
+            kept += [await silent(address) for _ in range(3)]
+            await until(lambda: node.counts().refused == 4)
+            assert (await reserve(anna, at)).status == hop.OK, "nor does who has said something leave for it"
+            for each in kept:
+                await each.aclose()
+
+    story(play)
+
+
+def test_who_asks_for_nothing_leaves_after_a_while_and_who_holds_a_place_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play() -> None:
+        async with relay() as (node, address), peer() as anna, peer() as berta:
+            at = await reach(anna, address)
+            assert (await reserve(anna, at)).status == hop.OK
+            monkeypatch.setattr(entrance, "IDLE_S", 0.5)  # for who comes from now on
+            await reach(berta, address)
+            await until(lambda: not berta.get_network().get_connections(at))
+            assert node.counts().connections == 1
+            assert (await reserve(anna, at)).status == hop.OK
+
+    story(play)
+
+
+def test_a_handshake_has_its_time_and_a_machine_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "HANDSHAKE_S", 0.1)
+
+    async def play() -> None:
+        async with relay() as (node, address):
+            nobody = await silent(address)
+            while await nobody.receive_some(1000):
+                pass
+            await until(lambda: node.counts().connections == 0)
+        made = trio.socket.socket()
+        stream = trio.SocketStream(made)
+        entrance._keep_alive(stream)
+        said = [stream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+        said += [stream.getsockopt(socket.IPPROTO_TCP, each) for each in (socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)]
+        assert said[0]
+        assert said[1:] == [15, 3]
+        await stream.aclose()
+
+    story(play)
+
+
+def test_handshakes_of_one_address_have_a_pace() -> None:
+    async def play() -> None:
+        places = Places(handshakes=2, handshakes_per_s=0.0)
+        async with relay(places=places) as (node, address), peer() as anna, peer() as berta, peer() as cleo:
+            await reach(anna, address)
+            await reach(berta, address)
+            with pytest.raises(Exception):  # noqa: B017  # the library's, of a dial that failed
+                await reach(cleo, address)
+            assert (node.counts().connections, node.counts().refused) == (2, 1)
+
+    story(play)
+
+
+def test_nobody_is_asked_who_it_is_and_whoever_has_gone_is_forgotten() -> None:
+    """py-libp2p's own host asks everybody, and keeps up to 1 MiB of each answer for good."""
+
+    def entries(node: RelayNode) -> int:
+        host = node._of_library
+        network = host.get_network()
+        noise = list(network.upgrader.security_multistream.transports.values())
+        parts = [host, network, network.peerstore, network.tag_store, network.auto_connector, *noise]
+        kept = [each for part in parts for each in vars(part).values()]
+        return sum(len(each) for each in kept if isinstance(each, (dict, set, list)))
+
+    async def play() -> None:
+        asked: list[Any] = []
+
+        async def identify(stream: Any) -> None:
+            asked.append(stream)
+
+        async with relay(places=Places(handshakes=1000)) as (node, address):
+            before = entries(node)
+            for _ in range(4):
+                async with peer() as anna:
+                    anna.set_stream_handler(IDENTIFY, identify)
+                    at = await reach(anna, address)
+                    assert (await reserve(anna, at)).status == hop.OK
+                    Target(anna)
+                    await connect(anna, at, anna.get_id())
+                    await anna.disconnect(at)
+            await until(lambda: node.counts().connections == 0 and entries(node) <= before)
+            assert not asked
+
+    story(play)
+
+
+def test_a_target_s_places_are_not_one_peer_s_nor_one_network_s() -> None:
+    async def play() -> None:
+        async with relay(Limits(of_source=1)) as (_, address), peer() as anna, peer() as berta, peer() as cleo:
+            at = await reach(anna, address)
+            await reach(berta, address)
+            await reach(cleo, address)
+            Target(anna)
+            await reserve(anna, at)
+            assert (await connect(berta, at, anna.get_id()))[0].status == hop.OK
+            assert (await connect(berta, at, anna.get_id()))[0].status == hop.TOO_MUCH
+            assert (await connect(cleo, at, anna.get_id()))[0].status == hop.OK
+        async with relay(Limits(of_network=1)) as (_, address), peer() as anna, peer() as berta, peer() as cleo:
+            at = await reach(anna, address)
+            await reach(berta, address)
+            await reach(cleo, address)
+            Target(anna)
+            await reserve(anna, at)
+            assert (await connect(berta, at, anna.get_id()))[0].status == hop.OK
+            assert (await connect(cleo, at, anna.get_id()))[0].status == hop.TOO_MUCH
+
+    story(play)
+
+
+def test_a_circuit_on_which_nothing_is_said_at_first_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hop, "FIRST_S", 0.2)
+
+    async def play() -> None:
+        async with relay() as (node, address), peer() as anna, peer() as berta:
+            at = await reach(anna, address)
+            await reach(berta, address)
+            target = Target(anna)
+            await reserve(anna, at)
+            answer, stream = await connect(berta, at, anna.get_id())
+            assert answer.status == hop.OK
+            assert await gone(stream)
+            await until(lambda: target.ended == 1 and node.counts().circuits == 0)
+            assert node.counts().reservations == 1
+
+    story(play)
+
+
+def test_questions_to_the_dht_have_so_many_streams_and_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(of_one: int, of_two: int) -> None:
+        async with relay() as (_, address), peer() as anna, peer() as berta:
+            at = await reach(anna, address)
+            await reach(berta, address)
+            asking = [await anna.new_stream(at, [DHT]) for _ in range(of_one)]
+            asking += [await berta.new_stream(at, [DHT]) for _ in range(of_two)]
+            with contextlib.suppress(StreamFailure):  # or it is reset just before its protocol is settled
+                assert await gone(await (berta if of_two else anna).new_stream(at, [DHT]))
+            question = field(1, kad.PING)
+            await asking[0].write(encode_varint_prefixed(question))
+            assert await asking[0].read(100) == encode_varint_prefixed(question), "those before it are answered"
+            with monkeypatch.context() as quick:
+                quick.setattr(dht_server, "SILENT_S", 0.1)
+                await asking[0].write(encode_varint_prefixed(question))
+                assert await asking[0].read(100)
+                assert await gone(asking[0])
+
+    story(lambda: play(dht_server.STREAMS_OF_PEER, 0))
+    monkeypatch.setattr(dht_server, "STREAMS", 3)
+    story(lambda: play(2, 1))
 
 
 def test_who_came_and_went_leaves_no_place_taken() -> None:
