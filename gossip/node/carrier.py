@@ -7,13 +7,14 @@ Types, the one import of what brings libp2p, and what is said where it is not th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gossip.peer_ids import peer_id_of
+from gossip.transport.multiaddresses import Multiaddress
 from gossip.transport.road import Road, Stream
 from gossip.transport.signalling import Unheard
-from ledger.errors import LinkError
+from ledger.errors import LinkError, LocalError
 from ledger.keys import PrivateKey
 
 if TYPE_CHECKING:
@@ -59,11 +60,29 @@ def over_libp2p(key: PrivateKey, config: WideConfig, listener: Listener) -> Wide
     return Libp2p(key, config, listener)
 
 
-def in_words(key: bytes, error: LinkError) -> LinkError:
-    """The same for a person, who reads it without knowing that a road was taken."""
+def in_words(
+    key: bytes, error: LinkError, *, invited: bool = False, relays: Sequence[Mapping[str, Any]] = ()
+) -> LinkError:
+    """The same for a person, who reads it without knowing that a road was taken. `invited`: that key is of whoever let
+    us come, which no name tells; `relays`: as in a report, for one that is gone is mostly why."""
     kind = Unheard if isinstance(error, Unheard) else LinkError
-    why = f"{error.what} ({error.why})" if error.why else error.what
-    return kind(f"{peer_id_of(key)} could not be reached over libp2p", why=why, next_step=error.next_step)
+    who = "the inviting peer" if invited else peer_id_of(key)
+    whys = [f"{error.what} ({error.why})" if error.why else error.what]
+    if kind is LinkError:
+        gone = [
+            f"relay {_place(row['address'])}: {row['text']}" for row in relays if row["text"] and not row["reserved"]
+        ]
+        whys = gone[:2] + ([] if gone and "no relay is connected" in whys[0] else whys)
+    return kind(f"{who} could not be reached over libp2p", why="; ".join(whys), next_step=error.next_step)
+
+
+def _place(address: str) -> str:
+    """The HOST:PORT of a relay that the user named, or the invite."""
+    try:
+        found = Multiaddress.parse(address)
+    except LocalError:
+        return address
+    return f"{found.host}:{found.port}"
 
 
 def not_there(key: bytes, bootstrap: tuple[str, ...], relays: tuple[str, ...], refused: str) -> dict[str, Any]:

@@ -308,14 +308,19 @@ class Abroad:
         try:
             return await (await self._host_of(key)).exchange(key, offer)
         except LinkError as error:
-            raise in_words(key, error) from error
+            raise self._in_words(key, error) from error
 
     async def open(self, key: bytes) -> Stream:
         """As Road has it."""
         try:
             return await (await self._host_of(key)).open(key)
         except LinkError as error:
-            raise in_words(key, error) from error
+            raise self._in_words(key, error) from error
+
+    def _in_words(self, key: bytes, error: LinkError) -> LinkError:
+        invited = self._ticket is not None and self._ticket.key == key and not self._is_member()
+        relays = self._wide.report()["relays"] if invited and self._wide is not None else ()
+        return in_words(key, error, invited=invited, relays=relays)
 
     async def _host_of(self, key: bytes) -> Wide:
         """The host, as soon as it is there: whoever starts first waits for it."""

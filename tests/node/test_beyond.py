@@ -17,6 +17,7 @@ from gossip import NodeConfig
 from gossip.events import Event, Found, NewRendezvous
 from gossip.node import hearsay, wide
 from gossip.node.announced import announcement
+from gossip.node.carrier import in_words
 from gossip.node.door import Door
 from gossip.node.namespaces import KEPT_S, namespace_of
 from gossip.node.wide import Abroad
@@ -462,6 +463,20 @@ async def test_a_dial_waits_for_the_host_and_says_in_words_why_it_failed(anna: A
             await anna.abroad.exchange(BERTA.public, b"offer")
         stream = await anna.abroad.open(BERTA.public)
         assert stream.key == BERTA.public
+
+
+def test_who_cannot_reach_the_inviting_peer_reads_of_the_relay_that_is_gone() -> None:
+    row = {"address": BOOTSTRAP, "reserved": False, "until": None, "text": "connection refused; trying again"}
+    none = LinkError("no way to 12D3", why="no address of it is known, and no relay is connected", next_step="wait")
+    told = in_words(BERTA.public, none, invited=True, relays=[row, {**row, "reserved": True}])
+    assert str(told) == (
+        "the inviting peer could not be reached over libp2p: relay 203.0.113.7:4001: connection refused; trying again; "
+        "wait"
+    )
+    other = in_words(BERTA.public, LinkError("no way", why="at X: no answer"), invited=True, relays=[row])
+    assert "trying again; no way (at X: no answer)" in str(other), "what else was tried is told, too"
+    silent = in_words(BERTA.public, Unheard("it does not answer us"), invited=True, relays=[row])
+    assert "relay" not in str(silent), "it was reached"
 
 
 class Silent:
