@@ -138,7 +138,9 @@ def check(wanted: Wishes) -> None:
 
         addresses_of(wanted.interface)
     if wanted.bootstrap or wanted.relay or wanted.wide_port:
-        wide.require()
+        from gossip.wide.present import require
+
+        require()
 
 
 def read_through(wanted: Wishes) -> None:
@@ -231,7 +233,11 @@ def config(place: Path, wanted: Wishes, ticket: Ticket | None, passphrase: Passp
             _check_promise(place, store, now.epsilon)
         invited = kept(store.find_meta("ticket"))  # a join that was cut off goes on with the invitation it began with
         store.commit([PutMeta(REMEMBERED, msgspec.json.encode(now))])
-    has_wide = bool(now.bootstrap or now.relay) and not wide.missing()
+    has_wide = bool(now.bootstrap or now.relay)
+    if has_wide:
+        from gossip.wide.present import missing
+
+        has_wide = not missing()
     invitation = ticket or invited
     return NodeConfig(
         directory=place,

@@ -96,39 +96,17 @@ def _password(file: Path) -> str:
 # ------------------------------------------------------------------ libp2p is an extra
 
 
-def missing() -> str:
-    """Why nobody of another network can be met from this machine; "" if somebody can."""
-    from importlib.metadata import PackageNotFoundError, version
-    from importlib.util import find_spec
-
-    from gossip.wide.config import FLOOR
-
-    if find_spec("libp2p") is None or find_spec("trio") is None:
-        return "libp2p is not installed"
-    try:
-        number = version("libp2p")
-    except PackageNotFoundError:
-        return "libp2p is not installed"
-    if tuple(map(int, re.findall("[0-9]+", number)[:3])) < FLOOR:
-        return f"libp2p {number[:20]} is too old, {'.'.join(map(str, FLOOR))} is needed"
-    return ""
-
-
-def require() -> None:
-    """LocalError if libp2p cannot be used: before an invitation is spent on it, or anything made."""
-    from gossip.wide.config import INSTALL
-
-    if why := missing():
-        raise LocalError("this machine cannot meet peers of other networks yet", why=why, next_step=INSTALL)
-
-
 def left_out(place: Path) -> str:
     """What of the last run's words is left out on this machine, in a line; "" if nothing is."""
     from cli.remembered import last_run
 
     told = last_run(place)
     named = [many(len(nodes), word) for nodes, word in ((told.bootstrap, "bootstrap"), (told.relay, "relay")) if nodes]
-    if not named or not (why := missing()):
+    if not named:
+        return ""
+    from gossip.wide.present import missing
+
+    if not (why := missing()):
         return ""
     from gossip.wide.config import INSTALL
 

@@ -23,12 +23,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from cli import wide
 from cli.bench.abroad import BOUND_S, Swarm, converged, first, hears, relay, resident_mb
 from cli.bench.carriers import LIBRARIES, Carrier, link, stream
 from cli.bench.figures import Figure, Goal, Section
 from cli.bench.machine import ROOT
 from cli.children import Children
+from gossip.wide.present import require
 from ledger.errors import GossipError
 
 WARM: Final = "import cli.app, cli.running, gossip.node.shell, gossip.wide.engine"
@@ -50,7 +50,7 @@ Alone = tuple[float, float | None, float | None, float]  # until ready, MB, s of
 def measure(*, quick: bool = False) -> Section:
     rows: list[Figure] = []
     try:
-        wide.require()
+        require()
         rows.extend(_measured(quick))  # one by one: those before a failure stay
     except GossipError as error:
         rows.append(Figure("the rest" if rows else "beyond one network", None, note=str(error)))

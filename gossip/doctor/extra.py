@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from gossip.doctor.wide import Installed
-from gossip.wide import probe
+from gossip.wide import present, probe
 from ledger.errors import LocalError
 
 BUILD_S = 10.0
@@ -15,11 +15,11 @@ BUILD_S = 10.0
 
 def look(*, builds: bool) -> Installed:
     """Loads libp2p, where it is installed: a second of a core. `builds`: where it is not, look for what builds it."""
-    number = probe.installed()
+    number = present.installed()
     if not number:
         compiler = shutil.which(os.environ.get("CC", "cc")) or ""
         return Installed(compiler=bool(compiler), gmp=has_gmp(compiler)) if builds else Installed()
-    if not probe.is_recent(number):
+    if not present.is_recent(number):
         return Installed(number)
     try:
         probe.load()

@@ -18,13 +18,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
 from gossip.transport.multiaddresses import Multiaddress
-from gossip.wide.config import INSTALL
-from gossip.wide.present import require
-from ledger.errors import LocalError
+from gossip.wide.present import broken
 
 WHY_CHARS: Final = 160
 GOT: Final = 100  # a reservation: circuit relay v2, Status
@@ -68,22 +65,6 @@ class Probed:
     held: tuple[Held, ...]
 
 
-def installed() -> str:
-    """The version of libp2p that is there, "" without one. Loads nothing."""
-    try:
-        return version("libp2p")
-    except PackageNotFoundError:
-        return ""
-
-
-def is_recent(number: str) -> bool:
-    try:
-        require(number)
-    except LocalError:
-        return False
-    return True
-
-
 async def probe(nodes: Sequence[str], relays: Sequence[str], patience_s: float) -> Probed:
     """Ask all of `nodes`, and those that are in `relays` for a reservation. LocalError: libp2p does not load."""
     reached = [await _reach(address, patience_s) for address in nodes]
@@ -101,10 +82,7 @@ def load() -> Callable[[Sequence[Seen], Sequence[str], float, threading.Event], 
     try:
         from gossip.wide.probe_host import run
     except (ImportError, OSError, AttributeError) as error:  # AttributeError: parts that do not fit together
-        raise LocalError(
-            "libp2p does not load", why=str(error)[:WHY_CHARS],
-            next_step=INSTALL,
-        ) from error  # fmt: skip
+        raise broken(error) from error
     return run
 
 

@@ -10,16 +10,14 @@ there is a line for people and another try, never the end of the node.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from importlib import metadata
 from typing import Any, Protocol
 
 from gossip.peer_ids import peer_id_of
 from gossip.transport.road import Stream
 from gossip.wide.bridge import Bridge
-from gossip.wide.config import FLOOR, INSTALL, WideConfig
-from gossip.wide.present import broken
+from gossip.wide.config import WideConfig
+from gossip.wide.present import broken, require
 from gossip.wide.put_off import put_off
 from gossip.wide.quiet import keep_off_the_root, quieten
 from gossip.wide.state import State, told_of
@@ -68,7 +66,7 @@ class Wide:
 
     async def start(self) -> None:
         """Begin the thread and return at once. LocalError: libp2p is missing or too old."""
-        check()
+        require()
         self._bridge = Bridge(self._life, self._failed)
         self._bridge.start()
 
@@ -154,22 +152,3 @@ class Wide:
         why = f"{name}: {error}"[:200].replace("\n", " ")
         next_ = f"it is started again in {again_s:.0f} s" if again_s != float("inf") else "start the node again"
         self._listener.tell(f"libp2p failed: {why}; {next_}, and the LAN goes on")
-
-
-def check() -> None:
-    """LocalError unless libp2p is there, and new enough."""
-    floor = ".".join(map(str, FLOOR))
-    next_step = f"{INSTALL} (where no wheel fits it needs a C compiler and GMP)"
-    try:
-        found = metadata.version("libp2p")
-        metadata.version("trio")
-    except metadata.PackageNotFoundError:
-        raise LocalError(
-            "peers beyond this network need libp2p", why="it is not installed", next_step=next_step
-        ) from None
-    if _numbers(found) < FLOOR:
-        raise LocalError(f"libp2p {found} is too old", why=f"{floor} or newer is needed", next_step=next_step)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

@@ -21,8 +21,6 @@ from cli.later import whole
 from cli.relay import KEY_FILE
 from gossip.peer_ids import peer_id_of
 from gossip.transport.multiaddresses import bootstrap, relay
-from gossip.wide.present import require
-from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 
 
@@ -52,14 +50,6 @@ def refused(*words: str, home: Path) -> str:
 def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path) -> None:
     assert said in refused(*words, home=tmp_path)
     assert not (tmp_path / KEY_FILE).exists()
-
-
-def test_libp2p_that_is_too_old_is_told_with_the_way_out() -> None:
-    with pytest.raises(LocalError, match=r"0\.2\.9 is too old") as caught:
-        require("0.2.9")
-    assert "pipx install --force '.[peer,wide]'" in str(caught.value.next_step)
-    require("0.8.1")
-    require("1.0")
 
 
 def started(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:

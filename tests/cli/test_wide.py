@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from cli import exits, remembered, running, wide
+from cli import exits, remembered, running
 from gossip.directory import store_path
 from gossip.invites import Beyond, make_card, make_ticket
 from gossip.node import NodeConfig
 from gossip.node.namespaces import Secrets
 from gossip.transport.tickets import Ticket
 from gossip.wide.config import INSTALL
+from gossip.wide.present import missing
 from ledger.private_files import write_private
 from ledger.store import PutMeta, Store
 from tests.cli.test_control import node
@@ -205,9 +206,9 @@ def test_without_libp2p_what_was_typed_is_refused_before_anything_is_made(
 
 def test_an_old_libp2p_is_told_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     provide(tmp_path / "site", "0.8.0", monkeypatch)
-    assert wide.missing() == "libp2p 0.8.0 is too old, 0.8.1 is needed"
+    assert missing() == "libp2p 0.8.0 is too old, 0.8.1 is needed"
     provide(tmp_path / "newer", "0.10.0rc1", monkeypatch)
-    assert wide.missing() == ""
+    assert missing() == ""
 
 
 def test_an_invitation_from_elsewhere_goes_on_without_libp2p_and_says_what_it_leaves_out(

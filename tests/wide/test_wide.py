@@ -26,11 +26,8 @@ from libp2p.utils.varint import read_length_prefixed_protobuf
 from multiaddr import Multiaddr
 
 import gossip.wide.bridge as bridge
-import gossip.wide.wide as module
 from gossip.peer_ids import peer_id_of
 from gossip.wide.config import LINK_PROTOCOL, WideConfig
-from gossip.wide.wide import check
-from ledger.errors import LocalError
 from ledger.keys import PrivateKey
 from tests.wide.bare import DEADLINE_S, ROOMY, Bare, Community, until, wide
 from tests.wide.test_streams import know_each_other, neighbours
@@ -162,30 +159,6 @@ assert not logging.getLogger().handlers
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 0
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(("version", "said"), [("0.7.9", "libp2p 0.7.9 is too old"), ("0.8.0", "0.8.1 or newer")])
-def test_an_old_libp2p_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, version: str, said: str) -> None:
-    monkeypatch.setattr(module.metadata, "version", lambda name: version)
-    with pytest.raises(LocalError, match=said) as refused:
-        check()
-    assert "pip install 'gossip-swarm[wide]'" in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_a_libp2p_that_is_missing_is_named_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> Any:
-        raise module.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(module.metadata, "version", missing)
-    with pytest.raises(LocalError, match="C compiler and GMP"):
-        check()
-
-
-@pytest.mark.parametrize("version", ["0.8.1", "0.9.0", "1.0", "0.10.0rc1"])
-def test_a_libp2p_of_the_least_version_and_later_ones_are_taken(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    monkeypatch.setattr(module.metadata, "version", lambda name: version)
-    check()
 
 
 async def test_members_that_are_connected_hear_announcements_and_the_newest_wins() -> None:
