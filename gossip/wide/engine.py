@@ -65,7 +65,7 @@ class Engine:
 
     async def life(self, ending: Any) -> None:
         """Until the scope `ending` is cancelled, or something breaks that should not."""
-        host, counts = make_host(self._seed, self._admit, self._addresses, self._gate.is_member)
+        host, counts = make_host(self._seed, self._admit, self._addresses, self._gate.is_member, self._gate.serves)
         try:
             async with host.run([]):
                 try:
