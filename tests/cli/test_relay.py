@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import inspect
 import json
 import signal
 import socket
@@ -19,6 +20,7 @@ from cli.app import app
 from cli.children import own_environment
 from cli.later import whole
 from cli.relay import KEY_FILE
+from cli.relay import relay as command
 from gossip.peer_ids import peer_id_of
 from gossip.transport.multiaddresses import bootstrap, relay
 from ledger.keys import PrivateKey
@@ -65,7 +67,7 @@ def started(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, A
 
 
 def test_it_says_what_to_paste_keeps_its_key_and_ends_in_order(tmp_path: Path) -> None:
-    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    pytest.importorskip("libp2p", reason="libp2p is an extra: make wide")
     process, first = started(tmp_path, "--reservations", "7", "--minutes", "3")
     try:
         (address,) = first["addresses"]
@@ -115,3 +117,12 @@ def test_the_manual_names_every_option_and_every_default() -> None:
         assert all(f"`{name}" in text for name in each.opts if name.startswith("--") and name != "--help"), each.opts
         if isinstance(each.default, int) and not isinstance(each.default, bool):
             assert f"`{each.opts[0]}`, {each.default:,}" in text
+
+
+def test_a_swarm_of_twenty_from_one_home_comes_in_at_one_member_through_a_relay_as_it_is() -> None:
+    pytest.importorskip("libp2p", reason="NOT RUN: libp2p is an extra (pip install 'gossip-swarm[wide]')")
+    from gossip.wide.hop import Limits
+
+    limits = Limits()
+    assert min(limits.circuits, limits.of_network) >= 19
+    assert inspect.signature(command).parameters["circuits"].default == limits.circuits

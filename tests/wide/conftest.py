@@ -12,7 +12,7 @@ import pytest
 from tests.wide.forgotten import forget
 
 ENDS_S = 10.0
-NO_LIBP2P = "NOT RUN: libp2p is an extra (pip install 'gossip-swarm[wide]')"
+NO_LIBP2P = "NOT RUN: libp2p is an extra (make wide)"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
