@@ -15,35 +15,45 @@ from ledger.errors import LocalError, RemoteError
 from ledger.keys import check_public
 
 _PREFIX: Final = bytes.fromhex("002408011220")
-_DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+MAX_ID_BYTES: Final = 64  # a PeerId: 34 to 38 in use
 _CHARS: Final = 52  # of every PeerId of an Ed25519 key
+
+
+def base58(data: bytes) -> str:
+    """Bytes as PeerIds are spelled."""
+    number, text = int.from_bytes(data, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = BASE58[digit] + text
+    return "1" * (len(data) - len(data.lstrip(b"\0"))) + text
+
+
+def unbase58(text: str) -> bytes | None:
+    """The bytes of a PeerId as it is spelled; None: it is none."""
+    number = 0
+    for char in text if 0 < len(text) <= 2 * MAX_ID_BYTES else "?":
+        digit = BASE58.find(char)
+        if digit < 0:
+            return None
+        number = number * 58 + digit
+    return b"\0" * (len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def peer_id_of(key: bytes) -> str:
     """The PeerId of a public key of 32 bytes."""
-    number = int.from_bytes(_PREFIX + key, "big")
-    text = ""
-    while number:
-        number, digit = divmod(number, 58)
-        text = _DIGITS[digit] + text
-    return "1" + text  # the one leading zero byte
+    return base58(_PREFIX + key)
 
 
 def key_of(peer_id: str) -> bytes:
     """The public key in a PeerId. LocalError: it is none, or of another kind of key (RSA, secp256k1)."""
-    number = 0
-    for char in peer_id if len(peer_id) == _CHARS else "":
-        digit = _DIGITS.find(char)
-        if digit < 0:
-            break
-        number = number * 58 + digit
     try:
-        whole = number.to_bytes(len(_PREFIX) + 32, "big")
+        whole = (unbase58(peer_id) or b"") if len(peer_id) == _CHARS else b""
         key = whole.removeprefix(_PREFIX)
-        if len(key) != 32 or peer_id_of(key) != peer_id:
-            raise OverflowError
+        if len(key) != 32 or base58(_PREFIX + key) != peer_id:
+            raise ValueError
         check_public(key)
-    except (OverflowError, RemoteError):
+    except (ValueError, RemoteError):
         raise LocalError(
             f"{peer_id[:60]!r} is no PeerId of an Ed25519 key", next_step="a PeerId begins with 12D3KooW: copy it whole"
         ) from None

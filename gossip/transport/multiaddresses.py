@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from gossip.peer_ids import key_of
+from gossip.peer_ids import BASE58, key_of, unbase58
 from ledger.errors import LocalError
 
 MAX_CHARS: Final = 200
@@ -29,7 +29,6 @@ _NAME: Final = re.compile(r"(?!.*\.\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 _PORT: Final = re.compile("[1-9][0-9]{0,4}", re.ASCII)
 _SHOWABLE: Final = re.compile("[!-~]*", re.ASCII)
 _BARE: Final = re.compile(r"(\w+://)?\[?[A-Za-z0-9.:-]+\]?:[0-9]+/?", re.ASCII)
-_DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _UNSUPPORTED: Final = {
     "udp": "QUIC and WebRTC over UDP are", "quic": "QUIC is", "quic-v1": "QUIC is", "ws": "WebSocket is",
     "wss": "WebSocket is", "tls": "WebSocket over TLS is", "http": "HTTP is", "https": "HTTP is",
@@ -157,7 +156,7 @@ def _check_host(kind: str, host: str, shown: str) -> None:
 
 def _check_peer_id(peer_id: str, shown: str) -> None:
     """LocalError if no key has that PeerId, as far as can be told without the key."""
-    wrong = next((letter for letter in peer_id if letter not in _DIGITS), "")
+    wrong = next((letter for letter in peer_id if letter not in BASE58), "")
     if wrong:
         raise LocalError(
             f"{shown}: the PeerId has {wrong!r}, which none has", why="0, O, I and l are left out of them",
@@ -191,8 +190,5 @@ def _maimed(shown: str, found: int, due: int) -> LocalError:
 
 
 def _is_shaped(peer_id: str, first: bytes, size: int) -> bool:
-    number = 0
-    for letter in peer_id:
-        number = number * 58 + _DIGITS.index(letter)
-    whole = number.to_bytes(40, "big")[-len(first) - size :]
-    return number < 1 << 8 * (len(first) + size) and whole.startswith(first)
+    whole = unbase58(peer_id) or b""
+    return len(whole) == len(first) + size and whole.startswith(first)

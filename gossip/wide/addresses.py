@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from gossip.peer_ids import MAX_ID_BYTES, base58, unbase58
 from gossip.wide.protobuf import read_varint, varint
 from ledger.errors import RemoteError
 
@@ -24,8 +25,6 @@ MAX_ADDRESSES: Final = 8  # of one peer: as in a signed offer
 MAX_ADDRESS_BYTES: Final = 400  # a circuit through a relay with a long name has 350
 _IP4, _TCP, _IP6, _CIRCUIT, _P2P = 4, 6, 41, 290, 421
 _NAMES: Final = {53: "dns", 54: "dns4", 55: "dns6"}
-_DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-MAX_ID_BYTES: Final = 64  # a PeerId: 34 to 38 in use
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _RANGES: Final[tuple[_Network, ...]] = tuple(
@@ -52,26 +51,6 @@ class Near:
 
 
 NOWHERE: Final = Near()
-
-
-def base58(data: bytes) -> str:
-    """Bytes as PeerIds are spelled."""
-    number, text = int.from_bytes(data, "big"), ""
-    while number:
-        number, digit = divmod(number, 58)
-        text = _DIGITS[digit] + text
-    return "1" * (len(data) - len(data.lstrip(b"\0"))) + text
-
-
-def unbase58(text: str) -> bytes | None:
-    """The bytes of a PeerId as it is spelled; None: it is none."""
-    number = 0
-    for char in text if 0 < len(text) <= 2 * MAX_ID_BYTES else "?":
-        digit = _DIGITS.find(char)
-        if digit < 0:
-            return None
-        number = number * 58 + digit
-    return b"\0" * (len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def read_address(data: bytes) -> str | None:

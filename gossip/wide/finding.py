@@ -27,11 +27,11 @@ from libp2p.utils.varint import encode_varint_prefixed, read_varint_prefixed_byt
 from multiaddr import Multiaddr
 
 from gossip.bucket import Bucket
+from gossip.peer_ids import base58, peer_id_of
 from gossip.peer_ids import key_of as key_of_peer
-from gossip.peer_ids import peer_id_of
 from gossip.transport.hints import Hints
 from gossip.transport.road import place_by_road
-from gossip.wide.addresses import MAX_ADDRESSES, NOWHERE, Near, base58, read_address, worth_dialling, write_address
+from gossip.wide.addresses import MAX_ADDRESSES, NOWHERE, Near, read_address, worth_dialling, write_address
 from gossip.wide.hints import FIRST_S, mixed, pause, read_hint
 from gossip.wide.kad import (
     ADD_PROVIDER,

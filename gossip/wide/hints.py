@@ -18,8 +18,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final, TypeVar
 
-from gossip.peer_ids import key_of
-from gossip.wide.addresses import Near, base58, worth_dialling
+from gossip.peer_ids import base58, key_of
+from gossip.wide.addresses import Near, worth_dialling
 from gossip.wide.kad import Said
 from ledger.errors import LocalError
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gossip.wide.addresses import MAX_ID_BYTES
+from gossip.peer_ids import MAX_ID_BYTES
 from gossip.wide.protobuf import field, read_fields
 from ledger.errors import RemoteError
 

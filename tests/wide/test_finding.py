@@ -12,16 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.peer_ids import peer_id_of
+from gossip.peer_ids import base58, peer_id_of, unbase58
 from gossip.wide import hints
 from gossip.wide.addresses import (
     MAX_ADDRESSES,
     NOWHERE,
     Near,
-    base58,
     is_dialled,
     read_address,
-    unbase58,
     worth_dialling,
     write_address,
 )
