@@ -52,7 +52,7 @@ def relay(
     ] = 128,
     circuits: Annotated[
         int, typer.Option("--circuits", metavar="N", min=1, max=100, help="Circuits of one peer, at once.")
-    ] = 16,
+    ] = 48,
     minutes: Annotated[
         int, typer.Option("--minutes", metavar="N", min=1, max=1440, help="How long one circuit may last.")
     ] = 120,

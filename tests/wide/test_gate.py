@@ -36,6 +36,13 @@ def test_strangers_come_in_while_an_invite_is_open_and_go_with_it() -> None:
     assert not kept.serves(OTHER)
 
 
+def test_a_class_that_comes_in_at_once_is_kept() -> None:
+    kept = gate()
+    kept.allow(frozenset({MEMBER}), strangers=True)
+    assert all(kept.admits(f"{OTHER}{number}", outbound=False, now=0.0) for number in range(30))
+    assert kept.overdue(1.0) == []
+
+
 def test_a_stranger_who_becomes_a_member_stays() -> None:
     kept = gate()
     kept.allow(frozenset({MEMBER}), strangers=True)
