@@ -52,6 +52,11 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._by_name)
 
+    def has(self, name: object, now: float) -> bool:
+        """Whether there is one left for that name."""
+        bucket = self._by_name.get(name)
+        return bucket is None or bucket.at(now) >= 1
+
     def take(self, name: object, now: float) -> bool:
         """One of what there is for that name, if there is any left."""
         bucket = self._by_name.get(name)

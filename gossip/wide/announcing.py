@@ -2,14 +2,18 @@
 
     topic = hex of SHA-256("gossip/announce/1\\n" || namespace)       said to members only
     own:    newest wins, one each EVERY_S at most, the last one again every REPEAT_S
-    theirs: author is a member, at most MAX_BYTES, one a second of each author and BURST at once
+    theirs: author is a member, at most MAX_BYTES, one a second and BURST at once, each with a higher number
 
-Times come as `now`. It refuses to know libp2p and what an announcement says.
+What comes too fast, or again, is passed over: whoever passes it on may have heard less of its author than we, so that
+is its author's fault alone, and only if it comes from there. Numbers are GossipSub's, signed, and count from the clock
+at the author's start: who sets its clock back is heard again after FORGET_S. Times come as `now`. It refuses to know
+libp2p and what an announcement says.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +25,7 @@ REPEAT_S: Final = 300.0  # for who came late, and for what got lost
 BURST: Final = 5  # messages of one author may catch up with each other on the way
 PER_S: Final = 1.0
 AUTHORS: Final = 1_024
+FORGET_S: Final = 3_600.0  # the number of an author that says nothing; who is there repeats itself long before
 
 
 def topic_of(namespace: bytes) -> str:
@@ -34,12 +39,28 @@ class Inbox:
     def __init__(self, is_member: Callable[[bytes], bool]) -> None:
         self._is_member = is_member
         self._paces = Buckets(BURST, PER_S, AUTHORS)
+        self._newest: OrderedDict[bytes, tuple[int, float]] = OrderedDict()  # number, and when it was said
 
-    def takes(self, author: bytes | None, size: int, now: float) -> bool:
-        """Whether a message is let in and passed on; `author` None: its key is none of ours."""
+    def is_news(self, author: bytes, number: int, now: float) -> bool:
+        """Whether it comes after what its author said before. Nothing is made of what was not proven yet."""
+        newest, at = self._newest.get(author, (-1, now))
+        return number > newest or now - at >= FORGET_S
+
+    def is_paced(self, author: bytes, now: float) -> bool:
+        """Whether its author may be heard again by now."""
+        return self._paces.has(author, now)
+
+    def takes(self, author: bytes | None, size: int, number: int, now: float) -> bool:
+        """Whether a message, its author's for certain, is let in and passed on. None: its key is none of ours."""
         if author is None or size > MAX_BYTES or not self._is_member(author):
             return False
-        return self._paces.take(author, now)
+        if not self.is_news(author, number, now) or not self._paces.take(author, now):
+            return False
+        self._newest[author] = (number, now)
+        self._newest.move_to_end(author)
+        while len(self._newest) > AUTHORS:
+            self._newest.popitem(last=False)
+        return True
 
 
 class Outbox:

@@ -4,8 +4,9 @@
 
 The topic is told in a hello to everybody that GossipSub has a stream with; so it gets streams with members only, both
 ways, and loses them when one is put out. Its scoring is on: of nobody but a member the application's score is OUT,
-which is below every threshold, and whoever sends what Inbox refuses comes there, too, for a while. (PeerScorer asks
-only the topic's score before it takes or passes on a message, where the application's never counts: _Scorer asks all.)
+which is below every threshold, and whoever sends what Inbox refuses comes there, too, for a while; what Inbox passes
+over costs nobody, but its author who sends it too fast. (PeerScorer asks only the topic's score before it takes or
+passes on a message, where the application's never counts: _Scorer asks all.)
 
 With at most MESH members we keep a connection of our own choice; who connects to us is their choice. A bug of the
 library's, or a message that brings one out, ends the service and nothing else: it begins again.
@@ -24,8 +25,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.score import PeerScorer, ScoreParams, TopicScoreParams
 from libp2p.tools.anyio_service import background_trio_service
 
-from gossip.peer_ids import key_of, peer_id_of
-from gossip.wide.addresses import MAX_ID_BYTES, base58
+from gossip.peer_ids import MAX_ID_BYTES, base58, key_of, peer_id_of
 from gossip.wide.announcing import Inbox, Outbox, topic_of
 from ledger.errors import LocalError
 
@@ -57,6 +57,7 @@ class _Pubsub(Pubsub):  # type: ignore[misc]
     """Among members only; and no message ends it."""
 
     members: Callable[[Any], bool]
+    passes: Callable[[Any, Any], bool]
     inbound: set[Any]
 
     async def _handle_new_peer_with_retry(self, peer_id: Any, timeout: float | None = None) -> None:  # noqa: ASYNC109
@@ -77,7 +78,7 @@ class _Pubsub(Pubsub):  # type: ignore[misc]
             self.inbound.discard(stream)
 
     async def push_msg(self, msg_forwarder: Any, msg: Any) -> None:
-        if not self.members(msg_forwarder):
+        if not self.members(msg_forwarder) or self._is_msg_seen(msg) or not self.passes(msg_forwarder, msg):
             return
         try:
             await super().push_msg(msg_forwarder, msg)
@@ -157,6 +158,7 @@ class Telling:
             max_subscriptions_per_rpc=TOPICS, max_subscriptions_per_peer=TOPICS,
         )  # fmt: skip
         pubsub.members, pubsub.inbound = self._is_peer_member, set()
+        pubsub.passes = lambda forwarder, message: self._passes(router.scorer, forwarder, message)
         try:
             await self._run(router, pubsub)
         finally:
@@ -195,6 +197,20 @@ class Telling:
         key = _key(str(peer))
         return key is not None and self._is_member(key)
 
+    def _passes(self, scorer: Any, forwarder: Any, message: Any) -> bool:
+        """Whether a message that we have not seen is worth looking at its signature."""
+        author, now = _key(_peer_id(message.from_id)), trio.current_time()
+        if author is None or author == self._me:
+            return True
+        if not self._inbox.is_news(author, _number(message), now):
+            return False
+        if self._inbox.is_paced(author, now):
+            return True
+        if author == _key(str(forwarder)):
+            for topic in message.topicIDs[:TOPICS]:
+                scorer.on_invalid_message(forwarder, topic)
+        return False
+
     def _takes(self, forwarder: Any, message: Any) -> bool:
         """The topic's validator."""
         if len(message.topicIDs) != 1:
@@ -202,7 +218,7 @@ class Telling:
         author = _key(_peer_id(message.from_id))
         if author == self._me:
             return bool(forwarder == self._host.get_id())
-        return self._inbox.takes(author, len(message.data), trio.current_time())
+        return self._inbox.takes(author, len(message.data), _number(message), trio.current_time())
 
     async def _talk(self, pubsub: Any, nursery: trio.Nursery) -> None:
         """Change topics as told, and say what is due."""
@@ -292,6 +308,10 @@ class Telling:
             _log.debug("a member for announcements: %s", error)
         finally:
             self._trying.discard(key)
+
+
+def _number(message: Any) -> int:
+    return int.from_bytes(message.seqno[:8], "big")
 
 
 def _peer_id(raw: bytes) -> str:

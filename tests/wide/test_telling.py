@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.peer_ids import peer_id_of
-from gossip.wide.announcing import AUTHORS, BURST, EVERY_S, MAX_BYTES, REPEAT_S, Inbox, Outbox, topic_of
+from gossip.wide.announcing import AUTHORS, BURST, EVERY_S, FORGET_S, MAX_BYTES, REPEAT_S, Inbox, Outbox, topic_of
 from ledger.keys import PrivateKey
 
 NAMESPACE: Final = bytes(range(32))
@@ -31,21 +31,34 @@ def test_the_topic_tells_nothing_of_the_namespace_and_is_always_the_same() -> No
 
 def test_of_members_only_and_short_and_at_a_pace() -> None:
     inbox = Inbox(lambda key: key in KEYS[:2])
-    assert inbox.takes(KEYS[0], MAX_BYTES, 0.0)
-    assert not inbox.takes(KEYS[0], MAX_BYTES + 1, 0.0)
-    assert not inbox.takes(KEYS[2], 10, 0.0)
-    assert not inbox.takes(None, 10, 0.0)
-    taken = [inbox.takes(KEYS[0], 10, 0.0) for _ in range(20)]
+    assert inbox.takes(KEYS[0], MAX_BYTES, 1, 0.0)
+    assert not inbox.takes(KEYS[0], MAX_BYTES + 1, 2, 0.0)
+    assert not inbox.takes(KEYS[2], 10, 1, 0.0)
+    assert not inbox.takes(None, 10, 1, 0.0)
+    taken = [inbox.takes(KEYS[0], 10, number, 0.0) for number in range(2, 22)]
     assert sum(taken) == BURST - 1
-    assert inbox.takes(KEYS[1], 10, 0.0), "one that floods silences itself"
-    assert inbox.takes(KEYS[0], 10, 1.5)
+    assert not inbox.is_paced(KEYS[0], 0.0)
+    assert inbox.takes(KEYS[1], 10, 1, 0.0), "one that floods silences itself"
+    assert inbox.takes(KEYS[0], 10, 30, 1.5)
+
+
+def test_what_was_said_before_is_not_heard_again_and_leaves_its_author_its_turn() -> None:
+    inbox = Inbox(lambda key: True)
+    assert inbox.takes(KEYS[0], 10, 1_000, 0.0)
+    for number in range(900, 1_001):
+        assert not inbox.is_news(KEYS[0], number, 1.0)
+        assert not inbox.takes(KEYS[0], 10, number, 1.0)
+    assert [inbox.takes(KEYS[0], 10, 1_001 + number, 1.0) for number in range(BURST)] == [True] * BURST
+    assert not inbox.takes(KEYS[0], 10, 7, FORGET_S), "whose clock was set back waits a while"
+    assert inbox.takes(KEYS[0], 10, 7, FORGET_S + 1.0)
 
 
 def test_authors_are_forgotten_before_they_fill_the_memory() -> None:
     inbox = Inbox(lambda key: True)
     for number in range(3 * AUTHORS):
-        inbox.takes(number.to_bytes(32, "big"), 1, 0.0)
+        inbox.takes(number.to_bytes(32, "big"), 1, 1, 0.0)
     assert len(inbox._paces) <= AUTHORS
+    assert len(inbox._newest) <= AUTHORS
 
 
 def test_the_newest_is_said_and_again_after_a_while() -> None:
@@ -268,6 +281,54 @@ def test_a_member_that_floods_and_lies_is_not_passed_on_and_comes_below_the_thre
             assert all(len(data) <= MAX_BYTES for _, data in party.heard[0])
             assert scorer.allow_publish(berta.get_id(), [topic])
             nursery.cancel_scope.cancel()
+
+    meeting.story(play)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_member_that_tells_each_something_else_parts_nobody_from_those_who_pass_it_on() -> None:
+    """To two members it says as much as each lets through; a third hears both: too much, and the fault of neither."""
+    meeting = real()
+    from libp2p.tools.anyio_service import background_trio_service
+
+    async def play() -> None:
+        async with AsyncExitStack() as room:
+            party, topic = Party(), topic_of(NAMESPACE)
+            nursery = await room.enter_async_context(meeting.nursery())
+            anna, berta, cleo = [
+                await room.enter_async_context(meeting.peer(listens=True, seed=seed)) for seed in SEEDS[:3]
+            ]
+            for host in (anna, berta, cleo):
+                telling = party.add(host)
+                telling.join(NAMESPACE)
+                nursery.start_soon(telling.run)
+            await meeting.reach(anna, str(cleo.get_addrs()[0]))
+            await meeting.reach(berta, str(cleo.get_addrs()[0]))
+            await meeting.until(lambda: party.tellings[2].connected() == 2)
+            tongues = []
+            for number, near in enumerate((anna, berta)):
+                mallory = await room.enter_async_context(meeting.peer(seed=SEEDS[3]))
+                plain = topics(mallory)
+                for service in plain.values():
+                    await room.enter_async_context(background_trio_service(service))
+                await plain["pubsub"].subscribe(topic)
+                await meeting.reach(mallory, str(near.get_addrs()[0]))
+                hears = plain["pubsub"].peer_topics
+                await meeting.until(lambda near=near, hears=hears: near.get_id() in hears.get(topic, ()))
+                plain["pubsub"].counter += 1_000 * number
+                tongues.append(plain["pubsub"])
+            await meeting.until(lambda: all(tongues[0].my_id in each._pubsub.peers for each in party.tellings[:2]))
+            for word in range(BURST):
+                for number, tongue in enumerate(tongues):
+                    await tongue.publish(topic, b"%d:%d" % (number, word))
+            for heard in party.heard[:2]:
+                await meeting.until(lambda heard=heard: sum(key == KEYS[3] for key, _ in heard) >= BURST)
+            for number in range(2):
+                party.tellings[number].announce(b"my own")
+                await meeting.until(lambda number=number: (KEYS[number], b"my own") in party.heard[2])
+            scorer = party.tellings[2]._pubsub.router.scorer
+            assert not any(scorer.invalid_messages[host.get_id()][topic] for host in (anna, berta))
+            assert sum(key == KEYS[3] for key, _ in party.heard[2]) < 2 * BURST
 
     meeting.story(play)
 
