@@ -1,9 +1,9 @@
 """`gossip relay`: a relay and rendezvous node for a community, in the foreground.
 
-    relay 12D3KooW... listens on 0.0.0.0:4001
+    relay 12D3KooW... listens on 0.0.0.0:4001; to be reached:
       --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW...
       --relay /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW.../p2p-circuit
-    12 connections, 9 reservations, 3 circuits, 14 records, 2.1 MB carried
+    12 connections, 9 reservations, 3 circuits, 14 records, 2.1 MB carried, 0 turned away
 
 With --json one event a line: started, minute, ended. A translator: what it does is gossip/wide/relay_node.py's
 business. Nothing of a peer's is printed but counts.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -58,7 +58,7 @@ def relay(
     ] = 120,
     mb: Annotated[
         int, typer.Option("--mb", metavar="N", min=1, max=1_000_000, help="Megabytes of one circuit, each way.")
-    ] = 1024,
+    ] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print one event per line.")] = False,
 ) -> None:
     """Be a relay and a meeting place for swarms across networks, without keys to any."""
@@ -82,7 +82,7 @@ def relay(
         reservations=reservations,
         of_address=max(1, reservations // 4),
         circuits=circuits,
-        of_source=max(1, circuits // 4),
+        of_source=max(1, min(4, circuits // 4)),
         of_network=max(1, circuits // 2),
         seconds=60 * minutes,
         each_way=mb * 1_000_000,
@@ -92,22 +92,14 @@ def relay(
     def started(addresses: list[str]) -> None:
         if json:
             render.event({"event": "started", "addresses": addresses, "limits": asdict(limits)})
-            return
-        render.say(f"relay {addresses[0].rpartition('/')[2]} listens on {listen}; to be reached:")
-        if not public:
-            render.say("(from this network: for others name the address outside, with --public HOST:PORT)")
-        for address in addresses:
-            render.say(f"  --bootstrap {address}")
-            render.say(f"  --relay {address}/p2p-circuit")
+        else:
+            _say_started(addresses, listen, is_public=bool(public))
 
     def minute(counts: Counts) -> None:
         if json:
             render.event({"event": "minute", **asdict(counts)})
-            return
-        render.say(
-            f"{counts.connections} connections, {counts.reservations} reservations, {counts.circuits} circuits, "
-            f"{counts.records} records, {render.size(counts.carried_bytes)} carried, {counts.refused:,} turned away"
-        )
+        else:
+            _say_counts(counts)
 
     import signal
 
@@ -118,6 +110,23 @@ def relay(
         render.say("stopped")
     if number == signal.SIGINT:
         raise typer.Exit(exits.INTERRUPTED)
+
+
+def _say_started(addresses: list[str], listen: str, *, is_public: bool) -> None:
+    """What others paste."""
+    render.say(f"relay {addresses[0].rpartition('/')[2]} listens on {listen}; to be reached:")
+    if not public and not is_public(addresses):
+        render.say("(from this network alone: for others name the address outside, with --public HOST:PORT)")
+    for address in addresses:
+        render.say(f"  --bootstrap {address}")
+        render.say(f"  --relay {address}/p2p-circuit")
+
+
+def _say_counts(counts: Counts) -> None:
+    render.say(
+        f"{counts.connections} connections, {counts.reservations} reservations, {counts.circuits} circuits, "
+        f"{counts.records} records, {render.size(counts.carried_bytes)} carried, {counts.refused:,} turned away"
+    )
 
 
 def _listen(text: str) -> tuple[str, int]:
@@ -175,10 +184,15 @@ def _own(port: int) -> list[str]:
     return [f"/ip4/{address}/tcp/{port}" for address in (found or ["127.0.0.1"])[:4]]
 
 
+def is_public(addresses: list[str]) -> bool:
+    """Whether one of them is of the whole internet, or a name, of which that is not known."""
+    hosts = [each.split("/")[1:3] for each in addresses]
+    return any(kind.startswith("dns") or ipaddress.ip_address(host).is_global for kind, host in hosts)
+
+
 def _key(path: Path) -> PrivateKey:
     """The relay's own key, made if there is none."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made: Any = PrivateKey.generate()
-        made.save(path)
+        PrivateKey.generate().save(path)
     return PrivateKey.load(path)

@@ -55,10 +55,10 @@ class Limits:
     reservations: int = 128
     of_address: int = 32  # reservations from one network address: many members may sit behind one NAT
     circuits: int = 48  # of one peer, both ends counted: a swarm of 20 comes in at one member, all of one home
-    of_source: int = 12  # of those, with one and the same peer
+    of_source: int = 4  # of those, with one and the same peer
     of_network: int = 24  # of those, with peers of one network address
     seconds: int = 7_200  # of one circuit
-    each_way: int = 1 << 30  # bytes of one circuit in one direction
+    each_way: int = 1_000_000_000  # bytes of one circuit in one direction
     ttl_s: int = TTL_S
 
 

@@ -383,8 +383,7 @@ def test_nobody_is_asked_who_it_is_and_whoever_has_gone_is_forgotten() -> None:
                     anna.set_stream_handler(IDENTIFY, identify)
                     at = await reach(anna, address)
                     assert (await reserve(anna, at)).status == hop.OK
-                    Target(anna)
-                    await connect(anna, at, anna.get_id())
+                    node._of_library.get_peerstore().add_protocols(anna.get_id(), ["/noted/by/something"])
                     await anna.disconnect(at)
             await until(lambda: node.counts().connections == 0 and entries(node) <= before)
             assert not asked
