@@ -93,7 +93,7 @@ def relay(
         if json:
             render.event({"event": "started", "addresses": addresses, "limits": asdict(limits)})
         else:
-            _say_started(addresses, listen, is_public=bool(public))
+            _say_started(addresses, listen, is_told=bool(public))
 
     def minute(counts: Counts) -> None:
         if json:
@@ -112,10 +112,10 @@ def relay(
         raise typer.Exit(exits.INTERRUPTED)
 
 
-def _say_started(addresses: list[str], listen: str, *, is_public: bool) -> None:
+def _say_started(addresses: list[str], listen: str, *, is_told: bool) -> None:
     """What others paste."""
     render.say(f"relay {addresses[0].rpartition('/')[2]} listens on {listen}; to be reached:")
-    if not public and not is_public(addresses):
+    if not is_told and not is_public(addresses):
         render.say("(from this network alone: for others name the address outside, with --public HOST:PORT)")
     for address in addresses:
         render.say(f"  --bootstrap {address}")

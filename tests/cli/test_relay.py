@@ -19,7 +19,7 @@ from cli import exits
 from cli.app import app
 from cli.children import own_environment
 from cli.later import whole
-from cli.relay import KEY_FILE
+from cli.relay import KEY_FILE, is_public
 from cli.relay import relay as command
 from gossip.peer_ids import peer_id_of
 from gossip.transport.multiaddresses import bootstrap, relay
@@ -54,6 +54,26 @@ def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path) -> N
     assert not (tmp_path / KEY_FILE).exists()
 
 
+def test_addresses_of_this_network_alone_are_no_public_ones() -> None:
+    assert not is_public(["/ip4/192.168.1.9/tcp/4001/p2p/12D3", "/ip4/127.0.0.1/tcp/4001/p2p/12D3"])
+    assert is_public(["/ip4/10.0.0.1/tcp/4001", "/ip4/8.8.8.8/tcp/4001"])
+    assert is_public(["/dns/relay.example.org/tcp/4001"])
+
+
+def test_a_relay_that_only_its_own_network_reaches_says_so_to_people(tmp_path: Path) -> None:
+    pytest.importorskip("libp2p", reason="libp2p is an extra: make wide")
+    command = [sys.executable, "-m", "cli", "relay", "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**own_environment(), "GOSSIP_HOME": str(tmp_path)}
+    )
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(4)]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert "from this network alone: for others name the address outside, with --public HOST:PORT" in said[1]
+    assert said[2].startswith("  --bootstrap /ip4/127.0.0.1/tcp/")
+
+
 def started(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     command = [sys.executable, "-m", "cli", "relay", "--listen", "127.0.0.1:0", "--json", *words]
     process = subprocess.Popen(
@@ -68,7 +88,7 @@ def started(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, A
 
 def test_it_says_what_to_paste_keeps_its_key_and_ends_in_order(tmp_path: Path) -> None:
     pytest.importorskip("libp2p", reason="libp2p is an extra: make wide")
-    process, first = started(tmp_path, "--reservations", "7", "--minutes", "3")
+    process, first = started(tmp_path, "--reservations", "7", "--minutes", "3", "--mb", "5")
     try:
         (address,) = first["addresses"]
         key = PrivateKey.load(tmp_path / KEY_FILE)
@@ -76,6 +96,7 @@ def test_it_says_what_to_paste_keeps_its_key_and_ends_in_order(tmp_path: Path) -
         assert relay(address + "/p2p-circuit").is_circuit
         assert first["limits"]["reservations"] == 7
         assert first["limits"]["seconds"] == 180
+        assert first["limits"]["each_way"] == 5_000_000
         assert (tmp_path / KEY_FILE).stat().st_mode & 0o777 == 0o600
         with socket.create_connection(("127.0.0.1", bootstrap(address).port)) as other:
             assert other.recv(20), "it speaks first, as libp2p does"
@@ -126,3 +147,4 @@ def test_a_swarm_of_twenty_from_one_home_comes_in_at_one_member_through_a_relay_
     limits = Limits()
     assert min(limits.circuits, limits.of_network) >= 19
     assert inspect.signature(command).parameters["circuits"].default == limits.circuits
+    assert inspect.signature(command).parameters["mb"].default * 1_000_000 == limits.each_way
