@@ -18,7 +18,8 @@ Rules kept here:
   who hold these find the same, whatever keys came later.
 - A record that is old, or of nobody whom we know to be an admin, is nobody's fault; a wrong signature is. What a link
   said last waits, with what every other link said, and is looked at again when members or admins' logs changed.
-- At most one change in PACE_S comes from others: each is written, and goes to every link.
+- Of one author a record is taken PACE_S after the last, then after twice as long, up to SLOWEST_S, until it has chosen
+  nothing for CALM_S: each is written, goes to every link, and sends members to another place.
 - Both ends of a link say what they hold, once for each link and change; who has not heard the same back says it again,
   REPEATS times, each twice as long after the last. Links lose nothing as a rule: then nothing is said twice.
 - Never to guests, nor to who is out. The secret is in no note.
@@ -47,7 +48,9 @@ from ledger.errors import RemoteError
 from ledger.keys import SIGNATURE_BYTES, verify
 from ledger.replica import Replica
 
-PACE_S: Final = 1.0  # between two changes that others tell of
+PACE_S: Final = 1.0  # between two records of one author that others tell of; doubling
+SLOWEST_S: Final = 600.0
+CALM_S: Final = 3_600.0  # after which an author is taken at its word at once again
 AGAIN_S: Final = 5.0  # until it is said again for the first time
 REPEATS: Final = 4
 WAIT_S: Final = 60.0  # for the entries that a first record waits for, before an admin chooses another
@@ -86,9 +89,9 @@ class Rendezvousing:
         self._said: dict[LinkId, _Said] = {}
         self._words: dict[PeerId, dict[PeerId, int]] = {}  # who is to be out: where in whose log that was said first
         self._recovered: dict[PeerId, int] = {}  # where in its log a peer last said that its key was stolen
-        self._take_at = 0.0
+        self._paces: dict[PeerId, tuple[float, float]] = {}  # when the last was taken, and how long until the next
         self._wait_until = 0.0  # somebody has told us something already: let that come in first
-        self._again_at = float("inf")  # the earliest of those in `_said` that will be said again
+        self._again_at = float("inf")  # when something is said again, or a record may be taken
         self._has_news = True
 
     # -------------------------------------------------------------- what happens
@@ -167,10 +170,12 @@ class Rendezvousing:
         """Take the best that was told, and tell members what we hold."""
         if not self._has_news and now < self._again_at:
             return
-        self._has_news = False
+        self._has_news, self._again_at = False, float("inf")
         self._look_at_kept(now)
         self._take(now)
         self._tell(now)
+        if self._again_at < float("inf"):
+            self._out.timer(TIMER, self._again_at)
 
     def _look_at_kept(self, now: float) -> None:
         """What an earlier run had taken stays taken, once the replica can tell that it was signed as it says."""
@@ -188,27 +193,35 @@ class Rendezvousing:
         for link, frame in sorted(waiting.items(), key=lambda item: _rank(item[1]), reverse=True):
             if not self._is_newer(frame, now):
                 return
-            if self.held is not None and now < self._take_at:
-                self._has_news = True
-                self._out.timer(TIMER, self._take_at)
-                return
+            if now < (at := self._next_of(frame.author)):
+                self._again_at = min(self._again_at, at)
+                continue
             if self._is_signed(frame):
+                self._count(frame.author, now)
                 self._hold(frame, now)
                 return
             if not self._is_forked(frame.author):  # else what we hold may be another branch than its author signed on
                 del self._told[link]
                 self._blame(link, _forged())
 
+    def _next_of(self, author: PeerId) -> float:
+        """When a record by it is taken again."""
+        at, wait = self._paces.get(author, (float("-inf"), 0.0))
+        return at + wait
+
+    def _count(self, author: PeerId, now: float) -> None:
+        at, wait = self._paces.get(author, (float("-inf"), 0.0))
+        self._paces[author] = (now, min(2 * wait, SLOWEST_S) if now - at < CALM_S else PACE_S)
+
     def _hold(self, frame: Rendezvous, now: float) -> None:
         self.held, self._kept = frame, None
         self._epochs[frame.author] = max(frame.epoch, self._epochs.get(frame.author, 0))
-        self._take_at = now + PACE_S
         self._has_news = True
         self._out.put(KeepRendezvous(codec.encode(frame)))
 
     def _tell(self, now: float) -> None:
         """Members who have not heard it over their link, and those who may not have."""
-        held, self._again_at = self.held, float("inf")
+        held = self.held
         if held is None or not self._stands(held, now):
             return
         for live in self._links:
@@ -225,8 +238,6 @@ class Rendezvousing:
                 said.times += 1
             if said.times <= REPEATS:
                 self._again_at = min(self._again_at, said.again_at)
-        if self._again_at < float("inf"):
-            self._out.timer(TIMER, self._again_at)
 
     # -------------------------------------------------------------- judging
 

@@ -37,7 +37,7 @@ from gossip.events import (
 from gossip.limits import DEFAULT
 from gossip.merging.arithmetic import NumpyArithmetic
 from gossip.peer import Peer, restore
-from gossip.peer.rendezvous import PACE_S, WAIT_S
+from gossip.peer.rendezvous import CALM_S, PACE_S, SLOWEST_S, WAIT_S
 from gossip.recording.answers import START, next_trace
 from gossip.recording.records import (
     SIZE_BYTES,
@@ -492,6 +492,29 @@ def test_so_many_changes_and_no_more_in_a_second() -> None:
     assert (table.held(DORA).epoch, table.wrote[DORA]) == (1, 1)  # type: ignore[union-attr]
     table.settle(PACE_S + 0.01)
     assert (table.held(DORA).epoch, table.wrote[DORA]) == (5, 2)  # type: ignore[union-attr]
+
+
+def test_an_admin_that_chooses_each_second_is_followed_less_and_less_and_nobody_else() -> None:
+    table = Table(DORA, EMIL)
+    there, _ = table.link(DORA, EMIL)
+    table.settle(3.0)
+    for epoch in range(1, 601):
+        table.tell(DORA, there, table.signed(BERT, epoch))
+        table.settle(1.0)
+    assert table.wrote[DORA] <= 11, "after 0, 1, 3, 7 ... seconds"
+    table.tell(DORA, there, table.signed(CLEO, 1_000))
+    assert (held := table.held(DORA)) is not None
+    assert held.epoch == 1_000, "another admin is heard at once"
+    table.tell(DORA, there, table.signed(BERT, 1_001))
+    table.settle(SLOWEST_S + 1)
+    assert (held := table.held(DORA)) is not None
+    assert held.epoch == 1_001, "what stood above all is taken in the end"
+    wrote = table.wrote[DORA]
+    table.settle(CALM_S + 1)
+    for epoch in (1_002, 1_003):
+        table.tell(DORA, there, table.signed(BERT, epoch))
+        table.settle(PACE_S + 0.01)
+    assert table.wrote[DORA] == wrote + 2, "who was quiet for so long begins anew"
 
 
 def test_who_says_too_many_pays_for_the_signatures() -> None:
