@@ -15,11 +15,12 @@ from typing import Final
 
 import msgspec
 
+from gossip.transport.road import MAX_ANNOUNCEMENT_BYTES
 from ledger import canonical
 from ledger.chain import MAX_LOG_SIZE, LogId
 from ledger.errors import RemoteError
 
-MAX_BYTES: Final = 512
+MAX_BYTES: Final = MAX_ANNOUNCEMENT_BYTES
 DIGEST_BYTES: Final = 8  # two who hold different entries are taken for equal once in 2^64, until the next entry
 _DOMAIN: Final = b"gossip/heads/1\n"
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from gossip.peer_ids import key_of, peer_id_of
 from ledger.errors import LocalError
 
+MAX_ANNOUNCEMENT_BYTES: Final = 512  # what a member says of itself to all others at once
 _PREFIX: Final = "/p2p/"
 
 Place = tuple[str, int]

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from typing import Final
 
 from gossip.bucket import Buckets
+from gossip.transport.road import MAX_ANNOUNCEMENT_BYTES
 
-MAX_BYTES: Final = 512
+MAX_BYTES: Final = MAX_ANNOUNCEMENT_BYTES
 EVERY_S: Final = 2.0
 REPEAT_S: Final = 300.0  # for who came late, and for what got lost
 BURST: Final = 5  # messages of one author may catch up with each other on the way

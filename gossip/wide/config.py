@@ -41,3 +41,15 @@ class WideConfig:
     relays: tuple[str, ...]  # the same, with or without "/p2p-circuit" at the end
     host: str  # "0.0.0.0": all; a loopback address: this machine alone
     port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the node wants of libp2p, as one value: set on the loop's thread, read by every life of the other.
+    The newest of each call of gossip/wide/wide.py."""
+
+    members: frozenset[bytes] = frozenset()
+    strangers: bool = False
+    namespaces: tuple[bytes, ...] = ()
+    publish: int = 0
+    announcement: bytes | None = None

@@ -3,8 +3,8 @@
     make_host -> listen -> keep bootstraps and relays, answer offers, take streams and circuits, find, tell
       `-- until it is cancelled, or something raises: then all of it ends, and bridge.py begins another
 
-What outlives it is the state, what was learned of others, and what the node wants (wanted.py). Callbacks go through
-the bridge. Runs in the trio thread; importing it imports libp2p.
+What outlives it is the state, what was learned of others, and what the node wants (Wanted). Callbacks go through the
+bridge. Runs in the trio thread; importing it imports libp2p.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gossip.peer_ids import key_of, peer_id_of
 from gossip.wide import offers
 from gossip.wide.addresses import Near
 from gossip.wide.bridge import Bridge
-from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, WideConfig
+from gossip.wide.config import ATTEMPT_S, LINK_PROTOCOL, OFFER_PROTOCOL, Wanted, WideConfig
 from gossip.wide.cutting import cut
 from gossip.wide.dialling import Dialling, Learned
 from gossip.wide.finding import Finding
@@ -34,7 +34,6 @@ from gossip.wide.serving import Serving, reset
 from gossip.wide.state import CIRCUIT, State
 from gossip.wide.streams import LinkStream
 from gossip.wide.telling import Telling
-from gossip.wide.wanted import Wanted
 from ledger.errors import GossipError, LinkError
 
 TICK_S: Final = 1.0

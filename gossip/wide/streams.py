@@ -32,7 +32,7 @@ class LinkStream:
         self._readable, self._finished = asyncio.Event(), asyncio.Event()
         self._ended = self._closed = False
         self._lost: str | None = None
-        self._poked = self._starved = self._begun = False
+        self._poked = self._starved = False
         self._trio: Any = None
         self._work: Any = None  # trio events: something to write, or to end
         self._room: Any = None  # to read ahead

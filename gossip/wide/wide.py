@@ -14,19 +14,16 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from gossip.peer_ids import peer_id_of
-from gossip.transport.road import Stream
+from gossip.transport.road import MAX_ANNOUNCEMENT_BYTES, Stream
 from gossip.wide.bridge import Bridge
-from gossip.wide.config import WideConfig
+from gossip.wide.config import Wanted, WideConfig
 from gossip.wide.present import broken, require
 from gossip.wide.put_off import put_off
 from gossip.wide.quiet import keep_off_the_root, quieten
 from gossip.wide.state import State, told_of
 from gossip.wide.streams import LinkStream
-from gossip.wide.wanted import Wanted
 from ledger.errors import LinkError, LocalError
 from ledger.keys import PrivateKey
-
-MAX_ANNOUNCEMENT_BYTES = 512
 
 
 class Listener(Protocol):
@@ -85,9 +82,9 @@ class Wide:
         self._want(replace(self._wanted, namespaces=namespaces, publish=publish))
 
     def announce(self, data: bytes) -> None:
-        """To all members that are connected, at most 512 bytes; the newest wins."""
+        """To all members that are connected, at most MAX_ANNOUNCEMENT_BYTES; the newest wins."""
         if len(data) > MAX_ANNOUNCEMENT_BYTES:
-            raise ValueError("an announcement has at most 512 bytes")
+            raise ValueError(f"an announcement has at most {MAX_ANNOUNCEMENT_BYTES} bytes")
         self._want(replace(self._wanted, announcement=data))
 
     async def exchange(self, key: bytes, offer: bytes) -> bytes:
