@@ -175,6 +175,27 @@ async def test_three_meet_by_one_invite_and_one_that_is_put_out_finds_them_no_mo
             assert berta.links() == {"anna"}
 
 
+async def test_who_was_away_while_two_were_put_out_is_found_and_told_where_members_meet(
+    tmp_path: Path, anna: Far, roads: Roads
+) -> None:
+    async with running(anna):
+        ticket = await invited(anna, uses=3)
+        berta, cleo, dora = (joined(tmp_path / name, ticket, roads) for name in ("berta", "cleo", "dora"))
+        async with running(berta, cleo, dora):
+            await until(lambda: len(anna.links()) == 3 and alike(anna, berta, cleo, dora), "all are in")
+            await until(lambda: roads.hosts[berta.key].published, "berta knows where members meet")
+        places = [roads.hosts[anna.key].published]
+        for out in (cleo, dora):
+            await anna.ask("revoke", peer=out.status["id"])
+            await until(lambda: roads.hosts[anna.key].published not in places, "anna made another secret")
+            places.append(roads.hosts[anna.key].published)
+        assert set(places) <= set(roads.hosts[anna.key].namespaces), "she looks where berta stands"
+        again = Far(NodeConfig(directory=tmp_path / "berta", bootstrap=(BOOTSTRAP,)), roads)
+        async with running(again):
+            await until(lambda: "anna" in again.links(), "berta is found where she stood")
+            await until(lambda: roads.hosts[again.key].published == places[-1], "berta was told the newest")
+
+
 async def test_who_changed_keys_is_reached_by_its_new_peer_id_and_not_by_the_old(
     tmp_path: Path, anna: Far, roads: Roads
 ) -> None:
