@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from gossip.doctor import extra, servers, wide
 from gossip.doctor.finding import Finding
-from gossip.doctor.wide import Installed, Served
+from gossip.doctor.wide import SMALL_BYTES, Installed, Served
 from gossip.peer_ids import peer_id_of
 from gossip.transport.ice import IceServer
 from gossip.wide.config import INSTALL
@@ -78,6 +78,12 @@ def test_a_compiler_without_gmp_is_told_from_one_that_has_it(tmp_path: Path) -> 
 
 
 def test_limits_too_small_for_deltas_are_a_warning_and_none_are_well() -> None:
+    for fields, is_small in (
+        ({"limit_bytes": SMALL_BYTES - 1}, True), ({"limit_bytes": SMALL_BYTES}, False),
+        ({"limit_s": 599}, True), ({"limit_s": 600}, False), ({}, False),
+    ):  # fmt: skip
+        one, _ = reserved(**fields)
+        assert ("not for deltas" in one.text) == is_small, fields
     small, circuit = reserved(limit_s=120, limit_bytes=128 << 10)
     assert (small.state, circuit.state) == ("warns", "ok")
     assert "120 s and 128 KiB" in small.text
