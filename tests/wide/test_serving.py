@@ -34,6 +34,14 @@ from tests.wide.test_streams import neighbours
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
+async def allow(node: Any, *members: Bare | bytes, strangers: bool = False) -> None:
+    """Returns once the other thread heeds it."""
+    keys = frozenset(each if isinstance(each, bytes) else each.key for each in members)
+    node.allow(keys, strangers=strangers)
+    gate = node._engine._gate
+    await until(lambda: gate._members == frozenset(map(peer_id_of, keys)) and gate._open == strangers, "it is heeded")
+
+
 # ------------------------------------------------------------------ offers
 
 
@@ -154,14 +162,14 @@ async def test_a_bootstrap_cannot_tell_that_a_swarm_is_here_and_a_joiner_sees_wh
             for protocol in (OFFER_PROTOCOL, LINK_PROTOCOL, "/meshsub/1.1.0"):
                 assert not await opens(bootstrap, peer, protocol)
             with Bare() as joiner:
-                node.allow(frozenset(), strangers=True)
+                await allow(node, strangers=True)
                 at = f"{node._engine._host.get_transport_addrs()[0]}".partition("/p2p/")[0] + f"/p2p/{peer}"
                 await joiner.do(joiner.host.connect, info_from_p2p_addr(Multiaddr(at)))
                 listed = await spoken(joiner, peer)
                 assert OFFER_PROTOCOL in listed
                 assert LINK_PROTOCOL in listed
                 assert "meshsub" not in listed
-                node.allow(frozenset({joiner.key}), strangers=False)
+                await allow(node, joiner)
                 assert "meshsub" in await spoken(joiner, peer)
 
 
@@ -182,7 +190,7 @@ async def test_silent_connections_do_not_shut_a_node_s_door(
                 await reader.read()  # the oldest are ended for those that came after
         at = two.report()["bootstrap"][0]["address"]
         with Bare() as member:
-            one.allow(frozenset({two.key, member.key}), strangers=False)
+            await allow(one, two.key, member)
             await member.do(member.host.connect, info_from_p2p_addr(Multiaddr(at)))
         for _, writer in kept:
             writer.close()
@@ -196,7 +204,7 @@ async def test_a_circuit_of_somebody_who_may_not_come_in_is_refused_before_it_st
             await stranger.do(stranger.host.connect, info_from_p2p_addr(Multiaddr(relay.address)))
             answer, _ = await stranger.do(connect, stranger.host, at, target)
             assert answer.status == hop.FAILED
-            node.allow(frozenset({stranger.key}), strangers=False)
+            await allow(node, stranger)
             answer, _ = await stranger.do(connect, stranger.host, at, target)
             assert answer.status == hop.OK
             assert (await stranger.do(reserve, stranger.host, at)).status == hop.OK
@@ -211,7 +219,7 @@ async def test_link_streams_of_strangers_are_not_counted_against_members(
         one, two = await neighbours(stack, free_port())
         at = two.report()["bootstrap"][0]["address"]
         with Bare() as stranger:
-            one.allow(frozenset({two.key}), strangers=True)
+            await allow(one, two.key, strangers=True)
             await stranger.do(stranger.host.connect, info_from_p2p_addr(Multiaddr(at)))
             peer = ID.from_string(peer_id_of(one.key))
             await stranger.do(stranger.host.new_stream, peer, [LINK_PROTOCOL])
