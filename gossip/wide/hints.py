@@ -5,8 +5,8 @@
 Anybody may run a server, and whoever knows the namespace may be in its records; so all of it is hints. A server's share
 is what it says in its turn: SHARE peers a lookup, drawn at random from its answer, so one that names thousands hides
 nobody whom another names; and of one peer whom several name, an address of each in turn, so one that names it at false
-places hides none of the true ones. Known keys always pass and strangers at a pace (gossip/transport/hints.py, which mDNS
-uses alike); a key that nobody can be (not Ed25519) never does.
+places hides none of the true ones. Known keys always pass and strangers at a pace (gossip/transport/hints.py, which
+mDNS uses alike); a key that nobody can be (not Ed25519) never does.
 
 Asking costs bytes, and each lookup pays for the pause behind it. Pure: luck and times come as arguments.
 """

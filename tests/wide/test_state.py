@@ -9,7 +9,7 @@ import pytest
 
 from gossip.peer_ids import peer_id_of
 from gossip.wide.config import WideConfig
-from gossip.wide.own_addresses import own_addresses
+from gossip.wide.own_addresses import by_number, own_addresses, stands_at
 from gossip.wide.reasons import other_peer, reason
 from gossip.wide.state import State, told_of
 from ledger.errors import LocalError
@@ -84,6 +84,16 @@ def caused(*errors: BaseException) -> BaseException:
     for outer, inner in pairwise(errors):
         outer.__cause__ = inner
     return errors[0]
+
+
+def test_a_relay_with_a_name_is_told_of_by_number_to_those_who_look_up_no_names() -> None:
+    behind = "/tcp/4001/p2p/12D3KooWRawPbxPtP1eZaJpumGnyWX2DcUyd3RQnydr3eAto4Az7"
+    assert by_number("/dns4/relay.example.org" + behind, "203.0.113.7") == "/ip4/203.0.113.7" + behind
+    assert by_number("/dns/relay.example.org" + behind, "2001:db8::7") == "/ip6/2001:db8::7" + behind
+    assert by_number("/dns/relay.example.org" + behind, "") == "/dns/relay.example.org" + behind
+    assert by_number("/ip4/192.0.2.1" + behind, "203.0.113.7") == "/ip4/192.0.2.1" + behind
+    assert stands_at("192.0.2.1") == ["192.0.2.1"]
+    assert "127.0.0.1" in stands_at("0.0.0.0")
 
 
 def test_the_last_of_a_chain_says_why() -> None:
