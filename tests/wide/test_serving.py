@@ -100,6 +100,9 @@ def test_strangers_with_half_offers_shut_out_neither_members_nor_other_strangers
             await ours.write(b"\x05")
             await trio.testing.wait_all_tasks_blocked()
         assert len(over) == ALL_AT_ONCE - STRANGERS_AT_ONCE
+        for number in range(ALL_AT_ONCE - 1):  # members' own places are all theirs
+            nursery.start_soon(answering.handle, b"member %d" % (number // AT_ONCE), stream()[1], True)
+        await trio.testing.wait_all_tasks_blocked()
         assert await answered(answering, nursery, b"member", is_member=True) == b"\x0f\x00answer to offer"
         assert await answered(answering, nursery, b"stranger", is_member=False) == b"\x0f\x00answer to offer"
         assert trio.current_time() == began, "while the others hold what they have"
