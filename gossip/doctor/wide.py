@@ -14,14 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gossip.doctor.finding import Finding, Hop, fails, ok, skipped, warns
+from gossip.wide.circuits import OK, refusal
 from gossip.wide.config import FLOOR, INSTALL
-from gossip.wide.probe import GOT, Held, Seen
+from gossip.wide.probe import Held, Seen
 
 SMALL_BYTES: Final = 1 << 20  # a delta or two: below that a relay does for signalling only
-STATUSES: Final = {
-    200: "it refused", 201: "it is over its limits", 202: "it does not let us", 203: "it failed", 204: "no reservation",
-    400: "it did not understand us", 401: "it did not expect us",
-}  # fmt: skip
 REFUSED: Final = "ask who runs it for room, wait, or name another relay; gossip relay runs one of your own"
 STEPS: Final = {
     "name": "check the name after /dns/, and that this machine can look names up",
@@ -107,8 +104,8 @@ def judge_relay(seen: Seen, held: Held | None) -> Iterator[Finding]:
     facts = {
         "status": held.status, "lasts_s": held.lasts_s, "limit_s": held.limit_s, "limit_bytes": held.limit_bytes
     }  # fmt: skip
-    if held.status != GOT:
-        why = STATUSES.get(held.status, f"status {held.status}") if held.status else held.why
+    if held.status != OK:
+        why = refusal(held.status) if held.status else held.why
         yield fails("relay", f"no reservation: {why}", REFUSED, seen.address, **facts)
         return
     limits = [

@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gossip.transport import words
+from gossip.transport.hexed import exactly
 from ledger import canonical
 from ledger.errors import LocalError, RemoteError
 from ledger.keys import check_public
@@ -123,28 +124,18 @@ def read(data: bytes, kind: type[_M]) -> _M:
     message = canonical.decode(data, kind, limit=MAX_BODY_BYTES, what="a message about a code")
     match message:
         case Ask(element, number):
-            _bytes(element, ELEMENT_BYTES)
+            exactly(element, ELEMENT_BYTES)
             if not 1 <= number <= MAX_NUMBER:
                 raise RemoteError("no number of a code")
         case Answer(element, session):
-            _bytes(element, ELEMENT_BYTES)
-            _bytes(session, SESSION_BYTES)
+            exactly(element, ELEMENT_BYTES)
+            exactly(session, SESSION_BYTES)
         case Confirm(proof, session):
-            _bytes(proof, 32)
-            _bytes(session, SESSION_BYTES)
+            exactly(proof, 32)
+            exactly(session, SESSION_BYTES)
         case Box(box):
-            _bytes(box, len(box) // 2)
+            exactly(box, len(box) // 2)
     return message
-
-
-def _bytes(text: str, size: int) -> bytes:
-    try:
-        data = bytes.fromhex(text)
-    except ValueError as error:
-        raise RemoteError("a field that is not hex") from error
-    if len(data) != size or data.hex() != text:
-        raise RemoteError(f"a field that is not {size} bytes in lower-case hex")
-    return data
 
 
 # ------------------------------------------------------------------ the two sides

@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from gossip.transport.description import Description, checked
+from gossip.transport.hexed import exactly
 from ledger import canonical
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey, check_public, verify
@@ -38,7 +39,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(description.ufrag, description.password, description.fingerprint.hex(), list(description.candidates))
 
     def description(self) -> Description:
-        return checked(self.ufrag, self.password, _bytes(self.fingerprint, 32), self.candidates)
+        return checked(self.ufrag, self.password, exactly(self.fingerprint, 32), self.candidates)
 
 
 class _Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,29 +139,19 @@ def open_stream_answer(data: bytes) -> StreamAnswer:
 
 def _open(data: bytes, kind: type[_M], what: str) -> _M:
     message = canonical.decode(data, kind, limit=MAX_BODY_BYTES, what=what)
-    _bytes(message.swarm, 32)
-    _bytes(message.nonce, 32)
-    key, signature = _bytes(message.key, 32), _bytes(message.signature, 64)
+    exactly(message.swarm, 32)
+    exactly(message.nonce, 32)
+    key, signature = exactly(message.key, 32), exactly(message.signature, 64)
     if isinstance(message, _Asking):
         for field in (message.to, message.ticket, message.proof):
-            _bytes(field, 32 if field else 0)
+            exactly(field, 32 if field else 0)
         if bool(message.ticket) != bool(message.proof):
             raise RemoteError("a ticket without proof")
     elif isinstance(message, _Answering):
-        _bytes(message.offer, 32)
+        exactly(message.offer, 32)
     if isinstance(message, Offer | Answer):
         message.description()
     check_public(key)
     if not verify(key, signature, DOMAINS[kind] + message.bare()):
         raise RemoteError(f"{what} has a wrong signature")
     return message
-
-
-def _bytes(text: str, size: int) -> bytes:
-    try:
-        data = bytes.fromhex(text)
-    except ValueError as error:
-        raise RemoteError("a field that is not hex") from error
-    if len(data) != size or data.hex() != text:
-        raise RemoteError(f"a field that is not {size} bytes in lower-case hex")
-    return data

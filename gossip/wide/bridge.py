@@ -155,7 +155,7 @@ class Bridge:
         self._to_loop(function, *args)
 
     async def ask(self, function: Function, *args: Any) -> Any:
-        """Await a coroutine function of the loop. Its exceptions are None here, and go to the loop's handler there."""
+        """Await a coroutine function of the loop. An exception there is None here; the loop's handler hears of it."""
         answered, answer = self._trio.Event(), []
         token = self._token
         tasks: list[asyncio.Task[Any]] = []

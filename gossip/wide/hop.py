@@ -28,17 +28,15 @@ from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.resources import RelayLimits, Reservation
 from libp2p.utils.varint import encode_varint_prefixed, read_varint_prefixed_bytes_limited
 
+from gossip.wide.circuits import FAILED, HOP, MALFORMED, NO_RESERVATION, OK, STOP, TOO_MUCH
 from gossip.wide.dht_server import address_of
 from gossip.wide.protobuf import Value, field, read_fields
 from ledger.errors import RemoteError
 
 _log = logging.getLogger("gossip.wide")
 
-HOP: Final = "/libp2p/circuit/relay/0.2.0/hop"
-STOP: Final = "/libp2p/circuit/relay/0.2.0/stop"
 RESERVE, CONNECT, STATUS = 0, 1, 2
 STOP_CONNECT, STOP_STATUS = 0, 1
-OK, REFUSED, TOO_MUCH, FAILED, NO_RESERVATION, MALFORMED = 100, 200, 201, 203, 204, 400
 MAX_MESSAGE: Final = 4 * 1024  # a voucher and eight addresses have 600 bytes
 CONTROL_S: Final = 15.0  # to say what is wanted, and the target's answer
 MESSAGES: Final = 4  # on one control stream

@@ -24,7 +24,6 @@ from gossip.transport.multiaddresses import Multiaddress
 from gossip.wide.present import broken
 
 WHY_CHARS: Final = 160
-GOT: Final = 100  # a reservation: circuit relay v2, Status
 
 Step = Literal["", "name", "tcp", "key", "speech"]  # how far it came: "" all the way
 

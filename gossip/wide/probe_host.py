@@ -5,7 +5,6 @@ Every step of every address has its own time limit, and whatever goes wrong at o
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 import time
@@ -27,17 +26,17 @@ from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_ms
 from libp2p.tools.anyio_service import background_trio_service
 
 from gossip.transport.multiaddresses import Multiaddress
-from gossip.wide.probe import GOT, WHY_CHARS, Held, Probed, Seen
+from gossip.wide.circuits import HOP, OK
+from gossip.wide.kad import PROTOCOL as KAD
+from gossip.wide.probe import WHY_CHARS, Held, Probed, Seen
 from gossip.wide.quiet import keep_off_the_root, quieten
+from gossip.wide.reasons import causes, other_peer
 
-KAD: Final = "/ipfs/kad/1.0.0"
-HOP: Final = "/libp2p/circuit/relay/0.2.0/hop"
 IDENTIFY: Final = "/ipfs/id/1.0.0"
 PING: Final = "/gossip/doctor/1"  # between our own two hosts only
 WORD: Final = b"ping"
 ANSWER_BYTES: Final = 16 << 10
 LOOK_EVERY_S: Final = 0.1  # whether nobody waits any more
-_FOUND: Final = re.compile(r"remote_peer_id_from_pubkey=(\w+)")
 
 
 def run(reached: Sequence[Seen], relays: Sequence[str], patience_s: float, over: threading.Event) -> Probed:
@@ -92,11 +91,9 @@ async def _ask(host: Any, seen: Seen, patience_s: float) -> Seen:
     except trio.TooSlowError:
         return replace(seen, failed="speech", why=f"no word of libp2p within {patience_s:g} s")
     except Exception as error:  # whatever a stranger made libp2p raise
-        texts = [str(each) for each in _chain(error)]
-        other = next((match[1] for text in texts if (match := _FOUND.search(text))), "")
-        if other:
+        if (other := other_peer(error)) is not None:
             return replace(seen, failed="key", why="another key answers", other=other)
-        return replace(seen, failed="speech", why=_short(texts[-1] or type(error).__name__))
+        return replace(seen, failed="speech", why=_first_cause(error))
     try:
         with trio.fail_after(patience_s):
             told = parse_identify_response(await _read(await host.new_stream(info.peer_id, [IDENTIFY])))
@@ -129,7 +126,7 @@ async def _hold(one: Any, two: Any, road: Any, seen: Seen, patience_s: float) ->
         held, status=int(told.status), limit_s=int(told.limit.duration), limit_bytes=int(told.limit.data),
         lasts_s=max(0, int(told.reservation.expire) - int(time.time())),
     )  # fmt: skip
-    if held.status != GOT:
+    if held.status != OK:
         return held
     begun = trio.current_time()
     try:
@@ -144,7 +141,7 @@ async def _hold(one: Any, two: Any, road: Any, seen: Seen, patience_s: float) ->
     except trio.TooSlowError:
         return replace(held, circuit=f"not open within {patience_s:g} s")
     except Exception as error:
-        return replace(held, circuit=_short(str(list(_chain(error))[-1]) or type(error).__name__))
+        return replace(held, circuit=_first_cause(error))
     return replace(held, circuit="", circuit_ms=(trio.current_time() - begun) * 1000)
 
 
@@ -168,12 +165,9 @@ async def _read(stream: Any) -> bytes:
     return data
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """It, and what it came of, at most so many; the last is where it began."""
-    found = [error]
-    while len(found) < 16 and (cause := found[-1].__cause__ or found[-1].__context__) is not None:
-        found.append(cause)
-    return found
+def _first_cause(error: BaseException) -> str:
+    """What it began with, as libp2p says it."""
+    return _short(str(causes(error)[-1]) or type(error).__name__)
 
 
 def _ip(address: bytes) -> str:

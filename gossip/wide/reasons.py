@@ -13,7 +13,8 @@ _OTHER = re.compile(r"remote_peer_id_from_pubkey=([1-9A-HJ-NP-Za-km-z]{40,64})\b
 _NO_LIBP2P = ("MultiselectError", "MultiselectClientError", "HandshakeFailure", "NoiseFailure")
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def causes(error: BaseException) -> list[BaseException]:
+    """It, and what it came of, at most 16; the last is where it began."""
     found: list[BaseException] = []
     at: BaseException | None = error
     while at is not None and at not in found and len(found) < 16:
@@ -27,7 +28,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def other_peer(error: BaseException) -> str | None:
     """The PeerId that answered in place of the one that was dialled."""
-    for each in _chain(error):
+    for each in causes(error):
         if type(each).__name__ == "PeerIDMismatchesPubkey" and (match := _OTHER.search(str(each))):
             return match[1]
     return None
@@ -40,7 +41,7 @@ def short(peer: str) -> str:
 
 def reason(error: BaseException) -> str:
     """A clause for people."""
-    chain = _chain(error)
+    chain = causes(error)
     if any(type(each).__name__ in _NO_LIBP2P for each in chain):
         return "what answers there does not speak libp2p with Noise and Yamux"
     for each in reversed(chain):

@@ -5,13 +5,11 @@
 A record is its sender's own word about itself, good for TTL_S; peers of ours say it again every ten minutes. Where
 there is no room, the oldest record of the network address that has most goes: an inventor of PeerIds pushes out his
 own. Of a key that many share, AT_ONCE drawn at random are told, one of each network address in turn: so nobody stands
-before others for ever, and an inventor before nobody. An IPv6 address counts by its first 64 bits: the others are its
-holder's to choose.
+before others for ever, and an inventor before nobody. Addresses count by their network, as in crowds.py.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from itertools import islice
 from typing import Final
 
 from gossip.wide.addresses import MAX_ADDRESS_BYTES, MAX_ADDRESSES
+from gossip.wide.crowds import network_of
 from gossip.wide.hints import in_turns
 from gossip.wide.kad import Said
 
@@ -49,7 +48,7 @@ class Records:
 
     def add(self, key: bytes, said: Said, address: str, now: float) -> None:
         """A provider says that it has `key`; it is connected from `address`."""
-        address = _network(address)
+        address = network_of(address)
         kept = tuple(raw for raw in said.addresses if len(raw) <= MAX_ADDRESS_BYTES)[:MAX_ADDRESSES]
         if not kept:
             return
@@ -102,10 +101,3 @@ class Records:
             del self._counts[record.address]
         if not self._of[key]:
             del self._of[key]
-
-
-def _network(address: str) -> str:
-    """What one machine has of addresses."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))

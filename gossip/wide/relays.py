@@ -18,11 +18,10 @@ from libp2p.connection_types import ConnectionType
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb import circuit_pb2
-from libp2p.relay.circuit_v2.protocol import PROTOCOL_ID as HOP
-from libp2p.relay.circuit_v2.protocol import STOP_PROTOCOL_ID as STOP
 from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
 from multiaddr import Multiaddr
 
+from gossip.wide.circuits import DENIED, HOP, OK, STOP, refusal
 from gossip.wide.config import ATTEMPT_S
 from ledger.errors import LinkError
 
@@ -30,19 +29,8 @@ __all__ = ["HOP", "STOP", "NoRelay", "RelayRefusedError", "accept", "connect", "
 
 SHORTEST_S: Final = 60.0  # a reservation of less than that is renewed no more often
 LONGEST_S: Final = 86_400.0
-_OK: Final = 100
-_DENIED: Final = 202
 _messages: Any = circuit_pb2  # made at import by protobuf
 HopMessage, StopMessage, CircuitPeer = _messages.HopMessage, _messages.StopMessage, _messages.PeerId
-_WORDS: Final = {
-    200: "it refuses the reservation",
-    201: "relay over its limits",
-    202: "it does not relay for us (permission denied)",
-    203: "it cannot reach the peer",
-    204: "the peer has no place reserved there",
-    400: "it takes our message for malformed",
-    401: "it did not expect our message",
-}
 
 
 class RelayRefusedError(LinkError):
@@ -88,9 +76,9 @@ async def accept(host: Any, stream: Any, would_admit: Callable[[str], bool]) -> 
             said = await read_delimited_msg(stream, StopMessage)
             status = 400
             if said.type == StopMessage.CONNECT:
-                status = _OK if would_admit(ID(said.peer.id).to_string()) else _DENIED
+                status = OK if would_admit(ID(said.peer.id).to_string()) else DENIED
             await write_delimited_msg(stream, StopMessage(type=StopMessage.STATUS, status=status))
-            if status != _OK:
+            if status != OK:
                 await stream.close()
                 return
         circuit = Multiaddr(f"/p2p/{relay}/p2p-circuit")
@@ -110,8 +98,8 @@ async def _hop(host: Any, relay: Any, message: Any) -> tuple[Any, Any]:
             stream = await host.new_stream(relay, [HOP])
             await write_delimited_msg(stream, message)
             said = await read_delimited_msg(stream, HopMessage)
-        if said.type != HopMessage.STATUS or said.status != _OK:
-            raise RelayRefusedError(_WORDS.get(said.status, f"it refuses with status {said.status}"))
+        if said.type != HopMessage.STATUS or said.status != OK:
+            raise RelayRefusedError(refusal(said.status))
         kept = True
         return stream, said
     except trio.TooSlowError:

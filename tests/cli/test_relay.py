@@ -24,6 +24,7 @@ from cli.relay import relay as command
 from gossip.peer_ids import peer_id_of
 from gossip.transport.multiaddresses import bootstrap, relay
 from ledger.keys import PrivateKey
+from tests.wide.conftest import NO_LIBP2P
 
 
 def refused(*words: str, home: Path) -> str:
@@ -61,7 +62,7 @@ def test_addresses_of_this_network_alone_are_no_public_ones() -> None:
 
 
 def test_a_relay_that_only_its_own_network_reaches_says_so_to_people(tmp_path: Path) -> None:
-    pytest.importorskip("libp2p", reason="libp2p is an extra: make wide")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     command = [sys.executable, "-m", "cli", "relay", "--listen", "127.0.0.1:0"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**own_environment(), "GOSSIP_HOME": str(tmp_path)}
@@ -87,7 +88,7 @@ def started(home: Path, *words: str) -> tuple[subprocess.Popen[str], dict[str, A
 
 
 def test_it_says_what_to_paste_keeps_its_key_and_ends_in_order(tmp_path: Path) -> None:
-    pytest.importorskip("libp2p", reason="libp2p is an extra: make wide")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     process, first = started(tmp_path, "--reservations", "7", "--minutes", "3", "--mb", "5")
     try:
         (address,) = first["addresses"]
@@ -141,7 +142,7 @@ def test_the_manual_names_every_option_and_every_default() -> None:
 
 
 def test_a_swarm_of_twenty_from_one_home_comes_in_at_one_member_through_a_relay_as_it_is() -> None:
-    pytest.importorskip("libp2p", reason="NOT RUN: libp2p is an extra (pip install 'gossip-swarm[wide]')")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     from gossip.wide.hop import Limits
 
     limits = Limits()

@@ -44,6 +44,7 @@ from gossip.wide.protobuf import MAX_FIELDS, field, read_fields, varint
 from gossip.wide.records import AT_ONCE, MAX_RECORDS, PER_ADDRESS, PER_PROVIDER, TTL_S, Records
 from ledger.errors import RemoteError
 from ledger.keys import PrivateKey
+from tests.wide.conftest import NO_LIBP2P
 
 NAMESPACE: Final = bytes(range(32))
 SEEDS: Final = [bytes([number]) * 32 for number in range(1, 40)]
@@ -231,7 +232,7 @@ def test_who_names_a_member_at_false_places_hides_none_of_the_true() -> None:
 
 
 def test_what_was_learned_of_a_member_outlives_an_answer_that_is_all_lies() -> None:
-    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     from gossip.wide.dialling import Learned
 
     learned, true = Learned(), "/ip4/198.51.100.7/tcp/4001"
@@ -279,7 +280,8 @@ def test_an_inventor_of_peers_pushes_out_his_own_records() -> None:
     for key in KEYS[:5]:
         records.add(key_of(NAMESPACE), Said(id_of(key), (WHERE,)), "192.0.2.1", 0.0)
     for number in range(2 * PER_ADDRESS):
-        records.add(key_of(NAMESPACE), Said(number.to_bytes(38, "big"), (WHERE,)), "192.0.2.66", 1.0 + number)
+        address = ("192.0.2.66", "::ffff:192.0.2.66")[number % 2]  # the same, where a relay listens on IPv6 as well
+        records.add(key_of(NAMESPACE), Said(number.to_bytes(38, "big"), (WHERE,)), address, 1.0 + number)
     assert len(records) == PER_ADDRESS + 5
     seen = {said.id for _ in range(200) for said in records.get(key_of(NAMESPACE), 2.0)}
     assert {id_of(key) for key in KEYS[:5]} <= seen, "all have their turn"
@@ -346,7 +348,7 @@ class Notes:
 
 
 def real() -> Any:
-    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     from tests.wide import meeting
 
     return meeting

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+from tests.wide.conftest import NO_LIBP2P
+
+pytest.importorskip("libp2p", reason=NO_LIBP2P)
 
 import trio
 from libp2p.host.exceptions import StreamFailure

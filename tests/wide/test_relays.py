@@ -56,7 +56,7 @@ async def test_a_relay_over_its_limits_says_so_and_dials_through_it_name_it() ->
             assert not relay_of(node)["reserved"]
             await until(lambda: node.kept.said, "people are told")
             assert node.kept.said == [
-                f"the relay {relay.address} keeps no place for us: relay over its limits; trying again"
+                f"the relay {relay.address} keeps no place for us: it is over its limits; trying again"
             ]
             with pytest.raises(LinkError, match=f"through the relay {relay.peer}: the peer has no place reserved"):
                 await node.exchange(PrivateKey.generate().public, b"an offer")

@@ -49,12 +49,12 @@ def test_the_report_keeps_the_users_spelling_and_adds_relays_that_nobody_named()
     assert state.report(config)["state"] == "alone"
     bootstrap, relay = state.told
     bootstrap.connected, bootstrap.text = True, ""
-    relay.text, relay.relay_text = "", "relay over its limits"
+    relay.text, relay.relay_text = "", "it is over its limits"
     said = state.report(config)
     assert said["state"] == "ready"
     assert said["bootstrap"] == [{"address": AT_OTHER, "connected": True, "text": ""}]
     assert said["relays"] == [
-        {"address": AT_ONE + "/p2p-circuit", "reserved": False, "until": None, "text": "relay over its limits"}
+        {"address": AT_ONE + "/p2p-circuit", "reserved": False, "until": None, "text": "it is over its limits"}
     ]
     bootstrap.reserved = True
     assert [each["address"] for each in state.report(config)["relays"]] == [AT_ONE + "/p2p-circuit", AT_OTHER]

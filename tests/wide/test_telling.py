@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gossip.peer_ids import peer_id_of
 from gossip.wide.announcing import AUTHORS, BURST, EVERY_S, FORGET_S, MAX_BYTES, REPEAT_S, Inbox, Outbox, topic_of
 from ledger.keys import PrivateKey
+from tests.wide.conftest import NO_LIBP2P
 
 NAMESPACE: Final = bytes(range(32))
 NEWER: Final = bytes(range(1, 33))
@@ -119,13 +120,13 @@ class Party:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at who is connected without the pauses that spare a machine."""
-    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     monkeypatch.setattr("gossip.wide.telling.TEND_S", 0.1)
     monkeypatch.setattr("gossip.wide.telling.MEND_S", (0.2, 1.0))
 
 
 def real() -> Any:
-    pytest.importorskip("libp2p", reason="libp2p is an extra: pip install 'gossip-swarm[wide]'")
+    pytest.importorskip("libp2p", reason=NO_LIBP2P)
     from tests.wide import meeting
 
     return meeting
